@@ -1,0 +1,382 @@
+/**
+ * The simulator's contract: what a replay is given and what it answers.
+ *
+ * Everything here is plain data (structured-cloneable, JSON-serialisable), so that it crosses worker
+ * threads, HTTP and the database unchanged. Pages are base pages of 4 KiB. Node numbers are the host
+ * kernel's own; they may be sparse and are never array positions.
+ */
+
+/** A kernel whose formulas and decision order the simulator follows. */
+export type KernelProfileName = '6.1.y';
+
+export const ZONE_NAMES = ['DMA', 'DMA32', 'Normal', 'Movable'] as const;
+/** A zone type in the kernel's order; the index is the kernel's `zone_idx` (Device holds no buddy pages). */
+export type ZoneName = (typeof ZONE_NAMES)[number];
+
+/** Migrate types in the order of /proc/pagetypeinfo. */
+export type MigrateTypeName =
+  | 'Unmovable'
+  | 'Movable'
+  | 'Reclaimable'
+  | 'HighAtomic'
+  | 'CMA'
+  | 'Isolate';
+
+/** One CPU's page list of a zone: pages held there are in neither `freePages` nor the buddy lists. */
+export interface HostPageset {
+  cpu: number;
+  countPages: number;
+  highPages: number;
+  batchPages: number;
+}
+
+/** A populated zone as /proc/zoneinfo prints it. Marks include `boostPages`, as printed. */
+export interface HostZone {
+  name: ZoneName;
+  startPfn: number;
+  spannedPages: number;
+  presentPages: number;
+  managedPages: number;
+  freePages: number;
+  boostPages: number;
+  minPages: number;
+  lowPages: number;
+  highPages: number;
+  /** Index = zone index of the request's class: DMA, DMA32, Normal, Movable (a fifth entry, Device, may follow). */
+  protectionPages: number[];
+  /** Free blocks by order 0..10, all migrate types together (/proc/buddyinfo). */
+  freeBlocks: number[];
+  /** Free blocks by order per migrate type (/proc/pagetypeinfo), where known. */
+  freeBlocksByType?: Partial<Record<MigrateTypeName, number[]>>;
+  pagesets: HostPageset[];
+  /** LRU pages of this zone (nr_zone_*), where known; otherwise the node's are spread by used pages. */
+  lru?: LruPages;
+}
+
+export interface LruPages {
+  inactiveAnonPages: number;
+  activeAnonPages: number;
+  inactiveFilePages: number;
+  activeFilePages: number;
+  unevictablePages: number;
+}
+
+export interface HostNode {
+  nodeId: number;
+  /** CPU numbers of the node; empty for a node without CPUs. */
+  cpus: number[];
+  /** Populated zones in ascending zone order; empty for a node without memory. */
+  zones: HostZone[];
+  lru: LruPages;
+  /** NR_FILE_PAGES: page cache with shmem and swap cache. */
+  filePages: number;
+  /** NR_FILE_MAPPED. */
+  mappedPages: number;
+  shmemPages: number;
+  anonPages: number;
+  dirtyPages: number;
+  writebackPages: number;
+  slabReclaimablePages: number;
+  slabUnreclaimablePages: number;
+  /** Huge pages in hugetlb pools by page size in KiB; never reclaimable. */
+  hugepages: { sizeKib: number; totalPages: number; freePages: number }[];
+  numastat: Numastat;
+}
+
+export interface Numastat {
+  numaHit: number;
+  numaMiss: number;
+  numaForeign: number;
+  interleaveHit: number;
+  localNode: number;
+  otherNode: number;
+}
+
+/** Settings that decide placement and reclaim, in the kernel's names and units. */
+export interface HostSysctls {
+  min_free_kbytes: number;
+  watermark_scale_factor: number;
+  watermark_boost_factor: number;
+  /** One entry per zone DMA, DMA32, Normal, Movable (a fifth may follow). */
+  lowmem_reserve_ratio: number[];
+  zone_reclaim_mode: number;
+  min_unmapped_ratio: number;
+  min_slab_ratio: number;
+  swappiness: number;
+  percpu_pagelist_high_fraction: number;
+  dirty_ratio: number;
+  dirty_background_ratio: number;
+  dirty_writeback_centisecs: number;
+}
+export type SysctlName = keyof HostSysctls;
+
+export type ThpEnabled = 'always' | 'madvise' | 'never';
+export type ThpDefrag = 'always' | 'defer' | 'defer+madvise' | 'madvise' | 'never';
+
+/** A host as the simulator starts from it: sizes, marks and the pages in use at this moment. */
+export interface HostModel {
+  kernelProfile: KernelProfileName;
+  /** `uname -r` where known; only named in results. */
+  kernelRelease?: string;
+  nodes: HostNode[];
+  /** distances[i][j] = SLIT distance from nodes[i] to nodes[j] (array positions, same order as `nodes`). */
+  distances: number[][];
+  sysctl: HostSysctls;
+  thp: { enabled: ThpEnabled; defrag: ThpDefrag };
+  swap: { totalPages: number; freePages: number };
+}
+
+/** Memory policies in the kernel's words. `cpuset` limits are separate (`RegionSpec.cpusetMems`). */
+export type PolicyMode = 'default' | 'preferred' | 'preferred_many' | 'bind' | 'interleave';
+export interface MemoryPolicy {
+  mode: PolicyMode;
+  /** Host nodes; empty for `default`. */
+  nodes: number[];
+}
+
+/** One anonymous mapping of a guest: the RAM of a guest cell, or all of it when there are no cells. */
+export interface RegionSpec {
+  /** libvirt cell id, or 0. */
+  cell: number;
+  sizePages: number;
+  policy: MemoryPolicy;
+  /** `mbind`: policy of the mapping; `task`: set_mempolicy of the whole process (decides OOM candidates). */
+  policyScope: 'mbind' | 'task';
+  /** Nodes whose CPUs touch the region; several share the work in turn by 2 MiB. */
+  cpuNodes: number[];
+  /** cpuset.mems of the touching threads (libvirt restrictive, or strict with cgroups); absent: all. */
+  cpusetMems?: number[];
+  /** madvise of the region. `none` follows the host's setting alone. */
+  thp: 'none' | 'huge' | 'nohuge';
+  /** mlock or VFIO: never reclaimed once touched. */
+  pinned: boolean;
+}
+
+export interface GuestProcess {
+  name: string;
+  regions: RegionSpec[];
+  /** oom_score_adj, -1000..1000. */
+  oomScoreAdj: number;
+  /** Anonymous pages of the process besides guest RAM (QEMU itself), touched at start under its task policy. */
+  overheadPages: number;
+}
+
+/** A guest that already owns pages in the host model. They are never allocated again. */
+export interface RunningGuest extends GuestProcess {
+  /** Resident pages per region and node; huge pages counted as 512. */
+  residency: { cell: number; nodeId: number; pages: number; hugePages: number }[];
+  swapPages: number;
+}
+
+/**
+ * One vocabulary of steps, the same as the recorded kernel cases use.
+ * `label` is for people and copied to the result.
+ */
+export type ReplayStep = { label?: string } & (
+  | { op: 'sysctl'; name: SysctlName; value: number | number[] }
+  | { op: 'thp'; enabled?: ThpEnabled; defrag?: ThpDefrag }
+  | {
+      op: 'cache';
+      /** File identity: reading the same range of the same file again finds the pages cached. */
+      file: string;
+      offsetPages: number;
+      pages: number;
+      cpuNode: number;
+      policy: MemoryPolicy;
+      access: 'read' | 'write' | 'mapped';
+      /** 2 reads twice: pages become active. */
+      passes: number;
+      /** Process that stays alive and keeps the mapping (`mapped` only). */
+      name?: string;
+      cpusetMems?: number[];
+      ratePagesPerSecond?: number;
+    }
+  | {
+      op: 'guest';
+      guest: GuestProcess;
+      /** Touched upwards from offset 0 of each region, in the order of regions. */
+      touchPages: number[];
+      ratePagesPerSecond?: number;
+    }
+  | {
+      op: 'touch';
+      name: string;
+      cell: number;
+      offsetPages: number;
+      pages: number;
+      access: 'write' | 'read';
+      ratePagesPerSecond?: number;
+    }
+  | {
+      /** Several guests touch at the same time, taking turns. */
+      op: 'touch_many';
+      touches: { name: string; cell: number; offsetPages: number; pages: number }[];
+      ratePagesPerSecond?: number;
+    }
+  | {
+      op: 'free';
+      name: string;
+      cell: number;
+      offsetPages: number;
+      pages: number;
+      /** Of every group of `stepPages` pages the first `keepPages` stay; 0 frees the whole range. */
+      stepPages: number;
+      keepPages: number;
+    }
+  | { op: 'kill'; name: string }
+  | { op: 'settle' }
+  | { op: 'drop_caches' }
+  | { op: 'swapon'; pages: number }
+  | { op: 'swapoff' }
+  | { op: 'snapshot' }
+  /** Recorded by the rig but outside this stage of the model; kept so that a result can name it. */
+  | { op: 'unmodelled'; was: string }
+);
+
+export interface ReplayInput {
+  host: HostModel;
+  runningGuests: RunningGuest[];
+  steps: ReplayStep[];
+  seed: number;
+  /** Costs of operations; see hardware profiles. Default `generic-2s`. */
+  hardwareProfile?: string;
+  /** Recount every invariant after each step (slow; tests and debugging). */
+  verify?: boolean;
+}
+
+/** What happened in a step. A simulated failure is a status, never an exception. */
+export interface StepResult {
+  n: number;
+  op: ReplayStep['op'];
+  label?: string;
+  status: 'ok' | 'killed' | 'no_such_guest' | 'unmodelled';
+  /** Pages touched or read by the step's own process. */
+  pagesDone: number;
+  /** Virtual time the step took. */
+  durationNs: number;
+  snapshot: Snapshot;
+  events: ReplayEvent[];
+}
+
+/** State after a step, in the kernel's words. Counters are cumulative since the start of the replay. */
+export interface Snapshot {
+  timeNs: number;
+  nodes: NodeSnapshot[];
+  guests: GuestSnapshot[];
+  /** /proc/vmstat event names -> count since the start of the replay. */
+  vmstat: Record<string, number>;
+  sysctl: HostSysctls;
+  swapUsedPages: number;
+  /** `sar -B` style rates over the step (pages per second of virtual time). */
+  rates: { pgscank: number; pgscand: number; pgsteal: number; pgfault: number };
+}
+
+export interface NodeSnapshot {
+  nodeId: number;
+  zones: {
+    name: ZoneName;
+    freePages: number;
+    pcpPages: number;
+    boostPages: number;
+    /** Without boost. */
+    minPages: number;
+    lowPages: number;
+    highPages: number;
+    managedPages: number;
+    protectionPages: number[];
+    pcpHighPages: number;
+    pcpBatchPages: number;
+  }[];
+  lru: LruPages;
+  filePages: number;
+  anonPages: number;
+  mappedPages: number;
+  dirtyPages: number;
+  writebackPages: number;
+  slabReclaimablePages: number;
+  anonTransparentHugepages: number;
+  numastat: Numastat;
+}
+
+export interface GuestSnapshot {
+  name: string;
+  alive: boolean;
+  /** Guest RAM per node over all regions (without overhead); huge pages counted as 512. */
+  pagesByNode: { nodeId: number; pages: number }[];
+  regions: { cell: number; pagesByNode: { nodeId: number; pages: number }[] }[];
+  hugePages: number;
+  swapPages: number;
+  /** Virtual time this guest's faults spent reclaiming or waiting for reclaim. */
+  stallNs: number;
+}
+
+export type ReplayEvent =
+  | {
+      type: 'oom_kill';
+      timeNs: number;
+      constraint: OomConstraint;
+      victim: string;
+      invokedBy: string;
+      /** What the victim held. */
+      victimPages: number;
+      /** State of the nodes that could not serve the request. */
+      report: string;
+    }
+  | { type: 'kswapd_wake'; timeNs: number; nodeId: number }
+  | { type: 'kswapd_sleep'; timeNs: number; nodeId: number; reclaimedPages: number }
+  | {
+      /** First time a guest's page went to a node outside its policy's nodes or away from its CPU. */
+      type: 'spill';
+      timeNs: number;
+      guest: string;
+      fromNode: number;
+      toNode: number;
+      zone: ZoneName;
+      freePages: number;
+      /** The mark that refused: stored mark + boost + protection. */
+      neededPages: number;
+      reason: string;
+    }
+  | {
+      type: 'direct_reclaim' | 'node_reclaim' | 'node_reclaim_failed';
+      timeNs: number;
+      /** First occurrence in the step, with the step's total. */
+      nodeId: number;
+      times: number;
+      reclaimedPages: number;
+      guest: string;
+    };
+
+export type OomConstraint =
+  | 'CONSTRAINT_NONE'
+  | 'CONSTRAINT_CPUSET'
+  | 'CONSTRAINT_MEMORY_POLICY'
+  | 'CONSTRAINT_MEMCG';
+
+export interface ReplayResult {
+  profile: { kernel: KernelProfileName; hardware: string; scheduleRule: string };
+  seed: number;
+  /** Zonelist order per node, as the kernel prints it at boot ("Fallback order for Node n"). */
+  fallbackOrder: { nodeId: number; order: number[] }[];
+  /** State before the first step. */
+  initial: Snapshot;
+  steps: StepResult[];
+  totals: {
+    oomKills: number;
+    stallNs: number;
+    directReclaimedPages: number;
+    nodeReclaimedPages: number;
+    kswapdReclaimedPages: number;
+    swappedOutPages: number;
+  };
+  /** Everything that a reader must know before trusting a number: mechanisms not modelled, estimates made. */
+  caveats: { code: string; message: string }[];
+  /** sha256 of the final state; equal for equal input and seed on every machine. */
+  stateHash: string;
+}
+
+/** Progress and cancellation of a long replay. Called between steps and at least every few hundred thousand pages. */
+export interface ReplayControl {
+  /** Return false to stop: the replay throws ReplayCancelled. */
+  onProgress?: (progress: { step: number; steps: number; fraction: number }) => boolean | void;
+}
