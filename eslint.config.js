@@ -12,7 +12,10 @@ const pure = {
 const forbid = (...groups) => ({
   'no-restricted-imports': ['error', { patterns: [internals, ...groups] }],
 });
-const apps = { group: ['**/apps/**', '**/migrations/**'], message: 'Libraries do not import apps.' };
+const apps = {
+  group: ['**/apps/**', '**/migrations/**'],
+  message: 'Libraries do not import apps.',
+};
 const only = (names) => ({
   group: ['@zonewise/*', ...names.map((name) => `!@zonewise/${name}`)],
   message: `This folder may import only: ${names.join(', ') || 'no other library'}.`,
@@ -43,7 +46,10 @@ module.exports = tseslint.config(
   {
     files: ['apps/cli/src/**/*.ts'],
     rules: {
-      ...forbid({ group: ['@nestjs/*', '**/apps/api/**'], message: 'The CLI starts without Nest.' }),
+      ...forbid({
+        group: ['@nestjs/*', '**/apps/api/**'],
+        message: 'The CLI starts without Nest.',
+      }),
       'no-console': 'off',
     },
   },

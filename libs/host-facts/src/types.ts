@@ -58,6 +58,7 @@ export interface HostImport {
   caveats: { code: string; message: string }[];
 }
 
-export type ImportOutcome = { ok: true; value: HostImport } | { ok: false; problems: FactProblem[] };
+export type ImportOutcome =
+  { ok: true; value: HostImport } | { ok: false; problems: FactProblem[] };
 
 export type { HostModel, RunningGuest };

@@ -42,7 +42,12 @@ export interface DomainView {
     memory: { mode: NumatuneMode; placement: 'static' | 'auto'; nodeset: number[] | null } | null;
     memnodes: { cellid: number; mode: NumatuneMode; nodeset: number[] }[];
   };
-  cells: { id: number; cpus: number[]; memoryKib: number; memAccess: 'shared' | 'private' | null }[];
+  cells: {
+    id: number;
+    cpus: number[];
+    memoryKib: number;
+    memAccess: 'shared' | 'private' | null;
+  }[];
   memoryBacking: {
     hugepages: { sizeKib: number | null; nodeset: number[] | null }[] | null;
     locked: boolean;
@@ -52,7 +57,12 @@ export interface DomainView {
     nosharepages: boolean;
   };
   /** dimm, nvdimm, virtio-mem, virtio-pmem. */
-  memoryDevices: { model: string; sizeKib: number; node: number | null; nodemask: number[] | null }[];
+  memoryDevices: {
+    model: string;
+    sizeKib: number;
+    node: number | null;
+    nodemask: number[] | null;
+  }[];
   disks: {
     target: string;
     source: string | null;

@@ -15,12 +15,7 @@ export type ZoneName = (typeof ZONE_NAMES)[number];
 
 /** Migrate types in the order of /proc/pagetypeinfo. */
 export type MigrateTypeName =
-  | 'Unmovable'
-  | 'Movable'
-  | 'Reclaimable'
-  | 'HighAtomic'
-  | 'CMA'
-  | 'Isolate';
+  'Unmovable' | 'Movable' | 'Reclaimable' | 'HighAtomic' | 'CMA' | 'Isolate';
 
 /** One CPU's page list of a zone: pages held there are in neither `freePages` nor the buddy lists. */
 export interface HostPageset {
@@ -348,10 +343,7 @@ export type ReplayEvent =
     };
 
 export type OomConstraint =
-  | 'CONSTRAINT_NONE'
-  | 'CONSTRAINT_CPUSET'
-  | 'CONSTRAINT_MEMORY_POLICY'
-  | 'CONSTRAINT_MEMCG';
+  'CONSTRAINT_NONE' | 'CONSTRAINT_CPUSET' | 'CONSTRAINT_MEMORY_POLICY' | 'CONSTRAINT_MEMCG';
 
 export interface ReplayResult {
   profile: { kernel: KernelProfileName; hardware: string; scheduleRule: string };
