@@ -44,6 +44,10 @@ module.exports = tseslint.config(
   { files: ['libs/libvirt-xml/src/**/*.ts'], rules: forbid(apps, pure, only(['simulator'])) },
   { files: ['libs/host-facts/src/**/*.ts'], rules: forbid(apps, pure, only(['simulator'])) },
   {
+    files: ['libs/plan/src/**/*.ts'],
+    rules: forbid(apps, pure, only(['simulator', 'advisor', 'libvirt-xml', 'host-facts'])),
+  },
+  {
     files: ['apps/cli/src/**/*.ts'],
     rules: {
       ...forbid({

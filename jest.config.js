@@ -19,7 +19,7 @@ module.exports = {
     ],
   },
   moduleNameMapper: {
-    '^@zonewise/(simulator|advisor|libvirt-xml|host-facts)$': '<rootDir>/libs/$1/src/index.ts',
+    '^@zonewise/(simulator|advisor|libvirt-xml|host-facts|plan)$': '<rootDir>/libs/$1/src/index.ts',
   },
   testTimeout: 60000,
 };
