@@ -1,0 +1,76 @@
+/** What operations cost in virtual time. Data, with the source of each number. */
+
+/** Nanoseconds unless the name says otherwise. Placement never depends on these, only times and stalls do. */
+export interface HardwareProfile {
+  name: string;
+  description: string;
+  /** First touch of a base page on a local node: fault, zeroing, page table. */
+  faultNs: number;
+  /** Added when the page lies on another node. */
+  remoteFaultNs: number;
+  /** First touch of a 2 MiB page. */
+  hugeFaultNs: number;
+  /** Reading one page into the cache, device excluded. */
+  cacheReadNs: number;
+  /** Scanning one page in reclaim. */
+  scanNs: number;
+  /** Freeing one reclaimed page. */
+  stealNs: number;
+  /** Entering one round of reclaim (isolation, slab shrinkers, bookkeeping). */
+  reclaimRoundNs: number;
+  /** Writing one page to swap or to its file. */
+  pageoutNs: number;
+  /** Reading one page back from swap. */
+  swapInNs: number;
+  /** Freeing one page at exit. */
+  freeNs: number;
+  /** One OOM kill, from the decision to the freed memory. */
+  oomKillNs: number;
+  /** Where the numbers come from. */
+  sources: string[];
+}
+
+export const hardwareProfiles: Record<string, HardwareProfile> = {
+  'generic-2s': {
+    name: 'generic-2s',
+    description: 'Two-socket x86-64 server of the last years, NVMe swap',
+    faultNs: 500,
+    remoteFaultNs: 120,
+    hugeFaultNs: 90_000,
+    cacheReadNs: 900,
+    scanNs: 60,
+    stealNs: 250,
+    reclaimRoundNs: 1_500,
+    pageoutNs: 12_000,
+    swapInNs: 80_000,
+    freeNs: 120,
+    oomKillNs: 50_000_000,
+    sources: [
+      'faultNs, freeNs: assumed, 2 GB/s first touch per thread, as page-fault benchmarks of such hosts commonly show',
+      'hugeFaultNs: assumed, clearing 2 MiB at about 23 GB/s',
+      'remoteFaultNs: assumed, 60 to 70 ns more per cache-line miss, partly hidden',
+      'scanNs, stealNs, reclaimRoundNs: assumed, 3 to 4 million clean pages per second per thread',
+      'pageoutNs, swapInNs: assumed, NVMe at queue depth 1 to 8',
+      'oomKillNs: assumed, exit of a guest of some GiB',
+    ],
+  },
+  'lab-tcg': {
+    name: 'lab-tcg',
+    description: 'Emulated machine that the recorded kernel cases ran on',
+    faultNs: 16_000,
+    remoteFaultNs: 0,
+    hugeFaultNs: 900_000,
+    cacheReadNs: 11_000,
+    scanNs: 1_500,
+    stealNs: 5_000,
+    reclaimRoundNs: 40_000,
+    pageoutNs: 30_000,
+    swapInNs: 200_000,
+    freeNs: 2_500,
+    oomKillNs: 100_000_000,
+    sources: [
+      'faultNs, cacheReadNs: wall times of the recorded touch and cache steps divided by their pages',
+      'all others: set in proportion; the emulator shows order and ratio only',
+    ],
+  },
+};
