@@ -1,6 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { demo } from './demo/demo';
-import { gate } from './gate/gate';
+
 import { version } from './version';
 
 /**
@@ -18,7 +17,9 @@ function program(): Command {
     .argument('<plan.yaml>', 'the plan: host, domains, demand and limits')
     .option('-o, --output <format>', 'table or json', 'table')
     .action(async (plan: string, options: { output: string }) => {
-      process.exitCode = await gate(plan, options.output);
+      // Loaded when asked for: --help and the other commands need none of it.
+      const { gate } = await import('./gate/gate');
+      process.exitCode = gate(plan, options.output);
     });
   zonewise
     .command('demo')
@@ -26,6 +27,7 @@ function program(): Command {
     .option('--keep', 'leave the service running and print the address of its console')
     .option('--out <folder>', 'where to write the patched XML and the sysctl.d file', 'out')
     .action(async (options: { keep?: boolean; out: string }) => {
+      const { demo } = await import('./demo/demo');
       process.exitCode = await demo({ keep: options.keep === true, outFolder: options.out });
     });
   return zonewise;

@@ -1,0 +1,151 @@
+import type { RecommendationContent } from '@zonewise/advisor';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../version';
+import { Client } from './client';
+import { recordingTable, type Recordings } from './recording';
+import { report } from './report';
+import { startService } from './service';
+
+export interface DemoOptions {
+  /** Leave the service up until a signal ends it. */
+  keep: boolean;
+  /** Where the patched XML and the sysctl files are written. */
+  outFolder: string;
+}
+
+interface Job {
+  id: string;
+  state: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+  progress: number;
+  message: string | null;
+  resultId: string | null;
+  error: unknown;
+}
+
+const PLANNED = ['web1', 'web2', 'job1'];
+const POLL_MS = 100;
+
+const example = (...path: string[]): string =>
+  readFileSync(join(packageRoot(), 'examples', ...path), 'utf8');
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** The kernel's files of the example host under the field names of `POST /v1/hosts/import`. */
+export function exampleHost(): Record<string, unknown> {
+  const perNode = (file: string) =>
+    Object.fromEntries(['0', '1'].map((node) => [node, example('host', `node${node}.${file}`)]));
+  return {
+    name: 'example-2n',
+    description: 'two nodes of 4 GiB, node 0 full of page cache',
+    capabilities: example('host-capabilities.xml'),
+    zoneinfo: example('host', 'zoneinfo'),
+    buddyinfo: example('host', 'buddyinfo'),
+    pagetypeinfo: example('host', 'pagetypeinfo'),
+    meminfo: example('host', 'meminfo'),
+    vmstat: example('host', 'vmstat'),
+    sysctl: example('host', 'sysctl'),
+    version: example('host', 'version'),
+    nodeMeminfo: perNode('meminfo'),
+    nodeNumastat: perNode('numastat'),
+    nodeCpulist: perNode('cpulist'),
+    nodeDistance: perNode('distance'),
+  };
+}
+
+async function storeExamples(client: Client): Promise<string> {
+  const host = await client.json<{ id: string }>('POST', '/v1/hosts/import', exampleHost());
+  say(
+    `  host example-2n imported from ${readdirSync(join(packageRoot(), 'examples', 'host')).length} files as the kernel printed them`,
+  );
+  await client.form('PUT', `/v1/hosts/${host.id}/domains/db1?state=running`, {
+    xml: example('db1.xml'),
+    numaMaps: example('host', 'guest.db1.numa_maps'),
+    smapsRollup: example('host', 'guest.db1.smaps_rollup'),
+  });
+  say('  domain db1 stored: running, its pages per node read from numa_maps');
+  for (const name of PLANNED) {
+    await client.xml(
+      'PUT',
+      `/v1/hosts/${host.id}/domains/${name}?state=planned`,
+      example(`${name}.xml`),
+    );
+  }
+  say(`  domains ${PLANNED.join(', ')} stored: planned, numatune preferred, node 0`);
+  return host.id;
+}
+
+/** Follows a job to its end and shows its progress where somebody watches. */
+async function finish(client: Client, job: Job): Promise<string> {
+  let shown = '';
+  for (;;) {
+    const now = await client.json<Job>('GET', `/v1/jobs/${job.id}`);
+    const line = `  ${Math.round(now.progress * 100)} % ${now.message ?? now.state}`;
+    if (line !== shown) {
+      process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${line}` : `${line}\n`);
+      shown = line;
+    }
+    if (now.state === 'succeeded' && now.resultId !== null) {
+      if (process.stderr.isTTY) process.stderr.write('\n');
+      return now.resultId;
+    }
+    if (now.state === 'failed' || now.state === 'cancelled') {
+      throw new Error(`the recommendation ${now.state}: ${JSON.stringify(now.error)}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+async function writeFiles(client: Client, id: string, folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  const { files } = await client.json<{ files: { name: string; description: string }[] }>(
+    'GET',
+    `/v1/recommendations/${id}/files`,
+  );
+  say(`\nWritten to ${folder}/`);
+  for (const { name, description } of files) {
+    writeFileSync(join(folder, name), await client.text(`/v1/recommendations/${id}/files/${name}`));
+    say(`  ${name.padEnd(22)} ${description}`);
+  }
+}
+
+async function mainJob(client: Client, options: DemoOptions): Promise<void> {
+  say('Importing');
+  const hostId = await storeExamples(client);
+  say('Replaying candidates');
+  const job = await client.json<Job>('POST', `/v1/hosts/${hostId}/recommendations`, {});
+  const id = await finish(client, job);
+  const recommendation = await client.json<{ content: RecommendationContent }>(
+    'GET',
+    `/v1/recommendations/${id}`,
+  );
+  const content = recommendation.content;
+  say(`\n${report(content)}`);
+  const recordings = JSON.parse(example('recorded-kernel.json')) as Recordings;
+  say(`\n${recordingTable(recordings, content)}`);
+  await writeFiles(client, id, options.outFolder);
+}
+
+/**
+ * The main job from end to end over HTTP, on a service of its own.
+ * @returns exit code 0; whatever goes wrong is thrown.
+ */
+export async function demo(options: DemoOptions): Promise<number> {
+  say('Starting the service');
+  const service = await startService();
+  try {
+    await mainJob(new Client(service.address), options);
+    if (options.keep) {
+      say(`\nThe service stays up: ${service.address}/docs (end it with Ctrl-C)`);
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+        process.once(signal, () => void service.stop());
+      }
+      await service.ended;
+    }
+  } finally {
+    await service.stop();
+  }
+  return 0;
+}

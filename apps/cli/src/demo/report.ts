@@ -1,0 +1,114 @@
+import type { Candidate, Operation, Outcome, RecommendationContent } from '@zonewise/advisor';
+import { mib, render } from '../table';
+
+const ms = (ns: number): string => `${(ns / 1e6).toFixed(ns >= 1e8 ? 0 : 1)} ms`;
+const share = (part: number): string =>
+  `${(part * 100).toFixed(part === 0 || part === 1 ? 0 : 1)} %`;
+/** One value when nothing changes, so that the eye finds what does. */
+const change = (now: string, advised: string): string =>
+  now === advised ? now : `${now} -> ${advised}`;
+
+type OutcomeGuest = Outcome['guests'][number];
+
+function numatune({ mode, nodeset }: OutcomeGuest): string {
+  return mode === 'none' ? 'none' : `${mode} ${nodeset.join(',')}`;
+}
+
+function pagesOn(guest: OutcomeGuest, nodeId: number): number {
+  return guest.pagesByNode.find((entry) => entry.nodeId === nodeId)?.pages ?? 0;
+}
+
+/** Per VM: where its memory is today and as advised, whether it is killed, and what its faults waited. */
+export function guestTable(now: Outcome, advised: Outcome): string {
+  const nodeIds = now.nodes.map((node) => node.nodeId);
+  const rows = now.guests.map((before) => {
+    const after = advised.guests.find((guest) => guest.name === before.name) ?? before;
+    return [
+      before.name,
+      before.state,
+      change(numatune(before), numatune(after)),
+      ...nodeIds.map((id) => change(mib(pagesOn(before, id)), mib(pagesOn(after, id)))),
+      change(share(before.remoteShare), share(after.remoteShare)),
+      change(before.oomKilled ? 'KILLED' : 'no', after.oomKilled ? 'KILLED' : 'no'),
+      change(ms(before.stallNs), ms(after.stallNs)),
+    ];
+  });
+  const nodeHeads = nodeIds.map((id) => `node ${id} MiB`);
+  return render(['VM', 'state', 'numatune', ...nodeHeads, 'remote', 'OOM', 'stall'], rows);
+}
+
+/** What the host pays: page cache kept per node, and who reclaimed how much. */
+export function hostTable(now: Outcome, advised: Outcome): string {
+  const rows = now.nodes.map((before) => {
+    const after = advised.nodes.find((node) => node.nodeId === before.nodeId) ?? before;
+    return [
+      `node ${before.nodeId}`,
+      change(mib(before.freePages), mib(after.freePages)),
+      change(mib(before.fileCachePages), mib(after.fileCachePages)),
+      change(mib(before.anonPages), mib(after.anonPages)),
+    ];
+  });
+  const costs = [
+    ['reclaimed by kswapd', now.kswapdReclaimedPages, advised.kswapdReclaimedPages],
+    ['reclaimed by zone_reclaim', now.nodeReclaimedPages, advised.nodeReclaimedPages],
+    ['reclaimed directly (stalls)', now.directReclaimedPages, advised.directReclaimedPages],
+    ['swapped out', now.swappedOutPages, advised.swappedOutPages],
+  ] as const;
+  return [
+    render(['host', 'free MiB', 'page cache MiB', 'guest and other anonymous MiB'], rows),
+    '',
+    render(
+      ['cost', 'MiB'],
+      costs.map(([name, before, after]) => [name, change(mib(before), mib(after))]),
+    ),
+  ].join('\n');
+}
+
+function operationLines(operation: Operation): string[] {
+  const from = JSON.stringify(operation.previousValue);
+  const to = JSON.stringify(operation.value);
+  const restart = operation.requiresRestart ? ' (needs a restart of the guest)' : '';
+  return [
+    `  - ${operation.resourceType} ${operation.resource}: ${from} -> ${to}${restart}`,
+    `    ${operation.reason}`,
+  ];
+}
+
+function settingsOf(candidate: Candidate): string {
+  const sysctls = Object.entries(candidate.sysctl).map(
+    ([name, value]) => `${name}=${String(value)}`,
+  );
+  const modes = Object.entries(candidate.numatune).map(
+    ([name, { mode, nodeset }]) => `${name} ${mode} ${nodeset.join(',')}`,
+  );
+  return [...sysctls, ...modes].join(', ') || 'as it is';
+}
+
+function alternativeLines(candidate: Candidate): string[] {
+  return [`  - ${settingsOf(candidate)}`, `    ${candidate.whyNot ?? ''}`];
+}
+
+/** The whole advice as a tired operator reads it: verdict, tables, changes with reasons, limits. */
+export function report(content: RecommendationContent): string {
+  const now = content.evidence.baseline.outcome;
+  const advised = content.evidence.advised.outcome;
+  const operations = content.content.operationGroups.flatMap((group) => group.operations);
+  const { margin } = content.evidence;
+  const sections = [
+    `${content.priority} ${content.finding}: ${content.description}`,
+    `Per VM (today -> advised)\n\n${guestTable(now, advised)}`,
+    `Per node (today -> advised)\n\n${hostTable(now, advised)}`,
+    `Changes\n${operations.flatMap(operationLines).join('\n') || '  none: leave it as it is'}`,
+    `Margin\n  ${margin.verdict}`,
+  ];
+  if (content.immovable.length > 0) {
+    const lines = content.immovable.map((entry) => `  - ${entry.guest}: ${entry.message}`);
+    sections.push(`What no setting moves\n${lines.join('\n')}`);
+  }
+  const alternatives = content.evidence.alternatives.flatMap(alternativeLines);
+  if (alternatives.length > 0) sections.push(`Why not otherwise\n${alternatives.join('\n')}`);
+  sections.push(
+    `Evidence: ${content.evidence.replays} replays, seed ${content.evidence.seed}, state ${content.evidence.advised.outcome.stateHash.slice(0, 12)}`,
+  );
+  return sections.join('\n\n');
+}

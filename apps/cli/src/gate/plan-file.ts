@@ -1,0 +1,199 @@
+import { plainToInstance } from 'class-transformer';
+import { validateSync, type ValidationError } from 'class-validator';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import type { PackingPlan, PlanProblem } from '@zonewise/plan';
+import { LineCounter, parseDocument } from 'yaml';
+import { PlanFileDto, type PlanFileDomainDto, type PlanFileHostDto } from './plan-file.dto';
+
+const MAX_PLAN_BYTES = 4 * 1024 * 1024;
+const MAX_FILE_BYTES = 16 * 1024 * 1024;
+/** Files of a facts folder and the import field that each one is; per-node files are `nodeN.FILE`. */
+const FACT_FIELDS: Record<string, string> = {
+  zoneinfo: 'zoneinfo',
+  buddyinfo: 'buddyinfo',
+  pagetypeinfo: 'pagetypeinfo',
+  meminfo: 'meminfo',
+  vmstat: 'vmstat',
+  sysctl: 'sysctl',
+  version: 'version',
+  'numactl-hardware': 'numactlHardware',
+  'transparent_hugepage.enabled': 'thpEnabled',
+  'transparent_hugepage.defrag': 'thpDefrag',
+  'capabilities.xml': 'capabilities',
+};
+const NODE_FIELDS: Record<string, string> = {
+  meminfo: 'nodeMeminfo',
+  numastat: 'nodeNumastat',
+  cpulist: 'nodeCpulist',
+  distance: 'nodeDistance',
+};
+
+/** A plan that cannot be read; every problem names its place in the plan. */
+export class PlanFileError extends Error {
+  constructor(readonly problems: PlanProblem[]) {
+    super(problems.map((problem) => `${problem.path}: ${problem.message}`).join('\n'));
+  }
+}
+
+function fail(
+  code: string,
+  path: string,
+  message: string,
+  place: Partial<PlanProblem> = {},
+): never {
+  throw new PlanFileError([{ code, path, message, ...place }]);
+}
+
+function read(path: string, at: string, limitBytes = MAX_FILE_BYTES): string {
+  let bytes: number;
+  try {
+    const status = statSync(path);
+    if (!status.isFile()) fail('file-unreadable', at, `${path} is not a file`);
+    bytes = status.size;
+  } catch (error) {
+    if (error instanceof PlanFileError) throw error;
+    fail('file-unreadable', at, `${path} cannot be read: ${(error as Error).message}`);
+  }
+  // /proc files say 0 bytes whatever they hold, so the content is measured again.
+  if (bytes > limitBytes)
+    fail('file-too-large', at, `${path} has ${bytes} bytes, at most ${limitBytes}`);
+  const content = readFileSync(path, 'utf8');
+  if (content.length > limitBytes) {
+    fail('file-too-large', at, `${path} has more than ${limitBytes} bytes`);
+  }
+  return content;
+}
+
+function flatten(errors: ValidationError[], prefix: string): PlanProblem[] {
+  return errors.flatMap((error) => {
+    const path = `${prefix}/${error.property}`;
+    const own = Object.entries(error.constraints ?? {}).map(([constraint, message]) => ({
+      code: constraint === 'whitelistValidation' ? 'unknown-field' : 'invalid-field',
+      path,
+      message,
+    }));
+    return [...own, ...flatten(error.children ?? [], path)];
+  });
+}
+
+function parseYaml(text: string): unknown {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, strict: true, uniqueKeys: true });
+  const [error] = document.errors;
+  if (error !== undefined) {
+    const { line, col } = lines.linePos(error.pos[0]);
+    fail('malformed-yaml', '', error.message.split('\n')[0] ?? error.code, { line, column: col });
+  }
+  try {
+    // An alias bomb expands without end; plans have no use for more than a few aliases.
+    return document.toJS({ maxAliasCount: 100 }) as unknown;
+  } catch (problem) {
+    return fail('malformed-yaml', '', (problem as Error).message);
+  }
+}
+
+function factsFolder(folder: string): Record<string, unknown> {
+  let names: string[];
+  try {
+    names = readdirSync(folder).sort();
+  } catch (error) {
+    return fail('file-unreadable', '/host/facts', `${folder}: ${(error as Error).message}`);
+  }
+  const facts: Record<string, string | Record<string, string>> = {};
+  for (const name of names) {
+    const path = join(folder, name);
+    const field = FACT_FIELDS[name];
+    if (field !== undefined) facts[field] = read(path, '/host/facts');
+    const perNode = /^node(\d{1,4})\.(\w+)$/.exec(name);
+    const nodeField = NODE_FIELDS[perNode?.[2] ?? ''];
+    if (perNode?.[1] === undefined || nodeField === undefined) continue;
+    const texts = (facts[nodeField] ??= {}) as Record<string, string>;
+    texts[perNode[1]] = read(path, '/host/facts');
+  }
+  if (Object.keys(facts).length === 0) {
+    fail(
+      'facts-missing',
+      '/host/facts',
+      `${folder} holds none of ${Object.keys(FACT_FIELDS).join(', ')}`,
+    );
+  }
+  return facts;
+}
+
+function planHost(host: PlanFileHostDto, base: string): PackingPlan['host'] {
+  if (host.model !== undefined) {
+    if (host.facts ?? host.texts ?? host.capabilities) {
+      fail(
+        'plan-host',
+        '/host',
+        'a host is named by model, or by facts, texts and capabilities, not both',
+      );
+    }
+    const model: unknown =
+      typeof host.model === 'string'
+        ? JSON.parse(read(resolve(base, host.model), '/host/model'))
+        : host.model;
+    return { model } as PackingPlan['host'];
+  }
+  const facts = {
+    ...(host.facts === undefined ? {} : factsFolder(resolve(base, host.facts))),
+    ...host.texts,
+    ...(host.capabilities === undefined
+      ? {}
+      : { capabilities: read(resolve(base, host.capabilities), '/host/capabilities') }),
+  };
+  return { facts };
+}
+
+/** AnonHugePages of /proc/PID/smaps_rollup in KiB. */
+function anonHugeKib(smapsRollup: string): number | undefined {
+  const found = /^AnonHugePages:\s+(\d+) kB$/m.exec(smapsRollup);
+  return found === null ? undefined : Number(found[1]);
+}
+
+function planDomain(
+  domain: PlanFileDomainDto,
+  index: number,
+  base: string,
+): PackingPlan['domains'][number] {
+  const text = (name: 'xml' | 'numaMaps' | 'smapsRollup' | 'numastat') => {
+    const path = domain[name];
+    return path === undefined ? undefined : read(resolve(base, path), `/domains/${index}/${name}`);
+  };
+  const smapsRollup = text('smapsRollup');
+  return {
+    xml: text('xml') ?? '',
+    state: domain.state ?? 'planned',
+    numaMaps: text('numaMaps'),
+    numastat: text('numastat'),
+    anonHugeKib: smapsRollup === undefined ? undefined : anonHugeKib(smapsRollup),
+  };
+}
+
+/**
+ * Reads a plan file with everything it names.
+ * @returns the plan with file contents in place of file names
+ * @throws PlanFileError with every problem found and its place
+ */
+export function readPlanFile(path: string): PackingPlan {
+  const content = parseYaml(read(path, '', MAX_PLAN_BYTES));
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    fail('malformed-plan', '', 'a plan is a mapping with host and domains');
+  }
+  const file = plainToInstance(PlanFileDto, content);
+  const problems = flatten(
+    validateSync(file, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true }),
+    '',
+  );
+  if (problems.length > 0) throw new PlanFileError(problems);
+  const base = dirname(resolve(path));
+  return {
+    host: planHost(file.host, base),
+    domains: file.domains.map((domain, index) => planDomain(domain, index, base)),
+    demand: file.demand,
+    limits: file.limits,
+    sysctl: file.sysctl,
+    seed: file.seed,
+  };
+}
