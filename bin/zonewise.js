@@ -1,16 +1,16 @@
 #!/usr/bin/env node
 'use strict';
-// Installs and builds what is missing, so that `npx zonewise` works in a fresh clone, then hands over.
+// In a checkout, installs and builds what is missing or changed, so that `npx zonewise` works at once; then hands over.
 const { spawnSync } = require('node:child_process');
 const { existsSync } = require('node:fs');
 const { join } = require('node:path');
 
 const root = join(__dirname, '..');
-const entry = join(root, 'dist', 'apps', 'cli', 'src', 'main.js');
-if (!existsSync(entry)) {
-  const { status } = spawnSync(process.execPath, [join(root, 'scripts', 'run.mjs'), 'build'], {
+if (existsSync(join(root, 'scripts', 'run.mjs'))) {
+  // Its messages go to stderr: stdout belongs to the command, whose output may be JSON.
+  const { status } = spawnSync(process.execPath, [join(root, 'scripts', 'run.mjs'), 'ready'], {
     stdio: ['ignore', 2, 2],
   });
   if (status !== 0) process.exit(1);
 }
-require(entry);
+require(join(root, 'dist', 'apps', 'cli', 'src', 'main.js'));

@@ -157,6 +157,8 @@ const TASKS = {
     runBuilt('apps/cli/src/fidelity/main.js', args)
   ),
   build: () => (ensureInstalled(), build(), 0),
+  /** What `bin/zonewise.js` asks for before it starts. */
+  ready: () => (ensureInstalled(), ensureBuilt(), 0),
   test: () => (ensureInstalled(), test()),
   'test-summary': () => (testSummary(), 0),
   check: () => (ensureInstalled(), check()),
