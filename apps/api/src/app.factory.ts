@@ -1,0 +1,39 @@
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import helmet from 'helmet';
+import { Logger } from 'nestjs-pino';
+import { AppModule } from './app.module';
+import type { Settings } from './config/settings';
+import { mountDocs } from './docs/openapi';
+
+/**
+ * The whole service, initialised but not listening: used by main.ts and by the tests.
+ * Migrations have run when it resolves. `close()` ends open connections, event streams too.
+ */
+export async function createApp(settings: Settings): Promise<NestExpressApplication> {
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.forRoot(settings), {
+    bodyParser: false,
+    bufferLogs: true,
+    abortOnError: false,
+    forceCloseConnections: true,
+  });
+  app.useLogger(app.get(Logger));
+  app.flushLogs();
+  app.disable('x-powered-by');
+  // ETags are the stored things' versions, never hashes of the answer.
+  app.set('etag', false);
+  app.use(
+    helmet({
+      contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
+      hsts: false,
+    }),
+  );
+  app.useBodyParser('json', { limit: settings.bodyLimitBytes });
+  app.useBodyParser('text', {
+    limit: settings.bodyLimitBytes,
+    type: ['application/xml', 'text/xml'],
+  });
+  mountDocs(app);
+  await app.init();
+  return app;
+}

@@ -1,0 +1,94 @@
+import {
+  ArgumentsHost,
+  Catch,
+  ExceptionFilter,
+  HttpException,
+  Logger,
+  NotFoundException,
+  PayloadTooLargeException,
+} from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { ProblemException } from './problem';
+
+/** Turns whatever was thrown into problem+json. What was not meant for the caller stays in the log. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Problem');
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const request = http.getRequest<Request>();
+    const response = http.getResponse<Response>();
+    const exception = asProblem(error, request);
+    if (exception.getStatus() >= 500) this.logger.error(error);
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    for (const [name, value] of Object.entries(exception.headers)) response.setHeader(name, value);
+    response
+      .status(exception.getStatus())
+      .type('application/problem+json')
+      .send(JSON.stringify({ ...exception.problem, instance: request.originalUrl }));
+  }
+}
+
+/** Errors of Express's body parsers (http-errors) carry a `type`. */
+interface ParserError {
+  type?: unknown;
+  status?: unknown;
+  limit?: unknown;
+  message?: unknown;
+}
+
+function asProblem(error: unknown, request: Request): ProblemException {
+  if (error instanceof ProblemException) return error;
+  if (error instanceof HttpException) return ofHttpException(error, request);
+  const parser: ParserError = typeof error === 'object' && error !== null ? error : {};
+  switch (parser.type) {
+    case 'entity.parse.failed':
+      return new ProblemException('malformed-json', `The body is not JSON: ${text(parser)}.`);
+    case 'entity.too.large':
+      return tooLarge(typeof parser.limit === 'number' ? parser.limit : undefined);
+    case 'charset.unsupported':
+    case 'encoding.unsupported':
+      return new ProblemException('unsupported-media-type', `${text(parser)}.`);
+  }
+  if (error instanceof URIError || isClientStatus(parser.status)) {
+    return new ProblemException('malformed-request', `${text(parser)}.`);
+  }
+  return internal();
+}
+
+function ofHttpException(error: HttpException, request: Request): ProblemException {
+  if (error instanceof NotFoundException) {
+    return new ProblemException(
+      'route-not-found',
+      `${request.method} ${request.path} is not an address of this service; see /docs.`,
+    );
+  }
+  if (error instanceof PayloadTooLargeException) return tooLarge();
+  const status = error.getStatus();
+  if (status === 503) return new ProblemException('not-ready', 'A dependency does not answer.');
+  return isClientStatus(status)
+    ? new ProblemException('malformed-request', `${error.message}.`)
+    : internal();
+}
+
+function tooLarge(limitBytes?: number): ProblemException {
+  const limit = limitBytes === undefined ? '' : ` of ${limitBytes} bytes`;
+  return new ProblemException('body-too-large', `The body is larger than the limit${limit}.`);
+}
+
+function internal(): ProblemException {
+  return new ProblemException(
+    'internal-error',
+    'Something failed inside the service; its log says what. Nothing was stored in part.',
+  );
+}
+
+const isClientStatus = (status: unknown): boolean =>
+  typeof status === 'number' && status >= 400 && status < 500;
+
+const text = (error: ParserError): string =>
+  typeof error.message === 'string' ? error.message.replace(/\.$/, '') : 'no more is known';
