@@ -1,0 +1,118 @@
+/** The files that apply a recommendation and take it back, made from its content and the documents. Pure. */
+import { rollbackSysctlFile, sysctlFile } from '@zonewise/advisor';
+import type { RecommendationContent, SimulationRequest } from '@zonewise/advisor';
+import { patchNumatune, unifiedDiff } from '@zonewise/libvirt-xml';
+import type { NumatuneChange } from '@zonewise/libvirt-xml';
+import type { AdviceFile, DomainDocument } from './tasks';
+
+const SYSCTL_FILE = '90-zonewise.conf';
+const SYSCTL_ROLLBACK_FILE = 'rollback.conf';
+
+/** A document could not be changed as advised; a defect of ours, since it was read before. */
+export class AdviceFileError extends Error {}
+
+function changesSysctl(content: RecommendationContent): boolean {
+  return content.content.operationGroups.some((group) =>
+    group.operations.some((operation) => operation.resourceType === 'sysctl'),
+  );
+}
+
+/** Domains that an operation changes. `test` operations only look. */
+function changedDomains(content: RecommendationContent): Set<string> {
+  return new Set(
+    content.content.operationGroups
+      .flatMap((group) => group.operations)
+      .filter(({ resourceType, action }) => resourceType === 'domain' && action !== 'test')
+      .map((operation) => operation.resource),
+  );
+}
+
+function numatuneChange(
+  content: RecommendationContent,
+  request: SimulationRequest,
+  name: string,
+): NumatuneChange {
+  const advised = content.evidence.advised.numatune[name] ?? request.numatune?.[name];
+  if (advised === undefined) {
+    throw new AdviceFileError(`The advice changes ${name} but does not say to which numatune.`);
+  }
+  const { mode, nodeset } = advised;
+  return { memory: mode === 'none' ? null : { mode, nodeset } };
+}
+
+function domainFiles(document: DomainDocument, change: NumatuneChange): AdviceFile[] {
+  const { name, xml } = document;
+  const patched = patchNumatune(xml, change);
+  if (!patched.ok) {
+    const reasons = patched.problems.map((problem) => problem.message).join('; ');
+    throw new AdviceFileError(`The advice cannot be written into ${name}: ${reasons}`);
+  }
+  const common = { domain: name };
+  return [
+    {
+      ...common,
+      name: `${name}.xml`,
+      mediaType: 'application/xml',
+      purpose: 'apply',
+      text: patched.value.xml,
+    },
+    {
+      ...common,
+      name: `${name}.diff`,
+      mediaType: 'text/x-diff',
+      purpose: 'diff',
+      text: unifiedDiff(`${name}.xml`, xml, patched.value.xml),
+    },
+    {
+      ...common,
+      name: `${name}.rollback.xml`,
+      mediaType: 'application/xml',
+      purpose: 'rollback',
+      text: xml,
+    },
+  ];
+}
+
+/** Two files of one name (domains `a` and `a.rollback`) are told apart by a number. */
+function distinct(files: AdviceFile[]): AdviceFile[] {
+  const taken = new Set<string>();
+  return files.map((file) => {
+    let name = file.name;
+    for (let n = 2; taken.has(name); n += 1) name = file.name.replace(/(\.[a-z]+)$/, `~${n}$1`);
+    taken.add(name);
+    return { ...file, name };
+  });
+}
+
+/**
+ * `DOMAIN.xml` (the document with nothing changed but its numatune), `DOMAIN.diff`, `DOMAIN.rollback.xml`
+ * (the document as it was), `90-zonewise.conf` for /etc/sysctl.d and `rollback.conf`. Only what changes
+ * has files: advice to leave everything has none.
+ *
+ * @throws AdviceFileError when a document cannot be changed as advised
+ */
+export function adviceFiles(
+  content: RecommendationContent,
+  request: SimulationRequest,
+  documents: DomainDocument[],
+): AdviceFile[] {
+  const changed = changedDomains(content);
+  const files = documents
+    .filter((document) => changed.has(document.name))
+    .flatMap((document) =>
+      domainFiles(document, numatuneChange(content, request, document.name)),
+    );
+  if (changesSysctl(content)) {
+    const common = { mediaType: 'text/plain' };
+    files.push(
+      { ...common, name: SYSCTL_FILE, purpose: 'apply', text: sysctlFile(content) },
+      {
+        ...common,
+        name: SYSCTL_ROLLBACK_FILE,
+        purpose: 'rollback',
+        text: rollbackSysctlFile(content),
+      },
+    );
+  }
+  return distinct(files);
+}

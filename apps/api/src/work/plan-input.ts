@@ -1,0 +1,206 @@
+/**
+ * From a packing plan (host facts and domain documents as text) to the request that the advisor checks.
+ * Pure: no Nest, no database, no files; the command line and the service share it.
+ */
+import type { DemandProfile, GuestSpec, PlanLimits, SimulationRequest } from '@zonewise/advisor';
+import { estimateResidency, importHost, parseNumaMaps, parseNumastatProcess } from '@zonewise/host-facts';
+import type { HostTexts } from '@zonewise/host-facts';
+import { parseCapabilities, parseDomain } from '@zonewise/libvirt-xml';
+import type { DomainView } from '@zonewise/libvirt-xml';
+import { validateHostModel } from '@zonewise/simulator';
+import type { HostModel, HostSysctls } from '@zonewise/simulator';
+import { buildGuestSpec, configuredNumatune, hostPlacement } from './guest-spec';
+import type { DomainUse } from './guest-spec';
+import { referenceProblems } from './references';
+
+export { assignResidency, buildGuestSpec, configuredNumatune, hostPlacement } from './guest-spec';
+export type { DomainState, DomainUse, NodeResidency, ResidencySource } from './guest-spec';
+export { referenceProblems } from './references';
+
+/** Most domains in one plan, simulation or recommendation. */
+export const MAX_DOMAINS = 256;
+
+export interface PlanDomain {
+  /** Must equal `<name>` when given. */
+  name?: string;
+  xml: string;
+  /** Default `planned`. */
+  state?: 'planned' | 'running';
+  /** /proc/PID/numa_maps of the running QEMU process. */
+  numaMaps?: string;
+  /** `numastat -p PID` of the running QEMU process. */
+  numastat?: string;
+  /** AnonHugePages of the process in KiB (smaps_rollup), for use with numaMaps. */
+  anonHugeKib?: number;
+}
+
+export interface PackingPlan {
+  /** Exactly one of the two. */
+  host: { model?: HostModel; facts?: HostTexts & { capabilities?: string } };
+  domains: PlanDomain[];
+  demand?: DemandProfile;
+  limits?: PlanLimits;
+  sysctl?: Partial<HostSysctls>;
+  numatune?: SimulationRequest['numatune'];
+  seed?: number;
+  hardwareProfile?: string;
+}
+
+/** Why a plan cannot be judged; `path` is a JSON pointer into the plan, followed by the place in the text. */
+export interface PlanProblem {
+  code: string;
+  path: string;
+  message: string;
+  line?: number;
+  column?: number;
+  expected?: string;
+  found?: string;
+}
+
+export interface PlanRequest {
+  request: SimulationRequest;
+  limits: PlanLimits;
+  caveats: { code: string; message: string }[];
+}
+
+export type PlanOutcome =
+  { ok: true; value: PlanRequest } | { ok: false; problems: PlanProblem[] };
+
+type Caveat = { code: string; message: string };
+type HostOutcome =
+  { ok: true; model: HostModel; caveats: Caveat[] } | { ok: false; problems: PlanProblem[] };
+
+function under(prefix: string, problems: PlanProblem[]): PlanProblem[] {
+  return problems.map((problem) => ({ ...problem, path: `${prefix}${problem.path}` }));
+}
+
+function fail(code: string, path: string, message: string): { ok: false; problems: PlanProblem[] } {
+  return { ok: false, problems: [{ code, path, message }] };
+}
+
+function factsHost(facts: HostTexts & { capabilities?: string }): HostOutcome {
+  const { capabilities, ...texts } = facts;
+  let nodes: Parameters<typeof importHost>[1];
+  if (capabilities !== undefined) {
+    const parsed = parseCapabilities(capabilities);
+    if (!parsed.ok) {
+      return { ok: false, problems: under('/host/facts/capabilities', parsed.problems) };
+    }
+    nodes = parsed.value.topology;
+  }
+  const imported = importHost(texts, nodes);
+  if (!imported.ok) return { ok: false, problems: under('/host/facts/', imported.problems) };
+  return { ok: true, model: imported.value.model, caveats: imported.value.caveats };
+}
+
+function planHost(host: PackingPlan['host']): HostOutcome {
+  if ((host.model === undefined) === (host.facts === undefined)) {
+    return fail('plan-host', '/host', 'A plan names its host by exactly one of model and facts.');
+  }
+  if (host.facts !== undefined) return factsHost(host.facts);
+  const model = host.model as HostModel;
+  const problems = validateHostModel(model);
+  if (problems.length > 0) return { ok: false, problems: under('/host/model/', problems) };
+  return { ok: true, model, caveats: [] };
+}
+
+type UseOutcome = { ok: true; use: DomainUse } | { ok: false; problems: PlanProblem[] };
+
+/** Where a running domain's pages are: numa_maps, else numastat, else an estimate by host-facts' rule. */
+function domainUse(domain: PlanDomain, view: DomainView, host: HostModel): UseOutcome {
+  if (domain.state !== 'running') return { ok: true, use: { state: 'planned' } };
+  if (domain.numaMaps !== undefined) {
+    const parsed = parseNumaMaps(domain.numaMaps, domain.anonHugeKib);
+    if (!parsed.ok) return { ok: false, problems: under('/numaMaps/', parsed.problems) };
+    const residency = parsed.value.guestRam;
+    return { ok: true, use: { state: 'running', residency, residencySource: 'numa_maps' } };
+  }
+  if (domain.numastat !== undefined) {
+    const parsed = parseNumastatProcess(domain.numastat);
+    if (!parsed.ok) return { ok: false, problems: under('/numastat/', parsed.problems) };
+    const residency = parsed.value;
+    return { ok: true, use: { state: 'running', residency, residencySource: 'numastat' } };
+  }
+  const { memoryNodes } = hostPlacement(host);
+  const nodes = configuredNumatune(view, memoryNodes).nodeset;
+  const residency = estimateResidency(host, Math.ceil(view.currentMemoryKib / 4), nodes);
+  return { ok: true, use: { state: 'running', residency, residencySource: 'estimated' } };
+}
+
+type GuestOutcome = { ok: true; guest: GuestSpec } | { ok: false; problems: PlanProblem[] };
+
+function planGuest(domain: PlanDomain, host: HostModel): GuestOutcome {
+  const parsed = parseDomain(domain.xml);
+  if (!parsed.ok) return { ok: false, problems: under('/xml', parsed.problems) };
+  const view = parsed.value;
+  if (domain.name !== undefined && domain.name !== view.name) {
+    return fail(
+      'name-mismatch',
+      '/name',
+      `The plan calls this domain ${JSON.stringify(domain.name)}, its document ${JSON.stringify(view.name)}.`,
+    );
+  }
+  const use = domainUse(domain, view, host);
+  if (!use.ok) return use;
+  const spec = buildGuestSpec(view, host, use.use);
+  if (!spec.ok) return { ok: false, problems: under('/xml', spec.problems) };
+  return { ok: true, guest: spec.value };
+}
+
+function planGuests(
+  domains: PlanDomain[],
+  host: HostModel,
+): { guests: GuestSpec[]; problems: PlanProblem[] } {
+  const guests: GuestSpec[] = [];
+  const problems: PlanProblem[] = [];
+  const names = new Set<string>();
+  domains.forEach((domain, index) => {
+    const outcome = planGuest(domain, host);
+    if (!outcome.ok) {
+      problems.push(...under(`/domains/${index}`, outcome.problems));
+      return;
+    }
+    const { name } = outcome.guest.guest;
+    if (names.has(name)) {
+      problems.push({
+        code: 'duplicate-domain',
+        path: `/domains/${index}/xml`,
+        message: `Two domains of the plan are called ${JSON.stringify(name)}.`,
+      });
+    }
+    names.add(name);
+    guests.push(outcome.guest);
+  });
+  return { guests, problems };
+}
+
+/**
+ * Reads a plan's texts and documents. All problems are collected, each with the place in the plan.
+ *
+ * @returns the request for `checkPlan` with the plan's limits, or why the plan cannot be judged
+ */
+export function buildPlanRequest(plan: PackingPlan): PlanOutcome {
+  if (plan.domains.length === 0 || plan.domains.length > MAX_DOMAINS) {
+    return fail(
+      'plan-domains',
+      '/domains',
+      `A plan has 1 to ${MAX_DOMAINS} domains, found ${plan.domains.length}.`,
+    );
+  }
+  const host = planHost(plan.host);
+  if (!host.ok) return host;
+  const { guests, problems } = planGuests(plan.domains, host.model);
+  if (problems.length > 0) return { ok: false, problems };
+  const request: SimulationRequest = {
+    host: host.model,
+    guests,
+    demand: plan.demand ?? {},
+    seed: plan.seed ?? 1,
+    ...(plan.sysctl === undefined ? {} : { sysctl: plan.sysctl }),
+    ...(plan.numatune === undefined ? {} : { numatune: plan.numatune }),
+    ...(plan.hardwareProfile === undefined ? {} : { hardwareProfile: plan.hardwareProfile }),
+  };
+  const wrongNames = referenceProblems(request);
+  if (wrongNames.length > 0) return { ok: false, problems: wrongNames };
+  return { ok: true, value: { request, limits: plan.limits ?? {}, caveats: host.caveats } };
+}

@@ -1,0 +1,63 @@
+/** A task's computation, free of threads: what a worker does and what tests may call directly. */
+import { advise, checkPlan, simulate } from '@zonewise/advisor';
+import { InvariantError, SimulatorInputError } from '@zonewise/simulator';
+import type { ReplayControl } from '@zonewise/simulator';
+import { adviceFiles } from './advice-files';
+import { buildPlanRequest } from './plan-input';
+import type { WorkError, WorkOutcome, WorkProgress, WorkTask } from './tasks';
+
+function describeError(error: unknown): WorkError {
+  if (error instanceof SimulatorInputError) {
+    return { kind: 'input', code: error.code, path: error.path, message: error.message };
+  }
+  if (error instanceof InvariantError) {
+    return { kind: 'internal', code: 'invariant-broken', message: error.message };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: 'internal', code: 'worker-failed', message };
+}
+
+/** Progress in steps of at least a hundredth, so that a fast replay does not flood the port. */
+function throttled(report: (progress: WorkProgress) => void): ReplayControl {
+  let last = 0;
+  return {
+    onProgress: ({ fraction, step, steps }) => {
+      if (fraction < last + 0.01 && fraction < 1) return;
+      if (fraction <= last) return;
+      last = fraction;
+      report({ fraction, message: `step ${step} of ${steps}` });
+    },
+  };
+}
+
+function compute(task: WorkTask, control: ReplayControl): WorkOutcome {
+  switch (task.kind) {
+    case 'simulation':
+      return { ok: true, value: simulate(task.request, control) };
+    case 'recommendation': {
+      const content = advise(task.request, control);
+      const files = adviceFiles(content, task.request, task.documents);
+      return { ok: true, value: { content, files } };
+    }
+    case 'plan': {
+      const built = buildPlanRequest(task.plan);
+      if (!built.ok) {
+        const message = 'The plan cannot be judged.';
+        const error: WorkError = { kind: 'input', code: 'plan-unreadable', message };
+        return { ok: false, error: { ...error, problems: built.problems } };
+      }
+      const { request, limits, caveats } = built.value;
+      const verdict = checkPlan(request, limits, control);
+      return { ok: true, value: { ...verdict, caveats: [...caveats, ...verdict.caveats] } };
+    }
+  }
+}
+
+/** Runs a task to its end. Never throws: what goes wrong is in the outcome. */
+export function runTask(task: WorkTask, report: (progress: WorkProgress) => void): WorkOutcome {
+  try {
+    return compute(task, throttled(report));
+  } catch (error) {
+    return { ok: false, error: describeError(error) };
+  }
+}

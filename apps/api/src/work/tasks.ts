@@ -1,0 +1,83 @@
+/** What crosses the border to a worker thread and back. Structured-cloneable data only. */
+import type { MessagePort } from 'node:worker_threads';
+import type {
+  Outcome,
+  PlanVerdict,
+  RecommendationContent,
+  ReplayResult,
+  SimulationRequest,
+} from '@zonewise/advisor';
+import type { PackingPlan, PlanProblem } from './plan-input';
+
+/** A domain document as it was when the job was accepted; advice is written into a copy of it. */
+export interface DomainDocument {
+  name: string;
+  xml: string;
+}
+
+export interface SimulationTask {
+  kind: 'simulation';
+  request: SimulationRequest;
+}
+export interface RecommendationTask {
+  kind: 'recommendation';
+  request: SimulationRequest;
+  documents: DomainDocument[];
+}
+export interface PlanTask {
+  kind: 'plan';
+  plan: PackingPlan;
+}
+export type WorkTask = SimulationTask | RecommendationTask | PlanTask;
+
+export interface SimulationOutput {
+  result: ReplayResult;
+  outcome: Outcome;
+  assumptions: { code: string; message: string }[];
+}
+
+/** A file that applies advice or takes it back. */
+export interface AdviceFile {
+  name: string;
+  mediaType: string;
+  /** `apply`: what to install; `diff`: what changes, for reading; `rollback`: the way back. */
+  purpose: 'apply' | 'diff' | 'rollback';
+  /** Domain whose document it is; absent for host files. */
+  domain?: string;
+  text: string;
+}
+
+export interface RecommendationOutput {
+  content: RecommendationContent;
+  files: AdviceFile[];
+}
+
+/** Why a task has no result: `input` is the caller's to mend, `internal` is a defect of ours. */
+export interface WorkError {
+  kind: 'input' | 'internal';
+  code: string;
+  message: string;
+  path?: string;
+  problems?: PlanProblem[];
+}
+
+export interface WorkOutputs {
+  simulation: SimulationOutput;
+  recommendation: RecommendationOutput;
+  plan: PlanVerdict;
+}
+export type WorkKind = keyof WorkOutputs;
+export type WorkOutcome<K extends WorkKind = WorkKind> =
+  { ok: true; value: WorkOutputs[K] } | { ok: false; error: WorkError };
+
+/** What the pool posts to a worker. */
+export interface WorkMessage {
+  task: WorkTask;
+  /** Receives `WorkProgress`. */
+  port: MessagePort;
+}
+export interface WorkProgress {
+  /** 0..1, never falling. */
+  fraction: number;
+  message: string;
+}
