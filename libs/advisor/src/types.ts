@@ -15,11 +15,22 @@ import type {
 /** libvirt's numatune modes; `none` is a domain without numatune. */
 export type PlacementMode = 'strict' | 'preferred' | 'interleave' | 'restrictive' | 'none';
 
+/** numatune of a whole domain: one mode and the host nodes it names. */
+export interface NumatuneSetting {
+  mode: PlacementMode;
+  nodeset: number[];
+}
+
 /** A guest to place. Exactly one of the two forms, by whether its memory is already in the host model. */
 export type GuestSpec = {
   /** numatune as configured today, for display and for deciding what can change. */
   numatune: { mode: PlacementMode; nodeset: number[] };
   diskCachePages: number;
+  /**
+   * Whether vcpupin, cpuset or cputune hold the guest's CPUs where they are. Absent: a guest whose regions
+   * are touched from some of the host's CPU nodes only counts as pinned.
+   */
+  cpusPinned?: boolean;
   assumptions: { code: string; message: string }[];
 } & (
   | { state: 'planned'; guest: GuestProcess }

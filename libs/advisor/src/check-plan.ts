@@ -1,0 +1,151 @@
+import type { ReplayControl, ReplayResult } from '@zonewise/simulator';
+import { PAGES_PER_MIB, resolveDemand } from './demand';
+import { AdvisorInputError } from './errors';
+import { formatCount, formatMib, formatPercent } from './format';
+import type { Simulation } from './simulate';
+import { simulate } from './simulate';
+import type { PlanLimits, PlanVerdict, SimulationRequest } from './types';
+
+type Violation = PlanVerdict['violations'][number];
+
+/**
+ * Replays a plan as it stands and holds it against the limits. A killed guest or a start that failed is a
+ * violation whatever the limits say; a kill of a process that is no guest is one of guest `other`.
+ * @throws AdvisorInputError for a limit that is no number or out of range
+ */
+export function checkPlan(
+  request: SimulationRequest,
+  limits: PlanLimits,
+  control?: ReplayControl,
+): PlanVerdict {
+  checkLimits(limits);
+  const simulation = simulate(request, control);
+  const violations = [
+    ...deathViolations(request, simulation),
+    ...shareViolations(simulation, limits),
+    ...stallViolations(simulation, limits),
+    ...swapViolations(simulation, limits),
+  ];
+  return {
+    verdict: violations.length > 0 ? 'fail' : 'pass',
+    violations,
+    outcome: simulation.outcome,
+    demand: request.demand,
+    seed: request.seed,
+    caveats: simulation.result.caveats,
+    assumptions: simulation.assumptions,
+  };
+}
+
+function deathViolations(request: SimulationRequest, simulation: Simulation): Violation[] {
+  const { result, outcome } = simulation;
+  const failed = failedStarts(request, result);
+  const kills = result.steps.flatMap((step) =>
+    step.events.flatMap((event) => (event.type === 'oom_kill' ? [event] : [])),
+  );
+  const starts = [...failed].map(([guest, message]): Violation => {
+    const kill = kills.find((event) => event.victim === guest);
+    const why = kill ? ` ${kill.constraint}: ${kill.report.split('\n', 1)[0] ?? ''}` : '';
+    return { code: 'failed-start', guest, found: 1, limit: 0, message: message + why };
+  });
+  const others = kills
+    .filter((event) => !failed.has(event.victim))
+    .map((event): Violation => ({
+      code: 'oom-kill',
+      guest: event.victim,
+      found: 1,
+      limit: 0,
+      message:
+        `${event.victim} is killed by the OOM killer (${event.constraint}) while ${event.invokedBy} ` +
+        `allocates; it held ${formatMib(event.victimPages)}.`,
+    }));
+  const named = new Set([...failed.keys(), ...others.map((violation) => violation.guest)]);
+  const silent = outcome.guests
+    .filter((guest) => guest.oomKilled && !named.has(guest.name))
+    .map((guest): Violation => ({
+      code: 'oom-kill',
+      guest: guest.name,
+      found: 1,
+      limit: 0,
+      message: `${guest.name} is not alive at the end of the replay.`,
+    }));
+  return [...starts, ...others, ...silent];
+}
+
+/** Guests killed in their own start step, with a sentence each; guest steps are in start order. */
+function failedStarts(request: SimulationRequest, result: ReplayResult): Map<string, string> {
+  const starts = result.steps.filter((step) => step.op === 'guest');
+  const failed = new Map<string, string>();
+  resolveDemand(request).planned.forEach(({ spec }, i) => {
+    const step = starts[i];
+    if (!step || step.status === 'ok') return;
+    const name = spec.guest.name;
+    const done = formatCount(step.pagesDone);
+    failed.set(name, `${name} did not start: ${step.status} after ${done} pages of its memory.`);
+  });
+  return failed;
+}
+
+function shareViolations({ outcome }: Simulation, limits: PlanLimits): Violation[] {
+  const limit = limits.maxRemoteShare ?? 1;
+  return outcome.guests
+    .filter((guest) => guest.remoteShare > limit)
+    .map((guest) => ({
+      code: 'remote-share' as const,
+      guest: guest.name,
+      found: guest.remoteShare,
+      limit,
+      message:
+        `${guest.name} has ${formatPercent(guest.remoteShare)} of its memory on nodes other than its ` +
+        `CPUs'; the plan allows ${formatPercent(limit)}.`,
+    }));
+}
+
+function stallViolations({ outcome }: Simulation, limits: PlanLimits): Violation[] {
+  const limit = limits.maxStallMs;
+  if (limit === undefined) return [];
+  return outcome.guests
+    .filter((guest) => guest.stallNs > limit * 1e6)
+    .map((guest) => ({
+      code: 'stall' as const,
+      guest: guest.name,
+      found: guest.stallNs / 1e6,
+      limit,
+      message:
+        `${guest.name} waits ${(guest.stallNs / 1e6).toFixed(1)} ms for reclaim (modelled time); ` +
+        `the plan allows ${limit} ms.`,
+    }));
+}
+
+function swapViolations({ outcome }: Simulation, limits: PlanLimits): Violation[] {
+  const limit = limits.maxSwapMib;
+  if (limit === undefined) return [];
+  return outcome.guests
+    .filter((guest) => guest.swapPages > limit * PAGES_PER_MIB)
+    .map((guest) => ({
+      code: 'swap' as const,
+      guest: guest.name,
+      found: guest.swapPages / PAGES_PER_MIB,
+      limit,
+      message:
+        `${guest.name} ends with ${formatMib(guest.swapPages)} in swap; ` +
+        `the plan allows ${limit} MiB.`,
+    }));
+}
+
+function checkLimits(limits: PlanLimits): void {
+  const ranges: [keyof PlanLimits, number][] = [
+    ['maxRemoteShare', 1],
+    ['maxStallMs', Number.MAX_SAFE_INTEGER],
+    ['maxSwapMib', Number.MAX_SAFE_INTEGER],
+  ];
+  for (const [name, highest] of ranges) {
+    const value = limits[name];
+    if (value === undefined || (value >= 0 && value <= highest)) continue;
+    throw new AdvisorInputError(
+      'invalid-limit',
+      `/limits/${name}`,
+      `Found ${String(value)}; expected a number from 0${highest === 1 ? ' to 1' : ' upwards'}.`,
+    );
+  }
+}

@@ -1,0 +1,254 @@
+import type {
+  GuestProcess,
+  HostModel,
+  ReplayInput,
+  ReplayStep,
+  RunningGuest,
+  SysctlName,
+} from '@zonewise/simulator';
+import type { ResolvedDemand } from './demand';
+import { resolveDemand } from './demand';
+import { AdvisorInputError } from './errors';
+import { cpuNodes, memoryNodes, nearestFirst, nodeUnion } from './host-nodes';
+import type { Note } from './placement';
+import { applyPlacement, cachePolicy, guestCpuNodes } from './placement';
+import type { NumatuneSetting, PlacementMode, SimulationRequest } from './types';
+
+const MODES: readonly PlacementMode[] = [
+  'strict',
+  'preferred',
+  'interleave',
+  'restrictive',
+  'none',
+];
+
+export interface CompiledReplay {
+  input: ReplayInput;
+  assumptions: Note[];
+}
+
+/**
+ * Turns a request into replay steps:
+ *
+ * 1. sysctl overrides, in the order of the host's sysctl list;
+ * 2. background cache, read (or written) by each node's own CPUs and bound to that node, then a settle,
+ *    so that the guests meet the host as found;
+ * 3. every planned guest in start order: it touches its share of every region, then its disks fill the page
+ *    cache from the nodes of its CPUs. Guests follow each other without a pause, the hardest start;
+ * 4. one settle: kswapd goes to sleep.
+ *
+ * Running guests are owners of their pages from the start and appear in no step.
+ *
+ * @throws AdvisorInputError for overrides or a demand that name what does not exist
+ */
+export function compileReplay(request: SimulationRequest): CompiledReplay {
+  checkOverrides(request);
+  const demand = resolveDemand(request);
+  const notes: Note[] = [...request.guests.flatMap((spec) => spec.assumptions), ...demand.notes];
+  const steps: ReplayStep[] = [
+    ...sysctlSteps(request),
+    ...backgroundSteps(request.host, demand),
+    ...demand.planned.flatMap((planned) => {
+      const placed = placedGuest(request, planned.spec.guest.name, notes);
+      return guestSteps(placed, planned, demand.ratePagesPerSecond);
+    }),
+  ];
+  if (demand.planned.length > 0) steps.push({ op: 'settle', label: 'after the last guest' });
+  if (steps.length === 0) steps.push({ op: 'settle', label: 'host as found' });
+  return {
+    input: {
+      host: request.host,
+      runningGuests: runningGuests(request, notes),
+      steps,
+      seed: request.seed,
+      ...(request.hardwareProfile === undefined
+        ? {}
+        : { hardwareProfile: request.hardwareProfile }),
+    },
+    assumptions: uniqueNotes(notes),
+  };
+}
+
+/** The numatune that a guest is replayed with. */
+export function effectiveNumatune(request: SimulationRequest, name: string): NumatuneSetting {
+  const override = ownValue(request.numatune, name);
+  if (override) return override;
+  const spec = request.guests.find((guest) => guest.guest.name === name);
+  return spec?.numatune ?? { mode: 'none', nodeset: [] };
+}
+
+/** The guests' processes as the replay starts them, overrides applied. */
+export function placedGuest(
+  request: SimulationRequest,
+  name: string,
+  notes: Note[] = [],
+): GuestProcess {
+  const spec = request.guests.find((guest) => guest.guest.name === name);
+  if (!spec)
+    throw new AdvisorInputError('unknown-guest', '/guests', `There is no guest "${name}".`);
+  const override = ownValue(request.numatune, name);
+  if (!override) return spec.guest;
+  const placed = applyPlacement(spec, override, request.host);
+  notes.push(...placed.notes);
+  return placed.guest;
+}
+
+/** Notes once each, in order of first appearance. */
+export function uniqueNotes(notes: Note[]): Note[] {
+  const seen = new Set<string>();
+  return notes.filter((note) => {
+    const key = `${note.code}\n${note.message}`;
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
+
+function sysctlSteps(request: SimulationRequest): ReplayStep[] {
+  const overrides = request.sysctl ?? {};
+  return sysctlNames(request.host).flatMap((name) => {
+    const value = overrides[name];
+    return value === undefined ? [] : [{ op: 'sysctl', name, value, label: `vm.${name}` } as const];
+  });
+}
+
+function backgroundSteps(host: HostModel, demand: ResolvedDemand): ReplayStep[] {
+  const reads = demand.backgroundCache.filter((entry) => entry.pages > 0);
+  if (reads.length === 0) return [];
+  const steps = reads.map((entry, i): ReplayStep => ({
+    op: 'cache',
+    label: `background page cache on node ${entry.node}`,
+    file: `background-${i}-node${entry.node}`,
+    offsetPages: 0,
+    pages: entry.pages,
+    cpuNode: nearestFirst(host, entry.node, cpuNodes(host))[0] ?? entry.node,
+    policy: { mode: 'bind', nodes: [entry.node] },
+    access: entry.access,
+    passes: 1,
+  }));
+  return [...steps, { op: 'settle', label: 'host as found' }];
+}
+
+function guestSteps(
+  guest: GuestProcess,
+  planned: ResolvedDemand['planned'][number],
+  ratePagesPerSecond: number | undefined,
+): ReplayStep[] {
+  const rate = ratePagesPerSecond === undefined ? {} : { ratePagesPerSecond };
+  const readers = guestCpuNodes(guest);
+  const shares = splitEvenly(planned.diskCachePages, readers.length);
+  let offsetPages = 0;
+  const disk = readers.flatMap((cpuNode, i): ReplayStep[] => {
+    const pages = shares[i] ?? 0;
+    if (pages === 0) return [];
+    const step: ReplayStep = {
+      op: 'cache',
+      label: `disks of ${guest.name}`,
+      file: `disk:${guest.name}`,
+      offsetPages,
+      pages,
+      cpuNode,
+      ...cachePolicy(guest),
+      access: 'read',
+      passes: 1,
+      ...rate,
+    };
+    offsetPages += pages;
+    return [step];
+  });
+  const start: ReplayStep = {
+    op: 'guest',
+    label: `${guest.name} starts`,
+    guest,
+    touchPages: planned.touchPages,
+    ...rate,
+  };
+  return [start, ...disk];
+}
+
+function runningGuests(request: SimulationRequest, notes: Note[]): RunningGuest[] {
+  return request.guests.flatMap((spec) => {
+    if (spec.state !== 'running') return [];
+    if (ownValue(request.numatune, spec.guest.name)) {
+      notes.push({
+        code: 'running-guest-stays',
+        message:
+          `${spec.guest.name} is running: the numatune override applies to memory that it touches later; ` +
+          'its resident pages stay where they are.',
+      });
+    }
+    const placed = placedGuest(request, spec.guest.name, notes);
+    return [{ ...spec.guest, regions: placed.regions }];
+  });
+}
+
+function checkOverrides(request: SimulationRequest): void {
+  const names = sysctlNames(request.host);
+  for (const name of Object.keys(request.sysctl ?? {})) {
+    if (names.includes(name as SysctlName)) continue;
+    throw new AdvisorInputError(
+      'unknown-sysctl',
+      `/sysctl/${name}`,
+      `Found "${name}"; the settings that can be replayed are: ${names.join(', ')}.`,
+    );
+  }
+  for (const [name, setting] of Object.entries(request.numatune ?? {})) {
+    if (!request.guests.some((spec) => spec.guest.name === name)) {
+      throw new AdvisorInputError(
+        'unknown-guest',
+        `/numatune/${name}`,
+        `Found "${name}"; the guests are: ${request.guests.map((g) => g.guest.name).join(', ') || 'none'}.`,
+      );
+    }
+    checkSetting(request.host, setting, `/numatune/${name}`);
+  }
+  (request.demand.backgroundCache ?? []).forEach((entry, i) =>
+    checkNodes(request.host, [entry.node], `/demand/backgroundCache/${i}/node`),
+  );
+}
+
+function checkSetting(host: HostModel, setting: NumatuneSetting, path: string): void {
+  if (!MODES.includes(setting.mode)) {
+    throw new AdvisorInputError(
+      'unknown-mode',
+      `${path}/mode`,
+      `Found "${String(setting.mode)}"; expected one of ${MODES.join(', ')}.`,
+    );
+  }
+  if (setting.mode !== 'none' && nodeUnion(setting.nodeset).length === 0) {
+    throw new AdvisorInputError(
+      'empty-nodeset',
+      `${path}/nodeset`,
+      `${setting.mode} needs at least one host node; the nodeset is empty.`,
+    );
+  }
+  checkNodes(host, setting.nodeset, `${path}/nodeset`);
+}
+
+function checkNodes(host: HostModel, nodes: number[], path: string): void {
+  const usable = memoryNodes(host);
+  for (const node of nodes) {
+    if (usable.includes(node)) continue;
+    throw new AdvisorInputError(
+      host.nodes.some((known) => known.nodeId === node) ? 'no-memory-node' : 'unknown-node',
+      path,
+      `Found node ${node}; the host's nodes with memory are ${usable.join(', ')}.`,
+    );
+  }
+}
+
+function sysctlNames(host: HostModel): SysctlName[] {
+  return (Object.keys(host.sysctl) as SysctlName[]).sort();
+}
+
+/** Own property only: a guest may be called `constructor`. */
+function ownValue<T>(record: Record<string, T> | undefined, name: string): T | undefined {
+  return record && Object.hasOwn(record, name) ? record[name] : undefined;
+}
+
+/** Whole pages, the first shares take the remainder. */
+function splitEvenly(pages: number, parts: number): number[] {
+  const base = Math.floor(pages / Math.max(1, parts));
+  const rest = pages - base * parts;
+  return Array.from({ length: parts }, (_, i) => base + (i < rest ? 1 : 0));
+}

@@ -1,0 +1,141 @@
+import type { GuestProcess, HostModel, MemoryPolicy, RegionSpec } from '@zonewise/simulator';
+import { cpuNodes, formatNodeset, memoryNodes, nodeUnion } from './host-nodes';
+import type { GuestSpec, NumatuneSetting } from './types';
+
+export interface Note {
+  code: string;
+  message: string;
+}
+
+/** Nodes whose CPUs touch any region of the guest, ascending. */
+export function guestCpuNodes(guest: GuestProcess): number[] {
+  return nodeUnion(...guest.regions.map((region) => region.cpuNodes));
+}
+
+/** Memory of the guest over all regions, in pages, without the process's overhead. */
+export function guestMemoryPages(guest: GuestProcess): number {
+  return guest.regions.reduce((sum, region) => sum + region.sizePages, 0);
+}
+
+/**
+ * Nodes where the guest's memory belongs today: its numatune nodeset, else the nodes of its regions'
+ * policies, else the nodes of its CPUs as far as they have memory, else every node with memory.
+ */
+export function homeNodes(spec: GuestSpec, host: HostModel): number[] {
+  const withMemory = memoryNodes(host);
+  const sets = [
+    spec.numatune.nodeset,
+    nodeUnion(...spec.guest.regions.map((region) => region.policy.nodes)),
+    guestCpuNodes(spec.guest),
+  ];
+  for (const set of sets) {
+    const usable = nodeUnion(set).filter((node) => withMemory.includes(node));
+    if (usable.length > 0) return usable;
+  }
+  return withMemory;
+}
+
+/**
+ * Whether vCPUs stay on their nodes when numatune changes. Without an explicit answer, a guest whose
+ * CPUs are already limited to some of the host's CPU nodes counts as pinned.
+ */
+export function isPinned(spec: GuestSpec, host: HostModel): boolean {
+  if (spec.cpusPinned !== undefined) return spec.cpusPinned;
+  return guestCpuNodes(spec.guest).length < cpuNodes(host).length;
+}
+
+/**
+ * The guest as libvirt would start it with another numatune (QEMU driver: qemuBuildMemoryBackendProps,
+ * qemuProcessSetupPid, qemuProcessInitCpuAffinity).
+ *
+ * - strict: backends policy=bind, cpuset.mems = union of all nodes
+ * - preferred: policy=preferred (one node) or preferred-many
+ * - interleave: policy=interleave
+ * - restrictive: default policy, cpuset.mems only
+ * - none: default policy, no limit
+ *
+ * A guest with one policy per cell (memnode) keeps each cell's own nodes as far as the new nodeset
+ * holds them: the mode changes on every memnode, as the written document does.
+ */
+export function applyPlacement(
+  spec: GuestSpec,
+  setting: NumatuneSetting,
+  host: HostModel,
+): { guest: GuestProcess; notes: Note[] } {
+  const nodeset = nodeUnion(setting.nodeset);
+  const notes: Note[] = [];
+  const movedCpus = isPinned(spec, host) ? undefined : affinity(setting, host);
+  if (movedCpus) {
+    notes.push({
+      code: 'cpu-affinity-follows-numatune',
+      message:
+        `${spec.guest.name} is not pinned: with ${setting.mode} on node ${formatNodeset(nodeset)} ` +
+        `its CPUs are taken to be those of node ${formatNodeset(movedCpus)}` +
+        (setting.mode === 'strict' ? ' (libvirt starts QEMU with that affinity).' : '.'),
+    });
+  }
+  const regions = spec.guest.regions.map((region) =>
+    placeRegion(region, setting, nodeset, movedCpus),
+  );
+  return { guest: { ...spec.guest, regions }, notes };
+}
+
+/** The nodes a region keeps under a new nodeset. */
+export function regionNodes(region: RegionSpec, nodeset: number[]): number[] {
+  const own = nodeUnion(region.policy.nodes).filter((node) => nodeset.includes(node));
+  return own.length > 0 ? own : nodeset;
+}
+
+function placeRegion(
+  region: RegionSpec,
+  setting: NumatuneSetting,
+  nodeset: number[],
+  movedCpus: number[] | undefined,
+): RegionSpec {
+  const limited = setting.mode === 'strict' || setting.mode === 'restrictive';
+  const { cpusetMems: _old, ...rest } = region;
+  return {
+    ...rest,
+    policy: policyOf(setting, regionNodes(region, nodeset)),
+    policyScope: setting.mode === 'restrictive' || setting.mode === 'none' ? 'task' : 'mbind',
+    cpuNodes: movedCpus ?? region.cpuNodes,
+    ...(limited ? { cpusetMems: nodeset } : {}),
+  };
+}
+
+function policyOf(setting: NumatuneSetting, nodes: number[]): MemoryPolicy {
+  switch (setting.mode) {
+    case 'strict':
+      return { mode: 'bind', nodes };
+    case 'preferred':
+      return { mode: nodes.length > 1 ? 'preferred_many' : 'preferred', nodes };
+    case 'interleave':
+      return { mode: 'interleave', nodes };
+    case 'restrictive':
+    case 'none':
+      return { mode: 'default', nodes: [] };
+  }
+}
+
+/** CPUs of an unpinned guest under a setting; undefined leaves them as they are. */
+function affinity(setting: NumatuneSetting, host: HostModel): number[] | undefined {
+  const all = cpuNodes(host);
+  const ofNodes = nodeUnion(setting.nodeset).filter((node) => all.includes(node));
+  const follows =
+    setting.mode === 'strict' || (setting.mode === 'preferred' && setting.nodeset.length === 1);
+  return follows && ofNodes.length > 0 ? ofNodes : undefined;
+}
+
+/**
+ * Policy under which the guest's process fills the page cache: libvirt sets preferred and interleave for
+ * the whole process before exec, while strict and restrictive limit it by cpuset.mems only.
+ */
+export function cachePolicy(guest: GuestProcess): { policy: MemoryPolicy; cpusetMems?: number[] } {
+  const region = guest.regions[0];
+  if (!region) return { policy: { mode: 'default', nodes: [] } };
+  const processWide = region.policyScope === 'task' || region.policy.mode !== 'bind';
+  return {
+    policy: processWide ? region.policy : { mode: 'default', nodes: [] },
+    ...(region.cpusetMems ? { cpusetMems: region.cpusetMems } : {}),
+  };
+}
