@@ -1,1 +1,3 @@
 export * from './types';
+export { FACT_CODES, type FactCode } from './errors';
+export { importHost } from './import-host';

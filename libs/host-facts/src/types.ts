@@ -24,9 +24,21 @@ export interface HostTexts {
   nodeDistance?: Record<string, string>;
 }
 
+/** The host topology of `virsh capabilities`, as libvirt-xml reads it. */
+export interface CapabilitiesTopology {
+  nodes: {
+    id: number;
+    memoryKib: number;
+    cpus: number[];
+    pages: { sizeKib: number; count: number }[];
+    distances: { id: number; value: number }[];
+  }[];
+}
+
 export interface FactProblem {
+  /** One of FACT_CODES; each is explained in errors.md. */
   code: string;
-  /** Source and place, e.g. `zoneinfo:41` or `numactlHardware:node 2 size`. */
+  /** The source's field name, e.g. `zoneinfo` or `nodeMeminfo.1`, or a place within: `numactlHardware:node 2 free`. */
   path: string;
   message: string;
   line?: number;
@@ -35,8 +47,12 @@ export interface FactProblem {
   found?: string;
 }
 
-/** Where a value of the model came from, so that nothing derived looks read. */
+/**
+ * Where a value of the model came from, so that nothing derived looks read.
+ * An entry covers everything below its path, except where a longer path says otherwise.
+ */
 export interface Provenance {
+  /** Place in the model: `nodes.1.zones.Normal.freeBlocks`, where 1 is the node number and Normal the zone's name. */
   path: string;
   source: string;
   kind: 'read' | 'derived' | 'default';

@@ -1,0 +1,193 @@
+import {
+  minFreeKbytes,
+  PAGE_KIB,
+  setupPerZoneWmarks,
+  type HostModel,
+  type HostSysctls,
+  type HostZone,
+} from '@zonewise/simulator';
+import type { HostFacts } from '../facts';
+import type { Ledger } from '../ledger';
+import { zoneIndex } from './layout';
+
+/** Defaults of a 6.1 kernel. min_free_kbytes is computed. */
+const DEFAULTS: Omit<HostSysctls, 'min_free_kbytes' | 'watermark_scale_factor'> = {
+  watermark_boost_factor: 15000,
+  lowmem_reserve_ratio: [256, 256, 32, 0],
+  zone_reclaim_mode: 0,
+  min_unmapped_ratio: 1,
+  min_slab_ratio: 5,
+  swappiness: 60,
+  percpu_pagelist_high_fraction: 0,
+  dirty_ratio: 20,
+  dirty_background_ratio: 10,
+  dirty_writeback_centisecs: 500,
+};
+const DEFAULT_SCALE_FACTOR = 10;
+/** Values of min_free_kbytes tried above the sum of the marks, one page each. */
+const TRIES = 16;
+
+/** THP settings as read, else what most distributions ship (CONFIG_TRANSPARENT_HUGEPAGE_ALWAYS). */
+export function buildThp(facts: HostFacts, ledger: Ledger): HostModel['thp'] {
+  const { thpEnabled, thpDefrag } = facts;
+  if (thpEnabled !== undefined) ledger.read('thp.enabled', 'thpEnabled');
+  else ledger.default('thp.enabled', 'always');
+  if (thpDefrag !== undefined) ledger.read('thp.defrag', 'thpDefrag');
+  else ledger.default('thp.defrag', 'madvise');
+  if (thpEnabled === undefined) {
+    ledger.caveat(
+      'thp-assumed',
+      'transparent_hugepage/enabled was not given: always is assumed. Guests with huge pages are placed differently from guests without.',
+    );
+  }
+  return { enabled: thpEnabled ?? 'always', defrag: thpDefrag ?? 'madvise' };
+}
+
+export function buildSwap(facts: HostFacts, ledger: Ledger): HostModel['swap'] {
+  const total = facts.meminfo?.SwapTotal;
+  if (total === undefined) {
+    ledger.default('swap', 'no meminfo: no swap');
+    ledger.caveat('swap-assumed', 'Without meminfo the host is taken as having no swap.');
+    return { totalPages: 0, freePages: 0 };
+  }
+  ledger.read('swap', 'meminfo');
+  const totalPages = Math.floor(total / PAGE_KIB);
+  const freePages = Math.floor((facts.meminfo?.SwapFree ?? total) / PAGE_KIB);
+  return { totalPages, freePages: Math.min(freePages, totalPages) };
+}
+
+/**
+ * Settings: read ones first; min_free_kbytes and watermark_scale_factor that are not given are derived
+ * from the printed marks, or by the kernel's formula; all others are the kernel's defaults.
+ * @param marked zones whose marks zoneinfo printed
+ */
+export function buildSysctls(
+  facts: HostFacts,
+  zones: HostZone[],
+  marked: HostZone[],
+  thpEnabled: boolean,
+  ledger: Ledger,
+): HostSysctls {
+  const read = facts.sysctl?.values ?? {};
+  for (const name of Object.keys(read)) ledger.read(`sysctl.${name}`, 'sysctl');
+  const values = { ...DEFAULTS, lowmem_reserve_ratio: [...DEFAULTS.lowmem_reserve_ratio], ...read };
+  for (const name of Object.keys(DEFAULTS)) {
+    if (!Object.hasOwn(read, name)) ledger.default(`sysctl.${name}`, 'not given');
+  }
+  if (read.zone_reclaim_mode === undefined) {
+    ledger.caveat(
+      'zone-reclaim-mode-assumed',
+      'vm.zone_reclaim_mode was not given: 0, the default, is assumed. It decides whether a node drops its page cache before memory is taken from another node.',
+    );
+  }
+  const scale = read.watermark_scale_factor ?? deriveScaleFactor(marked, ledger);
+  const minFree = read.min_free_kbytes ?? deriveMinFree(zones, marked, thpEnabled, scale, ledger);
+  if (read.min_free_kbytes !== undefined) checkMarks(marked, minFree, ledger);
+  noteDirtyBytes(facts, values, zones, ledger);
+  if (facts.sysctl?.zoneOrder === true) {
+    ledger.caveat(
+      'zonelist-order',
+      'vm.numa_zonelist_order is Zone on this host; kernels since 4.14 and the simulator order zonelists by node.',
+    );
+  }
+  return { ...values, watermark_scale_factor: scale, min_free_kbytes: minFree };
+}
+
+function storedMin(zone: HostZone): number {
+  return zone.minPages - zone.boostPages;
+}
+
+function deriveScaleFactor(marked: HostZone[], ledger: Ledger): number {
+  const largest = [...marked].sort((a, b) => b.managedPages - a.managedPages)[0];
+  const gap = largest === undefined ? 0 : largest.lowPages - largest.minPages;
+  const path = 'sysctl.watermark_scale_factor';
+  if (largest === undefined || gap <= Math.floor(storedMin(largest) / 4)) {
+    ledger.default(path, 'not given, and the marks do not show it');
+    return DEFAULT_SCALE_FACTOR;
+  }
+  ledger.derived(
+    path,
+    'zoneinfo',
+    'low - min of the largest zone is that share of its managed pages',
+  );
+  const factor = Math.round((gap * 10000) / Math.max(largest.managedPages, 1));
+  return Math.min(Math.max(factor, 1), 3000);
+}
+
+function deriveMinFree(
+  zones: HostZone[],
+  marked: HostZone[],
+  thpEnabled: boolean,
+  scale: number,
+  ledger: Ledger,
+): number {
+  const path = 'sysctl.min_free_kbytes';
+  if (marked.length > 0 && marked.length === zones.length) {
+    const sum = marked.reduce((pages, zone) => pages + storedMin(zone), 0);
+    const sizes = sizesOf(marked);
+    let pages = sum;
+    for (let more = 0; more <= Math.min(TRIES, marked.length); more += 1) {
+      const marks = setupPerZoneWmarks(sizes, (sum + more) * PAGE_KIB, scale);
+      if (!marks.every((mark, i) => mark.minPages === storedMin(marked[i] as HostZone))) continue;
+      pages = sum + more;
+      break;
+    }
+    ledger.derived(path, 'zoneinfo', 'the sum of the printed min marks without boost');
+    return pages * PAGE_KIB;
+  }
+  ledger.derived(path, 'sizes', "the kernel's formula for these zones and this THP setting");
+  return minFreeKbytes({
+    zones: sizesOf(zones).map((size) => ({ ...size, highPages: 0 })),
+    thpEnabled,
+    userMinFreeKbytes: -1,
+    currentMinFreeKbytes: 0,
+  });
+}
+
+export function sizesOf(zones: HostZone[]): { zoneIndex: number; managedPages: number }[] {
+  return zones.map((zone) => ({
+    zoneIndex: zoneIndex(zone.name),
+    managedPages: zone.managedPages,
+  }));
+}
+
+/** The printed marks stay until something recomputes them; a setting that would give others is named. */
+function checkMarks(marked: HostZone[], minFree: number, ledger: Ledger): void {
+  if (marked.length === 0) return;
+  const printed = marked.reduce((sum, zone) => sum + storedMin(zone), 0);
+  const pages = Math.floor(minFree / PAGE_KIB);
+  // Each zone's mark is rounded down.
+  if (printed <= pages && printed >= pages - marked.length) return;
+  ledger.differ(
+    'sysctl.min_free_kbytes',
+    { source: 'sysctl', value: minFree },
+    { source: 'zoneinfo, sum of the min marks', value: printed * PAGE_KIB },
+    'the setting is taken as read and the marks as printed, until a step makes the kernel recompute them',
+  );
+}
+
+function noteDirtyBytes(
+  facts: HostFacts,
+  values: { dirty_ratio: number; dirty_background_ratio: number },
+  zones: HostZone[],
+  ledger: Ledger,
+): void {
+  const bytes = zones.reduce((sum, zone) => sum + zone.managedPages, 0) * PAGE_KIB * 1024;
+  const asRatio = (limit: number): number => Math.min(100, Math.floor((limit * 100) / bytes));
+  const note = 'vm.dirty_bytes is set: the ratio is its share of all memory, rounded down';
+  const { dirtyBytes, dirtyBackgroundBytes } = facts.sysctl ?? {};
+  if (dirtyBytes !== undefined) {
+    values.dirty_ratio = asRatio(dirtyBytes);
+    ledger.derived('sysctl.dirty_ratio', 'sysctl', note);
+  }
+  if (dirtyBackgroundBytes !== undefined) {
+    values.dirty_background_ratio = asRatio(dirtyBackgroundBytes);
+    ledger.derived('sysctl.dirty_background_ratio', 'sysctl', note);
+  }
+  if (dirtyBytes !== undefined || dirtyBackgroundBytes !== undefined) {
+    ledger.caveat(
+      'dirty-bytes',
+      'The host limits dirty memory in bytes; the model knows ratios, whole percents of memory.',
+    );
+  }
+}

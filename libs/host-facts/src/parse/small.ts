@@ -1,0 +1,55 @@
+import type { ThpDefrag, ThpEnabled } from '@zonewise/simulator';
+import { ProblemList, type Parsed } from '../errors';
+import { splitLines } from './text';
+
+const ENABLED: readonly ThpEnabled[] = ['always', 'madvise', 'never'];
+const DEFRAG: readonly ThpDefrag[] = ['always', 'defer', 'defer+madvise', 'madvise', 'never'];
+
+/** Parses /sys/kernel/mm/transparent_hugepage/enabled: the bracketed word, or the word alone. */
+export function parseThpEnabled(text: string): Parsed<ThpEnabled> {
+  return choice(text, 'thpEnabled', ENABLED, 'always [madvise] never');
+}
+
+/** Parses /sys/kernel/mm/transparent_hugepage/defrag. */
+export function parseThpDefrag(text: string): Parsed<ThpDefrag> {
+  return choice(text, 'thpDefrag', DEFRAG, 'always defer defer+madvise [madvise] never');
+}
+
+function choice<T extends string>(
+  text: string,
+  source: string,
+  names: readonly T[],
+  expected: string,
+): Parsed<T> {
+  const problems = new ProblemList(source);
+  if (splitLines(text, problems) === null) return { ok: false, problems: problems.problems };
+  const body = text.trim();
+  const word = /\[([a-z+]+)\]/.exec(body)?.[1] ?? body;
+  const name = names.find((candidate) => candidate === word);
+  if (name !== undefined) return { ok: true, value: name };
+  problems.add({
+    code: 'bad-thp-line',
+    message: 'no setting is marked by brackets',
+    expected,
+    found: body,
+  });
+  return { ok: false, problems: problems.problems };
+}
+
+/** Reads the release out of `uname -r`, `uname -a` or /proc/version. */
+export function parseVersion(text: string): Parsed<string> {
+  const problems = new ProblemList('version');
+  const lines = splitLines(text, problems);
+  if (lines === null) return { ok: false, problems: problems.problems };
+  const first = (lines.find((line) => line.trim() !== '') ?? '').trim();
+  const release = /(?:^|\s)(\d{1,3}\.\d{1,4}[A-Za-z0-9.+_~-]{0,80})(?:\s|$)/.exec(first)?.[1];
+  if (release !== undefined) return { ok: true, value: release };
+  problems.add({
+    code: 'unexpected-line',
+    message: 'no kernel release is named',
+    line: 1,
+    expected: '6.1.0-28-amd64, or the line of /proc/version',
+    found: first,
+  });
+  return { ok: false, problems: problems.problems };
+}
