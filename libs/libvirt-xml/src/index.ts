@@ -1,1 +1,3 @@
 export * from './types';
+export { parseDomain } from './domain';
+export { parseCapabilities } from './capabilities';

@@ -22,6 +22,8 @@ export type NumatuneMode = 'strict' | 'preferred' | 'interleave' | 'restrictive'
 /** The memory-placement view of a domain: what `POST /v1/domains/inspect` answers. */
 export interface DomainView {
   name: string;
+  /** `kvm`, `qemu`, ... as the `type` attribute of `<domain>` says. */
+  type?: string;
   uuid?: string;
   memoryKib: number;
   currentMemoryKib: number;
@@ -62,6 +64,8 @@ export interface DomainView {
     sizeKib: number;
     node: number | null;
     nodemask: number[] | null;
+    /** virtio-mem: how much of the size is plugged. */
+    requestedKib?: number;
   }[];
   disks: {
     target: string;
@@ -73,6 +77,10 @@ export interface DomainView {
   /** VFIO devices pin all guest memory. */
   hasVfioHostdev: boolean;
   warnings: { code: string; path: string; message: string; line: number; column: number }[];
+  /** numad's advice that a running domain's status document records. */
+  numadNodeset?: number[];
+  /** Where sets stand that are checked against a host later: element path -> place in the document. */
+  positions?: Record<string, { line: number; column: number }>;
 }
 
 export interface CapabilitiesView {

@@ -1,0 +1,171 @@
+/** A domain document to its memory-placement view. */
+import { readCells } from './cells';
+import { checkControllers, readDisks, readMemoryDevices, readVfio } from './devices';
+import { readDocument } from './document';
+import type { XmlDocument, XmlElement } from './document';
+import { isQemuType, readMemoryBacking, readSizes } from './memory';
+import { readNumatune } from './numatune';
+import { Reader, all, attributeOf, first } from './reader';
+import type { DomainView, ParseOutcome } from './types';
+import { checkTopology, readCputune, readVcpu } from './vcpu';
+
+/** virDomainVirtType. */
+const DOMAIN_TYPES = [
+  ...['qemu', 'kqemu', 'kvm', 'xen', 'lxc', 'uml', 'openvz', 'test', 'vmware', 'hyperv', 'vbox'],
+  ...['phyp', 'parallels', 'bhyve', 'vz', 'hvf'],
+];
+
+/** A document that was accepted, with its tree for edits. */
+export interface ReadDomain {
+  document: XmlDocument;
+  domain: XmlElement;
+  view: DomainView;
+}
+
+/**
+ * Reads a libvirt domain, or the domain in a `<domstatus>`.
+ *
+ * Refused is what libvirt itself refuses about memory and vCPU placement when the domain is defined;
+ * host nodes are checked only against a host (runtimePlacement), as libvirt does at start.
+ *
+ * @param xml document text, at most 16 MiB
+ * @returns the view (memory in KiB, sets ascending), or every problem found with line and column
+ */
+export function parseDomain(xml: string): ParseOutcome<DomainView> {
+  const outcome = readDomain(xml);
+  return outcome.ok ? { ok: true, value: outcome.value.view } : outcome;
+}
+
+export function readDomain(xml: string): ParseOutcome<ReadDomain> {
+  const read = readDocument(xml);
+  if (!read.ok) return read;
+  const document = read.value;
+  const reader = new Reader(document);
+  const domain = findDomain(reader, document.root);
+  if (domain === null) return { ok: false, problems: reader.problems };
+  const view = readView(reader, domain);
+  if (reader.problems.length > 0) return { ok: false, problems: reader.problems };
+  return { ok: true, value: { document, domain, view } };
+}
+
+function findDomain(reader: Reader, root: XmlElement): XmlElement | null {
+  if (root.name === 'domain') return root;
+  if (root.name !== 'domstatus') {
+    const message = 'this is not a libvirt domain document';
+    const detail = { expected: '<domain> or <domstatus>', found: `<${root.name}>` };
+    reader.problem('wrong-root', root, null, message, detail);
+    return null;
+  }
+  const domain = first(root, 'domain');
+  if (domain === null) {
+    const message = '<domstatus> without a <domain> inside';
+    reader.problem('missing-domain', root, null, message, { expected: '<domain>' });
+  }
+  return domain;
+}
+
+function readView(reader: Reader, domain: XmlElement): DomainView {
+  const type = readType(reader, domain);
+  const given = readVcpu(reader, domain);
+  const cells = readCells(reader, domain, given.count);
+  const cputune = readCputune(reader, domain, given.count);
+  const numatune = readNumatune(reader, domain, given.placement, cells.length);
+  const memoryDevices = readMemoryDevices(reader, domain, cells.length);
+  const cellsKib = cells.reduce((sum, cell) => sum + cell.memoryKib, 0);
+  const devicesKib = memoryDevices.reduce((sum, device) => sum + device.sizeKib, 0);
+  const unpinned =
+    given.cpuset === null &&
+    cputune.vcpupin.length + cputune.iothreadpin.length === 0 &&
+    cputune.emulatorpin === null;
+  // Automatic memory without any pin makes the vCPUs automatic too, even where the document says static.
+  const automatic = numatune.memory?.placement === 'auto' && unpinned;
+  const vcpu = automatic ? { ...given, placement: 'auto' as const } : given;
+  if (isQemuType(type)) {
+    checkTopology(reader, domain, given);
+    fillFirstCell(reader, domain, cells, given.count);
+  }
+  checkControllers(reader, domain, cells.length);
+  const numadNodeset = readNumad(reader, domain);
+  return {
+    name: readName(reader, domain),
+    type,
+    ...readUuid(reader, domain),
+    ...readSizes(reader, domain, { cellsKib, devicesKib }),
+    vcpu,
+    cputune,
+    numatune,
+    cells,
+    memoryBacking: readMemoryBacking(reader, domain, cells.length),
+    memoryDevices,
+    disks: readDisks(reader, domain),
+    hasVfioHostdev: readVfio(domain),
+    ...(numadNodeset === null ? {} : { numadNodeset }),
+    warnings: reader.warnings,
+    positions: reader.positions,
+  };
+}
+
+function readType(reader: Reader, domain: XmlElement): string {
+  if (reader.required(domain, 'type') === null) return '';
+  const type = reader.word(domain, 'type', DOMAIN_TYPES, 'unknown-domain-type') ?? '';
+  if (type !== '' && type !== 'test' && !isQemuType(type)) {
+    const message = `a ${type} domain: the placement rules read here are those of QEMU guests`;
+    reader.warn('not-a-qemu-domain-type', domain, 'type', message);
+  }
+  return type;
+}
+
+function readName(reader: Reader, domain: XmlElement): string {
+  const element = first(domain, 'name');
+  const name = element?.text ?? '';
+  if (name === '') {
+    const message = 'a domain needs a name';
+    reader.problem('missing-element', element ?? domain, null, message, { expected: '<name>' });
+  } else if (element !== null && /[/\n]/.test(name)) {
+    const message = "a domain name cannot contain '/' or a line break";
+    reader.problem('invalid-name', element, null, message, { found: name });
+  }
+  return name;
+}
+
+function readUuid(reader: Reader, domain: XmlElement): { uuid?: string } {
+  const element = first(domain, 'uuid');
+  if (element === null || element.text === '') return {};
+  const digits = element.text.replace(/[-\s]/g, '').toLowerCase();
+  if (!/^[0-9a-f]{32}$/.test(digits)) {
+    reader.problem('invalid-uuid', element, null, 'the uuid is malformed', {
+      expected: '32 hexadecimal digits',
+      found: element.text,
+    });
+    return {};
+  }
+  return { uuid: digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5') };
+}
+
+/** The QEMU driver gives vCPUs that no cell names to cell 0 (since libvirt 6.4.0). */
+function fillFirstCell(
+  reader: Reader,
+  domain: XmlElement,
+  cells: DomainView['cells'],
+  vcpuCount: number,
+): void {
+  const [cell] = cells;
+  const named = new Set(cells.flatMap(({ cpus }) => cpus));
+  if (cell === undefined || named.size >= vcpuCount) return;
+  const missing: number[] = [];
+  for (let id = 0; id < vcpuCount; id += 1) if (!named.has(id)) missing.push(id);
+  cell.cpus = [...cell.cpus, ...missing].sort((a, b) => a - b);
+  const message = `${missing.length} vCPUs are in no cell; the QEMU driver gives them to cell ${cell.id}`;
+  const element = all(domain, 'cpu', 'numa')[0] ?? domain;
+  reader.warn('cell-cpus-filled', element, null, message);
+}
+
+/** A running domain's status document keeps what numad advised when it started. */
+function readNumad(reader: Reader, domain: XmlElement): number[] | null {
+  const status = domain.parent;
+  const numad = status === null ? null : first(status, 'numad');
+  if (numad === null || attributeOf(numad, 'nodeset') === null) return null;
+  const nodeset = reader.set(numad, 'nodeset');
+  if (nodeset !== null) reader.remember(numad, 'nodeset');
+  return nodeset;
+}

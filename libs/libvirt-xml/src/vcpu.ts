@@ -1,0 +1,163 @@
+/** `<vcpu>`, `<vcpus>`, `<iothreads>`, `<cputune>`: how many threads there are and where they run. */
+import type { XmlElement } from './document';
+import type { Reader } from './reader';
+import { all, attributeOf, first } from './reader';
+import type { DomainView } from './types';
+
+const SCHEDULERS = ['batch', 'idle', 'fifo', 'rr'] as const;
+/** Far above any machine type's limit; keeps hostile counts from becoming loops. */
+const MAX_VCPUS = 65536;
+
+/** Reads `<vcpu>` (virDomainVcpuParse): count 1 when absent, cpuset ignored with placement auto. */
+export function readVcpu(reader: Reader, domain: XmlElement): DomainView['vcpu'] {
+  const element = first(domain, 'vcpu');
+  if (element === null) return { count: 1, current: 1, placement: 'static', cpuset: null };
+  const count = element.text === '' ? 1 : (reader.uintText(element, 1, MAX_VCPUS) ?? 1);
+  const placement = reader.word(element, 'placement', ['static', 'auto'] as const) ?? 'static';
+  const current = reader.uint(element, 'current', 1, MAX_VCPUS) ?? count;
+  if (current > count) {
+    const message = 'more vCPUs at start than the maximum';
+    const detail = { expected: `at most ${count}`, found: `${current}` };
+    reader.problem('current-vcpus-exceed-maximum', element, 'current', message, detail);
+  }
+  const cpuset = placement === 'auto' ? null : reader.set(element, 'cpuset');
+  if (cpuset !== null) reader.remember(element, 'cpuset');
+  const enabled = all(domain, 'vcpus', 'vcpu');
+  const online = enabled.filter((vcpu) => attributeOf(vcpu, 'enabled') === 'yes').length;
+  return { count, current: enabled.length > 0 ? online : current, placement, cpuset };
+}
+
+/** What QEMU's machine demands of the counts (qemuValidateDomainDef). */
+export function checkTopology(reader: Reader, domain: XmlElement, vcpu: DomainView['vcpu']): void {
+  const topology = first(domain, 'cpu', 'topology');
+  if (topology === null) return;
+  const one = (name: string): number => reader.uint(topology, name, 1) ?? 1;
+  const threads = one('threads');
+  const product = one('sockets') * one('dies') * one('clusters') * one('cores') * threads;
+  if (product !== vcpu.count) {
+    const message = "the CPU topology doesn't match the maximum vCPU count";
+    const detail = { expected: `${vcpu.count} vCPUs`, found: `${product}` };
+    reader.problem('vcpu-topology-mismatch', topology, null, message, detail);
+  }
+  const type = first(domain, 'os', 'type');
+  const machine = type === null ? '' : (attributeOf(type, 'machine') ?? '');
+  const granularity = machine.startsWith('pseries') ? threads : 1;
+  if (vcpu.current % granularity !== 0) {
+    const at = first(domain, 'vcpu') ?? topology;
+    const message = `vCPUs of a pseries machine come in groups of ${granularity} threads`;
+    const detail = { expected: `a multiple of ${granularity}`, found: `${vcpu.current}` };
+    reader.problem('vcpu-granularity', at, null, message, detail);
+  }
+}
+
+/** Reads the pins of `<cputune>` and refuses what libvirt refuses about them. */
+export function readCputune(
+  reader: Reader,
+  domain: XmlElement,
+  vcpuCount: number,
+): DomainView['cputune'] {
+  const iothreads = readIothreads(reader, domain);
+  const vcpupin: DomainView['cputune']['vcpupin'] = [];
+  const pinnedVcpus = new Set<number>();
+  for (const element of all(domain, 'cputune', 'vcpupin')) {
+    const vcpu = readPin(reader, element, 'vcpu', pinnedVcpus);
+    if (vcpu === null) continue;
+    if (vcpu.id < vcpuCount) vcpupin.push({ vcpu: vcpu.id, cpuset: vcpu.cpuset });
+    else reader.warn('pin-of-missing-vcpu', element, 'vcpu', `there is no vCPU ${vcpu.id}`);
+  }
+  const iothreadpin: DomainView['cputune']['iothreadpin'] = [];
+  const pinnedIothreads = new Set<number>();
+  for (const element of all(domain, 'cputune', 'iothreadpin')) {
+    const pin = readPin(reader, element, 'iothread', pinnedIothreads);
+    if (pin === null) continue;
+    checkIothread(reader, element, 'iothread', pin.id, iothreads);
+    iothreadpin.push({ iothread: pin.id, cpuset: pin.cpuset });
+  }
+  const emulatorpin = readEmulatorpin(reader, domain);
+  checkSchedulers(reader, domain, iothreads);
+  return { vcpupin, emulatorpin, iothreadpin };
+}
+
+function readPin(
+  reader: Reader,
+  element: XmlElement,
+  idName: 'vcpu' | 'iothread',
+  seen: Set<number>,
+): { id: number; cpuset: number[] } | null {
+  const given = reader.required(element, idName);
+  const id = given === null ? null : reader.uint(element, idName);
+  const cpusetText = reader.required(element, 'cpuset');
+  const cpuset = cpusetText === null ? null : reader.set(element, 'cpuset');
+  if (cpuset !== null) reader.remember(element, 'cpuset');
+  if (id !== null && seen.has(id)) {
+    const message = `a second <${element.name}> for ${idName} ${id}`;
+    reader.problem('duplicate-pin', element, idName, message);
+  }
+  if (id !== null) seen.add(id);
+  return id === null || cpuset === null ? null : { id, cpuset };
+}
+
+function readEmulatorpin(reader: Reader, domain: XmlElement): number[] | null {
+  const [element, ...extra] = all(domain, 'cputune', 'emulatorpin');
+  extra.forEach((at) => {
+    reader.problem('duplicate-pin', at, null, 'only one <emulatorpin> is allowed');
+  });
+  if (element === undefined || reader.required(element, 'cpuset') === null) return null;
+  return reader.set(element, 'cpuset');
+}
+
+/** Ids of the I/O threads: those listed, then the lowest free ones up to `<iothreads>`. */
+function readIothreads(reader: Reader, domain: XmlElement): Set<number> {
+  const element = first(domain, 'iothreads');
+  const count = element === null ? 0 : (reader.uintText(element, 0, MAX_VCPUS) ?? 0);
+  const ids = new Set<number>();
+  for (const listed of all(domain, 'iothreadids', 'iothread')) {
+    const given = reader.required(listed, 'id');
+    const id = given === null ? null : reader.uint(listed, 'id', 1);
+    if (id !== null) ids.add(id);
+  }
+  for (let id = 1; ids.size < count; id += 1) ids.add(id);
+  return ids;
+}
+
+function checkIothread(
+  reader: Reader,
+  element: XmlElement,
+  attribute: string,
+  id: number,
+  known: Set<number>,
+): void {
+  if (known.has(id)) return;
+  const message = `there is no I/O thread ${id}`;
+  const shown = [...known].slice(0, 16).join(', ');
+  const expected = known.size === 0 ? 'no I/O threads are defined' : `one of ${shown}`;
+  reader.problem('unknown-iothread', element, attribute, message, { expected, found: `${id}` });
+}
+
+function checkSchedulers(reader: Reader, domain: XmlElement, iothreads: Set<number>): void {
+  checkOverlap(reader, all(domain, 'cputune', 'vcpusched'), 'vcpus', null);
+  checkOverlap(reader, all(domain, 'cputune', 'iothreadsched'), 'iothreads', iothreads);
+}
+
+function checkOverlap(
+  reader: Reader,
+  elements: XmlElement[],
+  attribute: string,
+  known: Set<number> | null,
+): void {
+  const taken = new Set<number>();
+  for (const element of elements) {
+    reader.word(element, 'scheduler', SCHEDULERS);
+    const given = reader.required(element, attribute);
+    const ids = given === null ? [] : (reader.set(element, attribute) ?? []);
+    if (known !== null) {
+      for (const id of ids) checkIothread(reader, element, attribute, id, known);
+    }
+    const twice = ids.find((id) => taken.has(id));
+    if (twice !== undefined) {
+      const message = `${attribute} of <${element.name}> must not overlap: ${twice} has a scheduler already`;
+      reader.problem('overlapping-scheduler', element, attribute, message);
+    }
+    ids.forEach((id) => taken.add(id));
+  }
+}
