@@ -1,3 +1,11 @@
 export * from './types';
-export { FACT_CODES, type FactCode } from './errors';
+export { FACT_CODES, type FactCode, type Parsed } from './errors';
 export { importHost } from './import-host';
+export {
+  parseNumaMaps,
+  parseSmapsRollup,
+  type NumaMapping,
+  type NumaMaps,
+} from './parse/numa-maps';
+export { parseNumastatProcess } from './parse/numastat-process';
+export { estimateResidency, RESIDENCY_RULE } from './residency';

@@ -78,3 +78,10 @@ export type ImportOutcome =
   { ok: true; value: HostImport } | { ok: false; problems: FactProblem[] };
 
 export type { HostModel, RunningGuest };
+
+/** Resident memory of a process on one node: base pages, of which `hugePages` times 512 are in huge pages of 2 MiB. */
+export interface NodeResidency {
+  nodeId: number;
+  pages: number;
+  hugePages: number;
+}
