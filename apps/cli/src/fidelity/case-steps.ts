@@ -1,0 +1,215 @@
+import type {
+  MemoryPolicy,
+  PolicyMode,
+  RegionSpec,
+  ReplayStep,
+  SysctlName,
+  ThpDefrag,
+  ThpEnabled,
+} from '@zonewise/simulator';
+import { caseHost, cpuNumbers } from './case-host';
+import type { RecordedCase, RecordedStep } from './case-file';
+
+const PAGES_PER_MIB = 256;
+/** Pages that the rig's stand-in for a VM touches besides its mapping: stack, heap and copied data pages. */
+const PROCESS_PAGES = 12;
+const MODELLED_SYSCTLS: Record<string, SysctlName> = {
+  'vm.min_free_kbytes': 'min_free_kbytes',
+  'vm.watermark_scale_factor': 'watermark_scale_factor',
+  'vm.watermark_boost_factor': 'watermark_boost_factor',
+  'vm.lowmem_reserve_ratio': 'lowmem_reserve_ratio',
+  'vm.zone_reclaim_mode': 'zone_reclaim_mode',
+  'vm.min_unmapped_ratio': 'min_unmapped_ratio',
+  'vm.min_slab_ratio': 'min_slab_ratio',
+  'vm.swappiness': 'swappiness',
+  'vm.percpu_pagelist_high_fraction': 'percpu_pagelist_high_fraction',
+  'vm.dirty_ratio': 'dirty_ratio',
+  'vm.dirty_background_ratio': 'dirty_background_ratio',
+  'vm.dirty_writeback_centisecs': 'dirty_writeback_centisecs',
+};
+
+const pages = (mib: number | undefined): number => Math.trunc((mib ?? 0) * PAGES_PER_MIB);
+
+/** Turns the steps of one case into replay steps; remembers cgroups and guests between them. */
+class StepCompiler {
+  private readonly cpusets = new Map<string, number[] | undefined>();
+  private readonly firstCpuNode: number;
+  private readonly swapPages: number;
+
+  constructor(recorded: RecordedCase) {
+    const host = caseHost(recorded);
+    this.firstCpuNode = host.nodes.find((node) => node.cpus.length > 0)?.nodeId ?? 0;
+    this.swapPages = pages(recorded.topology.swap_mib);
+  }
+
+  compile(step: RecordedStep): ReplayStep {
+    const compiled = this.step(step);
+    return step.label === undefined ? compiled : { ...compiled, label: step.label };
+  }
+
+  private step(step: RecordedStep): ReplayStep {
+    switch (step.op) {
+      case 'sysctl':
+        return this.sysctl(step);
+      case 'write':
+        return this.write(step);
+      case 'cache':
+        return this.cache(step);
+      case 'guest':
+        return this.guest(step);
+      case 'touch':
+        return {
+          op: 'touch',
+          name: step.name ?? '',
+          cell: 0,
+          offsetPages: pages(step.off_mib),
+          pages: pages(step.touch_mib),
+          access: step.access === 'read' ? 'read' : 'write',
+          ...this.rate(step),
+        };
+      case 'touch_many': {
+        const touches = (step.names ?? []).map((name) => ({
+          name,
+          cell: 0,
+          offsetPages: pages(step.off_mib),
+          pages: pages(step.touch_mib),
+        }));
+        return { op: 'touch_many', touches, ...this.rate(step) };
+      }
+      case 'free':
+        return this.free(step);
+      case 'kill':
+        return { op: 'kill', name: step.name ?? '' };
+      case 'settle':
+      case 'snapshot':
+        return { op: step.op };
+      case 'drop_caches':
+        return { op: 'drop_caches' };
+      case 'swapon':
+        return { op: 'swapon', pages: this.swapPages };
+      case 'swapoff':
+        return { op: 'swapoff' };
+      case 'cgroup':
+        return this.cgroup(step);
+      case 'sleep':
+      case 'sync':
+        return { op: 'snapshot' };
+      default:
+        return { op: 'unmodelled', was: step.op };
+    }
+  }
+
+  private sysctl(step: RecordedStep): ReplayStep {
+    const name = MODELLED_SYSCTLS[step.name ?? ''];
+    const value = String(step.value ?? '');
+    // Other settings of the recordings steer the recording itself, not placement or reclaim.
+    if (name === undefined) return { op: 'snapshot' };
+    const numbers = value.trim().split(/\s+/).map(Number);
+    return { op: 'sysctl', name, value: numbers.length > 1 ? numbers : (numbers[0] ?? 0) };
+  }
+
+  private write(step: RecordedStep): ReplayStep {
+    const path = step.path ?? '';
+    const value = String(step.value ?? '');
+    if (path.endsWith('transparent_hugepage/enabled')) {
+      return { op: 'thp', enabled: value as ThpEnabled };
+    }
+    if (path.endsWith('transparent_hugepage/defrag')) {
+      return { op: 'thp', defrag: value as ThpDefrag };
+    }
+    return { op: 'unmodelled', was: `write ${path}` };
+  }
+
+  private policy(step: RecordedStep, byDefault: PolicyMode): MemoryPolicy {
+    const mode = (step.mode ?? byDefault) as PolicyMode;
+    return { mode, nodes: mode === 'default' ? [] : (step.nodes ?? []) };
+  }
+
+  private cpuNode(step: RecordedStep): number {
+    return typeof step.cpu_node === 'number' ? step.cpu_node : this.firstCpuNode;
+  }
+
+  private rate(step: RecordedStep): { ratePagesPerSecond?: number } {
+    return step.rate_mibps ? { ratePagesPerSecond: pages(step.rate_mibps) } : {};
+  }
+
+  private mems(step: RecordedStep): { cpusetMems?: number[] } {
+    const mems = this.cpusets.get(step.cgroup ?? '');
+    return mems === undefined ? {} : { cpusetMems: mems };
+  }
+
+  /** Whether the step runs in a memory cgroup with limits, which this stage does not model. */
+  private isLimited(step: RecordedStep): boolean {
+    return step.cgroup !== undefined && !this.cpusets.has(step.cgroup);
+  }
+
+  private cache(step: RecordedStep): ReplayStep {
+    if (this.isLimited(step)) return { op: 'unmodelled', was: 'cache in a memory cgroup' };
+    const access = step.access === 'write' || step.access === 'mapped' ? step.access : 'read';
+    return {
+      op: 'cache',
+      file: step.file ?? 'f',
+      offsetPages: pages(step.off_mib),
+      pages: pages(step.mib),
+      cpuNode: this.cpuNode(step),
+      policy: this.policy(step, 'bind'),
+      access,
+      passes: step.passes ?? 1,
+      ...(step.name === undefined ? {} : { name: step.name }),
+      ...this.mems(step),
+      ...this.rate(step),
+    };
+  }
+
+  private guest(step: RecordedStep): ReplayStep {
+    if (step.thp === 'hugetlb') return { op: 'unmodelled', was: 'guest on hugetlb pages' };
+    if (this.isLimited(step)) return { op: 'unmodelled', was: 'guest in a memory cgroup' };
+    const region: RegionSpec = {
+      cell: 0,
+      sizePages: pages(step.size_mib),
+      policy: this.policy(step, 'default'),
+      policyScope: step.how === 'set_mempolicy' ? 'task' : 'mbind',
+      cpuNodes: [this.cpuNode(step)],
+      thp: step.thp === 'huge' || step.thp === 'nohuge' ? step.thp : 'none',
+      pinned: Boolean(step.mlock),
+      ...this.mems(step),
+    };
+    return {
+      op: 'guest',
+      guest: {
+        name: step.name ?? '',
+        regions: [region],
+        oomScoreAdj: step.oom_score_adj ?? 0,
+        overheadPages: PROCESS_PAGES,
+      },
+      touchPages: [pages(step.touch_mib)],
+      ...this.rate(step),
+    };
+  }
+
+  private free(step: RecordedStep): ReplayStep {
+    return {
+      op: 'free',
+      name: step.name ?? '',
+      cell: 0,
+      offsetPages: pages(step.off_mib),
+      pages: pages(step.mib),
+      stepPages: step.step_pages ?? 0,
+      keepPages: step.keep_pages ?? 0,
+    };
+  }
+
+  private cgroup(step: RecordedStep): ReplayStep {
+    const limits = ['max', 'high', 'swap_max'].filter((limit) => step[limit] !== undefined);
+    if (limits.length > 0) return { op: 'unmodelled', was: `cgroup ${limits.join(', ')}` };
+    const mems = step.cpuset_mems === undefined ? undefined : cpuNumbers(step.cpuset_mems);
+    this.cpusets.set(step.name ?? '', mems);
+    return { op: 'snapshot' };
+  }
+}
+
+/** Replay steps of a case, one for each recorded step after boot (step 0). */
+export function caseSteps(recorded: RecordedCase): ReplayStep[] {
+  const compiler = new StepCompiler(recorded);
+  return recorded.steps.slice(1).map(({ step }) => compiler.compile(step));
+}
