@@ -99,9 +99,7 @@ export function adviceFiles(
   const changed = changedDomains(content);
   const files = documents
     .filter((document) => changed.has(document.name))
-    .flatMap((document) =>
-      domainFiles(document, numatuneChange(content, request, document.name)),
-    );
+    .flatMap((document) => domainFiles(document, numatuneChange(content, request, document.name)));
   if (changesSysctl(content)) {
     const common = { mediaType: 'text/plain' };
     files.push(

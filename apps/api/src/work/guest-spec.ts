@@ -136,15 +136,16 @@ export function buildGuestSpec(
   if (!placement.ok) return placement;
   const { guest, diskCachePages, assumptions } = placement.value;
   const numatune = configuredNumatune(view, placementHost.memoryNodes);
+  const cpusPinned = view.vcpu.cpuset !== null || view.cputune.vcpupin.length > 0;
+  const common = { numatune, diskCachePages, cpusPinned };
   if (use.state === 'planned') {
-    return { ok: true, value: { numatune, diskCachePages, assumptions, state: 'planned', guest } };
+    return { ok: true, value: { ...common, assumptions, state: 'planned', guest } };
   }
   const running = runningSpec(guest, use);
   return {
     ok: true,
     value: {
-      numatune,
-      diskCachePages,
+      ...common,
       assumptions: [...assumptions, ...running.assumptions],
       state: 'running',
       guest: running.guest,

@@ -2,8 +2,14 @@
  * From a packing plan (host facts and domain documents as text) to the request that the advisor checks.
  * Pure: no Nest, no database, no files; the command line and the service share it.
  */
+import { AdvisorInputError, compileReplay } from '@zonewise/advisor';
 import type { DemandProfile, GuestSpec, PlanLimits, SimulationRequest } from '@zonewise/advisor';
-import { estimateResidency, importHost, parseNumaMaps, parseNumastatProcess } from '@zonewise/host-facts';
+import {
+  estimateResidency,
+  importHost,
+  parseNumaMaps,
+  parseNumastatProcess,
+} from '@zonewise/host-facts';
 import type { HostTexts } from '@zonewise/host-facts';
 import { parseCapabilities, parseDomain } from '@zonewise/libvirt-xml';
 import type { DomainView } from '@zonewise/libvirt-xml';
@@ -11,11 +17,9 @@ import { validateHostModel } from '@zonewise/simulator';
 import type { HostModel, HostSysctls } from '@zonewise/simulator';
 import { buildGuestSpec, configuredNumatune, hostPlacement } from './guest-spec';
 import type { DomainUse } from './guest-spec';
-import { referenceProblems } from './references';
 
 export { assignResidency, buildGuestSpec, configuredNumatune, hostPlacement } from './guest-spec';
 export type { DomainState, DomainUse, NodeResidency, ResidencySource } from './guest-spec';
-export { referenceProblems } from './references';
 
 /** Most domains in one plan, simulation or recommendation. */
 export const MAX_DOMAINS = 256;
@@ -63,8 +67,7 @@ export interface PlanRequest {
   caveats: { code: string; message: string }[];
 }
 
-export type PlanOutcome =
-  { ok: true; value: PlanRequest } | { ok: false; problems: PlanProblem[] };
+export type PlanOutcome = { ok: true; value: PlanRequest } | { ok: false; problems: PlanProblem[] };
 
 type Caveat = { code: string; message: string };
 type HostOutcome =
@@ -174,6 +177,17 @@ function planGuests(
   return { guests, problems };
 }
 
+/** What is wrong with the names, nodes and numbers of a request, found without replaying it. */
+export function requestProblem(request: SimulationRequest): PlanProblem | null {
+  try {
+    compileReplay(request);
+    return null;
+  } catch (error) {
+    if (!(error instanceof AdvisorInputError)) throw error;
+    return { code: error.code, path: error.path, message: error.message };
+  }
+}
+
 /**
  * Reads a plan's texts and documents. All problems are collected, each with the place in the plan.
  *
@@ -200,7 +214,7 @@ export function buildPlanRequest(plan: PackingPlan): PlanOutcome {
     ...(plan.numatune === undefined ? {} : { numatune: plan.numatune }),
     ...(plan.hardwareProfile === undefined ? {} : { hardwareProfile: plan.hardwareProfile }),
   };
-  const wrongNames = referenceProblems(request);
-  if (wrongNames.length > 0) return { ok: false, problems: wrongNames };
+  const wrong = requestProblem(request);
+  if (wrong !== null) return { ok: false, problems: [wrong] };
   return { ok: true, value: { request, limits: plan.limits ?? {}, caveats: host.caveats } };
 }

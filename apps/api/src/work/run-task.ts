@@ -1,5 +1,5 @@
 /** A task's computation, free of threads: what a worker does and what tests may call directly. */
-import { advise, checkPlan, simulate } from '@zonewise/advisor';
+import { advise, AdvisorInputError, checkPlan, simulate } from '@zonewise/advisor';
 import { InvariantError, SimulatorInputError } from '@zonewise/simulator';
 import type { ReplayControl } from '@zonewise/simulator';
 import { adviceFiles } from './advice-files';
@@ -7,8 +7,9 @@ import { buildPlanRequest } from './plan-input';
 import type { WorkError, WorkOutcome, WorkProgress, WorkTask } from './tasks';
 
 function describeError(error: unknown): WorkError {
-  if (error instanceof SimulatorInputError) {
-    return { kind: 'input', code: error.code, path: error.path, message: error.message };
+  if (error instanceof SimulatorInputError || error instanceof AdvisorInputError) {
+    const { code, path, message } = error;
+    return { kind: 'input', code, path, message };
   }
   if (error instanceof InvariantError) {
     return { kind: 'internal', code: 'invariant-broken', message: error.message };

@@ -1,0 +1,57 @@
+import { Injectable } from '@nestjs/common';
+import type { SimulationRequest } from '@zonewise/advisor';
+import type { EntityManager } from 'typeorm';
+import type { DomainDocument, WorkOutputs } from '../work/tasks';
+import type { Job, JobKind } from './job.entity';
+
+/** What a result was computed from, for people; the versions tell whether it is still so. */
+export interface ResultBasis {
+  hostVersion: number;
+  domains: { name: string; state: 'running' | 'planned'; version: number }[];
+  demand: SimulationRequest['demand'];
+  sysctl: NonNullable<SimulationRequest['sysctl']>;
+  numatune: NonNullable<SimulationRequest['numatune']>;
+  seed: number;
+  hardwareProfile?: string;
+}
+
+/** Everything a job needs, complete. */
+export interface JobRequest {
+  simulation: SimulationRequest;
+  /** Documents that advice is written into; for recommendations. */
+  documents: DomainDocument[];
+  basis: ResultBasis;
+}
+
+/** How the output of a kind of job becomes a stored result. */
+export interface JobResults<K extends JobKind> {
+  /** Stores the output; runs in the transaction that ends the job. */
+  store(
+    manager: EntityManager,
+    job: Job,
+    request: JobRequest,
+    output: WorkOutputs[K],
+  ): Promise<string>;
+}
+
+/** Where results are read; the address is part of a job's answer. */
+export const RESULT_PATHS: Record<JobKind, string> = {
+  simulation: '/v1/simulations',
+  recommendation: '/v1/recommendations',
+};
+
+/** The modules of the results register here, so that jobs need not know them. */
+@Injectable()
+export class JobKinds {
+  private readonly results: { [K in JobKind]?: JobResults<K> } = {};
+
+  register<K extends JobKind>(kind: K, results: JobResults<K>): void {
+    (this.results as Record<JobKind, JobResults<K> | undefined>)[kind] = results;
+  }
+
+  resultsOf<K extends JobKind>(kind: K): JobResults<K> {
+    const results = this.results[kind] as JobResults<K> | undefined;
+    if (results === undefined) throw new Error(`No module stores the results of ${kind} jobs.`);
+    return results;
+  }
+}

@@ -1,0 +1,35 @@
+import { Module } from '@nestjs/common';
+import { APP_INTERCEPTOR } from '@nestjs/core';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { Domain } from '../database/entities/domain.entity';
+import { Host } from '../database/entities/host.entity';
+import { IdempotencyKey } from '../work/idempotency-key.entity';
+import { IdempotencyInterceptor } from '../work/idempotency.interceptor';
+import { WorkModule } from '../work/work.module';
+import { JobAnswers } from './job-answers';
+import { JobEvents } from './job-events';
+import { JobKinds } from './job-kinds';
+import { JobRequestBuilder } from './job-request.builder';
+import { JobRunner } from './job-runner';
+import { JobStore } from './job-store';
+import { Job } from './job.entity';
+import { JobsController } from './jobs.controller';
+import { JobsService } from './jobs.service';
+
+/** Jobs, and with them `Idempotency-Key` on every POST of the service. */
+@Module({
+  imports: [WorkModule, TypeOrmModule.forFeature([Host, Domain, Job, IdempotencyKey])],
+  controllers: [JobsController],
+  providers: [
+    JobKinds,
+    JobEvents,
+    JobStore,
+    JobRunner,
+    JobsService,
+    JobAnswers,
+    JobRequestBuilder,
+    { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
+  ],
+  exports: [JobKinds, JobsService, JobAnswers, JobRequestBuilder],
+})
+export class JobsModule {}

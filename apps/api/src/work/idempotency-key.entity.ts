@@ -1,0 +1,30 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+
+/** A POST that was answered, kept for a day so that a repetition gets the same answer. */
+@Entity('idempotency_keys')
+export class IdempotencyKey {
+  @PrimaryColumn('varchar', { length: 255 })
+  key: string;
+
+  /** sha256 of method, address and body; empty while a multipart body is still being read. */
+  @Column('varchar', { length: 64 })
+  fingerprint: string;
+
+  /** HTTP status of the answer; null while the first request is being answered. */
+  @Column('integer', { nullable: true })
+  status: number | null;
+
+  @Column('simple-json', { nullable: true })
+  headers: Record<string, string> | null;
+
+  /** The answer's body as JSON. */
+  @Column('text', { nullable: true })
+  body: string | null;
+
+  @Column('varchar', { length: 24 })
+  createdAt: string;
+
+  @Index('idempotency_keys_expiresAt')
+  @Column('varchar', { length: 24 })
+  expiresAt: string;
+}

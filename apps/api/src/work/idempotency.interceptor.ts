@@ -1,0 +1,192 @@
+import { createHash } from 'node:crypto';
+import {
+  CallHandler,
+  ExecutionContext,
+  Injectable,
+  NestInterceptor,
+  OnApplicationBootstrap,
+  Type,
+} from '@nestjs/common';
+import { AnyFilesInterceptor } from '@nestjs/platform-express';
+import type { Request, Response } from 'express';
+import { from, lastValueFrom, Observable, of } from 'rxjs';
+import { LessThan } from 'typeorm';
+import { isUniqueViolation, Transactions } from '../database/transactions';
+import { ProblemException } from '../http/problem';
+import { IdempotencyKey } from './idempotency-key.entity';
+
+const KEPT_MS = 24 * 60 * 60 * 1000;
+/** Headers that are part of an answer's meaning; the others are made anew. */
+const KEPT_HEADERS = ['location', 'etag', 'retry-after', 'preference-applied', 'content-type'];
+/** Bounds for reading a repeated multipart body; the first reading had the route's own. */
+const MULTIPART_LIMITS = { files: 5000, parts: 6000 };
+
+const hash = (...parts: (string | Buffer)[]): string => {
+  const sum = createHash('sha256');
+  for (const part of parts) sum.update(part).update('\0');
+  return sum.digest('hex');
+};
+
+const isMultipart = (request: Request): boolean => request.is('multipart/form-data') !== false;
+
+/** What multer leaves on a request; files are held in memory. */
+interface Upload {
+  fieldname: string;
+  buffer: Buffer;
+}
+interface Uploads {
+  file?: Upload;
+  files?: Upload[] | Record<string, Upload[]>;
+}
+
+function filesOf({ file, files }: Uploads): Upload[] {
+  if (file !== undefined) return [file];
+  if (files === undefined) return [];
+  return Array.isArray(files) ? files : Object.values(files).flat();
+}
+
+/** Equal for equal requests; the boundary of a multipart body and the order of its files do not count. */
+function fingerprintOf(request: Request): string {
+  const files = filesOf(request as Uploads)
+    .map((file) => `${file.fieldname}=${hash(file.buffer)}`)
+    .sort();
+  const body: unknown = request.body ?? null;
+  return hash(request.method, request.originalUrl, JSON.stringify(body), ...files);
+}
+
+/**
+ * `Idempotency-Key` on every POST: the first successful answer is kept for 24 hours and given again to a
+ * repetition. The key with another request is refused (422), and while the first is being answered the
+ * repetition is (409). What failed is not kept: it may be tried again with the same key. After a crash
+ * requests that were not answered count as not made.
+ */
+@Injectable()
+export class IdempotencyInterceptor implements NestInterceptor, OnApplicationBootstrap {
+  private readonly multipart: Type<NestInterceptor> = AnyFilesInterceptor({
+    limits: MULTIPART_LIMITS,
+  });
+
+  constructor(private readonly transactions: Transactions) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.transactions.run((manager) =>
+      manager.createQueryBuilder().delete().from(IdempotencyKey).where('status IS NULL').execute(),
+    );
+  }
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    if (context.getType() !== 'http') return next.handle();
+    const request = context.switchToHttp().getRequest<Request>();
+    const header = request.headers['idempotency-key'];
+    if (request.method !== 'POST' || header === undefined) return next.handle();
+    const key = String(header);
+    if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
+      throw new ProblemException(
+        'invalid-parameter',
+        'Idempotency-Key has 1 to 255 printable ASCII characters without spaces.',
+        { path: 'Idempotency-Key' },
+      );
+    }
+    return from(this.answer(key, context, next));
+  }
+
+  private async answer(
+    key: string,
+    context: ExecutionContext,
+    next: CallHandler,
+  ): Promise<unknown> {
+    const request = context.switchToHttp().getRequest<Request>();
+    const early = isMultipart(request) ? '' : fingerprintOf(request);
+    const earlier = await this.claim(key, early);
+    if (earlier !== null) return this.repeat(earlier, context);
+    let kept = false;
+    try {
+      const body: unknown = await lastValueFrom(next.handle(), { defaultValue: undefined });
+      await this.keep(key, early === '' ? fingerprintOf(request) : early, context, body);
+      kept = true;
+      return body;
+    } finally {
+      if (!kept) await this.transactions.run((manager) => manager.delete(IdempotencyKey, { key }));
+    }
+  }
+
+  /** @returns null when the key is now this request's, else the row of the earlier one */
+  private async claim(key: string, fingerprint: string): Promise<IdempotencyKey | null> {
+    const now = Date.now();
+    const row = {
+      key,
+      fingerprint,
+      status: null,
+      headers: null,
+      body: null,
+      createdAt: new Date(now).toISOString(),
+      expiresAt: new Date(now + KEPT_MS).toISOString(),
+    };
+    try {
+      await this.transactions.run(async (manager) => {
+        await manager.delete(IdempotencyKey, { expiresAt: LessThan(row.createdAt) });
+        await manager.insert(IdempotencyKey, row);
+      });
+      return null;
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+    }
+    const earlier = await this.transactions.read((manager) =>
+      manager.findOneBy(IdempotencyKey, { key }),
+    );
+    if (earlier !== null && earlier.status !== null) return earlier;
+    throw new ProblemException(
+      'idempotency-key-in-use',
+      'The request that came first with this Idempotency-Key is not answered yet; repeat later.',
+      { path: 'Idempotency-Key', headers: { 'Retry-After': '1' } },
+    );
+  }
+
+  private async repeat(earlier: IdempotencyKey, context: ExecutionContext): Promise<unknown> {
+    const request = context.switchToHttp().getRequest<Request>();
+    if (isMultipart(request)) {
+      const read = new this.multipart().intercept(context, { handle: () => of(null) });
+      await lastValueFrom(from(await read));
+    }
+    if (fingerprintOf(request) !== earlier.fingerprint) {
+      throw new ProblemException(
+        'idempotency-key-reused',
+        'This Idempotency-Key was used with another address or body; use a new key.',
+        { path: 'Idempotency-Key' },
+      );
+    }
+    const response = context.switchToHttp().getResponse<Response>();
+    for (const [name, value] of Object.entries(earlier.headers ?? {})) {
+      response.setHeader(name, value);
+    }
+    response.setHeader('Idempotent-Replayed', 'true');
+    response.status(earlier.status ?? 200);
+    return earlier.body === null ? undefined : (JSON.parse(earlier.body) as unknown);
+  }
+
+  private async keep(
+    key: string,
+    fingerprint: string,
+    context: ExecutionContext,
+    body: unknown,
+  ): Promise<void> {
+    const response = context.switchToHttp().getResponse<Response>();
+    const headers: Record<string, string> = {};
+    for (const name of KEPT_HEADERS) {
+      const value = response.getHeader(name);
+      if (value !== undefined) headers[name] = String(value);
+    }
+    await this.transactions.run((manager) =>
+      manager.update(
+        IdempotencyKey,
+        { key },
+        {
+          fingerprint,
+          status: response.statusCode,
+          headers,
+          body: body === undefined ? null : JSON.stringify(body),
+        },
+      ),
+    );
+  }
+}

@@ -1,0 +1,218 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  ArrayUnique,
+  IsArray,
+  IsIn,
+  IsInt,
+  IsNumber,
+  IsObject,
+  IsOptional,
+  IsString,
+  Length,
+  Max,
+  Min,
+  ValidateNested,
+} from 'class-validator';
+import { hardwareProfiles } from '@zonewise/simulator';
+import { MAX_DOMAINS } from './plan-input';
+import { IsRecordOf } from './record-of';
+
+const MAX_NODE_ID = 1023;
+const MAX_NODES = 1024;
+/** 32 PiB: beyond any host, and far below where doubles lose pages. */
+const MAX_MIB = 2 ** 35;
+const INT_MAX = 2 ** 31 - 1;
+const MODES = ['strict', 'preferred', 'interleave', 'restrictive', 'none'] as const;
+
+export class NumatuneOverrideDto {
+  @ApiProperty({ enum: MODES, description: '`none`: a domain without numatune.' })
+  @IsIn(MODES)
+  mode: (typeof MODES)[number];
+
+  @ApiProperty({ type: [Number], example: [0], description: 'Host nodes; empty for `none`.' })
+  @IsArray()
+  @ArrayMaxSize(MAX_NODES)
+  @ArrayUnique()
+  @IsInt({ each: true })
+  @Min(0, { each: true })
+  @Max(MAX_NODE_ID, { each: true })
+  nodeset: number[];
+}
+
+export class GuestDemandDto {
+  @ApiPropertyOptional({ minimum: 0, maximum: 100 })
+  @IsOptional()
+  @IsNumber()
+  @Min(0)
+  @Max(100)
+  touchPercent?: number;
+
+  @ApiPropertyOptional({ minimum: 0, description: 'Page cache that its disks fill.' })
+  @IsOptional()
+  @IsNumber()
+  @Min(0)
+  @Max(MAX_MIB)
+  diskCacheMib?: number;
+}
+
+export class BackgroundCacheDto {
+  @ApiProperty({ example: 0 })
+  @IsInt()
+  @Min(0)
+  @Max(MAX_NODE_ID)
+  node: number;
+
+  @ApiProperty({ example: 3000 })
+  @IsNumber()
+  @Min(0)
+  @Max(MAX_MIB)
+  mib: number;
+
+  @ApiPropertyOptional({ enum: ['read', 'write'], default: 'read' })
+  @IsOptional()
+  @IsIn(['read', 'write'])
+  access?: 'read' | 'write';
+}
+
+/** How the guests demand memory. What is absent has a default, printed with the result. */
+export class DemandDto {
+  @ApiPropertyOptional({ minimum: 0, maximum: 100, default: 100 })
+  @IsOptional()
+  @IsNumber()
+  @Min(0)
+  @Max(100)
+  touchPercent?: number;
+
+  @ApiPropertyOptional({ minimum: 1, description: 'Default: the hardware profile at full speed.' })
+  @IsOptional()
+  @IsNumber()
+  @Min(1)
+  @Max(MAX_MIB)
+  rateMibPerSecond?: number;
+
+  @ApiPropertyOptional({
+    type: [String],
+    example: ['web1', 'web2', 'job1'],
+    description: 'Planned domains in the order in which they start. Default: the order of storing.',
+  })
+  @IsOptional()
+  @IsArray()
+  @ArrayMaxSize(MAX_DOMAINS)
+  @ArrayUnique()
+  @IsString({ each: true })
+  @Length(1, 255, { each: true })
+  startOrder?: string[];
+
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: { $ref: '#/components/schemas/GuestDemandDto' },
+    example: { web1: { touchPercent: 80 } },
+    description: 'By domain name.',
+  })
+  @IsOptional()
+  @IsRecordOf(GuestDemandDto, MAX_DOMAINS)
+  guests?: Record<string, GuestDemandDto>;
+
+  @ApiPropertyOptional({
+    type: [BackgroundCacheDto],
+    description: 'Page cache read in before the domains start.',
+  })
+  @IsOptional()
+  @IsArray()
+  @ArrayMaxSize(MAX_NODES)
+  @ValidateNested({ each: true })
+  @Type(() => BackgroundCacheDto)
+  backgroundCache?: BackgroundCacheDto[];
+}
+
+const sysctl = (minimum: number, maximum: number): PropertyDecorator => {
+  const decorators = [
+    ApiPropertyOptional({ minimum, maximum, type: 'integer' }),
+    IsOptional(),
+    IsInt(),
+    Min(minimum),
+    Max(maximum),
+  ];
+  return (target, key) => {
+    for (const decorate of decorators) decorate(target, key);
+  };
+};
+
+/** vm sysctls to replay under instead of the host's own; limits are the kernel's (6.1). */
+export class SysctlOverridesDto {
+  @sysctl(0, INT_MAX) min_free_kbytes?: number;
+  @sysctl(1, 3000) watermark_scale_factor?: number;
+  @sysctl(0, INT_MAX) watermark_boost_factor?: number;
+  @sysctl(0, 7) zone_reclaim_mode?: number;
+  @sysctl(0, 100) min_unmapped_ratio?: number;
+  @sysctl(0, 100) min_slab_ratio?: number;
+  @sysctl(0, 200) swappiness?: number;
+  @sysctl(0, INT_MAX) percpu_pagelist_high_fraction?: number;
+  @sysctl(0, 100) dirty_ratio?: number;
+  @sysctl(0, 100) dirty_background_ratio?: number;
+  @sysctl(0, INT_MAX) dirty_writeback_centisecs?: number;
+
+  @ApiPropertyOptional({
+    type: [Number],
+    example: [256, 256, 32, 0],
+    description: 'One entry per zone: DMA, DMA32, Normal, Movable.',
+  })
+  @IsOptional()
+  @IsArray()
+  @ArrayMinSize(4)
+  @ArrayMaxSize(5)
+  @IsInt({ each: true })
+  @Min(0, { each: true })
+  @Max(INT_MAX, { each: true })
+  lowmem_reserve_ratio?: number[];
+}
+
+/** What every replay may be told, whoever asks for it. */
+export class ReplayOptionsDto {
+  @ApiPropertyOptional({ type: DemandDto })
+  @IsOptional()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => DemandDto)
+  demand?: DemandDto;
+
+  @ApiPropertyOptional({
+    minimum: 0,
+    maximum: INT_MAX,
+    default: 1,
+    description: 'Same input and seed, same result, on every machine.',
+  })
+  @IsOptional()
+  @IsInt()
+  @Min(0)
+  @Max(INT_MAX)
+  seed?: number;
+
+  @ApiPropertyOptional({ enum: Object.keys(hardwareProfiles), default: 'generic-2s' })
+  @IsOptional()
+  @IsIn(Object.keys(hardwareProfiles))
+  profile?: string;
+}
+
+/** Options that replace settings of the host and the domains. */
+export class ReplayOverridesDto extends ReplayOptionsDto {
+  @ApiPropertyOptional({ type: SysctlOverridesDto, example: { zone_reclaim_mode: 1 } })
+  @IsOptional()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => SysctlOverridesDto)
+  sysctl?: SysctlOverridesDto;
+
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: { $ref: '#/components/schemas/NumatuneOverrideDto' },
+    example: { web1: { mode: 'strict', nodeset: [0] } },
+    description: 'By domain name.',
+  })
+  @IsOptional()
+  @IsRecordOf(NumatuneOverrideDto, MAX_DOMAINS)
+  numatune?: Record<string, NumatuneOverrideDto>;
+}
