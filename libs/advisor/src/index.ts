@@ -6,3 +6,7 @@ export { applyPlacement, homeNodes, type Note } from './placement';
 export { simulate, type Simulation } from './simulate';
 export { checkPlan } from './check-plan';
 export { formatNodeset } from './host-nodes';
+export { advise } from './advise';
+export { compareOutcomes, scoreOf, tolerances, type Objective, type Score } from './objective';
+export { rollbackSysctlFile, sysctlFile } from './sysctl-file';
+export { summarize } from './summary';

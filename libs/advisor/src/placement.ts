@@ -93,7 +93,8 @@ function placeRegion(
   movedCpus: number[] | undefined,
 ): RegionSpec {
   const limited = setting.mode === 'strict' || setting.mode === 'restrictive';
-  const { cpusetMems: _old, ...rest } = region;
+  const rest = { ...region };
+  delete rest.cpusetMems;
   return {
     ...rest,
     policy: policyOf(setting, regionNodes(region, nodeset)),

@@ -108,6 +108,11 @@ export interface Candidate {
   whyNot?: string;
 }
 
+/** `value` of a domain operation: what its numatune becomes; `memnodes` where cells have nodes of their own. */
+export interface NumatuneValue extends NumatuneSetting {
+  memnodes?: { cellid: number; mode: PlacementMode; nodeset: number[] }[];
+}
+
 export type OperationResource = 'sysctl' | 'domain';
 export interface Operation {
   action: 'replace' | 'add' | 'remove' | 'test';

@@ -1,0 +1,70 @@
+import type { HostModel } from '@zonewise/simulator';
+import type { ResolvedDemand } from './demand';
+import { formatCount, formatMib } from './format';
+import { formatNodeset } from './host-nodes';
+import type { Note } from './placement';
+import { homeNodes } from './placement';
+
+/**
+ * Pages that guests can get on a node at best: free pages above the min marks, page cache and reclaimable
+ * slab. An upper bound: the replay decides, this only says where looking elsewhere is worth a replay.
+ */
+export function roomPages(host: HostModel, nodeId: number): number {
+  const node = host.nodes.find((candidate) => candidate.nodeId === nodeId);
+  if (!node) return 0;
+  const free = node.zones.reduce(
+    (sum, zone) =>
+      sum +
+      zone.freePages +
+      zone.pagesets.reduce((n, set) => n + set.countPages, 0) -
+      zone.minPages,
+    0,
+  );
+  const cache = node.lru.activeFilePages + node.lru.inactiveFilePages;
+  return Math.max(0, free + cache + node.slabReclaimablePages);
+}
+
+/** Pages a planned guest wants: what it touches and QEMU's own. */
+export function wantedPages(planned: ResolvedDemand['planned'][number]): number {
+  return (
+    planned.touchPages.reduce((sum, pages) => sum + pages, 0) + planned.spec.guest.overheadPages
+  );
+}
+
+/** What the planned guests want beyond everything the host can give, swap included; 0 when it fits. */
+export function shortfallPages(host: HostModel, demand: ResolvedDemand): number {
+  const room = host.nodes.reduce((sum, node) => sum + roomPages(host, node.nodeId), 0);
+  const wanted = demand.planned.reduce((sum, planned) => sum + wantedPages(planned), 0);
+  return Math.max(0, wanted - room - host.swap.freePages);
+}
+
+/** Planned guests whose home nodes cannot hold all that is planned there, with the bound in words. */
+export function crowded(
+  host: HostModel,
+  demand: ResolvedDemand,
+): { guests: Set<string>; notes: Note[] } {
+  const groups = new Map<string, { nodes: number[]; wanted: number; names: string[] }>();
+  for (const planned of demand.planned) {
+    const nodes = homeNodes(planned.spec, host);
+    const key = formatNodeset(nodes);
+    const group = groups.get(key) ?? { nodes, wanted: 0, names: [] };
+    group.wanted += wantedPages(planned);
+    group.names.push(planned.spec.guest.name);
+    groups.set(key, group);
+  }
+  const guests = new Set<string>();
+  const notes: Note[] = [];
+  for (const [key, group] of groups) {
+    const room = group.nodes.reduce((sum, node) => sum + roomPages(host, node), 0);
+    if (group.wanted <= room) continue;
+    group.names.forEach((name) => guests.add(name));
+    notes.push({
+      code: 'bound-node-room',
+      message:
+        `Node ${key} cannot hold ${group.names.join(', ')}: they want ${formatMib(group.wanted)}, free ` +
+        `memory above the min marks, page cache and reclaimable slab are ${formatMib(room)}, ` +
+        `${formatCount(group.wanted - room)} pages short. Other nodes were replayed too.`,
+    });
+  }
+  return { guests, notes };
+}

@@ -1,0 +1,135 @@
+import type { Change, Evaluated } from './evaluator';
+import { changeCount } from './evaluator';
+import { formatCount, formatList, formatMib, formatMs, formatPercent } from './format';
+import { formatNodeset } from './host-nodes';
+import type { Objective, Score } from './objective';
+import { OBJECTIVES, firstDifference, scoreOf } from './objective';
+import type { NumatuneSetting, Outcome } from './types';
+
+/** `strict 0`, `none`: a setting in a sentence. */
+export function settingText(setting: NumatuneSetting): string {
+  return setting.mode === 'none'
+    ? 'no numatune'
+    : `${setting.mode} on node ${formatNodeset(setting.nodeset)}`;
+}
+
+/** A change in words: `zone_reclaim_mode=1, web1 strict on node 0`. */
+export function changeText(change: Change): string {
+  const sysctls = Object.entries(change.sysctl).map(([name, value]) => `${name}=${String(value)}`);
+  const guests = Object.entries(change.numatune).map(
+    ([name, setting]) => `${name} ${settingText(setting)}`,
+  );
+  return [...sysctls, ...guests].join(', ') || 'the setting as it is';
+}
+
+/** Names of everything the OOM killer takes in an outcome. */
+export function deadNames(outcome: Outcome): string[] {
+  const dead = outcome.guests.filter((guest) => guest.oomKilled).map((guest) => guest.name);
+  return dead.concat(outcome.oomKills.filter((victim) => !dead.includes(victim)));
+}
+
+/** One sentence with the numbers that decided against a candidate. */
+export function whyNot(loser: Evaluated, advised: Evaluated, tolerance: Score): string {
+  const [lost, won] = [loser.candidate.outcome, advised.candidate.outcome];
+  const difference = firstDifference(lost, won, tolerance);
+  if (!difference) {
+    const more = changeCount(loser.change) - changeCount(advised.change);
+    return (
+      `No figure is better by more than the model's tolerance (${figures(lost)})` +
+      (more > 0 ? `, and it changes ${more} more ${more === 1 ? 'setting' : 'settings'}.` : '.')
+    );
+  }
+  if (difference.better === 'a') {
+    return `Better in ${LABELS[difference.objective]}, but not taken: ${figures(lost)}.`;
+  }
+  return `${DECISIVE[difference.objective](loser, advised)}.`;
+}
+
+/** What one setting does: the same configuration with it and without it. */
+export function effectText(withIt: Outcome, without: Outcome, tolerance: Score): string {
+  const after = scoreOf(withIt);
+  const before = scoreOf(without);
+  const changed = OBJECTIVES.filter(
+    (objective) =>
+      Math.abs(after[objective] - before[objective]) > Math.max(tolerance[objective], 0),
+  );
+  const gains = changed.filter((objective) => after[objective] < before[objective]);
+  const costs = changed.filter((objective) => after[objective] > before[objective]);
+  const phrase = (objective: Objective): string =>
+    `${LABELS[objective]} ${FIGURES[objective](without)} -> ${FIGURES[objective](withIt)}`;
+  const cacheSaid = changed.includes('cache') || after.cache === before.cache;
+  const cache = cacheSaid ? [] : [phrase('cache')];
+  const gain = gains.length > 0 ? `gains ${formatList(gains.map(phrase))}` : 'gains nothing';
+  const costly = [...costs.map(phrase), ...cache];
+  return `${gain}; ${costly.length > 0 ? `costs ${formatList(costly)}` : 'costs no page cache'}`;
+}
+
+const LABELS: Record<Objective, string> = {
+  kills: 'guests killed',
+  swap: 'memory swapped out',
+  'stall-excess': 'stalls over the budget',
+  remote: 'remote guest memory',
+  cache: 'page cache lost',
+  stall: 'stalls',
+};
+
+const FIGURES: Record<Objective, (outcome: Outcome) => string> = {
+  kills: (outcome) => String(deadNames(outcome).length),
+  swap: (outcome) => formatMib(outcome.swappedOutPages),
+  'stall-excess': (outcome) => formatMs(scoreOf(outcome)['stall-excess']),
+  remote: (outcome) => formatPercent(outcome.remoteShare),
+  cache: (outcome) => formatMib(outcome.cacheLostPages),
+  stall: (outcome) => formatMs(outcome.stallNs),
+};
+
+const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => string> = {
+  kills: (loser, advised) => {
+    const kill = loser.kills[0];
+    const where = kill
+      ? ` (${kill.constraint}, first ${kill.victim} when ${kill.invokedBy} asked)`
+      : '';
+    const dead = deadNames(loser.candidate.outcome);
+    return `Kills ${formatList(dead)}${where} against ${FIGURES.kills(advised.candidate.outcome)} killed`;
+  },
+  swap: against('swap', 'Swaps out'),
+  'stall-excess': (loser, advised) =>
+    `Guests wait ${FIGURES.stall(loser.candidate.outcome)} for reclaim against ` +
+    `${FIGURES.stall(advised.candidate.outcome)}, over the budget of 1 s per GiB`,
+  remote: (loser, advised) => {
+    const guests = loser.candidate.outcome.guests
+      .filter((guest) => guest.remoteShare > 0)
+      .map((guest) => `${guest.name} ${formatPercent(guest.remoteShare)}`);
+    const spill = loser.spills[0];
+    const proof = spill
+      ? `; ${spill.guest} left node ${spill.fromNode} when zone ${spill.zone} had ` +
+        `${formatCount(spill.freePages)} free pages and ${formatCount(spill.neededPages)} were needed`
+      : '';
+    return (
+      `${FIGURES.remote(loser.candidate.outcome)} of guest memory is remote against ` +
+      `${FIGURES.remote(advised.candidate.outcome)} (${formatList(guests)})${proof}`
+    );
+  },
+  cache: (loser, advised) =>
+    `Same locality (${FIGURES.remote(loser.candidate.outcome)} remote), but loses ` +
+    `${FIGURES.cache(loser.candidate.outcome)} of ${formatMib(loser.cacheBeforePages)} page cache ` +
+    `against ${FIGURES.cache(advised.candidate.outcome)}`,
+  stall: (loser, advised) =>
+    `Same locality and page cache, but guests wait ${FIGURES.stall(loser.candidate.outcome)} for ` +
+    `reclaim against ${FIGURES.stall(advised.candidate.outcome)}`,
+};
+
+function against(
+  objective: Objective,
+  verb: string,
+): (loser: Evaluated, advised: Evaluated) => string {
+  return (loser, advised) =>
+    `${verb} ${FIGURES[objective](loser.candidate.outcome)} against ` +
+    FIGURES[objective](advised.candidate.outcome);
+}
+
+function figures(outcome: Outcome): string {
+  return (
+    `${FIGURES.kills(outcome)} killed, ${FIGURES.remote(outcome)} remote, ` +
+    `${FIGURES.cache(outcome)} page cache lost, ${FIGURES.stall(outcome)} stall`
+  );
+}
