@@ -1,0 +1,269 @@
+/** Writes an advised placement into a domain document, and nothing else. */
+import { SET_LIMIT, formatSet, parseSet, sameSet } from './bitmap';
+import type { XmlElement } from './document';
+import { readDomain } from './domain';
+import type { ReadDomain } from './domain';
+import { applyEdits, endOfLine, indentUnit, layoutOf, removal } from './edits';
+import type { Edit } from './edits';
+import { NUMATUNE_MODES } from './numatune';
+import { all, findAttribute, first } from './reader';
+import type { DomainView, NumatuneChange, NumatuneMode, ParseOutcome, XmlProblem } from './types';
+
+/** What libvirt writes before `<numatune>`, last first: the new element goes behind the first that is there. */
+const BEFORE_NUMATUNE = [
+  ...['cputune', 'defaultiothread', 'iothreadids', 'iothreads', 'vcpus', 'vcpu'],
+  ...['memoryBacking', 'memtune', 'blkiotune', 'currentMemory', 'memory', 'maxMemory'],
+  ...['metadata', 'description', 'title', 'genid', 'uuid', 'name'],
+];
+
+interface Setting {
+  mode: NumatuneMode;
+  nodeset: number[];
+}
+
+/**
+ * Edits numatune in place. `memory` replaces mode and nodeset of `<memory>` (null takes it out),
+ * `memnodes` is the complete new list (an empty one takes all out); what is absent stays. Every byte
+ * outside the edited values stays as it is, and a change to what is already there changes nothing.
+ *
+ * @returns the new text, already read back and found to say what was asked; or problems: those of the
+ * document, `invalid-change` (the change itself breaks libvirt's rules) or `change-not-applicable`
+ */
+export function patchNumatune(xml: string, change: NumatuneChange): ParseOutcome<{ xml: string }> {
+  const read = readDomain(xml);
+  if (!read.ok) return read;
+  const invalid = checkChange(change, read.value.view);
+  if (invalid.length > 0) return { ok: false, problems: invalid };
+  const patched = applyEdits(xml, editsFor(read.value, change));
+  if (patched === xml) return { ok: true, value: { xml } };
+  return confirm(patched, change);
+}
+
+/** A patch that libvirt would refuse or read otherwise is worse than none. */
+function confirm(patched: string, change: NumatuneChange): ParseOutcome<{ xml: string }> {
+  const again = readDomain(patched);
+  if (!again.ok) {
+    const problems = again.problems.map((problem) => ({
+      ...problem,
+      code: 'invalid-change',
+      message: `after the change: ${problem.message}`,
+    }));
+    return { ok: false, problems };
+  }
+  if (says(again.value.view, change)) return { ok: true, value: { xml: patched } };
+  const message =
+    'the document cannot express this change (libvirt would add a setting of its own)';
+  const place = { path: '/domain/numatune', line: 1, column: 1 };
+  return { ok: false, problems: [{ code: 'change-not-applicable', message, ...place }] };
+}
+
+function says(view: DomainView, change: NumatuneChange): boolean {
+  const { memory, memnodes } = view.numatune;
+  if (change.memory === null && memory !== null) return false;
+  if (change.memory && !sameSetting(memory, change.memory)) return false;
+  if (change.memnodes === undefined) return true;
+  const wanted = change.memnodes;
+  return (
+    wanted.length === memnodes.length &&
+    wanted.every((want) => {
+      const have = memnodes.find(({ cellid }) => cellid === want.cellid);
+      return have !== undefined && sameSetting(have, want);
+    })
+  );
+}
+
+function sameSetting(
+  have: { mode: NumatuneMode; nodeset: number[] | null } | null,
+  want: Setting,
+): boolean {
+  if (have === null || have.nodeset === null) return false;
+  return have.mode === want.mode && sameSet(have.nodeset, want.nodeset);
+}
+
+function checkChange(change: NumatuneChange, view: DomainView): XmlProblem[] {
+  const problems: XmlProblem[] = [];
+  const refuse = (path: string, message: string, expected: string, found: string): void => {
+    const place = { line: 1, column: 1 };
+    problems.push({ code: 'invalid-change', path, message, ...place, expected, found });
+  };
+  const check = (path: string, { mode, nodeset }: Setting): void => {
+    if (!NUMATUNE_MODES.includes(mode)) {
+      refuse(`${path}/@mode`, 'unknown numatune mode', NUMATUNE_MODES.join(' | '), String(mode));
+    }
+    const valid = nodeset.every((id) => Number.isInteger(id) && id >= 0 && id < SET_LIMIT);
+    if (nodeset.length === 0 || !valid) {
+      const expected = `at least one node, 0 to ${SET_LIMIT - 1}`;
+      refuse(`${path}/@nodeset`, 'not a set of nodes', expected, nodeset.slice(0, 16).join(','));
+    }
+  };
+  if (change.memory) check('/domain/numatune/memory', change.memory);
+  const seen = new Set<number>();
+  for (const memnode of change.memnodes ?? []) {
+    const { cellid } = memnode;
+    check('/domain/numatune/memnode', memnode);
+    if (seen.has(cellid) || !view.cells.some(({ id }) => id === cellid)) {
+      const expected = `guest cells ${formatSet(view.cells.map(({ id }) => id))}, each once`;
+      refuse('/domain/numatune/memnode/@cellid', 'not a guest cell to bind', expected, `${cellid}`);
+    }
+    seen.add(cellid);
+  }
+  return problems;
+}
+
+function editsFor(read: ReadDomain, change: NumatuneChange): Edit[] {
+  const { domain, document, view } = read;
+  const numatune = first(domain, 'numatune');
+  if (numatune === null) return insertNumatune(read, change);
+  const { source } = document;
+  const edits: Edit[] = [];
+  const added: string[] = [];
+  const quote = quoteOf(domain);
+  const memory = first(numatune, 'memory');
+  if (change.memory && memory === null) added.push(memoryText(change.memory, quote));
+  if (change.memory && memory !== null && !sameSetting(view.numatune.memory, change.memory)) {
+    edits.push(...editSetting(memory, change.memory, view.numatune.memory?.mode ?? null));
+  }
+  const removed = change.memory === null ? all(numatune, 'memory') : [];
+  const nodes = memnodeEdits(numatune, view, change, quote);
+  edits.push(...nodes.edits);
+  removed.push(...nodes.removed);
+  const left = numatune.children.length - removed.length;
+  if (removed.length > 0 && left + added.length + nodes.added.length === 0) {
+    return [removeNumatune(source, numatune)];
+  }
+  edits.push(...removed.map((element) => removal(source, element)));
+  edits.push(...insertInto(source, numatune, memory, added, nodes.added));
+  return edits;
+}
+
+/** A comment inside is the author's; then the element stays, emptied. */
+function removeNumatune(source: string, numatune: XmlElement): Edit {
+  const inside = source.slice(numatune.openEnd, numatune.closeStart);
+  const children = numatune.children.map((element) => removal(source, element));
+  if (!inside.includes('<!--')) return removal(source, numatune);
+  const text = applyEdits(source.slice(0, numatune.end), children).slice(numatune.start);
+  return { start: numatune.start, end: numatune.end, text };
+}
+
+function memnodeEdits(
+  numatune: XmlElement,
+  view: DomainView,
+  { memnodes }: NumatuneChange,
+  quote: string,
+): { edits: Edit[]; removed: XmlElement[]; added: string[] } {
+  if (memnodes === undefined) return { edits: [], removed: [], added: [] };
+  const edits: Edit[] = [];
+  const removed: XmlElement[] = [];
+  const present = new Set<number>();
+  // An accepted document has its memnodes in the view in the order of its elements.
+  all(numatune, 'memnode').forEach((element, index) => {
+    const have = view.numatune.memnodes[index];
+    const want = memnodes.find(({ cellid }) => cellid === have?.cellid);
+    if (have === undefined || want === undefined) {
+      removed.push(element);
+      return;
+    }
+    present.add(want.cellid);
+    if (!sameSetting(have, want)) edits.push(...editSetting(element, want, have.mode));
+  });
+  const added = memnodes
+    .filter(({ cellid }) => !present.has(cellid))
+    .map((memnode) => memnodeText(memnode, quote));
+  return { edits, removed, added };
+}
+
+/** Touches only the values that differ; an attribute that is missing goes behind the last one. */
+function editSetting(element: XmlElement, want: Setting, haveMode: NumatuneMode | null): Edit[] {
+  const edits: Edit[] = [];
+  const last = element.attributes[element.attributes.length - 1];
+  const behind = last === undefined ? element.start + 1 + element.name.length : last.valueEnd + 1;
+  const quote = last?.quote ?? "'";
+  const set = (name: string, value: string): void => {
+    const attribute = findAttribute(element, name);
+    if (attribute === undefined) {
+      edits.push({ start: behind, end: behind, text: ` ${name}=${quote}${value}${quote}` });
+    } else {
+      edits.push({ start: attribute.valueStart, end: attribute.valueEnd, text: value });
+    }
+  };
+  if (haveMode !== want.mode) set('mode', want.mode);
+  if (findAttribute(element, 'placement')?.value === 'auto') set('placement', 'static');
+  const nodeset = findAttribute(element, 'nodeset');
+  const current = nodeset === undefined ? null : nodeset.value;
+  if (current === null || !sameText(current, want.nodeset)) set('nodeset', formatSet(want.nodeset));
+  return edits;
+}
+
+/** Whether a set that the reader accepted already names these nodes, however it is written. */
+function sameText(text: string, nodeset: number[]): boolean {
+  const outcome = parseSet(text);
+  return outcome.ok && sameSet(outcome.value, nodeset);
+}
+
+function memoryText({ mode, nodeset }: Setting, quote: string): string {
+  return `<memory mode=${quote}${mode}${quote} nodeset=${quote}${formatSet(nodeset)}${quote}/>`;
+}
+
+function memnodeText(memnode: Setting & { cellid: number }, quote: string): string {
+  const { cellid, mode, nodeset } = memnode;
+  const attributes = { cellid, mode, nodeset: formatSet(nodeset) };
+  const text = Object.entries(attributes).map(
+    ([name, value]) => ` ${name}=${quote}${value}${quote}`,
+  );
+  return `<memnode${text.join('')}/>`;
+}
+
+/** The quote that the document itself uses. */
+function quoteOf(domain: XmlElement): string {
+  return domain.attributes[0]?.quote ?? "'";
+}
+
+/** New children: `<memory>` first, memnodes last, on lines of their own where the document does so. */
+function insertInto(
+  source: string,
+  numatune: XmlElement,
+  memory: XmlElement | null,
+  memoryTexts: string[],
+  memnodeTexts: string[],
+): Edit[] {
+  const texts = [...memoryTexts, ...memnodeTexts];
+  if (texts.length === 0) return [];
+  const outer = layoutOf(source, numatune);
+  const inner = outer.indent + indentUnit(source, numatune);
+  const lines = (list: string[]): string =>
+    list.map((text) => `${outer.newline}${outer.newline === '' ? '' : inner}${text}`).join('');
+  const closing = `${outer.newline}${outer.newline === '' ? '' : outer.indent}`;
+  if (numatune.selfClosing) {
+    const slash = source.lastIndexOf('/', numatune.openEnd);
+    const text = `>${lines(texts)}${closing}</${numatune.name}>`;
+    return [{ start: slash, end: numatune.openEnd, text }];
+  }
+  const at = numatune.openEnd;
+  const inside = source.slice(numatune.openEnd, numatune.closeStart);
+  if (inside.trim() === '' && !/[\r\n]/.test(inside)) {
+    return [{ start: at, end: numatune.closeStart, text: `${lines(texts)}${closing}` }];
+  }
+  const lastChild = all(numatune, 'memnode').pop() ?? memory;
+  const end = lastChild?.end ?? at;
+  return [
+    { start: at, end: at, text: lines(memoryTexts) },
+    { start: end, end, text: lines(memnodeTexts) },
+  ].filter(({ text }) => text !== '');
+}
+
+function insertNumatune({ document, domain }: ReadDomain, change: NumatuneChange): Edit[] {
+  const { source } = document;
+  const quote = quoteOf(domain);
+  const texts = (change.memory ? [memoryText(change.memory, quote)] : []).concat(
+    (change.memnodes ?? []).map((memnode) => memnodeText(memnode, quote)),
+  );
+  if (texts.length === 0) return [];
+  const anchor = BEFORE_NUMATUNE.map((name) => first(domain, name)).find((at) => at !== null);
+  if (!anchor) return [];
+  const { newline, indent } = layoutOf(source, anchor);
+  const inner = newline === '' ? '' : newline + indent + indentUnit(source, anchor);
+  const outer = newline === '' ? '' : newline + indent;
+  const children = texts.map((text) => `${inner}${text}`).join('');
+  const at = newline === '' ? anchor.end : endOfLine(source, anchor);
+  return [{ start: at, end: at, text: `${outer}<numatune>${children}${outer}</numatune>` }];
+}
