@@ -23,3 +23,5 @@ export {
 export { pcpBatch, pcpHigh } from './pcp';
 export { buildZonelists, type ZonelistNode } from './zonelist';
 export { hardwareProfiles, type HardwareProfile } from './hardware-profile';
+export { validateHostModel } from './validate-host';
+export { replay } from './replay';

@@ -1,0 +1,112 @@
+/** The whole state that allocation and reclaim share. Built by kernel.ts, changed by the mechanisms. */
+import type { HardwareProfile } from './hardware-profile';
+import type { KernelProfile } from './profile';
+import type {
+  GuestProcess,
+  HostSysctls,
+  MemoryPolicy,
+  ReplayEvent,
+  ThpDefrag,
+  ThpEnabled,
+} from './types';
+import type { Mapping } from './page-map';
+import type { NodeState, Zone } from './zone';
+
+export interface Cpu {
+  /** The host's CPU number. */
+  id: number;
+  position: number;
+  node: NodeState;
+}
+
+/** A simulated process that owns anonymous memory. */
+export interface GuestState {
+  spec: GuestProcess;
+  alive: boolean;
+  /** One mapping per region, same order, then the process's own memory. */
+  mappings: Mapping[];
+  overhead: Mapping;
+  /** Page-table pages by zone. */
+  pageTables: Map<Zone, number>;
+  /** CPU position per region and cpuNode. */
+  cpuPositions: number[][];
+  stallNs: number;
+  /** Position in task-policy interleaving. */
+  ilPrev: number;
+  spilled: boolean;
+  order: number;
+}
+
+export interface CachedFile {
+  mapping: Mapping;
+  /** Process that maps it, while alive. */
+  mapper?: string;
+  /** Zones of the slab pages that its tree takes. */
+  slabPages?: Zone[];
+}
+
+/** Running totals that the result reports. */
+export interface Totals {
+  oomKills: number;
+  stallNs: number;
+  directReclaimedPages: number;
+  nodeReclaimedPages: number;
+  kswapdReclaimedPages: number;
+  swappedOutPages: number;
+}
+
+export interface KernelState {
+  profile: KernelProfile;
+  hardware: HardwareProfile;
+  seed: number;
+  nodes: NodeState[];
+  /** All zones, node by node, ascending. */
+  zones: Zone[];
+  cpus: Cpu[];
+  distances: number[][];
+  /** Fallback zonelist per node position: nearest node first, high zones first. */
+  zonelists: Zone[][];
+  fallbackOrder: { nodeId: number; order: number[] }[];
+  sysctl: HostSysctls;
+  userMinFreeKbytes: number;
+  thp: { enabled: ThpEnabled; defrag: ThpDefrag };
+  swap: { totalPages: number; freePages: number };
+  guests: Map<string, GuestState>;
+  files: Map<string, CachedFile>;
+  hostMappings: Mapping[];
+  vmstat: Record<string, number>;
+  timeNs: number;
+  totals: Totals;
+  events: ReplayEvent[];
+  /** Whose fault is being served, for events and stall time. */
+  current: { name: string; guest?: GuestState; killed: boolean };
+  caveats: Map<string, string>;
+}
+
+/** Adds to a /proc/vmstat event counter. */
+export function countVm(k: KernelState, name: string, by = 1): void {
+  if (by !== 0) k.vmstat[name] = (k.vmstat[name] ?? 0) + by;
+}
+
+/** Lets virtual time pass; `stall` books it to the guest that waits. */
+export function passTime(k: KernelState, ns: number, stall: boolean): void {
+  k.timeNs += ns;
+  if (!stall) return;
+  k.totals.stallNs += ns;
+  if (k.current.guest) k.current.guest.stallNs += ns;
+}
+
+/** States once why a number of this result is less certain than it looks. */
+export function caveat(k: KernelState, code: string, message: string): void {
+  if (!k.caveats.has(code)) k.caveats.set(code, message);
+}
+
+/** Effective nodes of a policy within a cpuset; null means no mask. */
+export function policyNodemask(
+  policy: MemoryPolicy,
+  cpusetMems: number[] | undefined,
+): Set<number> | null {
+  if (policy.mode !== 'bind' && policy.mode !== 'preferred_many') return null;
+  const allowed = cpusetMems ? policy.nodes.filter((n) => cpusetMems.includes(n)) : policy.nodes;
+  return new Set(allowed.length > 0 ? allowed : policy.nodes);
+}

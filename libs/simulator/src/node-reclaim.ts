@@ -1,0 +1,94 @@
+/** zone_reclaim_mode: reclaiming the local node before spilling to a remote one. */
+import { NODE_RECLAIM_PRIORITY, RECLAIM_DISTANCE, SWAP_CLUSTER_MAX } from './constants';
+import { countVm, type KernelState } from './kernel-state';
+import { LRU_ACTIVE_FILE, LRU_INACTIVE_FILE } from './lru';
+import { scanControl, shrinkNode } from './vmscan';
+import type { NodeState } from './zone';
+
+export const RECLAIM_WRITE = 2;
+export const RECLAIM_UNMAP = 4;
+
+/** `skip`: go to the next zone as if nothing was tried (NOSCAN, FULL or mode 0). */
+export type NodeReclaimResult = 'skip' | 'some' | 'success';
+
+/** Cache that a run could take, by the mode's bits. @kernel mm/vmscan.c node_pagecache_reclaimable() */
+export function nodePagecacheReclaimable(node: NodeState, mode: number): number {
+  const lru = node.lists[LRU_INACTIVE_FILE]!.pages + node.lists[LRU_ACTIVE_FILE]!.pages;
+  const cache =
+    mode & RECLAIM_UNMAP ? node.filePages : lru > node.mappedPages ? lru - node.mappedPages : 0;
+  const dirty = mode & RECLAIM_WRITE ? 0 : node.dirtyPages;
+  return Math.max(cache - dirty, 0);
+}
+
+/**
+ * Tries to make room on a node whose zone failed its mark.
+ * @param preferred node of the request's preferred zone
+ * @param canBlock the request may reclaim (a THP fault without madvise may not)
+ * @kernel mm/vmscan.c node_reclaim(), mm/page_alloc.c get_page_from_freelist()
+ */
+export function nodeReclaim(
+  k: KernelState,
+  preferred: NodeState,
+  node: NodeState,
+  cpu: number,
+  order: number,
+  canBlock: boolean,
+): NodeReclaimResult {
+  const mode = k.sysctl.zone_reclaim_mode;
+  if ((mode & 7) === 0) return 'skip';
+  if ((k.distances[preferred.position]?.[node.position] ?? 0) > RECLAIM_DISTANCE) return 'skip';
+  if (
+    nodePagecacheReclaimable(node, mode) <= node.minUnmappedPages &&
+    node.slabReclaimable <= node.minSlabPages
+  ) {
+    return 'skip';
+  }
+  if (!canBlock) return 'skip';
+  if (node.cpus.length > 0 && k.cpus[cpu]!.node !== node) return 'skip';
+  return runNodeReclaim(k, node, cpu, order, mode);
+}
+
+function runNodeReclaim(
+  k: KernelState,
+  node: NodeState,
+  cpu: number,
+  order: number,
+  mode: number,
+): NodeReclaimResult {
+  const wanted = 2 ** order;
+  const sc = scanControl({
+    cpu,
+    nrToReclaim: Math.max(wanted, SWAP_CLUSTER_MAX),
+    mayWritepage: (mode & RECLAIM_WRITE) !== 0,
+    mayUnmap: (mode & RECLAIM_UNMAP) !== 0,
+  });
+  for (sc.priority = NODE_RECLAIM_PRIORITY; sc.priority >= 0; sc.priority -= 1) {
+    shrinkNode(k, node, sc);
+    if (sc.nrReclaimed >= wanted) break;
+  }
+  k.totals.nodeReclaimedPages += sc.nrReclaimed;
+  noteNodeReclaim(k, node, sc.nrReclaimed, sc.nrReclaimed >= wanted);
+  if (sc.nrReclaimed >= wanted) return 'success';
+  countVm(k, 'zone_reclaim_failed');
+  return 'some';
+}
+
+/** One event per step, node and outcome, with totals. */
+function noteNodeReclaim(k: KernelState, node: NodeState, reclaimed: number, ok: boolean): void {
+  const type = ok ? 'node_reclaim' : 'node_reclaim_failed';
+  for (const event of k.events) {
+    if (event.type === type && event.nodeId === node.id && event.guest === k.current.name) {
+      event.times += 1;
+      event.reclaimedPages += reclaimed;
+      return;
+    }
+  }
+  k.events.push({
+    type,
+    timeNs: k.timeNs,
+    nodeId: node.id,
+    times: 1,
+    reclaimedPages: reclaimed,
+    guest: k.current.name,
+  });
+}

@@ -1,0 +1,104 @@
+/** Which pages of a mapping exist, by 2 MiB block: counts, not addresses. */
+import { PAGES_PER_HUGE } from './constants';
+
+/** Pages per 512-page block; grows on demand. */
+export class BlockCounts {
+  private counts = new Uint16Array(0);
+  total = 0;
+
+  get(block: number): number {
+    return this.counts[block] ?? 0;
+  }
+
+  set(block: number, pages: number): void {
+    this.reserve(block + 1);
+    this.total += pages - this.counts[block]!;
+    this.counts[block] = pages;
+  }
+
+  get blocks(): number {
+    return this.counts.length;
+  }
+
+  /**
+   * Adds (or, negative, removes) pages spread evenly over [offset, offset + span), keeping each block
+   * within 0..512. What does not fit there goes to the nearest blocks after, then before.
+   * @returns pages that found no place at all
+   */
+  spread(offset: number, span: number, pages: number): number {
+    const first = Math.floor(offset / PAGES_PER_HUGE);
+    const last = Math.floor((offset + Math.max(span, 1) - 1) / PAGES_PER_HUGE);
+    this.reserve(last + 1);
+    let left = pages;
+    let seen = 0;
+    for (let block = first; block <= last; block += 1) {
+      const until = Math.min((block + 1) * PAGES_PER_HUGE, offset + span) - offset;
+      const due = Math.trunc((pages * until) / Math.max(span, 1)) - seen;
+      seen += due;
+      left -= this.add(block, due);
+    }
+    for (let block = last; left !== 0 && block < this.counts.length; block += 1) {
+      left -= this.add(block, left);
+    }
+    for (let block = last; left !== 0 && block >= 0; block -= 1) left -= this.add(block, left);
+    return left;
+  }
+
+  private add(block: number, pages: number): number {
+    const before = this.counts[block]!;
+    const after = Math.min(Math.max(before + pages, 0), PAGES_PER_HUGE);
+    this.counts[block] = after;
+    this.total += after - before;
+    return after - before;
+  }
+
+  private reserve(blocks: number): void {
+    if (blocks <= this.counts.length) return;
+    const grown = new Uint16Array(
+      Math.max(blocks, Math.min(this.counts.length * 2, blocks + 4096)),
+    );
+    grown.set(this.counts);
+    this.counts = grown;
+  }
+}
+
+/** Memory of one owner: a guest's region, a cached file, or what the host used before the replay. */
+export interface Mapping {
+  kind: 'anon' | 'file';
+  name: string;
+  /** The guest that dies with it; undefined for cache and host memory. */
+  guest?: string;
+  /** Resident and swapped pages; undefined for memory whose offsets are unknown. */
+  present?: BlockCounts;
+  /** Pages on swap, by block. */
+  swapped?: BlockCounts;
+  /** Age of the last eviction per block (workingset shadow), files only. */
+  evicted?: Map<number, { nodePosition: number; age: number; workingset: boolean }>;
+  pagesByNode: number[];
+  hugePages: number;
+  swapPages: number;
+  shmem: boolean;
+}
+
+export function newMapping(
+  kind: Mapping['kind'],
+  name: string,
+  nodes: number,
+  tracked: boolean,
+  guest?: string,
+): Mapping {
+  const mapping: Mapping = {
+    kind,
+    name,
+    pagesByNode: new Array<number>(nodes).fill(0),
+    hugePages: 0,
+    swapPages: 0,
+    shmem: false,
+  };
+  if (guest !== undefined) mapping.guest = guest;
+  if (!tracked) return mapping;
+  mapping.present = new BlockCounts();
+  if (kind === 'anon') mapping.swapped = new BlockCounts();
+  else mapping.evicted = new Map();
+  return mapping;
+}

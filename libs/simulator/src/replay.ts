@@ -1,0 +1,93 @@
+/** The replay: steps in, snapshots, events and a state hash out. */
+import { ReplayCancelled } from './errors';
+import { buildKernel } from './kernel';
+import { caveat, type KernelState } from './kernel-state';
+import { SCHEDULE_RULE } from './kswapd';
+import { takeSnapshot } from './snapshot';
+import { stateHash } from './state-hash';
+import { runStep } from './steps';
+import type { ReplayControl, ReplayInput, ReplayResult, Snapshot, StepResult } from './types';
+import { checkInput } from './validate-input';
+import { verify } from './verify';
+
+/**
+ * Replays guests' memory demand through the page allocator of the host.
+ * @throws SimulatorInputError when the input cannot be replayed
+ * @throws ReplayCancelled when `control.onProgress` returns false
+ * @throws InvariantError when the simulator contradicts itself (our fault)
+ */
+export function replay(input: ReplayInput, control: ReplayControl = {}): ReplayResult {
+  checkInput(input);
+  const k = buildKernel(input);
+  baseCaveats(k);
+  const initial = takeSnapshot(k);
+  if (input.verify) verify(k, 0);
+  const steps: StepResult[] = [];
+  let before = initial;
+  input.steps.forEach((step, i) => {
+    const report = (part: number): void => {
+      const progress = {
+        step: i + 1,
+        steps: input.steps.length,
+        fraction: (i + Math.min(part, 1)) / input.steps.length,
+      };
+      if (control.onProgress?.(progress) === false) throw new ReplayCancelled(i + 1);
+    };
+    const result = oneStep(k, input, i, before, report);
+    if (input.verify) verify(k, i + 1);
+    before = result.snapshot;
+    steps.push(result);
+    report(1);
+  });
+  return {
+    profile: {
+      kernel: k.profile.name,
+      hardware: k.hardware.name,
+      scheduleRule: SCHEDULE_RULE,
+    },
+    seed: input.seed,
+    fallbackOrder: k.fallbackOrder,
+    initial,
+    steps,
+    totals: { ...k.totals },
+    caveats: [...k.caveats].map(([code, message]) => ({ code, message })),
+    stateHash: stateHash(k),
+  };
+}
+
+function oneStep(
+  k: KernelState,
+  input: ReplayInput,
+  index: number,
+  before: Snapshot,
+  report: (part: number) => void,
+): StepResult {
+  const step = input.steps[index]!;
+  k.events = [];
+  const startNs = k.timeNs;
+  const outcome = runStep(k, step, report);
+  return {
+    n: index + 1,
+    op: step.op,
+    ...(step.label !== undefined && { label: step.label }),
+    status: outcome.status,
+    pagesDone: outcome.pagesDone,
+    durationNs: k.timeNs - startNs,
+    snapshot: takeSnapshot(k, before),
+    events: k.events,
+  };
+}
+
+/** What holds for every result of this stage. */
+function baseCaveats(k: KernelState): void {
+  caveat(
+    k,
+    'count_level',
+    'free memory is counted, not mapped: fragmentation is approximated by how many 2 MiB blocks are free, compaction always finds what it needs where it may run',
+  );
+  caveat(
+    k,
+    'pace_not_validated',
+    'times, stalls and the split between kswapd and direct reclaim follow the hardware profile and the schedule rule; they are modelled, not measured',
+  );
+}

@@ -1,0 +1,32 @@
+/** One number for the whole final state: equal inputs and seeds must give equal hashes everywhere. */
+import { createHash } from 'node:crypto';
+import type { KernelState } from './kernel-state';
+import { takeSnapshot } from './snapshot';
+
+/** JSON with sorted keys, so that insertion order does not matter. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) => {
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
+    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
+
+/** sha256, hexadecimal, over counters, lists in order, per-CPU lists, owners and the seed. */
+export function stateHash(k: KernelState): string {
+  const hash = createHash('sha256');
+  hash.update(canonical({ seed: k.seed, snapshot: takeSnapshot(k), thp: k.thp, swap: k.swap }));
+  for (const zone of k.zones) {
+    hash.update(canonical([zone.hugeFree, zone.mergingPages, zone.pcps, zone.lruPages]));
+  }
+  for (const node of k.nodes) {
+    for (const list of node.lists) {
+      for (const run of list.runs()) {
+        hash.update(
+          `${run.owner.name}|${run.zone.index}|${run.pages}|${run.offset}|${run.span}|` +
+            `${+run.mapped}${+run.young}${+run.referenced}${+run.workingset}${+run.dirty}${+run.huge};`,
+        );
+      }
+    }
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,387 @@
+/** What each step does to the state. */
+import { PAGES_PER_HUGE } from './constants';
+import { touchRange, type TouchTarget } from './fault';
+import {
+  dirtyBackgroundThresh,
+  openFile,
+  readFile,
+  setMapped,
+  writeBackDirty,
+  type CacheAccess,
+} from './filemap';
+import { exitGuest, freeRuns } from './guest-exit';
+import { addGuest, cpusOf } from './kernel';
+import {
+  caveat,
+  passTime,
+  type CachedFile,
+  type GuestState,
+  type KernelState,
+} from './kernel-state';
+import { wakeupKswapd } from './kswapd';
+import { lruList, accountRun } from './lru';
+import { allocByPolicy } from './mempolicy';
+import { writeSysctl, writeThp } from './sysctl';
+import type { ReplayStep, StepResult } from './types';
+
+/** Pages a guest touches before the next one of a `touch_many` has its turn. */
+const TURN_PAGES = 64;
+/** Called now and then inside a long step with the share of it that is done. */
+export type Tick = (fraction: number) => void;
+
+export interface StepOutcome {
+  status: StepResult['status'];
+  pagesDone: number;
+}
+const OK: StepOutcome = { status: 'ok', pagesDone: 0 };
+
+export function runStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutcome {
+  switch (step.op) {
+    case 'sysctl':
+      writeSysctl(k, step.name, step.value);
+      return OK;
+    case 'thp':
+      writeThp(k, step.enabled, step.defrag);
+      return OK;
+    case 'cache':
+      return cacheStep(k, step, tick);
+    case 'guest':
+      return guestStep(k, step, tick);
+    case 'touch':
+      return touchStep(k, step, tick);
+    case 'touch_many':
+      return touchManyStep(k, step, tick);
+    case 'free':
+      return freeStep(k, step);
+    case 'kill':
+      return killStep(k, step.name);
+    case 'settle':
+      return settleStep(k);
+    case 'drop_caches':
+      return dropCaches(k);
+    case 'swapon':
+      k.swap.totalPages += step.pages;
+      k.swap.freePages += step.pages;
+      return OK;
+    case 'swapoff':
+      return swapoffStep(k);
+    case 'snapshot':
+      return OK;
+    case 'unmodelled':
+      caveat(
+        k,
+        `unmodelled_${step.was}`,
+        `step ${step.was} is not modelled: the replay goes on as if it had not been there`,
+      );
+      return { status: 'unmodelled', pagesDone: 0 };
+  }
+}
+
+function enter(k: KernelState, name: string, guest?: GuestState): void {
+  k.current = { name, killed: false, ...(guest && { guest }) };
+}
+
+/** Slows a step down to the rate asked for. */
+function pace(k: KernelState, startNs: number, pages: number, rate: number | undefined): void {
+  if (!rate) return;
+  const due = startNs + (pages / rate) * 1e9;
+  if (due > k.timeNs) passTime(k, due - k.timeNs, false);
+}
+
+type CacheStep = Extract<ReplayStep, { op: 'cache' }>;
+
+function cacheStep(k: KernelState, step: CacheStep, tick: Tick): StepOutcome {
+  const startNs = k.timeNs;
+  enter(k, step.name ?? `reader of ${step.file}`);
+  const file = openFile(k, step.file);
+  const cpu = cpusOf(k, [step.cpuNode], 0)[0]!;
+  const access: CacheAccess = {
+    write: step.access === 'write',
+    pc: {
+      policy: step.policy,
+      cpu,
+      cpusetMems: step.cpusetMems ? new Set(step.cpusetMems) : null,
+      cpusetList: step.cpusetMems,
+      write: step.access === 'write',
+    },
+  };
+  const chunk = 256 * PAGES_PER_HUGE;
+  const total = step.pages * Math.max(step.passes, 1);
+  let done = 0;
+  for (let pass = 0; pass < Math.max(step.passes, 1); pass += 1) {
+    for (let at = 0; at < step.pages; at += chunk) {
+      const length = Math.min(chunk, step.pages - at);
+      const got = readFile(k, file, step.offsetPages + at, length, access);
+      done += got;
+      if (access.write) throttleDirty(k);
+      tick(done / total);
+      if (got < length) return { status: 'killed', pagesDone: done };
+    }
+  }
+  if (step.access === 'mapped') {
+    setMapped(k, file, true);
+    if (step.name !== undefined) file.mapper = step.name;
+  }
+  pace(k, startNs, done, step.ratePagesPerSecond);
+  return { status: 'ok', pagesDone: done };
+}
+
+/** The flushers write what exceeds the background threshold while writers go on. */
+function throttleDirty(k: KernelState): void {
+  const thresh = dirtyBackgroundThresh(k);
+  const dirty = k.nodes.reduce((sum, node) => sum + node.dirtyPages, 0);
+  if (dirty > thresh) writeBackDirty(k, thresh);
+}
+
+function guestStep(
+  k: KernelState,
+  step: Extract<ReplayStep, { op: 'guest' }>,
+  tick: Tick,
+): StepOutcome {
+  const startNs = k.timeNs;
+  const guest = addGuest(k, step.guest);
+  enter(k, step.guest.name, guest);
+  if (!touchOverhead(k, guest)) return killed(guest, 0);
+  const total = step.touchPages.reduce((sum, pages) => sum + pages, 0);
+  let done = 0;
+  for (let i = 0; i < guest.mappings.length; i += 1) {
+    const wanted = step.touchPages[i] ?? 0;
+    const got = touchInTurns(k, targetOf(guest, i), 0, wanted, (part) =>
+      tick((done + part) / Math.max(total, 1)),
+    );
+    done += got;
+    if (got < wanted || !guest.alive) return killed(guest, done);
+  }
+  pace(k, startNs, done, step.ratePagesPerSecond);
+  return { status: 'ok', pagesDone: done };
+}
+
+function killed(guest: GuestState, pagesDone: number): StepOutcome {
+  return { status: guest.alive ? 'ok' : 'killed', pagesDone };
+}
+
+function targetOf(guest: GuestState, index: number): TouchTarget {
+  const region = guest.spec.regions[index]!;
+  return { guest, region, mapping: guest.mappings[index]!, index };
+}
+
+/** The process itself: small anonymous memory under its task policy. */
+function touchOverhead(k: KernelState, guest: GuestState): boolean {
+  const region = guest.spec.regions[0]!;
+  const policy =
+    region.policyScope === 'task' ? region.policy : { mode: 'default' as const, nodes: [] };
+  const cpu = guest.cpuPositions[0]![0]!;
+  let left = guest.spec.overheadPages;
+  while (left > 0) {
+    const pc = {
+      policy: policy.mode === 'interleave' ? { mode: 'default' as const, nodes: [] } : policy,
+      cpu,
+      cpusetMems: region.cpusetMems ? new Set(region.cpusetMems) : null,
+      cpusetList: region.cpusetMems,
+      guest,
+      write: false,
+    };
+    const segment = allocByPolicy(k, pc, left);
+    if (!segment || !guest.alive) return false;
+    const offset = guest.spec.overheadPages - left;
+    const run = {
+      owner: guest.overhead,
+      zone: segment.zone,
+      pages: segment.pages,
+      offset,
+      span: segment.pages,
+      mapped: true,
+      young: true,
+      referenced: false,
+      workingset: false,
+      dirty: true,
+      huge: false,
+    };
+    guest.overhead.present!.spread(offset, segment.pages, segment.pages);
+    accountRun(run, 1);
+    lruList(segment.zone.node, run, false).push(run);
+    left -= segment.pages;
+  }
+  return true;
+}
+
+/** Touches in pieces, so that progress is reported and a cancelled replay ends soon. */
+function touchInTurns(
+  k: KernelState,
+  target: TouchTarget,
+  offset: number,
+  pages: number,
+  tick: (done: number) => void,
+): number {
+  const piece = 256 * PAGES_PER_HUGE;
+  let done = 0;
+  while (done < pages) {
+    const length = Math.min(piece, pages - done);
+    const got = touchRange(k, target, offset + done, length);
+    done += got;
+    tick(done);
+    if (got < length || !target.guest.alive) break;
+  }
+  return done;
+}
+
+function findRegion(k: KernelState, name: string, cell: number): TouchTarget | undefined {
+  const guest = k.guests.get(name);
+  if (!guest?.alive) return undefined;
+  const index = guest.spec.regions.findIndex((region) => region.cell === cell);
+  return index < 0 ? undefined : targetOf(guest, index);
+}
+
+const NO_SUCH_GUEST: StepOutcome = { status: 'no_such_guest', pagesDone: 0 };
+
+function touchStep(
+  k: KernelState,
+  step: Extract<ReplayStep, { op: 'touch' }>,
+  tick: Tick,
+): StepOutcome {
+  const startNs = k.timeNs;
+  const target = findRegion(k, step.name, step.cell);
+  if (!target) return NO_SUCH_GUEST;
+  enter(k, step.name, target.guest);
+  markYoung(k, target, step.offsetPages, step.pages);
+  const done = touchInTurns(k, target, step.offsetPages, step.pages, (part) =>
+    tick(part / Math.max(step.pages, 1)),
+  );
+  pace(k, startNs, done, step.ratePagesPerSecond);
+  return killed(target.guest, done);
+}
+
+/** Resident pages of the range are looked at again: their young bits are set. */
+function markYoung(k: KernelState, target: TouchTarget, offset: number, pages: number): void {
+  for (const node of k.nodes) {
+    for (const list of node.lists) {
+      for (const run of list.runs()) {
+        if (run.owner !== target.mapping) continue;
+        if (run.offset < offset + pages && run.offset + run.span > offset) run.young = true;
+      }
+    }
+  }
+}
+
+function touchManyStep(
+  k: KernelState,
+  step: Extract<ReplayStep, { op: 'touch_many' }>,
+  tick: Tick,
+): StepOutcome {
+  const startNs = k.timeNs;
+  const left = step.touches.map((touch) => ({ ...touch, done: 0 }));
+  const total = step.touches.reduce((sum, touch) => sum + touch.pages, 0);
+  let done = 0;
+  let active = true;
+  while (active) {
+    active = false;
+    for (const touch of left) {
+      const target = findRegion(k, touch.name, touch.cell);
+      const length = Math.min(TURN_PAGES, touch.pages - touch.done);
+      if (!target || length <= 0) continue;
+      active = true;
+      enter(k, touch.name, target.guest);
+      const got = touchRange(k, target, touch.offsetPages + touch.done, length);
+      touch.done += got;
+      done += got;
+    }
+    if (done % (TURN_PAGES * 256) < TURN_PAGES) tick(done / Math.max(total, 1));
+  }
+  pace(k, startNs, done, step.ratePagesPerSecond);
+  return { status: 'ok', pagesDone: done };
+}
+
+/** @kernel MADV_DONTNEED; @differs a strided free removes the same share of every run it meets */
+function freeStep(k: KernelState, step: Extract<ReplayStep, { op: 'free' }>): StepOutcome {
+  const target = findRegion(k, step.name, step.cell);
+  if (!target) return NO_SUCH_GUEST;
+  const { mapping, guest } = target;
+  const end = step.offsetPages + step.pages;
+  const share =
+    step.stepPages > 0 ? Math.max(step.stepPages - step.keepPages, 0) / step.stepPages : 1;
+  let freed = 0;
+  for (const node of k.nodes) {
+    for (const list of node.lists) {
+      const runs = list.remove((run) => {
+        if (run.owner !== mapping) return 0;
+        const overlap =
+          Math.min(run.offset + run.span, end) - Math.max(run.offset, step.offsetPages);
+        if (overlap <= 0) return 0;
+        const pages = Math.floor((run.pages * overlap * share) / run.span);
+        return run.huge ? Math.floor(pages / PAGES_PER_HUGE) * PAGES_PER_HUGE : pages;
+      });
+      for (const run of runs) mapping.present!.spread(run.offset, run.span, -run.pages);
+      freed += freeRuns(k, runs, guest.cpuPositions[target.index]![0]!, share === 1);
+    }
+  }
+  passTime(k, freed * k.hardware.freeNs, false);
+  return { status: 'ok', pagesDone: freed };
+}
+
+function killStep(k: KernelState, name: string): StepOutcome {
+  for (const file of k.files.values()) {
+    if (file.mapper !== name) continue;
+    setMapped(k, file, false);
+    delete file.mapper;
+    return OK;
+  }
+  const guest = k.guests.get(name);
+  if (!guest?.alive) return NO_SUCH_GUEST;
+  enter(k, name, guest);
+  exitGuest(k, guest);
+  return OK;
+}
+
+/** kswapd finishes what boosts left it to do; time for background work passes. */
+function settleStep(k: KernelState): StepOutcome {
+  enter(k, 'settle');
+  for (const node of k.nodes) {
+    if (node.zones.some((zone) => zone.boost > 0)) wakeupKswapd(k, node);
+  }
+  passTime(k, 400_000_000, false);
+  return OK;
+}
+
+function dropCaches(k: KernelState): StepOutcome {
+  enter(k, 'drop_caches');
+  let freed = 0;
+  for (const node of k.nodes) {
+    for (const list of [node.lists[2]!, node.lists[3]!]) {
+      const runs = list.remove((run) => (run.mapped || run.dirty ? 0 : run.pages));
+      for (const run of runs) run.owner.present?.spread(run.offset, run.span, -run.pages);
+      freed += freeRuns(k, runs, 0, true);
+    }
+  }
+  for (const file of k.files.values()) dropTree(file);
+  return { status: 'ok', pagesDone: freed };
+}
+
+function dropTree(file: CachedFile): void {
+  if (file.mapping.present!.total > 0) return;
+  for (const zone of file.slabPages ?? []) {
+    zone.kernelPages -= 1;
+    zone.node.slabReclaimable -= 1;
+    zone.free += 1;
+  }
+  file.slabPages = [];
+}
+
+/** Everything on swap is read back where its owner's policy puts it. */
+function swapoffStep(k: KernelState): StepOutcome {
+  let done = 0;
+  for (const guest of k.guests.values()) {
+    if (!guest.alive) continue;
+    enter(k, guest.spec.name, guest);
+    for (let i = 0; i < guest.mappings.length && guest.alive; i += 1) {
+      const target = targetOf(guest, i);
+      const { swapped, present } = target.mapping;
+      for (let block = 0; block < swapped!.blocks && guest.alive; block += 1) {
+        if (swapped!.get(block) === 0) continue;
+        done += touchRange(k, target, block * PAGES_PER_HUGE, present!.get(block));
+      }
+    }
+  }
+  const stuck = [...k.guests.values()].some((guest) => guest.mappings.some((m) => m.swapPages > 0));
+  if (!stuck) k.swap = { totalPages: 0, freePages: 0 };
+  return { status: 'ok', pagesDone: done };
+}

@@ -1,0 +1,203 @@
+/** Semantic checks of a host model beyond its shape. */
+import type { SimulatorErrorCode, SimulatorProblem } from './errors';
+import { ZONE_NAMES, type HostModel, type HostNode, type HostZone } from './types';
+
+export const MAX_NODES = 1024;
+const MAX_CPUS = 8192;
+/** 16 TiB of pages per zone is beyond any host; keeps every sum a safe integer. */
+const MAX_ZONE_PAGES = 2 ** 42;
+
+class Problems {
+  readonly list: SimulatorProblem[] = [];
+
+  add(code: SimulatorErrorCode, path: string, message: string): void {
+    if (this.list.length < 100) this.list.push({ code, path, message });
+  }
+
+  /** @returns true when the value is a page count */
+  pages(path: string, value: unknown): boolean {
+    if (!Number.isSafeInteger(value)) {
+      this.add('not_an_integer', path, `${String(value)} is not a whole number of pages`);
+      return false;
+    }
+    if ((value as number) < 0 || (value as number) > MAX_ZONE_PAGES) {
+      this.add('out_of_range', path, `${String(value)} pages; 0 to ${MAX_ZONE_PAGES} are possible`);
+      return false;
+    }
+    return true;
+  }
+}
+
+function checkZone(problems: Problems, zone: HostZone, path: string): void {
+  if (!ZONE_NAMES.includes(zone.name)) {
+    problems.add('unknown_value', `${path}.name`, `zone ${String(zone.name)} is not modelled`);
+  }
+  const keys = [
+    'startPfn',
+    'spannedPages',
+    'presentPages',
+    'managedPages',
+    'freePages',
+    'boostPages',
+    'minPages',
+    'lowPages',
+    'highPages',
+  ] as const;
+  if (!keys.every((key) => problems.pages(`${path}.${key}`, zone[key]))) return;
+  const ordered = zone.managedPages <= zone.presentPages && zone.presentPages <= zone.spannedPages;
+  if (!ordered) {
+    problems.add(
+      'zone_sizes',
+      path,
+      `managed ${zone.managedPages} <= present ${zone.presentPages} <= spanned ${zone.spannedPages} does not hold`,
+    );
+  }
+  if (zone.freePages > zone.managedPages) {
+    problems.add(
+      'zone_sizes',
+      `${path}.freePages`,
+      `${zone.freePages} free of ${zone.managedPages} managed pages`,
+    );
+  }
+  const marks = [zone.boostPages, zone.minPages, zone.lowPages, zone.highPages];
+  if (marks.some((mark, i) => i > 0 && mark < marks[i - 1]!)) {
+    problems.add(
+      'zone_sizes',
+      path,
+      `marks must rise: boost, min, low, high are ${marks.join(', ')}`,
+    );
+  }
+  zone.protectionPages.forEach((pages, i) =>
+    problems.pages(`${path}.protectionPages[${i}]`, pages),
+  );
+  zone.freeBlocks.forEach((blocks, i) => problems.pages(`${path}.freeBlocks[${i}]`, blocks));
+  checkPagesets(problems, zone, path);
+}
+
+function checkPagesets(problems: Problems, zone: HostZone, path: string): void {
+  let held = 0;
+  zone.pagesets.forEach((pageset, i) => {
+    const at = `${path}.pagesets[${i}]`;
+    for (const key of ['cpu', 'countPages', 'highPages', 'batchPages'] as const) {
+      problems.pages(`${at}.${key}`, pageset[key]);
+    }
+    if (pageset.batchPages < 1)
+      problems.add('out_of_range', `${at}.batchPages`, 'a batch is at least 1 page');
+    held += pageset.countPages;
+  });
+  if (held + zone.freePages > zone.managedPages) {
+    problems.add(
+      'zone_sizes',
+      `${path}.pagesets`,
+      `${held} pages on CPU lists and ${zone.freePages} free exceed ${zone.managedPages} managed`,
+    );
+  }
+}
+
+function checkNode(
+  problems: Problems,
+  node: HostNode,
+  path: string,
+  seen: { cpus: Set<number> },
+): void {
+  const zones = new Set<string>();
+  node.zones.forEach((zone, i) => {
+    if (zones.has(zone.name))
+      problems.add('duplicate_zone', `${path}.zones[${i}]`, `zone ${zone.name} appears twice`);
+    zones.add(zone.name);
+    checkZone(problems, zone, `${path}.zones[${i}]`);
+  });
+  node.cpus.forEach((cpu, i) => {
+    problems.pages(`${path}.cpus[${i}]`, cpu);
+    if (seen.cpus.has(cpu))
+      problems.add('duplicate_cpu', `${path}.cpus[${i}]`, `CPU ${cpu} belongs to two nodes`);
+    seen.cpus.add(cpu);
+  });
+  for (const [key, value] of Object.entries(node.lru)) problems.pages(`${path}.lru.${key}`, value);
+  for (const [key, value] of Object.entries(node.numastat))
+    problems.pages(`${path}.numastat.${key}`, value);
+  for (const key of [
+    'filePages',
+    'mappedPages',
+    'shmemPages',
+    'anonPages',
+    'dirtyPages',
+    'writebackPages',
+    'slabReclaimablePages',
+    'slabUnreclaimablePages',
+  ] as const) {
+    problems.pages(`${path}.${key}`, node[key]);
+  }
+}
+
+function checkDistances(problems: Problems, model: HostModel): void {
+  const size = model.nodes.length;
+  const square =
+    model.distances.length === size && model.distances.every((row) => row.length === size);
+  if (!square) {
+    problems.add('distance_matrix', 'distances', `needs ${size} rows of ${size} distances`);
+    return;
+  }
+  model.distances.forEach((row, i) =>
+    row.forEach((distance, j) => {
+      const fine = Number.isInteger(distance) && distance >= 1 && distance <= 255;
+      if (!fine)
+        problems.add(
+          'distance_matrix',
+          `distances[${i}][${j}]`,
+          `${String(distance)}; a distance is 1 to 255`,
+        );
+    }),
+  );
+}
+
+/**
+ * Everything about a host model that would make a replay meaningless.
+ * @returns problems with property paths; empty when the model can be replayed (at most 100 are listed)
+ */
+export function validateHostModel(model: HostModel): SimulatorProblem[] {
+  const problems = new Problems();
+  if (model.nodes.length > MAX_NODES) {
+    problems.add(
+      'limit_exceeded',
+      'nodes',
+      `${model.nodes.length} nodes; at most ${MAX_NODES} are possible`,
+    );
+    return problems.list;
+  }
+  const ids = new Set<number>();
+  const seen = { cpus: new Set<number>() };
+  model.nodes.forEach((node, i) => {
+    problems.pages(`nodes[${i}].nodeId`, node.nodeId);
+    if (ids.has(node.nodeId))
+      problems.add('duplicate_node', `nodes[${i}].nodeId`, `node ${node.nodeId} appears twice`);
+    ids.add(node.nodeId);
+    checkNode(problems, node, `nodes[${i}]`, seen);
+  });
+  if (seen.cpus.size > MAX_CPUS)
+    problems.add(
+      'limit_exceeded',
+      'nodes',
+      `${seen.cpus.size} CPUs; at most ${MAX_CPUS} are possible`,
+    );
+  if (seen.cpus.size === 0) problems.add('node_without_cpus', 'nodes', 'no node has a CPU');
+  if (!model.nodes.some((node) => node.zones.some((zone) => zone.managedPages > 0))) {
+    problems.add('no_memory', 'nodes', 'no node has memory');
+  }
+  checkDistances(problems, model);
+  problems.pages('swap.totalPages', model.swap.totalPages);
+  problems.pages('swap.freePages', model.swap.freePages);
+  if (model.swap.freePages > model.swap.totalPages) {
+    problems.add(
+      'out_of_range',
+      'swap.freePages',
+      `${model.swap.freePages} free of ${model.swap.totalPages} swap pages`,
+    );
+  }
+  for (const [name, value] of Object.entries(model.sysctl)) {
+    for (const item of Array.isArray(value) ? (value as number[]) : [value as number]) {
+      problems.pages(`sysctl.${name}`, item);
+    }
+  }
+  return problems.list;
+}

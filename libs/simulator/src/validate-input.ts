@@ -1,0 +1,251 @@
+/** Checks of running guests and steps against the host, before anything is replayed. */
+import { SimulatorInputError, type SimulatorErrorCode } from './errors';
+import { hardwareProfiles } from './hardware-profile';
+import { kernelProfiles } from './profile';
+import type { GuestProcess, MemoryPolicy, ReplayInput, ReplayStep } from './types';
+import { validateHostModel } from './validate-host';
+
+export const MAX_STEPS = 10000;
+const MAX_GUESTS = 4096;
+const MAX_REGIONS = 256;
+const MAX_PAGES = 2 ** 40;
+const POLICY_MODES = ['default', 'preferred', 'preferred_many', 'bind', 'interleave'];
+
+function fail(code: SimulatorErrorCode, path: string, message: string): never {
+  throw new SimulatorInputError({ code, path, message });
+}
+
+function pages(path: string, value: number, most = MAX_PAGES): void {
+  if (!Number.isSafeInteger(value))
+    fail('not_an_integer', path, `${String(value)} is not a whole number`);
+  if (value < 0 || value > most) fail('out_of_range', path, `${value} is not within 0 to ${most}`);
+}
+
+class InputCheck {
+  private readonly withMemory = new Set<number>();
+  private readonly withCpus = new Set<number>();
+  private readonly all = new Set<number>();
+  /** Regions of every guest seen so far: name -> cell -> pages. */
+  private readonly guests = new Map<string, Map<number, number>>();
+
+  constructor(private readonly input: ReplayInput) {
+    for (const node of input.host.nodes) {
+      this.all.add(node.nodeId);
+      if (node.cpus.length > 0) this.withCpus.add(node.nodeId);
+      if (node.zones.some((zone) => zone.managedPages > 0)) this.withMemory.add(node.nodeId);
+    }
+  }
+
+  run(): void {
+    if (this.input.steps.length > MAX_STEPS) {
+      fail(
+        'limit_exceeded',
+        'steps',
+        `${this.input.steps.length} steps; at most ${MAX_STEPS} are replayed`,
+      );
+    }
+    this.input.runningGuests.forEach((guest, i) => {
+      const path = `runningGuests[${i}]`;
+      this.guest(guest, path);
+      pages(`${path}.swapPages`, guest.swapPages);
+      guest.residency.forEach((part, j) => {
+        const at = `${path}.residency[${j}]`;
+        this.node(part.nodeId, `${at}.nodeId`);
+        if (!this.guests.get(guest.name)!.has(part.cell))
+          fail('unknown_cell', `${at}.cell`, `guest ${guest.name} has no cell ${part.cell}`);
+        pages(`${at}.pages`, part.pages);
+        pages(`${at}.hugePages`, part.hugePages, part.pages);
+      });
+    });
+    this.input.steps.forEach((step, i) => this.step(step, `steps[${i}]`));
+    if (this.guests.size > MAX_GUESTS)
+      fail('limit_exceeded', 'steps', `${this.guests.size} guests; at most ${MAX_GUESTS}`);
+  }
+
+  private node(id: number, path: string): void {
+    if (!this.all.has(id))
+      fail(
+        'unknown_node',
+        path,
+        `node ${id} is not in the host; it has ${[...this.all].join(', ')}`,
+      );
+  }
+
+  private policy(policy: MemoryPolicy, path: string): void {
+    if (!POLICY_MODES.includes(policy.mode))
+      fail('unknown_value', `${path}.mode`, `policy ${String(policy.mode)} is not known`);
+    if (policy.mode !== 'default' && policy.nodes.length === 0)
+      fail('out_of_range', `${path}.nodes`, `policy ${policy.mode} needs a node`);
+    policy.nodes.forEach((id, i) => {
+      this.node(id, `${path}.nodes[${i}]`);
+    });
+    const usable = policy.nodes.some((id) => this.withMemory.has(id));
+    if (policy.mode !== 'default' && !usable)
+      fail('node_without_memory', `${path}.nodes`, "none of the policy's nodes has memory");
+  }
+
+  private cpuNodes(ids: number[], path: string): void {
+    if (ids.length === 0) fail('out_of_range', path, 'at least one node must run the threads');
+    ids.forEach((id, i) => {
+      this.node(id, `${path}[${i}]`);
+      if (!this.withCpus.has(id))
+        fail('node_without_cpus', `${path}[${i}]`, `node ${id} has no CPUs`);
+    });
+  }
+
+  private cpuset(mems: number[] | undefined, path: string): void {
+    mems?.forEach((id, i) => this.node(id, `${path}[${i}]`));
+    if (mems && !mems.some((id) => this.withMemory.has(id)))
+      fail('node_without_memory', path, 'cpuset.mems has no node with memory');
+  }
+
+  private guest(guest: GuestProcess, path: string): void {
+    if (guest.regions.length === 0 || guest.regions.length > MAX_REGIONS) {
+      fail(
+        'limit_exceeded',
+        `${path}.regions`,
+        `${guest.regions.length} regions; 1 to ${MAX_REGIONS} are possible`,
+      );
+    }
+    if (!Number.isInteger(guest.oomScoreAdj) || Math.abs(guest.oomScoreAdj) > 1000) {
+      fail(
+        'out_of_range',
+        `${path}.oomScoreAdj`,
+        `${String(guest.oomScoreAdj)} is not within -1000 to 1000`,
+      );
+    }
+    pages(`${path}.overheadPages`, guest.overheadPages);
+    const cells = new Map<number, number>();
+    guest.regions.forEach((region, i) => {
+      const at = `${path}.regions[${i}]`;
+      pages(`${at}.sizePages`, region.sizePages);
+      this.policy(region.policy, `${at}.policy`);
+      this.cpuNodes(region.cpuNodes, `${at}.cpuNodes`);
+      this.cpuset(region.cpusetMems, `${at}.cpusetMems`);
+      cells.set(region.cell, region.sizePages);
+    });
+    if (this.guests.has(guest.name))
+      fail('duplicate_guest', `${path}.name`, `guest ${guest.name} already exists`);
+    this.guests.set(guest.name, cells);
+  }
+
+  private range(name: string, cell: number, offset: number, length: number, path: string): void {
+    pages(`${path}.offsetPages`, offset);
+    pages(`${path}.pages`, length);
+    const cells = this.guests.get(name);
+    if (!cells) return;
+    const size = cells.get(cell);
+    if (size === undefined)
+      fail('unknown_cell', `${path}.cell`, `guest ${name} has no cell ${cell}`);
+    if (offset + length > size)
+      fail('outside_region', path, `${offset} + ${length} pages exceed the region's ${size}`);
+  }
+
+  private step(step: ReplayStep, path: string): void {
+    if ('ratePagesPerSecond' in step && step.ratePagesPerSecond !== undefined) {
+      pages(`${path}.ratePagesPerSecond`, step.ratePagesPerSecond);
+    }
+    switch (step.op) {
+      case 'sysctl':
+        return this.sysctl(step.name, step.value, path);
+      case 'cache':
+        pages(`${path}.offsetPages`, step.offsetPages);
+        pages(`${path}.pages`, step.pages);
+        pages(`${path}.passes`, step.passes, 16);
+        this.policy(step.policy, `${path}.policy`);
+        this.cpuNodes([step.cpuNode], `${path}.cpuNode`);
+        return this.cpuset(step.cpusetMems, `${path}.cpusetMems`);
+      case 'guest':
+        this.guest(step.guest, `${path}.guest`);
+        step.touchPages.forEach((count, i) => {
+          const region = step.guest.regions[i];
+          if (region)
+            this.range(step.guest.name, region.cell, 0, count, `${path}.touchPages[${i}]`);
+        });
+        return;
+      case 'touch':
+        return this.range(step.name, step.cell, step.offsetPages, step.pages, path);
+      case 'touch_many':
+        step.touches.forEach((touch, i) =>
+          this.range(
+            touch.name,
+            touch.cell,
+            touch.offsetPages,
+            touch.pages,
+            `${path}.touches[${i}]`,
+          ),
+        );
+        return;
+      case 'free':
+        pages(`${path}.stepPages`, step.stepPages);
+        pages(`${path}.keepPages`, step.keepPages);
+        return this.range(step.name, step.cell, step.offsetPages, step.pages, path);
+      case 'swapon':
+        return pages(`${path}.pages`, step.pages);
+      case 'thp':
+      case 'kill':
+      case 'settle':
+      case 'drop_caches':
+      case 'swapoff':
+      case 'snapshot':
+      case 'unmodelled':
+        return;
+    }
+  }
+
+  private sysctl(name: string, value: number | number[], path: string): void {
+    if (!(name in this.input.host.sysctl))
+      fail('unknown_value', `${path}.name`, `sysctl ${name} is not modelled`);
+    for (const item of Array.isArray(value) ? value : [value])
+      pages(`${path}.value`, item, 2 ** 31);
+    const list = name === 'lowmem_reserve_ratio';
+    if (Array.isArray(value) !== list)
+      fail('out_of_range', `${path}.value`, `${name} takes ${list ? 'a list' : 'one number'}`);
+    const profile = kernelProfiles[this.input.host.kernelProfile];
+    const single = Array.isArray(value) ? 0 : value;
+    if (
+      name === 'watermark_scale_factor' &&
+      (single < 1 || single > profile.watermarkScaleFactorMax)
+    ) {
+      fail(
+        'out_of_range',
+        `${path}.value`,
+        `${single} is not within 1 to ${profile.watermarkScaleFactorMax}`,
+      );
+    }
+    if (name === 'swappiness' && single > profile.swappinessMax) {
+      fail(
+        'out_of_range',
+        `${path}.value`,
+        `${single} is not within 0 to ${profile.swappinessMax}`,
+      );
+    }
+  }
+}
+
+/** @throws SimulatorInputError naming the first thing wrong; for a host model, all of them in `problems` */
+export function checkInput(input: ReplayInput): void {
+  const problems = validateHostModel(input.host);
+  if (problems[0]) {
+    const at = problems.map((problem) => ({ ...problem, path: `host.${problem.path}` }));
+    throw new SimulatorInputError(at[0]!, at);
+  }
+  if (!(input.host.kernelProfile in kernelProfiles)) {
+    fail(
+      'unknown_value',
+      'host.kernelProfile',
+      `kernel ${String(input.host.kernelProfile)} is not modelled`,
+    );
+  }
+  if (!Number.isSafeInteger(input.seed))
+    fail('not_an_integer', 'seed', `${String(input.seed)} is not a whole number`);
+  const { hardwareProfile } = input;
+  if (hardwareProfile !== undefined && !Object.hasOwn(hardwareProfiles, hardwareProfile)) {
+    fail(
+      'unknown_hardware_profile',
+      'hardwareProfile',
+      `${hardwareProfile} is not one of ${Object.keys(hardwareProfiles).join(', ')}`,
+    );
+  }
+  new InputCheck(input).run();
+}

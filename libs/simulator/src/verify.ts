@@ -1,0 +1,111 @@
+/** Recounts the state and compares it with the counters that the mechanisms keep. */
+import { InvariantError } from './errors';
+import type { KernelState } from './kernel-state';
+import type { Mapping } from './page-map';
+import { pcpPages, type NodeState, type Zone } from './zone';
+
+/** @throws InvariantError naming the first contradiction */
+export function verify(k: KernelState, step: number): void {
+  const fail = (message: string): never => {
+    throw new InvariantError(message, k.seed, step);
+  };
+  const owned = new Map<Mapping, number[]>();
+  const zoneLru = new Map<Zone, number[]>();
+  for (const node of k.nodes) recountNode(k, node, owned, zoneLru, fail);
+  for (const zone of k.zones) checkZone(zone, zoneLru.get(zone), fail);
+  for (const mapping of allMappings(k)) checkMapping(k, mapping, owned.get(mapping), fail);
+  for (const mapping of owned.keys()) {
+    if (!allMappings(k).includes(mapping)) fail(`pages of ${mapping.name} outlive their owner`);
+  }
+  const swapped = allMappings(k).reduce((sum, mapping) => sum + mapping.swapPages, 0);
+  const used = k.swap.totalPages - k.swap.freePages;
+  if (k.swap.freePages < 0 || used < swapped) fail(`swap: ${swapped} pages stored, ${used} used`);
+}
+
+function allMappings(k: KernelState): Mapping[] {
+  const guests = [...k.guests.values()].flatMap((guest) => [...guest.mappings, guest.overhead]);
+  return [...guests, ...[...k.files.values()].map((file) => file.mapping), ...k.hostMappings];
+}
+
+function recountNode(
+  k: KernelState,
+  node: NodeState,
+  owned: Map<Mapping, number[]>,
+  zoneLru: Map<Zone, number[]>,
+  fail: (message: string) => never,
+): void {
+  const sums = { anon: 0, file: 0, dirty: 0, huge: 0 };
+  for (const list of node.lists) {
+    let pages = 0;
+    for (const run of list.runs()) {
+      if (run.pages <= 0 || !Number.isInteger(run.pages)) fail(`a run of ${run.pages} pages`);
+      if (run.zone.node !== node) fail(`a run of node ${run.zone.node.id} on node ${node.id}`);
+      pages += run.pages;
+      const perNode = owned.get(run.owner) ?? k.nodes.map(() => 0);
+      perNode[node.position]! += run.pages;
+      owned.set(run.owner, perNode);
+      const perList = zoneLru.get(run.zone) ?? node.lists.map(() => 0);
+      perList[list.index]! += run.pages;
+      zoneLru.set(run.zone, perList);
+      if (run.owner.kind === 'file' || run.owner.shmem) sums.file += run.pages;
+      else sums.anon += run.pages;
+      if (run.dirty && run.owner.kind === 'file') sums.dirty += run.pages;
+      if (run.huge) sums.huge += run.pages;
+    }
+    if (pages !== list.pages)
+      fail(`node ${node.id} list ${list.index}: ${pages}, not ${list.pages}`);
+  }
+  if (sums.anon !== node.anonPages)
+    fail(`node ${node.id} anon ${sums.anon}, not ${node.anonPages}`);
+  if (sums.file !== node.filePages)
+    fail(`node ${node.id} file ${sums.file}, not ${node.filePages}`);
+  if (sums.dirty !== node.dirtyPages) {
+    fail(`node ${node.id} dirty ${sums.dirty}, not ${node.dirtyPages}`);
+  }
+  if (sums.huge !== node.hugeAnonPages) {
+    fail(`node ${node.id} huge ${sums.huge}, not ${node.hugeAnonPages}`);
+  }
+}
+
+function checkZone(
+  zone: Zone,
+  recounted: number[] | undefined,
+  fail: (message: string) => never,
+): void {
+  const name = `node ${zone.node.id} ${zone.name}`;
+  const lru = zone.lruPages.reduce((sum, pages) => sum + pages, 0);
+  const listed = (recounted ?? []).reduce((sum, pages) => sum + pages, 0);
+  if (lru !== listed) fail(`${name}: ${listed} pages on lists, counted ${lru}`);
+  for (const count of [zone.free, zone.kernelPages, zone.hugeFree, ...zone.lruPages]) {
+    if (!Number.isInteger(count) || count < 0) fail(`${name}: a count of ${count}`);
+  }
+  for (const pcp of zone.pcps) {
+    if (pcp.pages < 0 || pcp.hugePages < 0) fail(`${name}: a negative per-CPU list`);
+  }
+  if (zone.hugeFree > zone.free) fail(`${name}: ${zone.hugeFree} huge of ${zone.free} free`);
+  const total = zone.free + pcpPages(zone) + lru + zone.kernelPages + zone.otherPages;
+  if (total !== zone.managed) fail(`${name}: pages add up to ${total}, managed ${zone.managed}`);
+}
+
+function checkMapping(
+  k: KernelState,
+  mapping: Mapping,
+  recounted: number[] | undefined,
+  fail: (message: string) => never,
+): void {
+  const perNode = recounted ?? k.nodes.map(() => 0);
+  perNode.forEach((pages, i) => {
+    if (pages !== mapping.pagesByNode[i]) {
+      fail(
+        `${mapping.name}: ${pages} pages on node ${k.nodes[i]!.id}, counted ${mapping.pagesByNode[i]}`,
+      );
+    }
+  });
+  if (!mapping.present || mapping.pagesByNode.length === 0) return;
+  const resident = perNode.reduce((sum, pages) => sum + pages, 0);
+  const present = mapping.present.total;
+  const known = resident + mapping.swapPages;
+  if (mapping.present.blocks > 0 && present !== known) {
+    fail(`${mapping.name}: ${present} pages present, ${known} resident or swapped`);
+  }
+}
