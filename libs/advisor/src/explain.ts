@@ -56,12 +56,12 @@ export function effectText(withIt: Outcome, without: Outcome, tolerance: Score):
   const gains = changed.filter((objective) => after[objective] < before[objective]);
   const costs = changed.filter((objective) => after[objective] > before[objective]);
   const phrase = (objective: Objective): string =>
-    `${LABELS[objective]} ${FIGURES[objective](without)} -> ${FIGURES[objective](withIt)}`;
-  const cacheSaid = changed.includes('cache') || after.cache === before.cache;
-  const cache = cacheSaid ? [] : [phrase('cache')];
-  const gain = gains.length > 0 ? `gains ${formatList(gains.map(phrase))}` : 'gains nothing';
-  const costly = [...costs.map(phrase), ...cache];
-  return `${gain}; ${costly.length > 0 ? `costs ${formatList(costly)}` : 'costs no page cache'}`;
+    `${LABELS[objective]} from ${FIGURES[objective](without)} to ${FIGURES[objective](withIt)}`;
+  const gain = gains.length > 0 ? `lowers ${formatList(gains.map(phrase))}` : 'changes no figure';
+  const cost = costs.length > 0 ? `raises ${formatList(costs.map(phrase))}` : 'costs nothing';
+  return changed.includes('cache')
+    ? `${gain}; it ${cost}`
+    : `${gain}; it ${cost}, page cache lost stays at ${FIGURES.cache(withIt)}`;
 }
 
 const LABELS: Record<Objective, string> = {

@@ -5,7 +5,7 @@ import { without } from './evaluator';
 import { effectText, settingText } from './explain';
 import { formatCount } from './format';
 import type { Score } from './objective';
-import { regionNodes } from './placement';
+import { nodesByRegion } from './placement';
 import type {
   GuestSpec,
   NumatuneSetting,
@@ -94,7 +94,7 @@ function domainOperation(
 function numatuneValue(setting: NumatuneSetting, spec: GuestSpec | undefined): NumatuneValue {
   const { mode, nodeset } = setting;
   const regions = spec?.guest.regions ?? [];
-  const nodesOf = regions.map((region) => regionNodes(region, nodeset));
+  const nodesOf = nodesByRegion(regions, nodeset);
   const differ = new Set(nodesOf.map((nodes) => nodes.join(','))).size > 1;
   if (!differ || mode === 'none') return { mode, nodeset };
   const memnodes = regions.map((region, i) => ({

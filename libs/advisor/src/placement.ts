@@ -74,33 +74,37 @@ export function applyPlacement(
         (setting.mode === 'strict' ? ' (libvirt starts QEMU with that affinity).' : '.'),
     });
   }
-  const regions = spec.guest.regions.map((region) =>
-    placeRegion(region, setting, nodeset, movedCpus),
+  const nodes = nodesByRegion(spec.guest.regions, nodeset);
+  const regions = spec.guest.regions.map((region, i) =>
+    placeRegion(region, setting, { nodeset, nodes: nodes[i] ?? nodeset, movedCpus }),
   );
   return { guest: { ...spec.guest, regions }, notes };
 }
 
-/** The nodes a region keeps under a new nodeset. */
-export function regionNodes(region: RegionSpec, nodeset: number[]): number[] {
-  const own = nodeUnion(region.policy.nodes).filter((node) => nodeset.includes(node));
-  return own.length > 0 ? own : nodeset;
+/** The nodes of each region under a new nodeset: its own where cells differ, else the whole nodeset. */
+export function nodesByRegion(regions: RegionSpec[], nodeset: number[]): number[][] {
+  const sets = regions.map((region) => nodeUnion(region.policy.nodes));
+  const perCell = new Set(sets.map((nodes) => nodes.join(','))).size > 1;
+  return sets.map((nodes) => {
+    const own = perCell ? nodes.filter((node) => nodeset.includes(node)) : [];
+    return own.length > 0 ? own : nodeset;
+  });
 }
 
 function placeRegion(
   region: RegionSpec,
   setting: NumatuneSetting,
-  nodeset: number[],
-  movedCpus: number[] | undefined,
+  where: { nodeset: number[]; nodes: number[]; movedCpus: number[] | undefined },
 ): RegionSpec {
   const limited = setting.mode === 'strict' || setting.mode === 'restrictive';
   const rest = { ...region };
   delete rest.cpusetMems;
   return {
     ...rest,
-    policy: policyOf(setting, regionNodes(region, nodeset)),
+    policy: policyOf(setting, where.nodes),
     policyScope: setting.mode === 'restrictive' || setting.mode === 'none' ? 'task' : 'mbind',
-    cpuNodes: movedCpus ?? region.cpuNodes,
-    ...(limited ? { cpusetMems: nodeset } : {}),
+    cpuNodes: where.movedCpus ?? region.cpuNodes,
+    ...(limited ? { cpusetMems: where.nodeset } : {}),
   };
 }
 
