@@ -5,6 +5,7 @@ import { Logger } from 'nestjs-pino';
 import { AppModule } from './app.module';
 import type { Settings } from './config/settings';
 import { mountDocs } from './docs/openapi';
+import { useBodyParsers } from './http/body-parsers';
 
 /**
  * The whole service, initialised but not listening: used by main.ts and by the tests.
@@ -28,11 +29,7 @@ export async function createApp(settings: Settings): Promise<NestExpressApplicat
       hsts: false,
     }),
   );
-  app.useBodyParser('json', { limit: settings.bodyLimitBytes });
-  app.useBodyParser('text', {
-    limit: settings.bodyLimitBytes,
-    type: ['application/xml', 'text/xml'],
-  });
+  useBodyParsers(app, settings.bodyLimitBytes);
   mountDocs(app);
   await app.init();
   return app;

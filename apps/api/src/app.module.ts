@@ -1,13 +1,12 @@
 import { DynamicModule, Module } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { LoggerModule } from 'nestjs-pino';
 import { Settings } from './config/settings';
 import { SettingsModule } from './config/settings.module';
 import { DatabaseModule } from './database/database.module';
+import { DomainsModule } from './domains/domains.module';
 import { HealthModule } from './health/health.module';
-import { ContentTypeGuard } from './http/content-type.guard';
-import { ProblemFilter } from './http/problem.filter';
-import { createValidationPipe } from './http/validation.pipe';
+import { HostsModule } from './hosts/hosts.module';
+import { HttpModule } from './http/http.module';
 
 @Module({})
 export class AppModule {
@@ -24,12 +23,10 @@ export class AppModule {
           },
         }),
         DatabaseModule,
+        HttpModule,
         HealthModule,
-      ],
-      providers: [
-        { provide: APP_FILTER, useClass: ProblemFilter },
-        { provide: APP_GUARD, useClass: ContentTypeGuard },
-        { provide: APP_PIPE, useFactory: createValidationPipe },
+        HostsModule,
+        DomainsModule,
       ],
     };
   }

@@ -26,6 +26,14 @@ export class Transactions {
     return this.inTurn(() => work(this.dataSource.manager));
   }
 
+  /**
+   * Find options that keep the found row from being changed by others until the transaction ends.
+   * SQLite needs none: there transactions take turns.
+   */
+  get rowLock(): { lock?: { mode: 'pessimistic_write' } } {
+    return this.dataSource.options.type === 'sqlite' ? {} : { lock: { mode: 'pessimistic_write' } };
+  }
+
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
     if (this.dataSource.options.type !== 'sqlite') return work();
     const result = this.last.then(work, work);

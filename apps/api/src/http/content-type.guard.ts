@@ -1,6 +1,7 @@
-import { CanActivate, ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
+import { CanActivate, ExecutionContext, Inject, Injectable, SetMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
+import { SETTINGS, Settings } from '../config/settings';
 import { ProblemException } from './problem';
 
 const CONSUMES = 'zonewise:consumes';
@@ -8,10 +9,16 @@ const CONSUMES = 'zonewise:consumes';
 /** Media types that a handler reads; without it `application/json` alone. */
 export const Consumes = (...mediaTypes: string[]) => SetMetadata(CONSUMES, mediaTypes);
 
-/** Refuses a body of a type that the handler does not read (415). */
+/**
+ * Refuses a body of a type that the handler does not read (415), and a multipart body that is too large
+ * as a whole (413) before any of it is kept.
+ */
 @Injectable()
 export class ContentTypeGuard implements CanActivate {
-  constructor(private readonly reflector: Reflector) {}
+  constructor(
+    private readonly reflector: Reflector,
+    @Inject(SETTINGS) private readonly settings: Settings,
+  ) {}
 
   canActivate(context: ExecutionContext): boolean {
     const request = context.switchToHttp().getRequest<Request>();
@@ -27,14 +34,26 @@ export class ContentTypeGuard implements CanActivate {
         { path: 'Content-Type' },
       );
     }
-    if (request.is('multipart/form-data') && request.headers['content-length'] === undefined) {
+    if (typeof request.is('multipart/form-data') === 'string') this.checkLength(request);
+    return true;
+  }
+
+  private checkLength(request: Request): void {
+    const length = request.headers['content-length'];
+    if (length === undefined) {
       throw new ProblemException(
         'length-required',
         'A multipart body must come with a Content-Length.',
         { path: 'Content-Length' },
       );
     }
-    return true;
+    if (Number(length) > this.settings.bodyLimitBytes) {
+      throw new ProblemException(
+        'body-too-large',
+        `The body has ${length} bytes; the limit is ${this.settings.bodyLimitBytes} bytes.`,
+        { path: 'Content-Length' },
+      );
+    }
   }
 }
 

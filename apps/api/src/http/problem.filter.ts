@@ -41,7 +41,8 @@ interface ParserError {
   message?: unknown;
 }
 
-function asProblem(error: unknown, request: Request): ProblemException {
+/** What was thrown, as the problem to answer. */
+export function asProblem(error: unknown, request: Request): ProblemException {
   if (error instanceof ProblemException) return error;
   if (error instanceof HttpException) return ofHttpException(error, request);
   const parser: ParserError = typeof error === 'object' && error !== null ? error : {};
@@ -50,6 +51,8 @@ function asProblem(error: unknown, request: Request): ProblemException {
       return new ProblemException('malformed-json', `The body is not JSON: ${text(parser)}.`);
     case 'entity.too.large':
       return tooLarge(typeof parser.limit === 'number' ? parser.limit : undefined);
+    case 'entity.verify.failed':
+      return new ProblemException('malformed-json', `${text(parser)}.`);
     case 'charset.unsupported':
     case 'encoding.unsupported':
       return new ProblemException('unsupported-media-type', `${text(parser)}.`);
@@ -70,9 +73,12 @@ function ofHttpException(error: HttpException, request: Request): ProblemExcepti
   if (error instanceof PayloadTooLargeException) return tooLarge();
   const status = error.getStatus();
   if (status === 503) return new ProblemException('not-ready', 'A dependency does not answer.');
-  return isClientStatus(status)
-    ? new ProblemException('malformed-request', `${error.message}.`)
-    : internal();
+  if (!isClientStatus(status)) return internal();
+  const multipart = typeof request.is('multipart/form-data') === 'string';
+  return new ProblemException(
+    multipart ? 'malformed-multipart' : 'malformed-request',
+    `${error.message.replace(/\.$/, '')}.`,
+  );
 }
 
 function tooLarge(limitBytes?: number): ProblemException {

@@ -1,5 +1,4 @@
 import type { DomainView } from '@zonewise/libvirt-xml';
-import type { RunningGuest } from '@zonewise/simulator';
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, Relation } from 'typeorm';
 import { Host } from './host.entity';
 
@@ -8,6 +7,15 @@ export type DomainState = (typeof DOMAIN_STATES)[number];
 
 export const RESIDENCY_SOURCES = ['numa_maps', 'numastat', 'estimated'] as const;
 export type ResidencySource = (typeof RESIDENCY_SOURCES)[number];
+
+/** Resident guest memory on one host node; `hugePages` of 2 MiB are contained in `pages`. */
+export interface StoredResidency {
+  nodeId: number;
+  pages: number;
+  hugePages: number;
+  /** libvirt cell, where the source tells it. */
+  cell?: number;
+}
 
 /** A libvirt domain (VM) stored under a host. It goes when its host goes. */
 @Entity('domains')
@@ -36,9 +44,9 @@ export class Domain {
   @Column('simple-json')
   view: DomainView;
 
-  /** Pages that a running domain holds, per guest cell and host node; null for a planned one. */
+  /** Guest memory that a running domain holds per host node; null for a planned one. */
   @Column('simple-json', { nullable: true })
-  residency: RunningGuest['residency'] | null;
+  residency: StoredResidency[] | null;
 
   @Column('varchar', { length: 16, nullable: true })
   residencySource: ResidencySource | null;

@@ -1,0 +1,56 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsIn, IsNotEmpty, IsOptional, IsString, MaxLength } from 'class-validator';
+import { applyDecorators } from '@nestjs/common';
+import { DOMAIN_STATES, DomainState } from '../database/entities/domain.entity';
+import { NotNullWhenGiven } from '../http/field-decorators';
+import type { ResidencyTexts } from './residency';
+
+const MAX_TEXT = 16 * 1024 * 1024;
+
+const Text = (description: string) =>
+  applyDecorators(
+    ApiPropertyOptional({ description }),
+    NotNullWhenGiven(),
+    IsString({ message: 'must be the text of the file' }),
+    MaxLength(MAX_TEXT, { message: `must have at most ${MAX_TEXT} characters` }),
+  );
+
+/** Where the memory of a running domain is. */
+export class ResidencyDto implements ResidencyTexts {
+  @Text('/proc/PID/numa_maps of the QEMU process.') numaMaps?: string;
+  @Text('`numastat -p PID`, when numa_maps is not at hand.') numastat?: string;
+  @Text('/proc/PID/smaps_rollup: huge pages and swap.') smapsRollup?: string;
+}
+
+/** A document alone. */
+export class DomainXmlDto {
+  @ApiProperty({ description: 'The libvirt domain document, as `virsh dumpxml` prints it.' })
+  @IsString({ message: 'must be the domain document' })
+  @IsNotEmpty({ message: 'must be the domain document' })
+  xml: string;
+}
+
+export class PutDomainDto extends ResidencyDto {
+  @ApiProperty({ description: 'The libvirt domain document, as `virsh dumpxml` prints it.' })
+  @IsString({ message: 'must be the domain document' })
+  @IsNotEmpty({ message: 'must be the domain document' })
+  xml: string;
+}
+
+export class PutDomainQuery {
+  @ApiPropertyOptional({
+    enum: DOMAIN_STATES,
+    description:
+      'running: its memory is already part of the numbers of the host. Default: as stored, `planned` for a new domain.',
+  })
+  @IsOptional()
+  @IsIn(DOMAIN_STATES, { message: `must be one of ${DOMAIN_STATES.join(', ')}` })
+  state?: DomainState;
+}
+
+export class UpdateDomainDto extends ResidencyDto {
+  @ApiPropertyOptional({ enum: DOMAIN_STATES })
+  @NotNullWhenGiven()
+  @IsIn(DOMAIN_STATES, { message: `must be one of ${DOMAIN_STATES.join(', ')}` })
+  state?: DomainState;
+}

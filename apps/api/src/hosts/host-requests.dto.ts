@@ -1,0 +1,103 @@
+import { ApiProperty, ApiPropertyOptional, PickType } from '@nestjs/swagger';
+import { IsOptional, IsString, Matches, MaxLength } from 'class-validator';
+import { applyDecorators } from '@nestjs/common';
+import type { HostTexts } from '@zonewise/host-facts';
+import { MapOf, Nested, NotNullWhenGiven } from '../http/field-decorators';
+import { HostModelDto } from './host-model.dto';
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+const NAME_MESSAGE =
+  'must be 1 to 128 letters, digits, dots, dashes and underscores, beginning with a letter or digit';
+/** Longest text of one source, in characters. */
+const MAX_TEXT = 16 * 1024 * 1024;
+
+class HostName {
+  @ApiProperty({ example: 'numa-host-1', description: 'Unique among the hosts.' })
+  @Matches(NAME, { message: NAME_MESSAGE })
+  name: string;
+
+  @ApiPropertyOptional({ example: 'Rack 4, two sockets' })
+  @NotNullWhenGiven()
+  @IsString()
+  @MaxLength(2000)
+  @Matches(/^[^\0]*$/, { message: 'must not hold NUL characters' })
+  description?: string;
+}
+
+/** A host in the canonical form. */
+export class CreateHostDto extends HostName {
+  @Nested(() => HostModelDto)
+  model: HostModelDto;
+}
+
+const Text = (description: string) =>
+  applyDecorators(
+    ApiPropertyOptional({ description }),
+    NotNullWhenGiven(),
+    IsString({ message: 'must be the text of the file' }),
+    MaxLength(MAX_TEXT, { message: `must have at most ${MAX_TEXT} characters` }),
+  );
+
+const NodeTexts = (file: string) =>
+  applyDecorators(
+    ApiPropertyOptional({
+      type: 'object',
+      additionalProperties: { type: 'string' },
+      description: `Text of /sys/devices/system/node/nodeN/${file} by node number; in multipart: \`node0.${file}\`.`,
+    }),
+    NotNullWhenGiven(),
+    MapOf({
+      key: /^\d{1,5}$/,
+      maxEntries: 1024,
+      value: (value) => typeof value === 'string' && value.length <= MAX_TEXT,
+      message: 'must map node numbers to texts',
+    }),
+  );
+
+/** What a host printed, each source as its text. Every one is optional; more is better. */
+export class InspectHostDto implements HostTexts {
+  @Text('`virsh capabilities`: nodes, CPUs, distances.') capabilities?: string;
+  @Text('`numactl --hardware`.') numactlHardware?: string;
+  @Text('/proc/zoneinfo.') zoneinfo?: string;
+  @Text('/proc/buddyinfo.') buddyinfo?: string;
+  @Text('/proc/pagetypeinfo (root only).') pagetypeinfo?: string;
+  @Text('/proc/meminfo.') meminfo?: string;
+  @Text('/proc/vmstat.') vmstat?: string;
+  @Text('`sysctl -a`, or its vm lines.') sysctl?: string;
+  @Text('/sys/kernel/mm/transparent_hugepage/enabled.') thpEnabled?: string;
+  @Text('/sys/kernel/mm/transparent_hugepage/defrag.') thpDefrag?: string;
+  @Text('`uname -r` or /proc/version.') version?: string;
+  @NodeTexts('meminfo') nodeMeminfo?: Record<string, string>;
+  @NodeTexts('numastat') nodeNumastat?: Record<string, string>;
+  @NodeTexts('cpulist') nodeCpulist?: Record<string, string>;
+  @NodeTexts('distance') nodeDistance?: Record<string, string>;
+}
+
+export class ImportHostDto extends InspectHostDto {
+  @ApiProperty({ example: 'numa-host-1', description: 'Unique among the hosts.' })
+  @Matches(NAME, { message: NAME_MESSAGE })
+  name: string;
+
+  @ApiPropertyOptional({ example: 'Rack 4, two sockets' })
+  @NotNullWhenGiven()
+  @IsString()
+  @MaxLength(2000)
+  @Matches(/^[^\0]*$/, { message: 'must not hold NUL characters' })
+  description?: string;
+}
+
+/** What to change; what is absent stays. */
+export class UpdateHostDto extends PickType(HostName, ['description'] as const) {
+  @ApiPropertyOptional({ example: 'numa-host-1' })
+  @NotNullWhenGiven()
+  @Matches(NAME, { message: NAME_MESSAGE })
+  name?: string;
+
+  @IsOptional()
+  @NotNullWhenGiven()
+  @Nested(() => HostModelDto, {
+    required: false,
+    description: 'Replaces the model; stored domains must still fit its nodes.',
+  })
+  model?: HostModelDto;
+}

@@ -1,0 +1,201 @@
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  Headers,
+  HttpCode,
+  Param,
+  Patch,
+  Post,
+  Query,
+  Res,
+} from '@nestjs/common';
+import {
+  ApiBody,
+  ApiConsumes,
+  ApiCreatedResponse,
+  ApiExtraModels,
+  ApiHeader,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiParam,
+  ApiResponse,
+  ApiTags,
+  getSchemaPath,
+} from '@nestjs/swagger';
+import type { Response } from 'express';
+import { ApiProblems } from '../docs/api-problems';
+import { createExamples, importExamples, inspectExamples } from '../docs/examples';
+import type { Host } from '../database/entities/host.entity';
+import { Consumes } from '../http/content-type.guard';
+import { PageQuery } from '../http/cursor';
+import { etagOf, isNotModified } from '../http/etag';
+import { MultipartFields } from '../http/multipart';
+import { CreateHostDto, ImportHostDto, InspectHostDto, UpdateHostDto } from './host-requests.dto';
+import { HostDto, HostInspectionDto, HostItemDto, HostPageDto } from './host-responses.dto';
+import { hostViews } from './host-views';
+import { HostsService } from './hosts.service';
+import { inspectHost } from './read-host';
+
+const BODY_PROBLEMS = [
+  'malformed-json',
+  'validation-failed',
+  'body-too-large',
+  'unsupported-media-type',
+  'internal-error',
+] as const;
+const FACT_PROBLEMS = [
+  'malformed-multipart',
+  'malformed-xml',
+  'invalid-capabilities',
+  'invalid-facts',
+  'length-required',
+] as const;
+const MULTIPART_NOTE =
+  'As JSON, each source is a text field. As multipart/form-data, each is a file (or field) of the same ' +
+  'name; per-node ones are named `node0.meminfo`, `node0.numastat`, `node0.cpulist`, `node0.distance`.';
+
+const IfMatch = () =>
+  ApiHeader({
+    name: 'If-Match',
+    required: false,
+    description: 'ETag of the version that the change is based on; another one answers 412.',
+  });
+const HostId = () => ApiParam({ name: 'hostId', description: 'Id of a stored host.' });
+
+@ApiTags('hosts')
+@ApiExtraModels(CreateHostDto, ImportHostDto, InspectHostDto)
+@Controller('v1/hosts')
+export class HostsController {
+  constructor(private readonly hosts: HostsService) {}
+
+  @Post()
+  @ApiOperation({
+    summary: 'Store a host in the canonical form',
+    description: 'For hosts described by another program. `POST /v1/hosts/inspect` answers models.',
+  })
+  @ApiBody({ type: CreateHostDto, examples: createExamples })
+  @ApiCreatedResponse({ type: HostDto, description: 'Stored; Location and ETag are set.' })
+  @ApiProblems(...BODY_PROBLEMS, 'invalid-host-model', 'name-taken')
+  async create(
+    @Body() body: CreateHostDto,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<HostDto> {
+    return created(await this.hosts.create(body), response);
+  }
+
+  @Post('import')
+  @Consumes('application/json', 'multipart/form-data')
+  @MultipartFields()
+  @ApiOperation({ summary: 'Store a host from what it printed', description: MULTIPART_NOTE })
+  @ApiConsumes('application/json', 'multipart/form-data')
+  @ApiBody({ schema: { $ref: getSchemaPath(ImportHostDto) }, examples: importExamples })
+  @ApiCreatedResponse({ type: HostDto, description: 'Stored; Location and ETag are set.' })
+  @ApiProblems(...BODY_PROBLEMS, ...FACT_PROBLEMS, 'name-taken')
+  async import(
+    @Body() body: ImportHostDto,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<HostDto> {
+    return created(await this.hosts.import(body), response);
+  }
+
+  @Post('inspect')
+  @HttpCode(200)
+  @Consumes('application/json', 'multipart/form-data')
+  @MultipartFields()
+  @ApiOperation({
+    summary: 'Read a host without storing it',
+    description: `${MULTIPART_NOTE} A capabilities document alone is enough for its topology.`,
+  })
+  @ApiConsumes('application/json', 'multipart/form-data')
+  @ApiBody({ schema: { $ref: getSchemaPath(InspectHostDto) }, examples: inspectExamples })
+  @ApiOkResponse({ type: HostInspectionDto })
+  @ApiProblems(...BODY_PROBLEMS, ...FACT_PROBLEMS)
+  inspect(@Body() body: InspectHostDto): HostInspectionDto {
+    const inspection = inspectHost(body);
+    const { model } = inspection;
+    return { ...inspection, views: model === null ? null : hostViews(model) };
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'List hosts, oldest first, without their models' })
+  @ApiOkResponse({ type: HostPageDto })
+  @ApiProblems('validation-failed', 'invalid-cursor')
+  async list(@Query() query: PageQuery): Promise<HostPageDto> {
+    const { items, nextCursor } = await this.hosts.list(query);
+    return { items: items.map((host) => new HostItemDto(host)), nextCursor };
+  }
+
+  @Get(':hostId')
+  @HostId()
+  @ApiOperation({ summary: 'A host with its model, zone table and fallback order' })
+  @ApiHeader({ name: 'If-None-Match', required: false, description: 'An ETag that is known.' })
+  @ApiOkResponse({ type: HostDto, description: 'ETag is set.' })
+  @ApiResponse({ status: 304, description: 'The known version is the stored one.' })
+  @ApiProblems('host-not-found')
+  async get(
+    @Param('hostId') hostId: string,
+    @Headers('if-none-match') ifNoneMatch: string | undefined,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<HostDto | undefined> {
+    const host = await this.hosts.get(hostId);
+    response.setHeader('ETag', etagOf(host.version));
+    if (isNotModified(ifNoneMatch, host.version)) {
+      response.status(304);
+      return undefined;
+    }
+    return new HostDto(host);
+  }
+
+  @Patch(':hostId')
+  @HostId()
+  @IfMatch()
+  @ApiOperation({ summary: 'Change the name, the description or the model of a host' })
+  @ApiBody({
+    type: UpdateHostDto,
+    examples: {
+      description: { summary: 'A new description', value: { description: 'Rack 5, two sockets' } },
+    },
+  })
+  @ApiOkResponse({ type: HostDto, description: 'Changed; ETag is set.' })
+  @ApiProblems(
+    ...BODY_PROBLEMS,
+    'host-not-found',
+    'stale-etag',
+    'invalid-host-model',
+    'unknown-host-node',
+    'name-taken',
+  )
+  async update(
+    @Param('hostId') hostId: string,
+    @Body() body: UpdateHostDto,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<HostDto> {
+    const host = await this.hosts.update(hostId, body, ifMatch);
+    response.setHeader('ETag', etagOf(host.version));
+    return new HostDto(host);
+  }
+
+  @Delete(':hostId')
+  @HttpCode(204)
+  @HostId()
+  @IfMatch()
+  @ApiOperation({ summary: 'Remove a host with its domains and everything computed for it' })
+  @ApiNoContentResponse({ description: 'Removed.' })
+  @ApiProblems('host-not-found', 'stale-etag')
+  remove(
+    @Param('hostId') hostId: string,
+    @Headers('if-match') ifMatch: string | undefined,
+  ): Promise<void> {
+    return this.hosts.remove(hostId, ifMatch);
+  }
+}
+
+function created(host: Host, response: Response): HostDto {
+  response.setHeader('Location', `/v1/hosts/${host.id}`);
+  response.setHeader('ETag', etagOf(host.version));
+  return new HostDto(host);
+}

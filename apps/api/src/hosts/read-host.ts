@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto';
+import { importHost } from '@zonewise/host-facts';
+import type { HostImport, HostTexts } from '@zonewise/host-facts';
+import { parseCapabilities } from '@zonewise/libvirt-xml';
+import type { CapabilitiesView } from '@zonewise/libvirt-xml';
+import { validateHostModel } from '@zonewise/simulator';
+import type { HostModel } from '@zonewise/simulator';
+import type { HostSource } from '../database/entities/host.entity';
+import { ProblemException } from '../http/problem';
+import { xmlProblem } from '../http/xml-problems';
+import { TopologyNode, topologyOf } from './host-views';
+
+/** The texts of an import; `capabilities` is XML, the others are what the kernel and numactl print. */
+export type ImportTexts = HostTexts & { capabilities?: string };
+
+export interface HostInspection extends Omit<HostImport, 'model'> {
+  /** null when only a capabilities document was given: it tells sizes, not what is free. */
+  model: HostModel | null;
+  topology: { nodes: TopologyNode[] };
+}
+
+/**
+ * Reads a host out of its texts.
+ * @throws ProblemException malformed-xml, invalid-capabilities, invalid-facts, invalid-host-model
+ */
+export function readHost(given: ImportTexts): HostImport {
+  const { capabilities, ...texts } = given;
+  return readTexts(texts, readCapabilities(capabilities));
+}
+
+/** As {@link readHost}, but a capabilities document alone is enough. */
+export function inspectHost(given: ImportTexts): HostInspection {
+  const { capabilities, ...texts } = given;
+  const view = readCapabilities(capabilities);
+  const topology = view?.topology;
+  if (topology !== undefined && Object.values(texts).every((text) => text === undefined)) {
+    const message =
+      'A capabilities document tells nodes, sizes and distances, but not what is free.';
+    return {
+      model: null,
+      provenance: [{ path: 'topology', source: 'capabilities', kind: 'read' }],
+      differences: [],
+      caveats: [{ code: 'topology-only', message }],
+      topology,
+    };
+  }
+  const host = readTexts(texts, view);
+  return { ...host, topology: topology ?? { nodes: topologyOf(host.model) } };
+}
+
+function readCapabilities(xml: string | undefined): CapabilitiesView | undefined {
+  if (xml === undefined) return undefined;
+  const outcome = parseCapabilities(xml);
+  if (outcome.ok) return outcome.value;
+  throw xmlProblem(outcome.problems, 'invalid-capabilities', 'The capabilities document');
+}
+
+function readTexts(texts: HostTexts, capabilities: CapabilitiesView | undefined): HostImport {
+  const outcome = importHost(texts, capabilities?.topology);
+  if (!outcome.ok) {
+    const [first] = outcome.problems;
+    const detail = first === undefined ? 'The facts are refused.' : first.message;
+    throw new ProblemException('invalid-facts', detail, { errors: outcome.problems });
+  }
+  requireValidModel(outcome.value.model, 'invalid-facts');
+  return outcome.value;
+}
+
+/** @throws ProblemException (422) listing everything that contradicts itself */
+export function requireValidModel(
+  model: HostModel,
+  code: 'invalid-host-model' | 'invalid-facts' = 'invalid-host-model',
+): void {
+  const problems = validateHostModel(model);
+  const [first] = problems;
+  if (first === undefined) return;
+  const errors = problems.map((problem) => ({ ...problem, path: under('model', problem.path) }));
+  throw new ProblemException(code, first.message, { errors });
+}
+
+const under = (parent: string, path: string): string =>
+  /^[[/.]/.test(path) ? `${parent}${path}` : `${parent}.${path}`;
+
+/** The given texts by source name (`node0.meminfo` for an entry of a map), with what identifies each. */
+export function sourcesOf(given: ImportTexts): {
+  sources: HostSource[];
+  sourceTexts: Record<string, string>;
+} {
+  const sourceTexts: Record<string, string> = {};
+  for (const [field, value] of Object.entries(given) as [string, unknown][]) {
+    if (typeof value === 'string') sourceTexts[field] = value;
+    else if (typeof value === 'object' && value !== null) {
+      const file = field.replace(/^node/, '').toLowerCase();
+      for (const [nodeId, text] of Object.entries(value)) {
+        sourceTexts[`node${nodeId}.${file}`] = String(text);
+      }
+    }
+  }
+  const sources = Object.entries(sourceTexts).map(([name, text]) => ({
+    name,
+    bytes: Buffer.byteLength(text),
+    sha256: createHash('sha256').update(text).digest('hex'),
+  }));
+  return { sources, sourceTexts };
+}

@@ -1,0 +1,40 @@
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { IncomingMessage } from 'node:http';
+import type { NextFunction, Request, Response } from 'express';
+import { asProblem } from './problem.filter';
+
+/** No document of the API nests deeper; what reads a body recurses, and a hostile one can nest a million deep. */
+const MAX_JSON_DEPTH = 64;
+
+/** Reads JSON and XML bodies up to the limit, and turns what goes wrong there into problems. */
+export function useBodyParsers(app: NestExpressApplication, limitBytes: number): void {
+  app.useBodyParser('json', { limit: limitBytes, verify: refuseDeepJson });
+  app.useBodyParser('text', { limit: limitBytes, type: ['application/xml', 'text/xml'] });
+  // Before Nest sees them: it would take every SyntaxError for a plain bad request.
+  app.use((error: unknown, request: Request, _response: Response, next: NextFunction) => {
+    next(asProblem(error, request));
+  });
+}
+
+function refuseDeepJson(_request: IncomingMessage, _response: unknown, body: Buffer): void {
+  if (jsonDepthExceeds(body, MAX_JSON_DEPTH)) {
+    throw new Error(`The JSON body nests deeper than ${MAX_JSON_DEPTH} levels`);
+  }
+}
+
+/** Whether brackets outside of strings nest deeper than `limit`; one pass, allocates nothing. */
+export function jsonDepthExceeds(json: Uint8Array, limit: number): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at];
+    if (inString) {
+      if (byte === 0x5c) at++;
+      else if (byte === 0x22) inString = false;
+    } else if (byte === 0x22) inString = true;
+    else if (byte === 0x5b || byte === 0x7b) {
+      if (++depth > limit) return true;
+    } else if (byte === 0x5d || byte === 0x7d) depth--;
+  }
+  return false;
+}

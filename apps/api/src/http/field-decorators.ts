@@ -1,0 +1,130 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiProperty, ApiPropertyOptions } from '@nestjs/swagger';
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  IsArray,
+  IsInt,
+  IsObject,
+  IsOptional,
+  Max,
+  Min,
+  ValidateBy,
+  ValidateNested,
+} from 'class-validator';
+
+/** Pages of 16 EiB: far beyond any host, far below 2^53. */
+export const MAX_PAGES = 2 ** 52;
+export const MAX_NODES = 1024;
+export const MAX_CPUS = 65536;
+
+/** A whole number within bounds, documented as such. */
+export function Whole(options: { min?: number; max?: number; description?: string } = {}) {
+  const { min = 0, max = MAX_PAGES, description } = options;
+  return applyDecorators(
+    ApiProperty({ type: 'integer', minimum: min, maximum: max, description }),
+    IsInt({ message: `must be a whole number from ${min} to ${max}` }),
+    Min(min, { message: `must be at least ${min}` }),
+    Max(max, { message: `must be at most ${max}` }),
+  );
+}
+
+/** A list of whole numbers within bounds. */
+export function WholeList(options: {
+  min?: number;
+  max?: number;
+  maxItems: number;
+  description?: string;
+}) {
+  const { min = 0, max = MAX_PAGES, maxItems, description } = options;
+  return applyDecorators(
+    ApiProperty({ type: 'array', items: { type: 'integer', minimum: min }, maxItems, description }),
+    IsArray({ message: 'must be a list of whole numbers' }),
+    ArrayMaxSize(maxItems, { message: `must have at most ${maxItems} entries` }),
+    IsInt({ each: true, message: 'must hold whole numbers only' }),
+    Min(min, { each: true, message: `must hold numbers of at least ${min}` }),
+    Max(max, { each: true, message: `must hold numbers of at most ${max}` }),
+  );
+}
+
+/** A nested object that is validated itself. A list in its place is refused: validation would pass it by. */
+export function Nested(type: () => new () => object, api: ApiPropertyOptions = {}) {
+  return applyDecorators(
+    ApiProperty({ ...api, type } as ApiPropertyOptions),
+    IsObject({ message: 'must be an object' }),
+    ValidateNested(),
+    Type(type),
+  );
+}
+
+/** A list of nested objects that are validated themselves. */
+export function NestedList(
+  type: () => new () => object,
+  maxItems: number,
+  api: ApiPropertyOptions = {},
+) {
+  return applyDecorators(
+    ApiProperty({ ...api, type, isArray: true, maxItems } as ApiPropertyOptions),
+    IsArray({ message: 'must be a list of objects' }),
+    ArrayMaxSize(maxItems, { message: `must have at most ${maxItems} entries` }),
+    IsObject({ each: true, message: 'must hold objects only' }),
+    ValidateNested({ each: true }),
+    Type(type),
+  );
+}
+
+/** Absent is allowed; null is not, unlike with IsOptional. */
+export const NotNullWhenGiven = () =>
+  applyDecorators(
+    IsOptional(),
+    ValidateBy({
+      name: 'notNull',
+      validator: { validate: (value) => value !== null, defaultMessage: () => 'must not be null' },
+    }),
+  );
+
+/** An object used as a map from short keys to values of one kind. */
+export function MapOf(options: {
+  key: RegExp;
+  maxEntries: number;
+  value: (value: unknown) => boolean;
+  message: string;
+}) {
+  return ValidateBy({
+    name: 'mapOf',
+    validator: {
+      validate: (map) => {
+        if (typeof map !== 'object' || map === null || Array.isArray(map)) return false;
+        const entries = Object.entries(map as Record<string, unknown>);
+        return (
+          entries.length <= options.maxEntries &&
+          entries.every(([key, value]) => options.key.test(key) && options.value(value))
+        );
+      },
+      defaultMessage: () => options.message,
+    },
+  });
+}
+
+/** A list of lists of whole numbers. */
+export function WholeMatrix(options: { max: number; maxItems: number; message: string }) {
+  return ValidateBy({
+    name: 'wholeMatrix',
+    validator: {
+      validate: (rows) => isListOf(rows, options.maxItems, (row) => isWholes(row, options)),
+      defaultMessage: () => options.message,
+    },
+  });
+}
+
+export function isWholes(value: unknown, { max, maxItems }: { max: number; maxItems: number }) {
+  return isListOf(
+    value,
+    maxItems,
+    (item) => typeof item === 'number' && Number.isInteger(item) && item >= 0 && item <= max,
+  );
+}
+
+function isListOf(value: unknown, maxItems: number, test: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.length <= maxItems && value.every(test);
+}
