@@ -15,7 +15,8 @@ const SECTION_PAGES = 32_768;
 
 const LAYOUT_NOTE =
   'x86-64 rule: nodes follow each other in ascending order from address 0 without holes, each from a ' +
-  '128 MiB boundary; DMA is the first 16 MiB, DMA32 the rest below 4 GiB, Normal all above';
+  '128 MiB boundary (above the zones that buddyinfo does not list for it); DMA is the first 16 MiB, ' +
+  'DMA32 the rest below 4 GiB, Normal all above';
 
 /**
  * Lays out the zones of nodes that zoneinfo does not describe, from their sizes alone. Real hosts have a
@@ -38,7 +39,9 @@ export function layOutNodes(
       result.set(nodeId, []);
       continue;
     }
-    const start = Math.ceil(next / SECTION_PAGES) * SECTION_PAGES;
+    const listed = (facts.buddyinfo ?? []).filter((zone) => zone.nodeId === nodeId);
+    const from = Math.max(next, lowestPfn(listed));
+    const start = Math.ceil(from / SECTION_PAGES) * SECTION_PAGES;
     const zones = cutIntoZones(start, size.pages);
     next = start + size.pages;
     result.set(nodeId, zones);
@@ -47,6 +50,17 @@ export function layOutNodes(
       ledger.derived(`nodes.${nodeId}.zones.${zone.name}`, size.source, LAYOUT_NOTE);
   }
   return result;
+}
+
+/** A node whose buddyinfo has no line for DMA or DMA32 starts above them: the hole below 4 GiB is before it. */
+function lowestPfn(listed: { zone: string }[]): number {
+  if (listed.length === 0) return 0;
+  let lowest = 0;
+  for (const [name, end] of ZONE_ENDS) {
+    if (name === 'Normal' || listed.some((entry) => entry.zone === name)) break;
+    lowest = end;
+  }
+  return lowest;
 }
 
 function cutIntoZones(start: number, pages: number): HostZone[] {

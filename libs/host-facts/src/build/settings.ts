@@ -1,7 +1,6 @@
 import {
   minFreeKbytes,
   PAGE_KIB,
-  setupPerZoneWmarks,
   type HostModel,
   type HostSysctls,
   type HostZone,
@@ -24,8 +23,6 @@ const DEFAULTS: Omit<HostSysctls, 'min_free_kbytes' | 'watermark_scale_factor'> 
   dirty_writeback_centisecs: 500,
 };
 const DEFAULT_SCALE_FACTOR = 10;
-/** Values of min_free_kbytes tried above the sum of the marks, one page each. */
-const TRIES = 16;
 
 /** THP settings as read, else what most distributions ship (CONFIG_TRANSPARENT_HUGEPAGE_ALWAYS). */
 export function buildThp(facts: HostFacts, ledger: Ledger): HostModel['thp'] {
@@ -93,15 +90,11 @@ export function buildSysctls(
   return { ...values, watermark_scale_factor: scale, min_free_kbytes: minFree };
 }
 
-function storedMin(zone: HostZone): number {
-  return zone.minPages - zone.boostPages;
-}
-
 function deriveScaleFactor(marked: HostZone[], ledger: Ledger): number {
   const largest = [...marked].sort((a, b) => b.managedPages - a.managedPages)[0];
   const gap = largest === undefined ? 0 : largest.lowPages - largest.minPages;
   const path = 'sysctl.watermark_scale_factor';
-  if (largest === undefined || gap <= Math.floor(storedMin(largest) / 4)) {
+  if (largest === undefined || gap <= Math.floor((largest.minPages - largest.boostPages) / 4)) {
     ledger.default(path, 'not given, and the marks do not show it');
     return DEFAULT_SCALE_FACTOR;
   }
@@ -122,26 +115,36 @@ function deriveMinFree(
   ledger: Ledger,
 ): number {
   const path = 'sysctl.min_free_kbytes';
-  if (marked.length > 0 && marked.length === zones.length) {
-    const sum = marked.reduce((pages, zone) => pages + storedMin(zone), 0);
-    const sizes = sizesOf(marked);
-    let pages = sum;
-    for (let more = 0; more <= Math.min(TRIES, marked.length); more += 1) {
-      const marks = setupPerZoneWmarks(sizes, (sum + more) * PAGE_KIB, scale);
-      if (!marks.every((mark, i) => mark.minPages === storedMin(marked[i] as HostZone))) continue;
-      pages = sum + more;
-      break;
-    }
-    ledger.derived(path, 'zoneinfo', 'the sum of the printed min marks without boost');
-    return pages * PAGE_KIB;
-  }
-  ledger.derived(path, 'sizes', "the kernel's formula for these zones and this THP setting");
-  return minFreeKbytes({
+  const formula = minFreeKbytes({
     zones: sizesOf(zones).map((size) => ({ ...size, highPages: 0 })),
     thpEnabled,
     userMinFreeKbytes: -1,
     currentMinFreeKbytes: 0,
   });
+  if (marked.length === 0 || marked.length < zones.length) {
+    ledger.derived(path, 'sizes', "the kernel's formula for these zones and this THP setting");
+    return formula;
+  }
+  if (agrees(formula, marked)) {
+    ledger.derived(
+      path,
+      'zoneinfo',
+      "the kernel's formula, which the printed min marks agree with",
+    );
+    return formula;
+  }
+  ledger.derived(path, 'zoneinfo', 'the sum of the printed min marks without boost');
+  return printedMin(marked) * PAGE_KIB;
+}
+
+function printedMin(marked: HostZone[]): number {
+  return marked.reduce((sum, zone) => sum + zone.minPages - zone.boostPages, 0);
+}
+
+/** Each zone's min mark is its share of the setting, rounded down. */
+function agrees(minFreeKib: number, marked: HostZone[]): boolean {
+  const rounded = Math.floor(minFreeKib / PAGE_KIB) - printedMin(marked);
+  return rounded >= 0 && rounded <= marked.length;
 }
 
 export function sizesOf(zones: HostZone[]): { zoneIndex: number; managedPages: number }[] {
@@ -154,14 +157,11 @@ export function sizesOf(zones: HostZone[]): { zoneIndex: number; managedPages: n
 /** The printed marks stay until something recomputes them; a setting that would give others is named. */
 function checkMarks(marked: HostZone[], minFree: number, ledger: Ledger): void {
   if (marked.length === 0) return;
-  const printed = marked.reduce((sum, zone) => sum + storedMin(zone), 0);
-  const pages = Math.floor(minFree / PAGE_KIB);
-  // Each zone's mark is rounded down.
-  if (printed <= pages && printed >= pages - marked.length) return;
+  if (agrees(minFree, marked)) return;
   ledger.differ(
     'sysctl.min_free_kbytes',
     { source: 'sysctl', value: minFree },
-    { source: 'zoneinfo, sum of the min marks', value: printed * PAGE_KIB },
+    { source: 'zoneinfo, sum of the min marks', value: printedMin(marked) * PAGE_KIB },
     'the setting is taken as read and the marks as printed, until a step makes the kernel recompute them',
   );
 }

@@ -276,19 +276,27 @@ class ZoneinfoReader {
     });
   }
 
-  /** Where a kernel prints empty zones (4.11 and later) every node prints the same zones. */
+  /**
+   * Kernels that print empty zones (4.12 and later) print the same zones for every node. From 4.20, known by
+   * nr_kernel_misc_reclaimable, that is relied on where no empty zone is seen: one zone per protection entry.
+   */
   private checkZoneSets(lastLine: number): void {
-    const zones = this.result.zones;
+    const { zones, nodeStats } = this.result;
     if (this.problems.problems.length > 0) return;
-    if (!zones.some((zone) => (zone.pages.present ?? 0) === 0)) return;
+    const recent = [...nodeStats.values()].some(
+      (stats) => stats.nr_kernel_misc_reclaimable !== undefined,
+    );
+    if (!recent && !zones.some((zone) => (zone.pages.present ?? 0) === 0)) return;
     const byNode = new Map<number, number>();
     for (const zone of zones) byNode.set(zone.nodeId, (byNode.get(zone.nodeId) ?? 0) + 1);
-    const most = Math.max(...byNode.values());
+    const entries = recent ? (zones[0]?.protectionPages?.length ?? 0) : 0;
+    let most = entries;
+    for (const count of byNode.values()) most = Math.max(most, count);
     for (const [nodeId, count] of byNode) {
       if (count === most) continue;
       this.problems.add({
         code: 'truncated',
-        message: `node ${nodeId} lists ${count} zones where another node lists ${most}`,
+        message: `node ${nodeId} lists ${count} zones where this kernel lists ${most} for every node`,
         line: lastLine,
         expected: `${most} zones`,
         found: `${count} zones`,
