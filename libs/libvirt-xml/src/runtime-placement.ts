@@ -13,10 +13,11 @@ import { PAGE_KIB, ramOf, regionOf } from './regions';
 import type { PlacementContext } from './regions';
 
 /**
- * Anonymous memory of QEMU itself beside guest RAM, 32 MiB: heap, thread stacks and device state of a
- * plain guest are tens of MiB. An estimate, not a measurement; small against any guest.
+ * Anonymous memory of QEMU itself beside guest RAM, 16 MiB: heap, thread stacks and device state of a
+ * KVM guest with a few virtio devices. An estimate, not a measurement, kept small so that it does not
+ * decide a verdict; many vCPUs, graphics or storage libraries in the process need more.
  */
-export const QEMU_OVERHEAD_PAGES = 8192;
+export const QEMU_OVERHEAD_PAGES = 4096;
 
 /** Share of guest memory that disks going through the host page cache are taken to fill there. */
 export const DISK_CACHE_PERCENT = 25;
