@@ -1,6 +1,6 @@
 /** The files that apply a recommendation and take it back, made from its content and the documents. Pure. */
 import { rollbackSysctlFile, sysctlFile } from '@zonewise/advisor';
-import type { RecommendationContent, SimulationRequest } from '@zonewise/advisor';
+import type { NumatuneValue, RecommendationContent } from '@zonewise/advisor';
 import { patchNumatune, unifiedDiff } from '@zonewise/libvirt-xml';
 import type { NumatuneChange } from '@zonewise/libvirt-xml';
 import type { AdviceFile, DomainDocument } from './tasks';
@@ -27,17 +27,17 @@ function changedDomains(content: RecommendationContent): Set<string> {
   );
 }
 
-function numatuneChange(
-  content: RecommendationContent,
-  request: SimulationRequest,
-  name: string,
-): NumatuneChange {
-  const advised = content.evidence.advised.numatune[name] ?? request.numatune?.[name];
-  if (advised === undefined) {
-    throw new AdviceFileError(`The advice changes ${name} but does not say to which numatune.`);
-  }
-  const { mode, nodeset } = advised;
-  return { memory: mode === 'none' ? null : { mode, nodeset } };
+/** The numatune that the operation on a domain sets. */
+function numatuneChange(content: RecommendationContent, name: string): NumatuneChange {
+  const operation = content.content.operationGroups
+    .flatMap((group) => group.operations)
+    .find(({ resourceType, resource }) => resourceType === 'domain' && resource === name);
+  const { mode, nodeset, memnodes = [] } = operation?.value as NumatuneValue;
+  if (mode === 'none') return { memory: null };
+  const cells = memnodes.flatMap((memnode) =>
+    memnode.mode === 'none' ? [] : [{ ...memnode, mode: memnode.mode }],
+  );
+  return { memory: { mode, nodeset }, ...(cells.length > 0 ? { memnodes: cells } : {}) };
 }
 
 function domainFiles(document: DomainDocument, change: NumatuneChange): AdviceFile[] {
@@ -93,13 +93,12 @@ function distinct(files: AdviceFile[]): AdviceFile[] {
  */
 export function adviceFiles(
   content: RecommendationContent,
-  request: SimulationRequest,
   documents: DomainDocument[],
 ): AdviceFile[] {
   const changed = changedDomains(content);
   const files = documents
     .filter((document) => changed.has(document.name))
-    .flatMap((document) => domainFiles(document, numatuneChange(content, request, document.name)));
+    .flatMap((document) => domainFiles(document, numatuneChange(content, document.name)));
   if (changesSysctl(content)) {
     const common = { mediaType: 'text/plain' };
     files.push(

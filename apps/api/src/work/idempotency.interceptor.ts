@@ -2,15 +2,16 @@ import { createHash } from 'node:crypto';
 import {
   CallHandler,
   ExecutionContext,
+  Inject,
   Injectable,
   NestInterceptor,
   OnApplicationBootstrap,
-  Type,
 } from '@nestjs/common';
 import { AnyFilesInterceptor } from '@nestjs/platform-express';
 import type { Request, Response } from 'express';
 import { from, lastValueFrom, Observable, of } from 'rxjs';
 import { LessThan } from 'typeorm';
+import { SETTINGS, Settings } from '../config/settings';
 import { isUniqueViolation, Transactions } from '../database/transactions';
 import { ProblemException } from '../http/problem';
 import { IdempotencyKey } from './idempotency-key.entity';
@@ -18,10 +19,11 @@ import { IdempotencyKey } from './idempotency-key.entity';
 const KEPT_MS = 24 * 60 * 60 * 1000;
 /** Headers that are part of an answer's meaning; the others are made anew. */
 const KEPT_HEADERS = ['location', 'etag', 'retry-after', 'preference-applied', 'content-type'];
-/** Bounds for reading a repeated multipart body; the first reading had the route's own. */
-const MULTIPART_LIMITS = { files: 5000, parts: 6000 };
 
-const hash = (...parts: (string | Buffer)[]): string => {
+/** Parts of a multipart body that are read. */
+const MAX_PARTS = 4200;
+
+const hash = (...parts: string[]): string => {
   const sum = createHash('sha256');
   for (const part of parts) sum.update(part).update('\0');
   return sum.digest('hex');
@@ -34,24 +36,36 @@ interface Upload {
   fieldname: string;
   buffer: Buffer;
 }
-interface Uploads {
-  file?: Upload;
-  files?: Upload[] | Record<string, Upload[]>;
+
+/**
+ * The parts of a multipart body by name. Routes turn files into fields and `node0.meminfo` into the entry
+ * 0 of `nodeMeminfo`; before and after that the parts are the same.
+ */
+function multipartParts(request: Request): string[] {
+  const parts = new Map<string, string>();
+  const body = (request.body ?? {}) as Record<string, unknown>;
+  for (const [name, value] of Object.entries(body)) {
+    if (typeof value === 'string') parts.set(name, value);
+    else {
+      const kind = name.replace(/^node/, '').toLowerCase();
+      for (const [nodeId, text] of Object.entries(value ?? {})) {
+        parts.set(`node${nodeId}.${kind}`, String(text));
+      }
+    }
+  }
+  const files = 'files' in request && Array.isArray(request.files) ? request.files : [];
+  for (const { fieldname, buffer } of files as Upload[]) {
+    if (!parts.has(fieldname)) parts.set(fieldname, buffer.toString('utf8'));
+  }
+  return [...parts].map(([name, text]) => `${name}=${hash(text)}`).sort();
 }
 
-function filesOf({ file, files }: Uploads): Upload[] {
-  if (file !== undefined) return [file];
-  if (files === undefined) return [];
-  return Array.isArray(files) ? files : Object.values(files).flat();
-}
-
-/** Equal for equal requests; the boundary of a multipart body and the order of its files do not count. */
+/** Equal for equal requests; the boundary and the order of a multipart body do not count. */
 function fingerprintOf(request: Request): string {
-  const files = filesOf(request as Uploads)
-    .map((file) => `${file.fieldname}=${hash(file.buffer)}`)
-    .sort();
-  const body: unknown = request.body ?? null;
-  return hash(request.method, request.originalUrl, JSON.stringify(body), ...files);
+  const body = isMultipart(request)
+    ? multipartParts(request)
+    : [JSON.stringify((request.body as unknown) ?? null)];
+  return hash(request.method, request.originalUrl, ...body);
 }
 
 /**
@@ -62,11 +76,15 @@ function fingerprintOf(request: Request): string {
  */
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor, OnApplicationBootstrap {
-  private readonly multipart: Type<NestInterceptor> = AnyFilesInterceptor({
-    limits: MULTIPART_LIMITS,
-  });
+  private readonly multipart: NestInterceptor;
 
-  constructor(private readonly transactions: Transactions) {}
+  constructor(
+    private readonly transactions: Transactions,
+    @Inject(SETTINGS) { bodyLimitBytes: bytes }: Settings,
+  ) {
+    const limits = { fileSize: bytes, fieldSize: bytes, parts: MAX_PARTS };
+    this.multipart = new (AnyFilesInterceptor({ limits }))();
+  }
 
   async onApplicationBootstrap(): Promise<void> {
     await this.transactions.run((manager) =>
@@ -145,7 +163,7 @@ export class IdempotencyInterceptor implements NestInterceptor, OnApplicationBoo
   private async repeat(earlier: IdempotencyKey, context: ExecutionContext): Promise<unknown> {
     const request = context.switchToHttp().getRequest<Request>();
     if (isMultipart(request)) {
-      const read = new this.multipart().intercept(context, { handle: () => of(null) });
+      const read = this.multipart.intercept(context, { handle: () => of(null) });
       await lastValueFrom(from(await read));
     }
     if (fingerprintOf(request) !== earlier.fingerprint) {

@@ -1,3 +1,4 @@
+import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import {
@@ -9,7 +10,6 @@ import {
   IsInt,
   IsNumber,
   IsObject,
-  IsOptional,
   IsString,
   Length,
   Max,
@@ -17,6 +17,7 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { hardwareProfiles } from '@zonewise/simulator';
+import { NotNullWhenGiven } from '../http/field-decorators';
 import { MAX_DOMAINS } from './plan-input';
 import { IsRecordOf } from './record-of';
 
@@ -44,14 +45,14 @@ export class NumatuneOverrideDto {
 
 export class GuestDemandDto {
   @ApiPropertyOptional({ minimum: 0, maximum: 100 })
-  @IsOptional()
+  @NotNullWhenGiven()
   @IsNumber()
   @Min(0)
   @Max(100)
   touchPercent?: number;
 
   @ApiPropertyOptional({ minimum: 0, description: 'Page cache that its disks fill.' })
-  @IsOptional()
+  @NotNullWhenGiven()
   @IsNumber()
   @Min(0)
   @Max(MAX_MIB)
@@ -72,7 +73,7 @@ export class BackgroundCacheDto {
   mib: number;
 
   @ApiPropertyOptional({ enum: ['read', 'write'], default: 'read' })
-  @IsOptional()
+  @NotNullWhenGiven()
   @IsIn(['read', 'write'])
   access?: 'read' | 'write';
 }
@@ -80,14 +81,14 @@ export class BackgroundCacheDto {
 /** How the guests demand memory. What is absent has a default, printed with the result. */
 export class DemandDto {
   @ApiPropertyOptional({ minimum: 0, maximum: 100, default: 100 })
-  @IsOptional()
+  @NotNullWhenGiven()
   @IsNumber()
   @Min(0)
   @Max(100)
   touchPercent?: number;
 
   @ApiPropertyOptional({ minimum: 1, description: 'Default: the hardware profile at full speed.' })
-  @IsOptional()
+  @NotNullWhenGiven()
   @IsNumber()
   @Min(1)
   @Max(MAX_MIB)
@@ -98,7 +99,7 @@ export class DemandDto {
     example: ['web1', 'web2', 'job1'],
     description: 'Planned domains in the order in which they start. Default: the order of storing.',
   })
-  @IsOptional()
+  @NotNullWhenGiven()
   @IsArray()
   @ArrayMaxSize(MAX_DOMAINS)
   @ArrayUnique()
@@ -112,7 +113,7 @@ export class DemandDto {
     example: { web1: { touchPercent: 80 } },
     description: 'By domain name.',
   })
-  @IsOptional()
+  @NotNullWhenGiven()
   @IsRecordOf(GuestDemandDto, MAX_DOMAINS)
   guests?: Record<string, GuestDemandDto>;
 
@@ -120,26 +121,23 @@ export class DemandDto {
     type: [BackgroundCacheDto],
     description: 'Page cache read in before the domains start.',
   })
-  @IsOptional()
+  @NotNullWhenGiven()
   @IsArray()
+  @IsObject({ each: true })
   @ArrayMaxSize(MAX_NODES)
   @ValidateNested({ each: true })
   @Type(() => BackgroundCacheDto)
   backgroundCache?: BackgroundCacheDto[];
 }
 
-const sysctl = (minimum: number, maximum: number): PropertyDecorator => {
-  const decorators = [
+const sysctl = (minimum: number, maximum: number) =>
+  applyDecorators(
     ApiPropertyOptional({ minimum, maximum, type: 'integer' }),
-    IsOptional(),
+    NotNullWhenGiven(),
     IsInt(),
     Min(minimum),
     Max(maximum),
-  ];
-  return (target, key) => {
-    for (const decorate of decorators) decorate(target, key);
-  };
-};
+  );
 
 /** vm sysctls to replay under instead of the host's own; limits are the kernel's (6.1). */
 export class SysctlOverridesDto {
@@ -160,7 +158,7 @@ export class SysctlOverridesDto {
     example: [256, 256, 32, 0],
     description: 'One entry per zone: DMA, DMA32, Normal, Movable.',
   })
-  @IsOptional()
+  @NotNullWhenGiven()
   @IsArray()
   @ArrayMinSize(4)
   @ArrayMaxSize(5)
@@ -173,7 +171,7 @@ export class SysctlOverridesDto {
 /** What every replay may be told, whoever asks for it. */
 export class ReplayOptionsDto {
   @ApiPropertyOptional({ type: DemandDto })
-  @IsOptional()
+  @NotNullWhenGiven()
   @IsObject()
   @ValidateNested()
   @Type(() => DemandDto)
@@ -185,14 +183,14 @@ export class ReplayOptionsDto {
     default: 1,
     description: 'Same input and seed, same result, on every machine.',
   })
-  @IsOptional()
+  @NotNullWhenGiven()
   @IsInt()
   @Min(0)
   @Max(INT_MAX)
   seed?: number;
 
   @ApiPropertyOptional({ enum: Object.keys(hardwareProfiles), default: 'generic-2s' })
-  @IsOptional()
+  @NotNullWhenGiven()
   @IsIn(Object.keys(hardwareProfiles))
   profile?: string;
 }
@@ -200,7 +198,7 @@ export class ReplayOptionsDto {
 /** Options that replace settings of the host and the domains. */
 export class ReplayOverridesDto extends ReplayOptionsDto {
   @ApiPropertyOptional({ type: SysctlOverridesDto, example: { zone_reclaim_mode: 1 } })
-  @IsOptional()
+  @NotNullWhenGiven()
   @IsObject()
   @ValidateNested()
   @Type(() => SysctlOverridesDto)
@@ -212,7 +210,23 @@ export class ReplayOverridesDto extends ReplayOptionsDto {
     example: { web1: { mode: 'strict', nodeset: [0] } },
     description: 'By domain name.',
   })
-  @IsOptional()
+  @NotNullWhenGiven()
   @IsRecordOf(NumatuneOverrideDto, MAX_DOMAINS)
   numatune?: Record<string, NumatuneOverrideDto>;
 }
+
+/** Which of the host's stored domains take part. */
+export const StoredDomains = () =>
+  applyDecorators(
+    ApiPropertyOptional({
+      type: [String],
+      example: ['db1', 'web1'],
+      description: 'Names of stored domains. Default: all of the host.',
+    }),
+    NotNullWhenGiven(),
+    IsArray(),
+    ArrayMaxSize(MAX_DOMAINS),
+    ArrayUnique(),
+    IsString({ each: true }),
+    Length(1, 255, { each: true }),
+  );

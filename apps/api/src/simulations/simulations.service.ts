@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable, OnModuleInit } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { Host } from '../database/entities/host.entity';
+import { Transactions } from '../database/transactions';
+import { Page, PageQuery, pageOf } from '../http/cursor';
+import { ProblemException } from '../http/problem';
+import { JobKinds, JobRequest, JobResults } from '../jobs/job-kinds';
+import { JobRequestBuilder, ReplayAsk } from '../jobs/job-request.builder';
+import type { Job } from '../jobs/job.entity';
+import { JobsService } from '../jobs/jobs.service';
+import type { SimulationOutput } from '../work/tasks';
+import { Simulation } from './simulation.entity';
+
+const COLUMNS = ['id', 'hostId', 'jobId', 'basis', 'outcome', 'assumptions', 'createdAt'] as const;
+
+@Injectable()
+export class SimulationsService implements OnModuleInit, JobResults<'simulation'> {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly kinds: JobKinds,
+    private readonly requests: JobRequestBuilder,
+    private readonly jobs: JobsService,
+  ) {}
+
+  onModuleInit(): void {
+    this.kinds.register('simulation', this);
+  }
+
+  /** @throws ProblemException as {@link JobRequestBuilder.build} and {@link JobsService.submit} */
+  async submit(hostId: string, ask: ReplayAsk): Promise<Job> {
+    const request = await this.requests.build(hostId, ask);
+    return this.jobs.submit('simulation', hostId, { ...request, documents: [] });
+  }
+
+  async store(
+    manager: EntityManager,
+    job: Job,
+    { basis }: JobRequest,
+    { result, outcome, assumptions }: SimulationOutput,
+  ): Promise<string> {
+    const id = randomUUID();
+    const createdAt = new Date().toISOString();
+    const { hostId, id: jobId } = job;
+    await manager.insert(Simulation, {
+      ...{ id, hostId, jobId, basis, createdAt },
+      ...{ result, outcome, assumptions },
+    });
+    return id;
+  }
+
+  /** @throws ProblemException simulation-not-found (404) */
+  async get(id: string): Promise<Simulation> {
+    const simulation = await this.transactions.read((manager) =>
+      manager.findOne(Simulation, {
+        where: { id },
+        select: { ...Object.fromEntries(COLUMNS.map((name) => [name, true])), result: true },
+      }),
+    );
+    if (simulation !== null) return simulation;
+    const detail = `No simulation has the id ${id}.`;
+    throw new ProblemException('simulation-not-found', detail, { path: 'simulationId' });
+  }
+
+  /** A page of a host's simulations without their results. */
+  list(hostId: string, page: PageQuery): Promise<Page<Simulation>> {
+    return this.transactions.read(async (manager) => {
+      if (!(await manager.existsBy(Host, { id: hostId }))) {
+        const detail = `No host has the id ${hostId}.`;
+        throw new ProblemException('host-not-found', detail, { path: 'hostId' });
+      }
+      return pageOf(manager.createQueryBuilder(Simulation, 'simulation').where({ hostId }), page);
+    });
+  }
+}
