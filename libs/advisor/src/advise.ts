@@ -12,7 +12,7 @@ import { margin } from './margin';
 import type { Score } from './objective';
 import { compareOutcomes, tolerances } from './objective';
 import { operationGroups } from './operations';
-import { REPLAYS_MAX, RESERVE_PERCENT, search } from './search';
+import { RESERVE_PERCENT, expectedReplays, search } from './search';
 import type { Candidate, RecommendationContent, SimulationRequest } from './types';
 
 const ALTERNATIVES_MAX = 24;
@@ -37,8 +37,8 @@ export function adviseWith(
   request: SimulationRequest,
   control?: ReplayControl,
 ): RecommendationContent {
-  const evaluator = new Evaluator(request, replayFn, REPLAYS_MAX, control);
   const demand = resolveDemand(request);
+  const evaluator = new Evaluator(request, replayFn, expectedReplays(demand), control);
   const tolerance = tolerances(request.host);
   const { baseline, advised, rejected, notes } = search(evaluator, demand);
   const groups = operationGroups(evaluator, advised, tolerance);
@@ -47,10 +47,13 @@ export function adviseWith(
     ...candidate.candidate,
     whyNot: rejected.get(candidate.candidate.id) ?? whyNot(candidate, advised, tolerance),
   });
-  control?.onProgress?.({ step: REPLAYS_MAX, steps: REPLAYS_MAX, fraction: 1 });
+  const found = verdict(baseline, advised, shortfallPages(request.host, demand));
+  const { replays } = evaluator;
+  control?.onProgress?.({ step: replays, steps: replays, fraction: 1 });
   return {
     recommenderSubtype: 'NUMA_MEMORY_PLACEMENT',
-    ...verdict(baseline, advised, shortfallPages(request.host, demand)),
+    ...found,
+    description: `${found.description}${riskText(advised, flips)}`,
     content: { operationGroups: groups },
     immovable: immovable(request),
     evidence: {
@@ -60,7 +63,7 @@ export function adviseWith(
       advised: advised.candidate,
       margin: flips,
       alternatives: alternatives(evaluator, baseline, advised, tolerance).map(explained),
-      replays: evaluator.replays,
+      replays,
       caveats: evaluator.caveats,
       assumptions: uniqueNotes([
         ...baseline.assumptions,
@@ -70,6 +73,16 @@ export function adviseWith(
       ]),
     },
   };
+}
+
+/** Strict and restrictive have no fallback: where the advice chooses them, its margin is part of it. */
+function riskText(advised: Evaluated, flips: RecommendationContent['evidence']['margin']): string {
+  const limited = Object.values(advised.change.numatune).some(
+    ({ mode }) => mode === 'strict' || mode === 'restrictive',
+  );
+  return limited
+    ? ` Guests limited to their nodes cannot fall back to others. ${flips.verdict}`
+    : '';
 }
 
 /** Everything else that was replayed: the simplest first, then the better first. */

@@ -31,6 +31,8 @@ export interface Evaluated {
   cacheBeforePages: number;
 }
 
+const FRACTION_BEFORE_END = 0.99;
+
 export const NO_CHANGE: Change = { sysctl: {}, numatune: {} };
 
 /** The candidate's settings on top of the request's own. */
@@ -80,7 +82,7 @@ export class Evaluator {
   constructor(
     readonly request: SimulationRequest,
     private readonly replay: Replay,
-    private readonly replaysMax: number,
+    private readonly replaysExpected: number,
     private readonly control?: ReplayControl,
   ) {}
 
@@ -144,12 +146,13 @@ export class Evaluator {
   }
 
   private report(fraction: number): boolean | void {
-    const done = Math.min(this.replayCount + fraction, this.replaysMax);
-    return this.control?.onProgress?.({
-      step: Math.min(this.replayCount, this.replaysMax),
-      steps: this.replaysMax,
-      fraction: done / this.replaysMax,
-    });
+    // A search that needs more replays than expected stays below the end until it is there.
+    const share = Math.min(
+      (this.replayCount + fraction) / this.replaysExpected,
+      FRACTION_BEFORE_END,
+    );
+    const steps = Math.max(this.replaysExpected, this.replayCount);
+    return this.control?.onProgress?.({ step: this.replayCount, steps, fraction: share });
   }
 }
 

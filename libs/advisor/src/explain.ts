@@ -16,9 +16,12 @@ export function settingText(setting: NumatuneSetting): string {
 /** A change in words: `zone_reclaim_mode=1, web1 strict on node 0`. */
 export function changeText(change: Change): string {
   const sysctls = Object.entries(change.sysctl).map(([name, value]) => `${name}=${String(value)}`);
-  const guests = Object.entries(change.numatune).map(
-    ([name, setting]) => `${name} ${settingText(setting)}`,
-  );
+  const alike = new Map<string, string[]>();
+  for (const [name, setting] of Object.entries(change.numatune)) {
+    const text = settingText(setting);
+    alike.set(text, [...(alike.get(text) ?? []), name]);
+  }
+  const guests = [...alike].map(([text, names]) => `${formatList(names)} ${text}`);
   return [...sysctls, ...guests].join(', ') || 'the setting as it is';
 }
 
@@ -36,7 +39,9 @@ export function whyNot(loser: Evaluated, advised: Evaluated, tolerance: Score): 
     const more = changeCount(loser.change) - changeCount(advised.change);
     return (
       `No figure is better by more than the model's tolerance (${figures(lost)})` +
-      (more > 0 ? `, and it changes ${more} more ${more === 1 ? 'setting' : 'settings'}.` : '.')
+      (more > 0
+        ? `, and it changes ${more} more ${more === 1 ? 'setting' : 'settings'}.`
+        : '; a tie goes to the candidate tried first.')
     );
   }
   if (difference.better === 'a') {

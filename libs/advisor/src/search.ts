@@ -22,8 +22,14 @@ const MOVE_NODES_MAX = 2;
 const REJECTIONS_MAX = 6;
 /** Growth of demand that advice must survive as well as today's setting does. */
 export const RESERVE_PERCENT = 10;
-/** Upper bound of the replays of one search with its margin; progress is a share of it. */
-export const REPLAYS_MAX = 128;
+/** Replays of the joint round, the marks, the reserve check and the margin, about. */
+const COMMON_REPLAYS = 24;
+const REPLAYS_PER_GUEST = 5;
+
+/** How many replays a search is likely to need; only progress depends on it. */
+export function expectedReplays(demand: ResolvedDemand): number {
+  return COMMON_REPLAYS + REPLAYS_PER_GUEST * Math.min(demand.planned.length, REFINED_GUESTS_MAX);
+}
 
 export interface SearchResult {
   baseline: Evaluated;

@@ -1,0 +1,98 @@
+import fc from 'fast-check';
+import { host, planned, running } from '../test/builders';
+import { advise } from './advise';
+import { compareOutcomes, tolerances } from './objective';
+import type { GuestSpec, PlacementMode, SimulationRequest } from './types';
+
+/** Small hosts of two or three nodes, part cache, and up to three guests that may or may not fit. */
+const requests: fc.Arbitrary<SimulationRequest> = fc
+  .record({
+    nodes: fc.array(fc.record({ mib: fc.integer({ min: 48, max: 96 }), cache: fc.nat(90) }), {
+      minLength: 2,
+      maxLength: 3,
+    }),
+    guests: fc.array(
+      fc.record({
+        mib: fc.integer({ min: 8, max: 64 }),
+        node: fc.nat(1),
+        mode: fc.constantFrom<PlacementMode>('strict', 'preferred', 'interleave', 'none'),
+      }),
+      { minLength: 1, maxLength: 3 },
+    ),
+    zoneReclaim: fc.constantFrom(0, 1, 3),
+    runningMib: fc.integer({ min: 0, max: 4 }),
+    seed: fc.nat(1000),
+  })
+  .map(({ nodes, guests, zoneReclaim, runningMib, seed }) => ({
+    host: host(
+      nodes.map(({ mib, cache }) => ({
+        mib,
+        anonMib: runningMib,
+        cacheMib: Math.floor(((mib - runningMib - 8) * cache) / 100),
+      })),
+      { zone_reclaim_mode: zoneReclaim },
+    ),
+    guests: [
+      ...guests.map((guest, i) => specOf(`g${i}`, guest)),
+      running('old', 4 * nodes.length, 0, Object.fromEntries(nodes.map((_, i) => [i, runningMib]))),
+    ],
+    demand: {},
+    seed,
+  }));
+
+function specOf(
+  name: string,
+  { mib, node, mode }: { mib: number; node: number; mode: PlacementMode },
+): GuestSpec {
+  const nodeset = mode === 'none' ? [] : [node];
+  const policy = {
+    strict: { mode: 'bind' as const, nodes: [node] },
+    preferred: { mode: 'preferred' as const, nodes: [node] },
+    interleave: { mode: 'interleave' as const, nodes: [node] },
+    restrictive: { mode: 'default' as const, nodes: [] },
+    none: { mode: 'default' as const, nodes: [] },
+  }[mode];
+  const cpuset = mode === 'strict' ? { cpusetMems: [node] } : {};
+  return planned(name, mib, node, {
+    numatune: { mode, nodeset },
+    region: { policy, ...cpuset },
+  });
+}
+
+test('advice is never worse than the setting as it is, changes something or nothing at all, and is the same twice', () => {
+  fc.assert(
+    fc.property(requests, (request) => {
+      const content = advise(request);
+      const { baseline, advised, alternatives } = content.evidence;
+      const tolerance = tolerances(request.host);
+      expect(compareOutcomes(advised.outcome, baseline.outcome, tolerance)).toBeLessThanOrEqual(0);
+
+      const operations = content.content.operationGroups.flatMap((group) => group.operations);
+      for (const operation of operations) {
+        expect(operation.value).not.toEqual(operation.previousValue);
+        expect(operation.resource).not.toBe('old');
+        expect(operation.reason).toMatch(/\d.*\.$/);
+        expect(operation.requiresRestart).toBe(false);
+      }
+      expect(operations).toHaveLength(
+        Object.keys(advised.sysctl).length + Object.keys(advised.numatune).length,
+      );
+      if (advised.id === baseline.id) expect(operations).toEqual([]);
+      for (const candidate of alternatives) expect(candidate.whyNot).toMatch(/\.$/);
+
+      for (const candidate of [baseline, advised, ...alternatives]) {
+        const old = candidate.outcome.guests.find(({ name }) => name === 'old');
+        const onNodes = old?.pagesByNode.reduce((sum, { pages }) => sum + pages, 0) ?? 0;
+        const owned = residentPages(request.guests.find(({ guest }) => guest.name === 'old'));
+        expect(onNodes + (old?.swapPages ?? 0)).toBe(old?.oomKilled ? 0 : owned);
+      }
+      expect(advise(request)).toEqual(content);
+    }),
+    { numRuns: 25, seed: 20261121 },
+  );
+});
+
+function residentPages(spec: GuestSpec | undefined): number {
+  if (spec?.state !== 'running') return 0;
+  return spec.guest.residency.reduce((sum, { pages }) => sum + pages, 0);
+}

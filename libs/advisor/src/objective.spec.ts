@@ -1,0 +1,66 @@
+import { host } from '../test/builders';
+import { compareOutcomes, firstDifference, scoreOf, tolerances } from './objective';
+import type { Outcome } from './types';
+
+const tolerance = tolerances(host([{ mib: 1024 }]));
+const outcome = (over: Partial<Outcome> = {}): Outcome => ({
+  guests: [],
+  nodes: [],
+  oomKills: [],
+  remoteShare: 0,
+  stallNs: 0,
+  directReclaimedPages: 0,
+  nodeReclaimedPages: 0,
+  kswapdReclaimedPages: 0,
+  swappedOutPages: 0,
+  cacheLostPages: 0,
+  stateHash: '',
+  ...over,
+});
+const guest = (over: Partial<Outcome['guests'][number]>): Outcome['guests'][number] => ({
+  name: 'a',
+  state: 'planned',
+  mode: 'strict',
+  nodeset: [0],
+  memoryPages: 262144,
+  pagesByNode: [],
+  remoteShare: 0,
+  oomKilled: false,
+  stallNs: 0,
+  swapPages: 0,
+  ...over,
+});
+
+test('the order is kills, swap, stalls over budget, remote share, page cache, stall', () => {
+  const worseAndWorse = [
+    outcome(),
+    outcome({ stallNs: 5e8 }),
+    outcome({ cacheLostPages: 200_000 }),
+    outcome({ remoteShare: 0.9 }),
+    outcome({ guests: [guest({ stallNs: 2e9 })] }),
+    outcome({ swappedOutPages: 10_000 }),
+    outcome({ oomKills: ['other'] }),
+    outcome({ oomKills: ['a', 'other'], guests: [guest({ oomKilled: true })] }),
+  ];
+  worseAndWorse.forEach((worse, i) => {
+    worseAndWorse.slice(0, i).forEach((better) => {
+      expect(compareOutcomes(better, worse, tolerance)).toBe(-1);
+      expect(compareOutcomes(worse, better, tolerance)).toBe(1);
+    });
+  });
+});
+
+test('differences within the tolerance do not decide', () => {
+  const a = outcome({ remoteShare: 0.009, swappedOutPages: 256, cacheLostPages: 5000 });
+  expect(compareOutcomes(a, outcome(), tolerance)).toBe(0);
+  expect(firstDifference(outcome({ remoteShare: 0.02 }), outcome(), tolerance)).toEqual({
+    objective: 'remote',
+    better: 'b',
+  });
+});
+
+test('a killed guest counts once, a stall within one second per GiB not at all', () => {
+  const dead = outcome({ oomKills: ['a'], guests: [guest({ oomKilled: true, stallNs: 9e8 })] });
+  expect(scoreOf(dead)).toMatchObject({ kills: 1, 'stall-excess': 0 });
+  expect(scoreOf(outcome({ guests: [guest({ stallNs: 1.5e9 })] }))['stall-excess']).toBe(5e8);
+});
