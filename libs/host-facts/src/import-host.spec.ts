@@ -221,6 +221,15 @@ describe('other hosts', () => {
   });
 });
 
+it('counts from 0 where numastat has passed what a replay can count', () => {
+  const zoneinfo = example('zoneinfo').replace('numa_hit     158552', `numa_hit ${2 ** 43}`);
+  const { model, provenance } = imported({ ...exampleTexts(), zoneinfo });
+  expect(model.nodes[1]?.numastat).toMatchObject({ numaHit: 0, otherNode: 0 });
+  expect(provenance).toContainEqual(
+    expect.objectContaining({ path: 'nodes.1.numastat', kind: 'default' }),
+  );
+});
+
 describe('texts that are refused', () => {
   it.each([
     ['zoneinfo', { zoneinfo: example('zoneinfo').slice(0, 6000) }, 'truncated'],
@@ -277,6 +286,16 @@ describe('texts that are refused', () => {
   it('refuses a table of distances that is not square', () => {
     const texts = { ...exampleTexts(), nodeDistance: { '0': '10 21 21', '1': '21 10' } };
     expect(refused(texts)[0]).toMatchObject({ code: 'bad-distances', path: 'nodeDistance.0' });
+  });
+
+  it('refuses together what no host can be', () => {
+    const zoneinfo = example('zoneinfo').replaceAll('batch: 1\n', 'batch: 0\n');
+    expect(refused({ zoneinfo })).toContainEqual(
+      expect.objectContaining({
+        code: 'invalid-model',
+        path: 'model.nodes[0].zones[0].pagesets[0].batchPages',
+      }),
+    );
   });
 
   it('refuses nodes without any memory', () => {

@@ -1,4 +1,9 @@
-import type { HostModel, HostNode, HostZone } from '@zonewise/simulator';
+import {
+  validateHostModel,
+  type HostModel,
+  type HostNode,
+  type HostZone,
+} from '@zonewise/simulator';
 import { checkPageSize, crossCheck } from './build/cross-check';
 import { deriveMarks } from './build/derive';
 import { fillFreeBlocks } from './build/free-blocks';
@@ -38,10 +43,21 @@ export function importHost(texts: HostTexts, capabilities?: CapabilitiesTopology
   if (model !== null) checkPageSize(model, facts.value, problems);
   if (model === null || problems.problems.length > 0)
     return { ok: false, problems: problems.problems };
+  const invalid = modelProblems(model);
+  if (invalid.length > 0) return { ok: false, problems: invalid };
   crossCheck(model, facts.value, ledger);
   ledger.finish();
   const { provenance, differences, caveats } = ledger;
   return { ok: true, value: { model, provenance, differences, caveats } };
+}
+
+/** What the simulator would refuse is refused here: an imported host can always be replayed. */
+function modelProblems(model: HostModel): FactProblem[] {
+  return validateHostModel(model).map(({ path, message }) => ({
+    code: 'invalid-model',
+    path: `model.${path}`,
+    message: `model.${path}: ${message}`,
+  }));
 }
 
 function hasSizes(facts: HostFacts, { nodeIds }: Topology): boolean {

@@ -2,8 +2,27 @@ import { PAGE_KIB, type HostNode, type HostZone, type Numastat } from '@zonewise
 import type { HostFacts } from '../facts';
 import type { Ledger } from '../ledger';
 
+/** Counters beyond this, years of uptime, are of no use to a replay, which counts on from them. */
+const MAX_COUNTER = 2 ** 42;
+
 /** numastat of a node: the sum over zoneinfo's zones, else nodeNumastat, else zeros. */
 export function readNumastat(facts: HostFacts, nodeId: number, ledger: Ledger): Numastat {
+  const counters = printedNumastat(facts, nodeId, ledger);
+  if (Object.values(counters).every((count: number) => count <= MAX_COUNTER)) return counters;
+  ledger.default(`nodes.${nodeId}.numastat`, 'counters above 2^42: counting starts at 0');
+  return { ...NO_COUNTS };
+}
+
+const NO_COUNTS: Numastat = {
+  numaHit: 0,
+  numaMiss: 0,
+  numaForeign: 0,
+  interleaveHit: 0,
+  localNode: 0,
+  otherNode: 0,
+};
+
+function printedNumastat(facts: HostFacts, nodeId: number, ledger: Ledger): Numastat {
   const path = `nodes.${nodeId}.numastat`;
   const zones = (facts.zoneinfo?.zones ?? []).filter(
     (zone) => zone.nodeId === nodeId && zone.stats.numa_hit !== undefined,
@@ -27,14 +46,7 @@ export function readNumastat(facts: HostFacts, nodeId: number, ledger: Ledger): 
     return own;
   }
   ledger.default(path, 'not given: counting starts at 0');
-  return {
-    numaHit: 0,
-    numaMiss: 0,
-    numaForeign: 0,
-    interleaveHit: 0,
-    localNode: 0,
-    otherNode: 0,
-  };
+  return { ...NO_COUNTS };
 }
 
 const DEFAULT_HUGE_KIB = 2048;

@@ -80,8 +80,7 @@ class PagetypeReader {
     }
     if (/^Pages per block:/.test(body) || /^Free pages count per migrate type/.test(body)) return;
     if (/^Number of (mixed )?blocks type/i.test(body)) {
-      this.columns = words(body).slice(body.startsWith('Number of mixed') ? 4 : 4);
-      this.columns = this.columns.filter((name) => TYPES.has(name));
+      this.columns = words(body).filter((name) => TYPES.has(name));
       return;
     }
     const line = /^Node\s+(\d+),\s+zone\s+([^\s,]+)(,\s+type\s+(\S+))?(.*)$/.exec(body);
@@ -134,21 +133,7 @@ class PagetypeReader {
       entry.blocks.push(capped ? Math.max(count, CAP) : count);
     }
     if (name === 'Reserve') this.result.hasReserve = true;
-    const same = this.result.free.at(-1);
-    const earlier = name === 'Reserve' ? this.find(nodeId, zone, type) : undefined;
-    if (earlier !== undefined && same !== undefined) {
-      for (const [order, count] of entry.blocks.entries())
-        earlier.blocks[order] = (earlier.blocks[order] ?? 0) + count;
-      earlier.cappedOrders.push(...entry.cappedOrders);
-    } else {
-      this.result.free.push(entry);
-    }
-  }
-
-  private find(nodeId: number, zone: string, type: MigrateTypeName): PagetypeFree | undefined {
-    return this.result.free.find(
-      (entry) => entry.nodeId === nodeId && entry.zone === zone && entry.type === type,
-    );
+    this.result.free.push(entry);
   }
 
   private readBlocks(nodeId: number, zone: string, counts: string[], n: number): void {
