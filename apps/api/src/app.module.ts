@@ -7,6 +7,10 @@ import { DomainsModule } from './domains/domains.module';
 import { HealthModule } from './health/health.module';
 import { HostsModule } from './hosts/hosts.module';
 import { HttpModule } from './http/http.module';
+import { JobsModule } from './jobs/jobs.module';
+import { PackingPlansModule } from './packing-plans/packing-plans.module';
+import { RecommendationsModule } from './recommendations/recommendations.module';
+import { SimulationsModule } from './simulations/simulations.module';
 
 @Module({})
 export class AppModule {
@@ -27,6 +31,10 @@ export class AppModule {
         HealthModule,
         HostsModule,
         DomainsModule,
+        JobsModule,
+        SimulationsModule,
+        RecommendationsModule,
+        PackingPlansModule,
       ],
     };
   }
