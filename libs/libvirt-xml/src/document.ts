@@ -267,7 +267,9 @@ class TreeBuilder {
   /** saxes says `line:column: what`; the position is ours already. */
   private fault(message: string): Refusal {
     const what = message.replace(/^\d+:\d+: /, '').replace(/\.$/, '');
-    const at = Math.max(Math.min(this.parser.position, this.source.length) - 1, 0);
+    const last = Math.max(Math.min(this.parser.position, this.source.length) - 1, 0);
+    // CR LF is one line end, and the parser may stand between the two.
+    const at = this.source.startsWith('\r\n', last - 1) ? last - 1 : last;
     if (/entity/.test(what)) {
       const start = Math.max(this.source.lastIndexOf('&', at), 0);
       const found = this.source.slice(start, at + 1).slice(0, 64);
