@@ -10,7 +10,7 @@ import { verdict } from './finding';
 import { formatMib } from './format';
 import { margin } from './margin';
 import type { Score } from './objective';
-import { compareOutcomes, tolerances } from './objective';
+import { STALL_BUDGET_SECONDS_PER_GIB, compareOutcomes, tolerances } from './objective';
 import { operationGroups } from './operations';
 import { RESERVE_PERCENT, expectedReplays, search } from './search';
 import type { Candidate, RecommendationContent, SimulationRequest } from './types';
@@ -20,7 +20,7 @@ const ALTERNATIVES_MAX = 24;
 /**
  * Searches placements and kernel settings with the simulator and answers with the best configuration that
  * was replayed, or with "leave it as it is". Objectives in order: nobody killed, no swap, stalls within
- * 1 s per GiB of guest memory, least remote memory, least page cache lost, least stall, fewest changes.
+ * 4 s per GiB of guest memory, least remote memory, least page cache lost, least stall, fewest changes.
  * Advice that would kill more guests than today's setting when demand grows by 10 % is not given.
  *
  * The request's own sysctl and numatune overrides count as the setting as it is.
@@ -143,8 +143,8 @@ function searchNotes(request: SimulationRequest): { code: string; message: strin
     {
       code: 'objective-order',
       message:
-        'Configurations are compared by: guests killed, memory swapped out, stalls over 1 s per GiB of a ' +
-        `guest's memory, remote memory, page cache lost, stalls, number of changes. Advice must not kill ` +
+        `Configurations are compared by: guests killed, memory swapped out, stalls over ` +
+        `${STALL_BUDGET_SECONDS_PER_GIB} s per GiB of a guest's memory, remote memory, page cache lost, stalls, number of changes. Advice must not kill ` +
         `more than today's setting when guests grow by ${RESERVE_PERCENT} %.`,
     },
     ...(overridden

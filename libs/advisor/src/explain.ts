@@ -3,7 +3,7 @@ import { changeCount } from './evaluator';
 import { formatCount, formatList, formatMib, formatMs, formatPercent } from './format';
 import { formatNodeset } from './host-nodes';
 import type { Objective, Score } from './objective';
-import { OBJECTIVES, firstDifference, scoreOf } from './objective';
+import { OBJECTIVES, STALL_BUDGET_SECONDS_PER_GIB, firstDifference, scoreOf } from './objective';
 import type { NumatuneSetting, Outcome } from './types';
 
 /** `strict 0`, `none`: a setting in a sentence. */
@@ -63,10 +63,20 @@ export function effectText(withIt: Outcome, without: Outcome, tolerance: Score):
   const phrase = (objective: Objective): string =>
     `${LABELS[objective]} from ${FIGURES[objective](without)} to ${FIGURES[objective](withIt)}`;
   const gain = gains.length > 0 ? `lowers ${formatList(gains.map(phrase))}` : 'changes no figure';
-  const cost = costs.length > 0 ? `raises ${formatList(costs.map(phrase))}` : 'costs nothing';
-  return changed.includes('cache')
-    ? `${gain}; it ${cost}`
-    : `${gain}; it ${cost}, page cache lost stays at ${FIGURES.cache(withIt)}`;
+  const cost =
+    costs.length > 0
+      ? `raises ${formatList(costs.map(phrase))}`
+      : 'raises no other figure beyond the tolerance';
+  const cache = changed.includes('cache') ? '' : `, ${cacheText(withIt, without)}`;
+  return `${gain}; it ${cost}${cache}`;
+}
+
+/** What a setting does to the page cache is always said, also where it does not decide. */
+function cacheText(withIt: Outcome, without: Outcome): string {
+  const [after, before] = [FIGURES.cache(withIt), FIGURES.cache(without)];
+  return after === before
+    ? `page cache lost stays at ${after}`
+    : `page cache lost goes from ${before} to ${after}`;
 }
 
 const LABELS: Record<Objective, string> = {
@@ -99,7 +109,7 @@ const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => stri
   swap: against('swap', 'Swaps out'),
   'stall-excess': (loser, advised) =>
     `Guests wait ${FIGURES.stall(loser.candidate.outcome)} for reclaim against ` +
-    `${FIGURES.stall(advised.candidate.outcome)}, over the budget of 1 s per GiB`,
+    `${FIGURES.stall(advised.candidate.outcome)}, over the budget of ${STALL_BUDGET_SECONDS_PER_GIB} s per GiB`,
   remote: (loser, advised) => {
     const guests = loser.candidate.outcome.guests
       .filter((guest) => guest.remoteShare > 0)

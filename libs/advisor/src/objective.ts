@@ -2,13 +2,18 @@ import type { HostModel } from '@zonewise/simulator';
 import { managedPages } from './host-nodes';
 import type { Outcome } from './types';
 
-/** Waiting for reclaim that a start may cost, per GiB of a guest's memory. One-time, so not free but small. */
-export const STALL_BUDGET_NS_PER_GIB = 1e9;
+/**
+ * Waiting for reclaim that a start may cost, seconds per GiB of a guest's memory. It is paid once, remote
+ * memory as long as the guest runs: only a start slower than 256 MiB/s outweighs locality.
+ */
+export const STALL_BUDGET_SECONDS_PER_GIB = 4;
 const PAGES_PER_GIB = 262144;
 
 /** Differences below these are noise of the model, not a reason to change a host. */
 const SWAP_TOLERANCE_PAGES = 256;
-const STALL_TOLERANCE_NS = 100e6;
+const STALL_EXCESS_TOLERANCE_NS = 100e6;
+/** Stalls within the budget are paid once; a few hundred modelled milliseconds change no host. */
+const STALL_TOLERANCE_NS = 500e6;
 const REMOTE_TOLERANCE = 0.01;
 const CACHE_TOLERANCE_SHARE = 0.02;
 
@@ -37,7 +42,7 @@ export function scoreOf(outcome: Outcome): Score {
 
 /** Stall that a guest of this size may have without counting against a configuration. */
 export function stallBudgetNs(memoryPages: number): number {
-  return (memoryPages / PAGES_PER_GIB) * STALL_BUDGET_NS_PER_GIB;
+  return (memoryPages / PAGES_PER_GIB) * STALL_BUDGET_SECONDS_PER_GIB * 1e9;
 }
 
 /** How much of each figure counts as a difference on this host. */
@@ -46,7 +51,7 @@ export function tolerances(host: HostModel): Score {
   return {
     kills: 0,
     swap: SWAP_TOLERANCE_PAGES,
-    'stall-excess': STALL_TOLERANCE_NS,
+    'stall-excess': STALL_EXCESS_TOLERANCE_NS,
     remote: REMOTE_TOLERANCE,
     cache: memory * CACHE_TOLERANCE_SHARE,
     stall: STALL_TOLERANCE_NS,

@@ -138,3 +138,20 @@ test('progress rises to 1, and a caller who says stop is obeyed', () => {
   let calls = 0;
   expect(() => advise(request(), { onProgress: () => ++calls < 5 })).toThrow('cancelled');
 });
+
+test('what fits today but kills with a little more memory is not advised', () => {
+  const content = advise(
+    request({
+      // node_reclaim never finds enough unmapped cache, so that only the guest's mode can keep it local.
+      host: host([{ mib: 512, cacheMib: 300 }, { mib: 1024 }], { min_unmapped_ratio: 100 }),
+      guests: [planned('big', 490, 0)],
+    }),
+  );
+  const strict = content.evidence.alternatives.find(
+    ({ sysctl, numatune }) => numatune.big?.mode === 'strict' && Object.keys(sysctl).length === 0,
+  );
+  expect(strict?.outcome).toMatchObject({ remoteShare: 0, oomKills: [] });
+  expect(content.evidence.advised.numatune.big?.mode).not.toBe('strict');
+  const rejected = content.evidence.alternatives.map(({ whyNot }) => whyNot ?? '');
+  expect(rejected.join('\n')).toContain('With 10 % more guest memory big would be killed.');
+});
