@@ -4,7 +4,7 @@ import { Domain } from '../database/entities/domain.entity';
 import { Host } from '../database/entities/host.entity';
 import { Transactions } from '../database/transactions';
 import { ProblemError, ProblemException } from '../http/problem';
-import { buildGuestSpec, MAX_DOMAINS, requestProblem } from '../work/plan-input';
+import { buildGuestSpec, MAX_DOMAINS, requestProblem } from '@zonewise/plan';
 import type { JobRequest } from './job-kinds';
 
 /** What a caller asks for; absent means the stored or the default. */

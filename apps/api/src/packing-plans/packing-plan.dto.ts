@@ -11,11 +11,12 @@ import {
   MaxLength,
   Min,
 } from 'class-validator';
-import { Nested, NestedList, NotNullWhenGiven } from '../http/field-decorators';
+import { Nested, NestedList } from '../http/field-decorators';
+import { WhenGiven } from '../work/when-given';
 import { HostModelDto } from '../hosts/host-model.dto';
 import { InspectHostDto } from '../hosts/host-requests.dto';
 import { NoteDto } from '../simulations/simulation.dto';
-import { MAX_DOMAINS } from '../work/plan-input';
+import { MAX_DOMAINS } from '@zonewise/plan';
 import { ReplayOverridesDto } from '../work/replay-options.dto';
 
 /** Longest document or text, in characters. */
@@ -24,15 +25,15 @@ const MAX_TEXT = 16 * 1024 * 1024;
 /** Exactly one of the three. */
 export class PlanHostDto {
   @ApiPropertyOptional({ format: 'uuid', description: 'A stored host.' })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsUUID()
   hostId?: string;
 
-  @NotNullWhenGiven()
+  @WhenGiven()
   @Nested(() => HostModelDto, { required: false })
   model?: HostModelDto;
 
-  @NotNullWhenGiven()
+  @WhenGiven()
   @Nested(() => InspectHostDto, { required: false, description: 'What the host printed.' })
   facts?: InspectHostDto;
 }
@@ -44,7 +45,7 @@ const Text = (target: object, name: string): void => {
 
 export class PlanDomainDto {
   @ApiPropertyOptional({ example: 'web1', description: 'Must equal the name in the document.' })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsString()
   @Length(1, 255)
   name?: string;
@@ -54,42 +55,42 @@ export class PlanDomainDto {
   xml: string;
 
   @ApiPropertyOptional({ enum: ['planned', 'running'], default: 'planned' })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsIn(['planned', 'running'])
   state?: 'planned' | 'running';
 
   @ApiPropertyOptional({ description: '/proc/PID/numa_maps of a running domain.' })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @Text
   numaMaps?: string;
 
   @ApiPropertyOptional({ description: '`numastat -p PID` of a running domain.' })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @Text
   numastat?: string;
 
   @ApiPropertyOptional({ description: '/proc/PID/smaps_rollup of a running domain.' })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @Text
   smapsRollup?: string;
 }
 
 export class PlanLimitsDto {
   @ApiPropertyOptional({ minimum: 0, maximum: 1, description: 'Of any guest. Default: no limit.' })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsNumber()
   @Min(0)
   @Max(1)
   maxRemoteShare?: number;
 
   @ApiPropertyOptional({ minimum: 0, description: 'Of any guest. Default: no limit.' })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsNumber()
   @Min(0)
   maxStallMs?: number;
 
   @ApiPropertyOptional({ minimum: 0, description: 'Of any guest. Default: no limit.' })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsNumber()
   @Min(0)
   maxSwapMib?: number;
@@ -103,7 +104,7 @@ export class CheckPlanDto extends ReplayOverridesDto {
   @ArrayNotEmpty({ message: 'must name at least one domain' })
   domains: PlanDomainDto[];
 
-  @NotNullWhenGiven()
+  @WhenGiven()
   @Nested(() => PlanLimitsDto, { required: false })
   limits?: PlanLimitsDto;
 }

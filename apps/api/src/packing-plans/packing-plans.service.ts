@@ -4,7 +4,7 @@ import { parseSmapsRollup } from '@zonewise/host-facts';
 import { Host } from '../database/entities/host.entity';
 import { Transactions } from '../database/transactions';
 import { ProblemError, ProblemException } from '../http/problem';
-import type { PackingPlan, PlanDomain } from '../work/plan-input';
+import type { PackingPlan, PlanDomain } from '@zonewise/plan';
 import type { WorkError } from '../work/tasks';
 import {
   queueFull,

@@ -17,9 +17,9 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { hardwareProfiles } from '@zonewise/simulator';
-import { NotNullWhenGiven } from '../http/field-decorators';
-import { MAX_DOMAINS } from './plan-input';
+import { MAX_DOMAINS } from '@zonewise/plan';
 import { IsRecordOf } from './record-of';
+import { WhenGiven } from './when-given';
 
 const MAX_NODE_ID = 1023;
 const MAX_NODES = 1024;
@@ -45,14 +45,14 @@ export class NumatuneOverrideDto {
 
 export class GuestDemandDto {
   @ApiPropertyOptional({ minimum: 0, maximum: 100 })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsNumber()
   @Min(0)
   @Max(100)
   touchPercent?: number;
 
   @ApiPropertyOptional({ minimum: 0, description: 'Page cache that its disks fill.' })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsNumber()
   @Min(0)
   @Max(MAX_MIB)
@@ -73,7 +73,7 @@ export class BackgroundCacheDto {
   mib: number;
 
   @ApiPropertyOptional({ enum: ['read', 'write'], default: 'read' })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsIn(['read', 'write'])
   access?: 'read' | 'write';
 }
@@ -81,14 +81,14 @@ export class BackgroundCacheDto {
 /** How the guests demand memory. What is absent has a default, printed with the result. */
 export class DemandDto {
   @ApiPropertyOptional({ minimum: 0, maximum: 100, default: 100 })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsNumber()
   @Min(0)
   @Max(100)
   touchPercent?: number;
 
   @ApiPropertyOptional({ minimum: 1, description: 'Default: the hardware profile at full speed.' })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsNumber()
   @Min(1)
   @Max(MAX_MIB)
@@ -99,7 +99,7 @@ export class DemandDto {
     example: ['web1', 'web2', 'job1'],
     description: 'Planned domains in the order in which they start. Default: the order of storing.',
   })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsArray()
   @ArrayMaxSize(MAX_DOMAINS)
   @ArrayUnique()
@@ -113,7 +113,7 @@ export class DemandDto {
     example: { web1: { touchPercent: 80 } },
     description: 'By domain name.',
   })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsRecordOf(GuestDemandDto, MAX_DOMAINS)
   guests?: Record<string, GuestDemandDto>;
 
@@ -121,7 +121,7 @@ export class DemandDto {
     type: [BackgroundCacheDto],
     description: 'Page cache read in before the domains start.',
   })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsArray()
   @IsObject({ each: true })
   @ArrayMaxSize(MAX_NODES)
@@ -133,7 +133,7 @@ export class DemandDto {
 const sysctl = (minimum: number, maximum: number) =>
   applyDecorators(
     ApiPropertyOptional({ minimum, maximum, type: 'integer' }),
-    NotNullWhenGiven(),
+    WhenGiven(),
     IsInt(),
     Min(minimum),
     Max(maximum),
@@ -158,7 +158,7 @@ export class SysctlOverridesDto {
     example: [256, 256, 32, 0],
     description: 'One entry per zone: DMA, DMA32, Normal, Movable.',
   })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsArray()
   @ArrayMinSize(4)
   @ArrayMaxSize(5)
@@ -171,7 +171,7 @@ export class SysctlOverridesDto {
 /** What every replay may be told, whoever asks for it. */
 export class ReplayOptionsDto {
   @ApiPropertyOptional({ type: DemandDto })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsObject()
   @ValidateNested()
   @Type(() => DemandDto)
@@ -183,14 +183,14 @@ export class ReplayOptionsDto {
     default: 1,
     description: 'Same input and seed, same result, on every machine.',
   })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsInt()
   @Min(0)
   @Max(INT_MAX)
   seed?: number;
 
   @ApiPropertyOptional({ enum: Object.keys(hardwareProfiles), default: 'generic-2s' })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsIn(Object.keys(hardwareProfiles))
   profile?: string;
 }
@@ -198,7 +198,7 @@ export class ReplayOptionsDto {
 /** Options that replace settings of the host and the domains. */
 export class ReplayOverridesDto extends ReplayOptionsDto {
   @ApiPropertyOptional({ type: SysctlOverridesDto, example: { zone_reclaim_mode: 1 } })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsObject()
   @ValidateNested()
   @Type(() => SysctlOverridesDto)
@@ -210,7 +210,7 @@ export class ReplayOverridesDto extends ReplayOptionsDto {
     example: { web1: { mode: 'strict', nodeset: [0] } },
     description: 'By domain name.',
   })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsRecordOf(NumatuneOverrideDto, MAX_DOMAINS)
   numatune?: Record<string, NumatuneOverrideDto>;
 }
@@ -223,7 +223,7 @@ export const StoredDomains = () =>
       example: ['db1', 'web1'],
       description: 'Names of stored domains. Default: all of the host.',
     }),
-    NotNullWhenGiven(),
+    WhenGiven(),
     IsArray(),
     ArrayMaxSize(MAX_DOMAINS),
     ArrayUnique(),

@@ -3,7 +3,7 @@ import { advise, AdvisorInputError, checkPlan, simulate } from '@zonewise/adviso
 import { InvariantError, SimulatorInputError } from '@zonewise/simulator';
 import type { ReplayControl } from '@zonewise/simulator';
 import { adviceFiles } from './advice-files';
-import { buildPlanRequest } from './plan-input';
+import { buildPlanRequest } from '@zonewise/plan';
 import type { WorkError, WorkOutcome, WorkProgress, WorkTask } from './tasks';
 
 function describeError(error: unknown): WorkError {

@@ -7,7 +7,7 @@ import type {
   ReplayResult,
   SimulationRequest,
 } from '@zonewise/advisor';
-import type { PackingPlan, PlanProblem } from './plan-input';
+import type { PackingPlan, PlanProblem } from '@zonewise/plan';
 
 /** A domain document as it was when the job was accepted; advice is written into a copy of it. */
 export interface DomainDocument {

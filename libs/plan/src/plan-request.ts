@@ -18,9 +18,6 @@ import type { HostModel, HostSysctls } from '@zonewise/simulator';
 import { buildGuestSpec, configuredNumatune, hostPlacement } from './guest-spec';
 import type { DomainUse } from './guest-spec';
 
-export { assignResidency, buildGuestSpec, configuredNumatune, hostPlacement } from './guest-spec';
-export type { DomainState, DomainUse, NodeResidency, ResidencySource } from './guest-spec';
-
 /** Most domains in one plan, simulation or recommendation. */
 export const MAX_DOMAINS = 256;
 

@@ -1,0 +1,2 @@
+export * from './guest-spec';
+export * from './plan-request';
