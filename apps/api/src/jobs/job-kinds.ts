@@ -50,7 +50,7 @@ export class JobKinds {
   }
 
   resultsOf<K extends JobKind>(kind: K): JobResults<K> {
-    const results = this.results[kind] as JobResults<K> | undefined;
+    const results = this.results[kind];
     if (results === undefined) throw new Error(`No module stores the results of ${kind} jobs.`);
     return results;
   }

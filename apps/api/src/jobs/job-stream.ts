@@ -64,8 +64,10 @@ export async function streamJob(
     clearInterval(heartbeat);
   });
 
+  const first = sendState();
+  sending = first.catch(() => undefined);
   try {
-    await sendState();
+    await first;
   } catch (error) {
     unsubscribe();
     clearInterval(heartbeat);

@@ -3,7 +3,8 @@ import type { RecommendationContent } from '@zonewise/advisor';
 import { IsIn } from 'class-validator';
 import { PageDto } from '../http/cursor';
 import { etagOf } from '../http/etag';
-import { MapOf, NotNullWhenGiven } from '../http/field-decorators';
+import { MapOf } from '../http/field-decorators';
+import { WhenGiven } from '../work/when-given';
 import { ResultBasisDto } from '../simulations/simulation.dto';
 import { ReplayOptionsDto, StoredDomains } from '../work/replay-options.dto';
 import type { AdviceFile } from '../work/tasks';
@@ -36,7 +37,7 @@ export class ChangeStateDto {
   state: RecommendationState;
 
   @ApiPropertyOptional({ ...metadata, description: 'Notes; replaces the earlier ones.' })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @MapOf({
     key: /^[\w.-]{1,64}$/,
     maxEntries: MAX_METADATA,

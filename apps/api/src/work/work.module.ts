@@ -4,7 +4,7 @@ import { DEFAULT_WORK_LIMITS, WORK_LIMITS, WorkPool } from './work-pool';
 /** The pool of worker threads; one per process. */
 @Global()
 @Module({
-  providers: [{ provide: WORK_LIMITS, useValue: DEFAULT_WORK_LIMITS }, WorkPool],
+  providers: [{ provide: WORK_LIMITS, useFactory: () => ({ ...DEFAULT_WORK_LIMITS }) }, WorkPool],
   exports: [WORK_LIMITS, WorkPool],
 })
 export class WorkModule {}

@@ -1,0 +1,103 @@
+import { ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Client, Json } from './support/client';
+
+const ROOT = join(__dirname, '..');
+
+interface Running {
+  process: ChildProcess;
+  client: Client;
+}
+
+/** Starts the real service and reads its address from what it prints. */
+async function start(databasePath: string): Promise<Running> {
+  const child = spawn(process.execPath, ['-r', '@swc-node/register', 'apps/api/src/main.ts'], {
+    cwd: ROOT,
+    env: {
+      ...process.env,
+      PORT: '0',
+      DATABASE_URL: `sqlite:${databasePath}`,
+      LOG_LEVEL: 'error',
+      ZONEWISE_WORKERS: '1',
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { msg, address } = JSON.parse(line) as { msg?: string; address?: string };
+    if (msg === 'listening' && address !== undefined) {
+      child.stdout.resume();
+      return { process: child, client: new Client(address) };
+    }
+  }
+  throw new Error('the service ended before it listened');
+}
+
+async function kill({ process: child }: Running, signal: NodeJS.Signals): Promise<void> {
+  const exited = once(child, 'exit');
+  child.kill(signal);
+  await exited;
+}
+
+describe('kill -9', () => {
+  let folder: string;
+  let running: Running | undefined;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'zonewise-crash-'));
+  });
+  afterEach(async () => {
+    if (running !== undefined) await kill(running, 'SIGKILL');
+    running = undefined;
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const begin = async (): Promise<Client> => {
+    running = await start(join(folder, 'crash.sqlite'));
+    return running.client;
+  };
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (running !== undefined) await kill(running, signal);
+    running = undefined;
+  };
+
+  it('loses nothing that was acknowledged, and finishes the job at the next start', async () => {
+    let client = await begin();
+    const hostId = await client.storeExample('survivor');
+    const accepted = await client.post(`/v1/hosts/${hostId}/simulations`, { seed: 11 });
+    await end('SIGKILL');
+    expect(accepted.status).toBe(202);
+
+    client = await begin();
+    const job = await client.finish(accepted.body.id);
+    expect(job).toMatchObject({ state: 'succeeded', hostId });
+    expect((await client.get(job.resultUrl)).body.basis.seed).toBe(11);
+    expect((await client.get(`/v1/hosts/${hostId}`)).body.name).toBe('survivor');
+    const domains = await client.get(`/v1/hosts/${hostId}/domains`);
+    expect(domains.body.items.map((item: Json) => item.name).sort()).toEqual([
+      'db1',
+      'job1',
+      'web1',
+      'web2',
+    ]);
+  });
+
+  it('gives up a job that ends the process three times; stopping in order does not count', async () => {
+    let client = await begin();
+    const hostId = await client.storeExample('hopeless');
+    const { id } = (await client.post(`/v1/hosts/${hostId}/recommendations`, {})).body;
+    await client.untilRunning(id);
+    await end('SIGTERM');
+    for (const attempt of [1, 2, 3]) {
+      client = await begin();
+      await client.untilRunning(id);
+      expect((await client.get(`/v1/jobs/${id}`)).body.attempts).toBe(attempt);
+      await end('SIGKILL');
+    }
+    client = await begin();
+    const { state, error, attempts } = await client.finish(id);
+    expect([state, error.code, attempts]).toEqual(['failed', 'attempts-exhausted', 3]);
+  });
+});

@@ -1,0 +1,113 @@
+import { exampleTexts } from '../apps/api/src/docs/examples';
+import { createTestApp, TestApp } from './support/app';
+import { Client, example, Json } from './support/client';
+
+describe('the packing-plan check over HTTP', () => {
+  let test: TestApp;
+  let client: Client;
+
+  beforeAll(async () => {
+    test = await createTestApp();
+    await test.app.listen(0, '127.0.0.1');
+    client = new Client(await test.app.getUrl());
+  });
+  afterAll(() => test.close());
+
+  const planned = ['web1', 'web2', 'job1'].map((name) => ({ name, xml: example(`${name}.xml`) }));
+  const running = {
+    xml: example('db1.xml'),
+    state: 'running',
+    numaMaps: example('host/guest.db1.numa_maps'),
+    smapsRollup: example('host/guest.db1.smaps_rollup'),
+  };
+  const plan = {
+    host: { facts: exampleTexts() },
+    domains: [running, ...planned],
+    limits: { maxRemoteShare: 0.1 },
+  };
+  const check = (body: unknown) => client.post('/v1/packing-plans/check', body);
+
+  it('fails a plan that goes over its limits, which is an answer', async () => {
+    const { status, body } = await check(plan);
+    expect([status, body.verdict]).toEqual([200, 'fail']);
+    const found = body.violations.map(({ code, guest }: Json) => `${code} ${guest}`);
+    expect(found).toContain('remote-share web2');
+  });
+
+  it('passes the same plan under strict, as inline model or stored host too', async () => {
+    const strict = { mode: 'strict', nodeset: [0] };
+    const numatune = { web1: strict, web2: strict, job1: strict };
+    const first = await check({ ...plan, numatune });
+    expect([first.status, first.body.verdict, first.body.violations]).toEqual([200, 'pass', []]);
+    const hostId = await client.storeHost('for-plans');
+    const { model } = (await client.get(`/v1/hosts/${hostId}`)).body;
+    for (const host of [{ hostId }, { model }]) {
+      const same = await check({ ...plan, numatune, host });
+      expect(same.body.outcome?.stateHash).toBe(first.body.outcome.stateHash);
+    }
+  });
+
+  it.each([
+    ['no host', { ...plan, host: {} }, 422, '/host'],
+    [
+      'two hosts',
+      { ...plan, host: { facts: {}, hostId: '00000000-0000-4000-8000-000000000000' } },
+      422,
+      '/host',
+    ],
+    ['no domains', { ...plan, domains: [] }, 400, 'domains'],
+    ['broken XML', { ...plan, domains: [{ xml: '<domain>' }] }, 422, '/domains/0/xml'],
+    [
+      'a DOCTYPE',
+      { ...plan, domains: [{ xml: `<!DOCTYPE d>${example('web1.xml')}` }] },
+      422,
+      '/domains/0/xml',
+    ],
+    [
+      'another name',
+      { ...plan, domains: [{ name: 'web9', xml: example('web1.xml') }] },
+      422,
+      '/domains/0/name',
+    ],
+    ['one domain twice', { ...plan, domains: [planned[0], planned[0]] }, 422, '/domains/1/xml'],
+    [
+      'broken facts',
+      { ...plan, host: { facts: { zoneinfo: 'Node 0, zone' } } },
+      422,
+      '/host/facts/zoneinfo',
+    ],
+    [
+      'a broken numa_maps',
+      { ...plan, domains: [{ ...running, numaMaps: 'x' }] },
+      422,
+      '/domains/0/numaMaps',
+    ],
+    [
+      'an unknown guest',
+      { ...plan, demand: { startOrder: ['nobody'] } },
+      422,
+      '/demand/startOrder/0',
+    ],
+    ['a null host', { ...plan, host: null }, 400, 'host'],
+    ['a null limit', { ...plan, limits: null }, 400, 'limits'],
+    ['null facts', { ...plan, host: { facts: null } }, 400, 'host.facts'],
+    ['a negative limit', { ...plan, limits: { maxStallMs: -1 } }, 400, 'limits.maxStallMs'],
+  ])('refuses %s', async (_what, body, status, path) => {
+    const answer = await check(body);
+    expect(answer.status).toBe(status);
+    expect(answer.body.code).toBe(status === 400 ? 'validation-failed' : 'plan-not-judgeable');
+    expect(answer.body.errors[0].path).toContain(path);
+  });
+
+  it('gives line and column of a fault in a document', async () => {
+    const xml = example('web1.xml').replace(/nodeset=(['"])0\1/, "nodeset='7'");
+    const { body } = await check({ ...plan, domains: [{ xml }] });
+    expect(body.errors[0]).toMatchObject({ line: expect.any(Number), column: expect.any(Number) });
+    expect(body.code).toBe('plan-not-judgeable');
+  });
+
+  it('knows no other host', async () => {
+    const host = { hostId: '00000000-0000-4000-8000-000000000000' };
+    expect((await check({ ...plan, host })).body.code).toBe('host-not-found');
+  });
+});
