@@ -21,9 +21,8 @@ export function parseSet(text: string): SetOutcome {
     if (why !== null) return { ok: false, why };
   }
   const value: number[] = [];
-  present.forEach((bit, id) => {
-    if (bit === 1) value.push(id);
-  });
+  // indexOf searches at memory speed; a document may hold very many sets of one id.
+  for (let id = present.indexOf(1); id >= 0; id = present.indexOf(1, id + 1)) value.push(id);
   return { ok: true, value };
 }
 

@@ -14,7 +14,7 @@ import type { XmlProblem } from './types';
 export const LIMITS = {
   documentBytes: 16 * 1024 * 1024,
   depth: 64,
-  elements: 400_000,
+  elements: 200_000,
   attributesPerElement: 256,
   problems: 100,
   /** Ids in all node and CPU sets together. */

@@ -6,29 +6,39 @@ export interface Position {
 
 /** Turns offsets into lines and columns; CR LF, LF and CR each end a line, as XML says. */
 export class LineIndex {
-  private starts: number[] | null = null;
+  private lines: number[] | null = null;
+  /** Offsets of surrogate pairs: two UTF-16 units that are one character. */
+  private pairs: number[] = [];
 
   constructor(private readonly source: string) {}
 
   at(offset: number): Position {
-    const starts = (this.starts ??= this.scan());
-    let low = 0;
-    let high = starts.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if ((starts[middle] ?? 0) <= offset) low = middle;
-      else high = middle - 1;
-    }
-    const before = this.source.slice(starts[low] ?? 0, offset);
-    // Spreading would cost memory on a one-line document, so surrogate pairs are subtracted instead.
-    const pairs = before.match(/[\ud800-\udbff][\udc00-\udfff]/g)?.length ?? 0;
-    return { line: low + 1, column: before.length - pairs + 1 };
+    const lines = (this.lines ??= this.scan());
+    const line = countUpTo(lines, offset);
+    const start = lines[line - 1] ?? 0;
+    const pairs = countUpTo(this.pairs, offset - 1) - countUpTo(this.pairs, start - 1);
+    return { line, column: offset - start - pairs + 1 };
   }
 
   private scan(): number[] {
-    const starts = [0];
-    const ends = /\r\n|\n|\r/g;
-    while (ends.exec(this.source) !== null) starts.push(ends.lastIndex);
-    return starts;
+    const lines = [0];
+    const marks = /\r\n|\n|\r|[\ud800-\udbff][\udc00-\udfff]/g;
+    for (let mark = marks.exec(this.source); mark !== null; mark = marks.exec(this.source)) {
+      if (mark[0] > '\r\n') this.pairs.push(mark.index);
+      else lines.push(marks.lastIndex);
+    }
+    return lines;
   }
+}
+
+/** How many of the ascending numbers are at most `limit`. */
+function countUpTo(numbers: number[], limit: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((numbers[middle] ?? 0) <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

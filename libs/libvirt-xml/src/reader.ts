@@ -1,5 +1,5 @@
 /** Typed access to the tree. Every fault is collected with its place; reading goes on with a neutral value. */
-import { parseSet } from './bitmap';
+import { SET_LIMIT, parseSet } from './bitmap';
 import type { ProblemCode, WarningCode } from './codes';
 import { LIMITS, pathOf } from './document';
 import type { XmlAttribute, XmlDocument, XmlElement } from './document';
@@ -143,27 +143,25 @@ export class Reader {
   }
 
   private toSet(at: XmlElement, name: string | null, text: string): number[] | null {
-    const outcome = parseSet(text);
-    const what = name === null ? `<${at.name}>` : `${name} of <${at.name}>`;
-    const expected = 'a set such as 0-3,^1 with ids 0 to 16383';
-    if (!outcome.ok) {
-      const message = `${what} is not a set: ${outcome.why}`;
-      this.problem('invalid-set', at, name, message, { expected, found: text });
-      return null;
-    }
-    if (outcome.value.length === 0) {
-      const message = `${what} names nothing: what it adds it takes out again`;
-      this.problem('empty-set', at, name, message, { expected, found: text });
-      return null;
-    }
-    this.setIds += outcome.value.length;
     if (this.setIds > LIMITS.setIds) {
       const message = 'the sets of this document are larger than any host';
-      const most = `at most ${LIMITS.setIds} ids in all sets together`;
-      this.problem('too-many-elements', at, name, message, { expected: most });
+      const expected = `at most ${LIMITS.setIds} ids in all sets together`;
+      this.problem('too-many-elements', at, name, message, { expected });
       return null;
     }
-    return outcome.value;
+    const outcome = parseSet(text);
+    // A refused set may have cost as much as a large one.
+    this.setIds += outcome.ok ? outcome.value.length : SET_LIMIT;
+    if (outcome.ok && outcome.value.length > 0) return outcome.value;
+    const what = name === null ? `<${at.name}>` : `${name} of <${at.name}>`;
+    const detail = { expected: 'a set such as 0-3,^1 with ids 0 to 16383', found: text };
+    if (outcome.ok) {
+      const message = `${what} names nothing: what it adds it takes out again`;
+      this.problem('empty-set', at, name, message, detail);
+    } else {
+      this.problem('invalid-set', at, name, `${what} is not a set: ${outcome.why}`, detail);
+    }
+    return null;
   }
 
   /** A size as element text with a `unit` attribute, in KiB. */
