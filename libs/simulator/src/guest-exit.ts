@@ -1,7 +1,7 @@
 /** Giving back what a process or a mapping holds: exit, MADV_DONTNEED, drop_caches. */
 import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
 import { accountRun, type Run } from './lru';
-import type { Mapping } from './page-map';
+import { BlockCounts, type Mapping } from './page-map';
 import { freePages, giveFree } from './zone';
 
 /** Frees the page frames of runs that have left their lists. */
@@ -32,6 +32,8 @@ export function freeMapping(k: KernelState, mapping: Mapping, cpu: number): numb
   }
   k.swap.freePages += mapping.swapPages;
   mapping.swapPages = 0;
+  if (mapping.present) mapping.present = new BlockCounts();
+  if (mapping.swapped) mapping.swapped = new BlockCounts();
   return freed;
 }
 

@@ -380,6 +380,7 @@ interface Claim {
   mapping: Mapping;
   offset: number;
   pages: number;
+  /** Base pages of it that lie in huge pages. */
   hugePages: number;
   pinned: boolean;
 }
@@ -398,7 +399,7 @@ function guestClaims(k: KernelState, node: NodeState, input: ReplayInput): Claim
             mapping: guest.mappings[i]!,
             offset,
             pages: residency.pages,
-            hugePages: Math.floor(residency.hugePages / 512) * 512,
+            hugePages: Math.min(residency.hugePages, Math.floor(residency.pages / 512)) * 512,
             pinned: region.pinned,
           });
         }

@@ -56,7 +56,7 @@ function guestSnapshot(k: KernelState, guest: GuestState): GuestSnapshot {
       cell: guest.spec.regions[i]!.cell,
       pagesByNode: perNode(mapping.pagesByNode),
     })),
-    hugePages: guest.mappings.reduce((total, mapping) => total + mapping.hugePages, 0),
+    hugePages: guest.mappings.reduce((total, mapping) => total + mapping.hugePages, 0) / 512,
     swapPages: guest.mappings.reduce((total, mapping) => total + mapping.swapPages, 0),
     stallNs: guest.stallNs,
   };

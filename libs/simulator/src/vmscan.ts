@@ -247,27 +247,24 @@ function pageFate(k: KernelState, run: Run, sc: ScanControl): 'reclaim' | 'keep'
     run.referenced = true;
     return active ? 'activate' : 'keep';
   }
-  const referenced = run.referenced;
   run.referenced = false;
   if (!anon && run.dirty) {
-    if (referenced || !sc.mayWritepage) return 'activate';
-    return writeBack(k, run, sc) ? 'reclaim' : 'activate';
+    writeBack(k, run, sc);
+    return 'reclaim';
   }
   if (anon && k.swap.freePages < run.pages) return 'activate';
   return 'reclaim';
 }
 
 /**
- * Dirty file pages are left to the flushers, which reclaim wakes; the scanned pages come back clean.
- * @differs written at once instead of by a flusher thread
+ * Reclaim that meets dirty file pages wakes the flushers; written pages come back to the list's tail.
+ * @differs written and reclaimed in the same look, instead of a little later
  */
-function writeBack(k: KernelState, run: Run, sc: ScanControl): boolean {
-  if (!sc.kswapd) return false;
-  passTime(k, run.pages * k.hardware.pageoutNs, false);
+function writeBack(k: KernelState, run: Run, sc: ScanControl): void {
+  passTime(k, run.pages * k.hardware.pageoutNs, !sc.kswapd);
   run.zone.node.dirtyPages -= run.pages;
   run.dirty = false;
   countVm(k, 'nr_written', run.pages);
-  return true;
 }
 
 function reclaimRun(
