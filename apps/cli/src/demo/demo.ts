@@ -23,6 +23,17 @@ interface Job {
   error: unknown;
 }
 
+interface AdviceFile {
+  name: string;
+  purpose: keyof typeof PURPOSES;
+  url: string;
+}
+
+const PURPOSES = {
+  apply: 'to install',
+  diff: 'what changes, to read',
+  rollback: 'the way back',
+};
 const PLANNED = ['web1', 'web2', 'job1'];
 const POLL_MS = 100;
 
@@ -48,6 +59,8 @@ export function exampleHost(): Record<string, unknown> {
     vmstat: example('host', 'vmstat'),
     sysctl: example('host', 'sysctl'),
     version: example('host', 'version'),
+    thpEnabled: example('host', 'thp-enabled'),
+    thpDefrag: example('host', 'thp-defrag'),
     nodeMeminfo: perNode('meminfo'),
     nodeNumastat: perNode('numastat'),
     nodeCpulist: perNode('cpulist'),
@@ -98,16 +111,16 @@ async function finish(client: Client, job: Job): Promise<string> {
   }
 }
 
-async function writeFiles(client: Client, id: string, folder: string): Promise<void> {
+async function writeFiles(client: Client, files: AdviceFile[], folder: string): Promise<void> {
+  if (files.length === 0) {
+    say('\nNothing to write: the advice changes nothing.');
+    return;
+  }
   mkdirSync(folder, { recursive: true });
-  const { files } = await client.json<{ files: { name: string; description: string }[] }>(
-    'GET',
-    `/v1/recommendations/${id}/files`,
-  );
   say(`\nWritten to ${folder}/`);
-  for (const { name, description } of files) {
-    writeFileSync(join(folder, name), await client.text(`/v1/recommendations/${id}/files/${name}`));
-    say(`  ${name.padEnd(22)} ${description}`);
+  for (const { name, purpose, url } of files) {
+    writeFileSync(join(folder, name), await client.text(url));
+    say(`  ${name.padEnd(20)} ${PURPOSES[purpose]}`);
   }
 }
 
@@ -117,15 +130,14 @@ async function mainJob(client: Client, options: DemoOptions): Promise<void> {
   say('Replaying candidates');
   const job = await client.json<Job>('POST', `/v1/hosts/${hostId}/recommendations`, {});
   const id = await finish(client, job);
-  const recommendation = await client.json<{ content: RecommendationContent }>(
+  const content = await client.json<RecommendationContent & { files: AdviceFile[] }>(
     'GET',
     `/v1/recommendations/${id}`,
   );
-  const content = recommendation.content;
   say(`\n${report(content)}`);
   const recordings = JSON.parse(example('recorded-kernel.json')) as Recordings;
   say(`\n${recordingTable(recordings, content)}`);
-  await writeFiles(client, id, options.outFolder);
+  await writeFiles(client, content.files, options.outFolder);
 }
 
 /**

@@ -3,20 +3,22 @@ import { mib, render } from '../table';
 
 type Range = [min: number, median: number, max: number];
 
+interface Recording {
+  setting: string;
+  plannedMode: string;
+  zoneReclaimMode: number;
+  guestPagesByNode: Record<string, Record<string, Range>>;
+  inactiveFilePagesByNode: Record<string, Range>;
+  oomKills: number;
+}
+
 /** examples/recorded-kernel.json: what a real kernel did on the example host, in pages. */
 export interface Recordings {
-  recordings: {
-    setting: string;
-    plannedMode: string;
-    zoneReclaimMode: number;
-    guestPagesByNode: Record<string, Record<string, Range>>;
-    inactiveFilePagesByNode: Record<string, Range>;
-    oomKills: number;
-  }[];
+  recordings: Recording[];
 }
 
 /** The replay with exactly the settings of a recording: all planned guests in its mode, nothing else changed. */
-function replayOf(recording: Recordings['recordings'][number], candidates: Candidate[]) {
+function replayOf(recording: Recording, candidates: Candidate[]) {
   return candidates.find((candidate) => {
     const { zone_reclaim_mode: mode = 0, ...others } = candidate.sysctl;
     return (
@@ -33,33 +35,48 @@ function range([min, , max]: Range): string {
   return mib(min) === mib(max) ? mib(min) : `${mib(min)} to ${mib(max)}`;
 }
 
+interface Compared {
+  what: string;
+  pagesByNode: { nodeId: number; pages: number }[];
+  recorded: Record<string, Range>;
+}
+
+function compared(recording: Recording, outcome: Candidate['outcome']): Compared[] {
+  const guests = outcome.guests.map(({ name, pagesByNode }) => ({
+    what: name,
+    pagesByNode,
+    recorded: recording.guestPagesByNode[name] ?? {},
+  }));
+  const pagesByNode = outcome.nodes.map(({ nodeId, fileCachePages }) => ({
+    nodeId,
+    pages: fileCachePages,
+  }));
+  return [
+    ...guests,
+    { what: 'page cache', pagesByNode, recorded: recording.inactiveFilePagesByNode },
+  ];
+}
+
 /** Replay beside recording, MiB per VM and node, for every recorded setting that was replayed. */
 export function recordingTable(
   { recordings }: Recordings,
   { evidence }: RecommendationContent,
 ): string {
   const candidates = [evidence.baseline, evidence.advised, ...evidence.alternatives];
+  const nodeIds = evidence.baseline.outcome.nodes.map((node) => node.nodeId);
   const rows = recordings.flatMap((recording) => {
     const outcome = replayOf(recording, candidates)?.outcome;
     if (outcome === undefined) return [];
-    const guests = outcome.guests.flatMap((guest) =>
-      guest.pagesByNode.map(({ nodeId, pages }) => [
-        recording.setting,
-        guest.name,
-        `node ${nodeId}`,
-        mib(pages),
-        range(recording.guestPagesByNode[guest.name]?.[`node${nodeId}`] ?? [0, 0, 0]),
+    return compared(recording, outcome).map(({ what, pagesByNode, recorded }, index) => [
+      index === 0 ? recording.setting : '',
+      what,
+      ...nodeIds.flatMap((id) => [
+        mib(pagesByNode.find((entry) => entry.nodeId === id)?.pages ?? 0),
+        range(recorded[`node${id}`] ?? [0, 0, 0]),
       ]),
-    );
-    const cache = outcome.nodes.map(({ nodeId, fileCachePages }) => [
-      recording.setting,
-      'page cache',
-      `node ${nodeId}`,
-      mib(fileCachePages),
-      range(recording.inactiveFilePagesByNode[`node${nodeId}`] ?? [0, 0, 0]),
     ]);
-    return [...guests, ...cache];
   });
+  const nodeHeads = nodeIds.flatMap((id) => [`node ${id} replay`, `kernel`]);
   const title = 'Replay beside what a real Linux 6.1 kernel did on this host (MiB)';
-  return `${title}\n\n${render(['setting', 'what', 'where', 'replay', 'kernel'], rows)}`;
+  return `${title}\n\n${render(['setting', 'what', ...nodeHeads], rows)}`;
 }

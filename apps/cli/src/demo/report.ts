@@ -8,6 +8,8 @@ const share = (part: number): string =>
 const change = (now: string, advised: string): string =>
   now === advised ? now : `${now} -> ${advised}`;
 
+const ALTERNATIVES_SHOWN = 6;
+
 type OutcomeGuest = Outcome['guests'][number];
 
 function numatune({ mode, nodeset }: OutcomeGuest): string {
@@ -88,6 +90,15 @@ function alternativeLines(candidate: Candidate): string[] {
   return [`  - ${settingsOf(candidate)}`, `    ${candidate.whyNot ?? ''}`];
 }
 
+/** The first ones are the closest rivals; the whole list is part of the stored evidence. */
+function alternatives(candidates: Candidate[]): string[] {
+  if (candidates.length === 0) return [];
+  const shown = candidates.slice(0, ALTERNATIVES_SHOWN);
+  const rest = candidates.length - shown.length;
+  const more = rest > 0 ? [`  (${rest} more in the stored evidence)`] : [];
+  return [`Why not otherwise\n${[...shown.flatMap(alternativeLines), ...more].join('\n')}`];
+}
+
 /** The whole advice as a tired operator reads it: verdict, tables, changes with reasons, limits. */
 export function report(content: RecommendationContent): string {
   const now = content.evidence.baseline.outcome;
@@ -105,8 +116,7 @@ export function report(content: RecommendationContent): string {
     const lines = content.immovable.map((entry) => `  - ${entry.guest}: ${entry.message}`);
     sections.push(`What no setting moves\n${lines.join('\n')}`);
   }
-  const alternatives = content.evidence.alternatives.flatMap(alternativeLines);
-  if (alternatives.length > 0) sections.push(`Why not otherwise\n${alternatives.join('\n')}`);
+  sections.push(...alternatives(content.evidence.alternatives));
   sections.push(
     `Evidence: ${content.evidence.replays} replays, seed ${content.evidence.seed}, state ${content.evidence.advised.outcome.stateHash.slice(0, 12)}`,
   );

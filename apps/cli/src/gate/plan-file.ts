@@ -18,8 +18,8 @@ const FACT_FIELDS: Record<string, string> = {
   sysctl: 'sysctl',
   version: 'version',
   'numactl-hardware': 'numactlHardware',
-  'transparent_hugepage.enabled': 'thpEnabled',
-  'transparent_hugepage.defrag': 'thpDefrag',
+  'thp-enabled': 'thpEnabled',
+  'thp-defrag': 'thpDefrag',
   'capabilities.xml': 'capabilities',
 };
 const NODE_FIELDS: Record<string, string> = {
