@@ -9,6 +9,8 @@ import { noteFileCost } from './vmscan';
 
 /** File pages per slab page of the page cache's own tree (64 per node, 7 nodes per page). */
 const FILE_PAGES_PER_SLAB_PAGE = 448;
+/** Written pages per slab page of their buffer heads (104 bytes each). */
+const WRITTEN_PAGES_PER_SLAB_PAGE = 39;
 
 export function openFile(k: KernelState, name: string): CachedFile {
   let file = k.files.get(name);
@@ -107,6 +109,7 @@ function addToCache(
     if (!segment) return done;
     placeCache(k, file, block, segment, access.write);
     present.set(block, present.get(block) + segment.pages);
+    if (access.write) file.writtenPages = (file.writtenPages ?? 0) + segment.pages;
     growTree(k, file, pc);
     done += segment.pages;
   }
@@ -124,10 +127,15 @@ function allocCache(
   return allocInterleaved(k, pc, nodes[offset % nodes.length]!, 1);
 }
 
-/** The tree that finds cached pages grows with the file; its nodes stay when pages leave. */
+/**
+ * The tree that finds cached pages grows with the file, and written pages get buffer heads.
+ * @differs neither shrinks when pages leave
+ */
 function growTree(k: KernelState, file: CachedFile, pc: PolicyContext): void {
   const grown = file.mapping.present!.total;
-  const wanted = Math.floor(grown / FILE_PAGES_PER_SLAB_PAGE);
+  const wanted =
+    Math.floor(grown / FILE_PAGES_PER_SLAB_PAGE) +
+    Math.floor((file.writtenPages ?? 0) / WRITTEN_PAGES_PER_SLAB_PAGE);
   const slab = (file.slabPages ??= []);
   while (slab.length < wanted) {
     const zone = allocKernelPage(k, pc.cpu, k.cpus[pc.cpu]!.node, pc.guest);

@@ -43,6 +43,8 @@ export interface CachedFile {
   mapper?: string;
   /** Zones of the slab pages that its tree takes. */
   slabPages?: Zone[];
+  /** Pages that were written while cached. */
+  writtenPages?: number;
 }
 
 /** Running totals that the result reports. */

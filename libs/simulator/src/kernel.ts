@@ -4,7 +4,7 @@ import { hardwareProfiles } from './hardware-profile';
 import { caveat, type GuestState, type KernelState } from './kernel-state';
 import { Lru, NR_LRU_LISTS, accountRun, type Run } from './lru';
 import { newMapping, type Mapping } from './page-map';
-import { pcpHigh } from './pcp';
+import { pcpBatch, pcpHigh } from './pcp';
 import { kernelProfiles } from './profile';
 import type { GuestProcess, HostModel, HostNode, HostZone, ReplayInput } from './types';
 import { ZONE_NAMES } from './types';
@@ -179,12 +179,13 @@ export function setupWatermarks(k: KernelState): void {
     zone.high = marks[i]!.highPages;
     zone.boost = 0;
   });
-  setupPcpHigh(k);
+  setupPcps(k);
 }
 
-/** @kernel mm/page_alloc.c zone_pcp_update() */
-export function setupPcpHigh(k: KernelState): void {
+/** Sizes of the per-CPU lists; a batch set at boot was computed before all memory was handed over. @kernel mm/page_alloc.c zone_pcp_update() */
+export function setupPcps(k: KernelState): void {
   for (const zone of k.zones) {
+    zone.pcpBatch = pcpBatch(zone.managed, k.profile);
     zone.pcpHigh = pcpHigh({
       managedPages: zone.managed,
       lowPages: zone.low,

@@ -364,6 +364,7 @@ function dropTree(file: CachedFile): void {
     zone.free += 1;
   }
   file.slabPages = [];
+  file.writtenPages = 0;
 }
 
 /** Everything on swap is read back where its owner's policy puts it. */

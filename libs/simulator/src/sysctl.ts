@@ -3,7 +3,7 @@ import {
   recomputeMinFree,
   setupLowmemReserve,
   setupNodeReclaim,
-  setupPcpHigh,
+  setupPcps,
   setupWatermarks,
 } from './kernel';
 import type { KernelState } from './kernel-state';
@@ -26,7 +26,7 @@ export function writeSysctl(k: KernelState, name: SysctlName, value: number | nu
       setupWatermarks(k);
       return;
     case 'percpu_pagelist_high_fraction':
-      setupPcpHigh(k);
+      setupPcps(k);
       return;
     case 'min_unmapped_ratio':
     case 'min_slab_ratio':

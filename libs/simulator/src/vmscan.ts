@@ -257,14 +257,26 @@ function pageFate(k: KernelState, run: Run, sc: ScanControl): 'reclaim' | 'keep'
 }
 
 /**
- * Reclaim that meets dirty file pages wakes the flushers; written pages come back to the list's tail.
- * @differs written and reclaimed in the same look, instead of a little later
+ * Reclaim that meets dirty file pages wakes the flushers, which write everything there is.
+ * @kernel mm/vmscan.c shrink_inactive_list(), wakeup_flusher_threads()
+ * @differs written at once, and the page looked at is reclaimed in the same look
  */
 function writeBack(k: KernelState, run: Run, sc: ScanControl): void {
-  passTime(k, run.pages * k.hardware.pageoutNs, !sc.kswapd);
-  run.zone.node.dirtyPages -= run.pages;
+  let pages = run.pages;
   run.dirty = false;
-  countVm(k, 'nr_written', run.pages);
+  run.zone.node.dirtyPages -= run.pages;
+  for (const node of k.nodes) {
+    for (const list of node.lists) {
+      for (const other of node.dirtyPages > 0 ? list.runs() : []) {
+        if (!other.dirty || other.owner.kind !== 'file') continue;
+        other.dirty = false;
+        node.dirtyPages -= other.pages;
+        pages += other.pages;
+      }
+    }
+  }
+  passTime(k, pages * k.hardware.pageoutNs, !sc.kswapd);
+  countVm(k, 'nr_written', pages);
 }
 
 function reclaimRun(

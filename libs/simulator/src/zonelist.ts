@@ -10,7 +10,7 @@ export interface ZonelistNode {
 /**
  * Fallback order of every node with or without memory: node ids, nearest first.
  * @param distances distances[i][j] from nodes[i] to nodes[j], array positions
- * @returns one entry per node, in ascending node id; `order` holds only nodes with memory
+ * @returns one entry per node, in ascending node id; `order` holds the node itself, then nodes with memory
  * @kernel mm/page_alloc.c build_zonelists(), find_next_best_node()
  */
 export function buildZonelists(
@@ -55,7 +55,8 @@ function findNextBestNode(
   used: Set<number>,
   load: Map<number, number>,
 ): number | undefined {
-  if (!used.has(local) && nodes[local]!.hasMemory) return local;
+  // The node itself comes first even without memory: its list is printed so, and has no zones there.
+  if (!used.has(local)) return local;
   let best: number | undefined;
   let bestScore = Infinity;
   for (const i of ascending) {
