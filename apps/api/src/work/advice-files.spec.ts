@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { NumatuneValue, Operation, RecommendationContent } from '@zonewise/advisor';
+import { AdviceFileError, adviceFiles } from './advice-files';
+
+const xml = readFileSync(join(__dirname, '../../../../examples/web1.xml'), 'utf8');
+
+const operation = (change: Partial<Operation>): Operation => ({
+  action: 'replace',
+  resourceType: 'domain',
+  resource: 'web1',
+  path: '/domain/numatune',
+  value: { mode: 'strict', nodeset: [0] } satisfies NumatuneValue,
+  previousValue: { mode: 'preferred', nodeset: [0] },
+  reason: '0 instead of 262144 pages are remote.',
+  requiresRestart: false,
+  ...change,
+});
+
+/** Only what files are made from. */
+const contentOf = (...operations: Operation[]): RecommendationContent =>
+  ({
+    content: { operationGroups: [{ description: '', operations }] },
+  }) as unknown as RecommendationContent;
+
+const namesOf = (files: { name: string }[]): string[] => files.map(({ name }) => name);
+
+describe('adviceFiles', () => {
+  it('has none when everything stays', () => {
+    expect(adviceFiles(contentOf(), [{ name: 'web1', xml }])).toEqual([]);
+    const test = operation({ action: 'test' });
+    expect(adviceFiles(contentOf(test), [{ name: 'web1', xml }])).toEqual([]);
+  });
+
+  it('patches, shows and takes back a changed document, and only that one', () => {
+    const documents = [
+      { name: 'web1', xml },
+      { name: 'web2', xml },
+    ];
+    const files = adviceFiles(contentOf(operation({})), documents);
+    expect(namesOf(files)).toEqual(['web1.xml', 'web1.diff', 'web1.rollback.xml']);
+    const [apply, diff, rollback] = files.map(({ text }) => text);
+    expect(apply?.replace("mode='strict'", "mode='preferred'")).toBe(xml);
+    expect(diff).toMatch(/^-.*preferred.*\n\+.*strict/m);
+    expect(rollback).toBe(xml);
+  });
+
+  it('removes numatune when the advice is to have none', () => {
+    const value: NumatuneValue = { mode: 'none', nodeset: [] };
+    const files = adviceFiles(contentOf(operation({ action: 'remove', value })), [
+      { name: 'web1', xml },
+    ]);
+    expect(files[0]?.text).not.toContain('<numatune');
+  });
+
+  it('writes settings and their way back', () => {
+    const files = adviceFiles(
+      contentOf(
+        operation({
+          resourceType: 'sysctl',
+          resource: 'zone_reclaim_mode',
+          path: '/vm/zone_reclaim_mode',
+          value: 1,
+          previousValue: 0,
+        }),
+      ),
+      [{ name: 'web1', xml }],
+    );
+    expect(namesOf(files)).toEqual(['90-zonewise.conf', 'rollback.conf']);
+    expect(files[0]?.text).toMatch(/^vm\.zone_reclaim_mode = 1$/m);
+    expect(files[1]?.text).toMatch(/^vm\.zone_reclaim_mode = 0$/m);
+  });
+
+  it('tells files of one name apart', () => {
+    const operations = [operation({}), operation({ resource: 'web1.rollback' })];
+    const documents = ['web1', 'web1.rollback'].map((name) => ({ name, xml }));
+    const names = namesOf(adviceFiles(contentOf(...operations), documents));
+    expect(new Set(names).size).toBe(6);
+    expect(names).toContain('web1.rollback~2.xml');
+  });
+
+  it('says so when a document cannot be changed', () => {
+    const broken = [{ name: 'web1', xml: '<domain>' }];
+    expect(() => adviceFiles(contentOf(operation({})), broken)).toThrow(AdviceFileError);
+  });
+});

@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildPlanRequest, type PackingPlan } from '@zonewise/plan';
+import { runTask } from './run-task';
+import type { WorkProgress } from './tasks';
+
+const example = (path: string): string =>
+  readFileSync(join(__dirname, '../../../../examples', path), 'utf8');
+
+const plan: PackingPlan = {
+  host: {
+    facts: {
+      capabilities: example('host-capabilities.xml'),
+      zoneinfo: example('host/zoneinfo'),
+      meminfo: example('host/meminfo'),
+      sysctl: example('host/sysctl'),
+    },
+  },
+  domains: [{ xml: example('web1.xml') }, { xml: example('web2.xml') }],
+};
+
+function requestOf(given: PackingPlan) {
+  const built = buildPlanRequest(given);
+  if (!built.ok) throw new Error(built.problems[0]?.message);
+  return built.value.request;
+}
+
+describe('runTask', () => {
+  it('reports progress that only grows and ends with the value', () => {
+    const seen: WorkProgress[] = [];
+    const task = { kind: 'simulation' as const, request: requestOf(plan) };
+    const outcome = runTask(task, (progress) => seen.push(progress));
+    expect(outcome.ok).toBe(true);
+    const fractions = seen.map(({ fraction }) => fraction);
+    expect(fractions.length).toBeGreaterThan(0);
+    expect(fractions).toEqual([...new Set(fractions)].sort((a, b) => a - b));
+    expect(fractions.at(-1)).toBeLessThanOrEqual(1);
+  });
+
+  it('gives the same value when run twice', () => {
+    const run = () => runTask({ kind: 'plan', plan }, () => undefined);
+    expect(run()).toEqual(run());
+  });
+
+  it('tells the caller what is wrong with an input', () => {
+    const request = { ...requestOf(plan), demand: { touchPercent: -1 } };
+    const outcome = runTask({ kind: 'simulation', request }, () => undefined);
+    expect(outcome).toMatchObject({
+      ok: false,
+      error: { kind: 'input', code: 'invalid-demand', path: '/demand/touchPercent' },
+    });
+  });
+
+  it('collects what is wrong with a plan', () => {
+    const broken = { ...plan, domains: [{ xml: '<a/>' }, { xml: '<b/>' }] };
+    const outcome = runTask({ kind: 'plan', plan: broken }, () => undefined);
+    const problems = outcome.ok ? [] : (outcome.error.problems ?? []);
+    expect(problems.map(({ path }) => path.slice(0, 10))).toEqual(['/domains/0', '/domains/1']);
+  });
+
+  it('takes everything else for its own defect', () => {
+    const request = { ...requestOf(plan), guests: null } as never;
+    const outcome = runTask({ kind: 'simulation', request }, () => undefined);
+    expect(outcome).toMatchObject({ ok: false, error: { kind: 'internal' } });
+  });
+});

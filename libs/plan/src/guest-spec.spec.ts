@@ -1,0 +1,80 @@
+import type { GuestProcess, RegionSpec } from '@zonewise/simulator';
+import * as fc from 'fast-check';
+import { assignResidency } from './guest-spec';
+
+const region = (cell: number, sizePages: number, nodes: number[]): RegionSpec => ({
+  cell,
+  sizePages,
+  policy: nodes.length === 0 ? { mode: 'default', nodes } : { mode: 'bind', nodes },
+  policyScope: 'mbind',
+  cpuNodes: [0],
+  thp: 'huge',
+  pinned: false,
+});
+const guestOf = (...regions: RegionSpec[]): GuestProcess => ({
+  name: 'guest',
+  regions,
+  oomScoreAdj: 0,
+  overheadPages: 0,
+});
+const sum = (entries: { pages: number }[]): number =>
+  entries.reduce((total, { pages }) => total + pages, 0);
+
+describe('assignResidency', () => {
+  it('gives each cell the pages of its own nodes first', () => {
+    const guest = guestOf(region(0, 1000, [0]), region(1, 1000, [1]));
+    const { assigned, excessPages } = assignResidency(guest, [
+      { nodeId: 1, pages: 1000, hugePages: 1 },
+      { nodeId: 0, pages: 600, hugePages: 0 },
+    ]);
+    expect(assigned).toEqual([
+      { cell: 0, nodeId: 0, pages: 600, hugePages: 0 },
+      { cell: 1, nodeId: 1, pages: 1000, hugePages: 1 },
+    ]);
+    expect(excessPages).toBe(0);
+  });
+
+  it('fills what is left in the order of cells, and leaves out what the guest cannot own', () => {
+    const guest = guestOf(region(0, 1000, [0]), region(1, 1000, []));
+    const { assigned, excessPages } = assignResidency(guest, [
+      { nodeId: 1, pages: 2500, hugePages: 4 },
+    ]);
+    expect(assigned).toEqual([
+      { cell: 0, nodeId: 1, pages: 1000, hugePages: 1 },
+      { cell: 1, nodeId: 1, pages: 1000, hugePages: 1 },
+    ]);
+    expect(excessPages).toBe(500);
+  });
+
+  it('keeps cells that the source tells', () => {
+    const guest = guestOf(region(0, 10, [0]), region(1, 10, [1]));
+    const told = [{ cell: 1, nodeId: 0, pages: 10, hugePages: 0 }];
+    expect(assignResidency(guest, told).assigned).toEqual(told);
+  });
+
+  it('neither makes nor loses pages, and never overfills a cell', () => {
+    const nodes = fc.integer({ min: 0, max: 3 });
+    const pages = fc.integer({ min: 0, max: 5000 });
+    const regions = fc.array(fc.tuple(pages, fc.uniqueArray(nodes)), {
+      minLength: 1,
+      maxLength: 4,
+    });
+    const residency = fc.uniqueArray(
+      fc.record({ nodeId: nodes, pages, hugePages: fc.integer({ min: 0, max: 9 }) }),
+      { selector: (entry) => entry.nodeId },
+    );
+    fc.assert(
+      fc.property(regions, residency, (sizes, resident) => {
+        const guest = guestOf(...sizes.map(([size, set], cell) => region(cell, size, set)));
+        const { assigned, excessPages } = assignResidency(guest, resident);
+        expect(sum(assigned) + excessPages).toBe(sum(resident));
+        for (const { cell, sizePages } of guest.regions) {
+          const own = assigned.filter((entry) => entry.cell === cell);
+          expect(sum(own)).toBeLessThanOrEqual(sizePages);
+        }
+        for (const entry of assigned)
+          expect(entry.hugePages * 512).toBeLessThanOrEqual(entry.pages);
+      }),
+    );
+  });
+});
