@@ -15,26 +15,30 @@ export interface RunningService {
   ended: Promise<void>;
 }
 
+/** The compiled service, or, when this file itself runs from source (tests), the service from source. */
+function serviceArguments(): string[] {
+  const root = packageRoot();
+  return __filename.endsWith('.ts')
+    ? ['-r', '@swc-node/register', join(root, 'apps', 'api', 'src', 'main.ts')]
+    : [join(root, 'dist', 'apps', 'api', 'src', 'main.js')];
+}
+
 /**
  * Starts the real service as its own process on a free port with a temporary SQLite file.
  * @throws Error with the service's own output when it does not come up.
  */
 export async function startService(): Promise<RunningService> {
   const folder = mkdtempSync(join(tmpdir(), 'zonewise-demo-'));
-  const child = spawn(
-    process.execPath,
-    [join(packageRoot(), 'dist', 'apps', 'api', 'src', 'main.js')],
-    {
-      env: {
-        ...process.env,
-        PORT: '0',
-        HOST: '127.0.0.1',
-        LOG_LEVEL: 'info',
-        DATABASE_URL: `sqlite:${join(folder, 'demo.sqlite')}`,
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
+  const child = spawn(process.execPath, serviceArguments(), {
+    env: {
+      ...process.env,
+      PORT: '0',
+      HOST: '127.0.0.1',
+      LOG_LEVEL: 'info',
+      DATABASE_URL: `sqlite:${join(folder, 'demo.sqlite')}`,
     },
-  );
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const removeFolder = () => rmSync(folder, { recursive: true, force: true });
   process.once('exit', () => {

@@ -14,9 +14,11 @@ function judge(planPath: string): PlanVerdict {
   return { ...verdict, caveats: [...plan.value.caveats, ...verdict.caveats] };
 }
 
-function problemLine({ path, line, column, message, code }: PlanProblem): string {
+function problemLine({ path, line, column, message, code, expected, found }: PlanProblem): string {
   const place = line === undefined ? '' : `:${line}:${column ?? 1}`;
-  return `zonewise: ${path || '(plan)'}${place}: ${message} [${code}]`;
+  const wanted = expected === undefined ? '' : `; expected ${expected}`;
+  const got = found === undefined ? '' : `; found ${found}`;
+  return `zonewise: ${path || '(plan)'}${place}: ${message}${wanted}${got} [${code}]`;
 }
 
 /**

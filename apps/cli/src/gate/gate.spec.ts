@@ -1,0 +1,159 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { PlanVerdict } from '@zonewise/advisor';
+import { packageRoot } from '../version';
+import { gate } from './gate';
+
+const EXAMPLES = join(packageRoot(), 'examples');
+
+/** A domain of the given size, bound as numatune says, with CPUs on node 0. */
+function domainXml(name: string, memoryMib: number, numatune: string): string {
+  return `<domain type='kvm'>
+  <name>${name}</name>
+  <memory unit='MiB'>${memoryMib}</memory>
+  <vcpu placement='static' cpuset='0-1'>2</vcpu>
+  <numatune>
+    ${numatune}
+  </numatune>
+  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+</domain>
+`;
+}
+
+describe('zonewise gate', () => {
+  let folder: string;
+  let stdout: string;
+  let stderr: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'zonewise-gate-'));
+    stdout = '';
+    stderr = '';
+    jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      stdout += String(text);
+      return true;
+    });
+    jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      stderr += String(text);
+      return true;
+    });
+  });
+
+  afterEach(() => {
+    jest.restoreAllMocks();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  function write(name: string, content: string): string {
+    const path = join(folder, name);
+    writeFileSync(path, content);
+    return path;
+  }
+
+  /** A plan on the example host for the given domain documents. */
+  function plan(domains: string[], rest = ''): string {
+    const entries = domains.map((xml, index) => `  - xml: ${write(`d${index}.xml`, xml)}`);
+    return write(
+      'plan.yaml',
+      `host:
+  facts: ${join(EXAMPLES, 'host')}
+  capabilities: ${join(EXAMPLES, 'host-capabilities.xml')}
+domains:
+${entries.join('\n')}
+${rest}`,
+    );
+  }
+
+  const verdict = () => JSON.parse(stdout) as PlanVerdict & { zonewise: string };
+  const refusal = () =>
+    JSON.parse(stdout) as { problems: { code: string; path: string; line?: number }[] };
+
+  it('fails the example plan with exit code 2, for the three guests that end up remote', () => {
+    expect(gate(join(EXAMPLES, 'plan.yaml'), 'json')).toBe(2);
+    expect(verdict().verdict).toBe('fail');
+    expect(verdict().violations.map(({ code, guest }) => `${code} ${guest}`)).toEqual([
+      'remote-share web1',
+      'remote-share web2',
+      'remote-share job1',
+    ]);
+  });
+
+  it('passes with exit code 0 when the plan keeps its limits', () => {
+    const path = plan([domainXml('small', 256, `<memory mode='strict' nodeset='1'/>`)]);
+    expect(gate(path, 'json')).toBe(0);
+    expect(verdict().violations).toEqual([]);
+  });
+
+  it('fails a guest that is bound to a node it cannot fit: it is killed while it starts', () => {
+    const path = plan([domainXml('big', 6000, `<memory mode='strict' nodeset='0'/>`)]);
+    expect(gate(path, 'json')).toBe(2);
+    expect(verdict().violations.map(({ code, guest }) => ({ code, guest }))).toContainEqual({
+      code: 'failed-start',
+      guest: 'big',
+    });
+  });
+
+  it('prints a table by default that starts with the verdict', () => {
+    expect(gate(join(EXAMPLES, 'plan.yaml'), 'table')).toBe(2);
+    expect(stdout).toMatch(/^FAIL: the plan does not hold\n/);
+    expect(stdout).toContain('remote-share: web2');
+  });
+
+  it('gives the same verdict and state on every run', () => {
+    gate(join(EXAMPLES, 'plan.yaml'), 'json');
+    const first = stdout;
+    stdout = '';
+    gate(join(EXAMPLES, 'plan.yaml'), 'json');
+    expect(stdout).toBe(first);
+  });
+
+  const ok = domainXml('ok', 64, `<memory mode='strict' nodeset='0'/>`);
+  it.each([
+    ['a plan that is not YAML', () => write('plan.yaml', 'host: [\n'), 'malformed-yaml'],
+    ['a plan that is a list', () => write('plan.yaml', '- 1\n'), 'malformed-plan'],
+    ['an unknown field', () => plan([ok], 'limitz: {}'), 'unknown-field'],
+    ['a limit out of range', () => plan([ok], 'limits: {maxRemoteShare: 2}'), 'invalid-field'],
+    ['a plan without domains', () => plan([], 'seed: 1'), 'invalid-field'],
+    ['a missing plan', () => join(folder, 'none.yaml'), 'file-unreadable'],
+    [
+      'a missing domain file',
+      () => write('plan.yaml', `host: {facts: ${EXAMPLES}/host}\ndomains: [{xml: none.xml}]\n`),
+      'file-unreadable',
+    ],
+    ['a domain that is not XML', () => plan(['<domain>']), 'xml-syntax'],
+    [
+      'an unknown numatune mode',
+      () => plan([domainXml('m', 64, `<memory mode='tight' nodeset='0'/>`)]),
+      'unknown-numatune-mode',
+    ],
+    [
+      'a node that the host lacks',
+      () => plan([domainXml('n', 64, `<memory mode='strict' nodeset='7'/>`)]),
+      'unknown-host-node',
+    ],
+  ])('cannot judge %s: exit code 1 and the problem with its place', (_what, path, code) => {
+    expect(gate(path(), 'json')).toBe(1);
+    const problem = refusal().problems.find((found) => found.code === code);
+    expect(problem).toBeDefined();
+    expect(stderr).toBe('');
+  });
+
+  it('says line and column of a fault in a domain document', () => {
+    expect(gate(plan([domainXml('m', 64, `<memory mode='tight' nodeset='0'/>`)]), 'table')).toBe(1);
+    expect(stderr).toMatch(/domains\/0\/xml.*:6:\d+: .*tight/);
+  });
+
+  it('refuses an alias bomb without expanding it', () => {
+    const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]'];
+    for (let level = 1; level < 12; level += 1) {
+      lines.push(
+        `a${level}: &a${level} [${Array(10)
+          .fill(`*a${level - 1}`)
+          .join(', ')}]`,
+      );
+    }
+    expect(gate(write('plan.yaml', lines.join('\n')), 'json')).toBe(1);
+    expect(refusal().problems[0]?.code).toBe('malformed-yaml');
+  });
+});
