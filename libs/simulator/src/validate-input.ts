@@ -8,7 +8,8 @@ import { validateHostModel } from './validate-host';
 export const MAX_STEPS = 10000;
 const MAX_GUESTS = 4096;
 const MAX_REGIONS = 256;
-const MAX_PAGES = 2 ** 40;
+/** 64 TiB per region, file or swap area: what a replay can keep books of, and more than any host has. */
+const MAX_PAGES = 2 ** 34;
 const POLICY_MODES = ['default', 'preferred', 'preferred_many', 'bind', 'interleave'];
 
 function fail(code: SimulatorErrorCode, path: string, message: string): never {
