@@ -158,7 +158,7 @@ export interface GuestProcess {
 
 /** A guest that already owns pages in the host model. They are never allocated again. */
 export interface RunningGuest extends GuestProcess {
-  /** Resident pages per region and node; huge pages counted as 512. */
+  /** Resident pages per region and node, huge pages counted as 512; `hugePages` is how many 2 MiB pages are among them. */
   residency: { cell: number; nodeId: number; pages: number; hugePages: number }[];
   swapPages: number;
 }
@@ -299,6 +299,7 @@ export interface GuestSnapshot {
   /** Guest RAM per node over all regions (without overhead); huge pages counted as 512. */
   pagesByNode: { nodeId: number; pages: number }[];
   regions: { cell: number; pagesByNode: { nodeId: number; pages: number }[] }[];
+  /** Transparent huge pages of 2 MiB, counted whole. */
   hugePages: number;
   swapPages: number;
   /** Virtual time this guest's faults spent reclaiming or waiting for reclaim. */
