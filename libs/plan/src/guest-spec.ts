@@ -112,12 +112,6 @@ function runningSpec(
       message: `${guest.name}: ${excessPages} resident pages beyond the guest's memory are counted as the QEMU process and not as guest memory.`,
     });
   }
-  if (use.residencySource === 'estimated') {
-    assumptions.push({
-      code: 'residency-estimated',
-      message: `${guest.name}: where its pages are was not given (numa_maps or numastat -p); it is estimated from its size and its nodes.`,
-    });
-  }
   return { guest: { ...guest, residency: assigned, swapPages: use.swapPages ?? 0 }, assumptions };
 }
 
@@ -135,9 +129,11 @@ export function buildGuestSpec(
   const placement = runtimePlacement(view, placementHost);
   if (!placement.ok) return placement;
   const { guest, diskCachePages, assumptions } = placement.value;
-  const numatune = configuredNumatune(view, placementHost.memoryNodes);
-  const cpusPinned = view.vcpu.cpuset !== null || view.cputune.vcpupin.length > 0;
-  const common = { numatune, diskCachePages, cpusPinned };
+  const common = {
+    numatune: configuredNumatune(view, placementHost.memoryNodes),
+    diskCachePages,
+    cpusPinned: view.vcpu.cpuset !== null || view.cputune.vcpupin.length > 0,
+  };
   if (use.state === 'planned') {
     return { ok: true, value: { ...common, assumptions, state: 'planned', guest } };
   }

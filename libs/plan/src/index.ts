@@ -1,2 +1,3 @@
 export * from './guest-spec';
 export * from './plan-request';
+export * from './residency';

@@ -4,35 +4,26 @@
  */
 import { AdvisorInputError, compileReplay } from '@zonewise/advisor';
 import type { DemandProfile, GuestSpec, PlanLimits, SimulationRequest } from '@zonewise/advisor';
-import {
-  estimateResidency,
-  importHost,
-  parseNumaMaps,
-  parseNumastatProcess,
-} from '@zonewise/host-facts';
+import { importHost } from '@zonewise/host-facts';
 import type { HostTexts } from '@zonewise/host-facts';
 import { parseCapabilities, parseDomain } from '@zonewise/libvirt-xml';
 import type { DomainView } from '@zonewise/libvirt-xml';
 import { validateHostModel } from '@zonewise/simulator';
 import type { HostModel, HostSysctls } from '@zonewise/simulator';
-import { buildGuestSpec, configuredNumatune, hostPlacement } from './guest-spec';
+import { buildGuestSpec } from './guest-spec';
 import type { DomainUse } from './guest-spec';
+import { readResidency } from './residency';
+import type { ResidencyTexts } from './residency';
 
 /** Most domains in one plan, simulation or recommendation. */
 export const MAX_DOMAINS = 256;
 
-export interface PlanDomain {
+export interface PlanDomain extends ResidencyTexts {
   /** Must equal `<name>` when given. */
   name?: string;
   xml: string;
   /** Default `planned`. */
   state?: 'planned' | 'running';
-  /** /proc/PID/numa_maps of the running QEMU process. */
-  numaMaps?: string;
-  /** `numastat -p PID` of the running QEMU process. */
-  numastat?: string;
-  /** AnonHugePages of the process in KiB (smaps_rollup), for use with numaMaps. */
-  anonHugeKib?: number;
 }
 
 export interface PackingPlan {
@@ -104,27 +95,15 @@ function planHost(host: PackingPlan['host']): HostOutcome {
   return { ok: true, model, caveats: [] };
 }
 
-type UseOutcome = { ok: true; use: DomainUse } | { ok: false; problems: PlanProblem[] };
+type UseOutcome =
+  { ok: true; use: DomainUse; notes: Caveat[] } | { ok: false; problems: PlanProblem[] };
 
-/** Where a running domain's pages are: numa_maps, else numastat, else an estimate by host-facts' rule. */
 function domainUse(domain: PlanDomain, view: DomainView, host: HostModel): UseOutcome {
-  if (domain.state !== 'running') return { ok: true, use: { state: 'planned' } };
-  if (domain.numaMaps !== undefined) {
-    const parsed = parseNumaMaps(domain.numaMaps, domain.anonHugeKib);
-    if (!parsed.ok) return { ok: false, problems: under('/numaMaps/', parsed.problems) };
-    const residency = parsed.value.guestRam;
-    return { ok: true, use: { state: 'running', residency, residencySource: 'numa_maps' } };
-  }
-  if (domain.numastat !== undefined) {
-    const parsed = parseNumastatProcess(domain.numastat);
-    if (!parsed.ok) return { ok: false, problems: under('/numastat/', parsed.problems) };
-    const residency = parsed.value;
-    return { ok: true, use: { state: 'running', residency, residencySource: 'numastat' } };
-  }
-  const { memoryNodes } = hostPlacement(host);
-  const nodes = configuredNumatune(view, memoryNodes).nodeset;
-  const residency = estimateResidency(host, Math.ceil(view.currentMemoryKib / 4), nodes);
-  return { ok: true, use: { state: 'running', residency, residencySource: 'estimated' } };
+  if (domain.state !== 'running') return { ok: true, use: { state: 'planned' }, notes: [] };
+  const read = readResidency(domain, view, host);
+  if (!read.ok) return { ok: false, problems: under('/', read.problems) };
+  const { notes, ...residency } = read.value;
+  return { ok: true, use: { state: 'running', ...residency }, notes };
 }
 
 type GuestOutcome = { ok: true; guest: GuestSpec } | { ok: false; problems: PlanProblem[] };
@@ -144,6 +123,7 @@ function planGuest(domain: PlanDomain, host: HostModel): GuestOutcome {
   if (!use.ok) return use;
   const spec = buildGuestSpec(view, host, use.use);
   if (!spec.ok) return { ok: false, problems: under('/xml', spec.problems) };
+  spec.value.assumptions.push(...use.notes);
   return { ok: true, guest: spec.value };
 }
 

@@ -1,10 +1,9 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { PlanVerdict } from '@zonewise/advisor';
-import { parseSmapsRollup } from '@zonewise/host-facts';
 import { Host } from '../database/entities/host.entity';
 import { Transactions } from '../database/transactions';
 import { ProblemError, ProblemException } from '../http/problem';
-import type { PackingPlan, PlanDomain } from '@zonewise/plan';
+import type { PackingPlan } from '@zonewise/plan';
 import type { WorkError } from '../work/tasks';
 import {
   queueFull,
@@ -14,7 +13,7 @@ import {
   WorkPool,
   WorkTimeout,
 } from '../work/work-pool';
-import { CheckPlanDto, PlanDomainDto, PlanHostDto } from './packing-plan.dto';
+import { CheckPlanDto, PlanHostDto } from './packing-plan.dto';
 
 /** Judges packing plans in the worker threads; nothing is stored. */
 @Injectable()
@@ -46,13 +45,12 @@ export class PackingPlansService {
     }
   }
 
-  private async planOf({ host, domains, profile, ...rest }: CheckPlanDto): Promise<PackingPlan> {
+  private async planOf({ host, profile, ...rest }: CheckPlanDto): Promise<PackingPlan> {
     const hardwareProfile = profile === undefined ? {} : { hardwareProfile: profile };
     const plan = {
       ...rest,
       ...hardwareProfile,
       host: await this.hostOf(host),
-      domains: domains.map((domain, index) => this.domainOf(domain, index)),
     };
     // DTO instances carry their class; a worker is sent plain data.
     return JSON.parse(JSON.stringify(plan)) as PackingPlan;
@@ -72,17 +70,6 @@ export class PackingPlansService {
     if (stored !== null) return { model: stored.model };
     const detail = `No host has the id ${hostId}.`;
     throw new ProblemException('host-not-found', detail, { path: 'host.hostId' });
-  }
-
-  private domainOf({ smapsRollup, ...domain }: PlanDomainDto, index: number): PlanDomain {
-    if (smapsRollup === undefined) return domain;
-    const parsed = parseSmapsRollup(smapsRollup);
-    if (parsed.ok) return { ...domain, anonHugeKib: parsed.value.anonHugeKib };
-    const errors = parsed.problems.map((problem) => ({
-      ...problem,
-      path: `/domains/${index}/${problem.path}`,
-    }));
-    throw this.notJudgeable(errors);
   }
 
   private problemOf({ kind, code, path, message, problems }: WorkError): ProblemException {

@@ -146,12 +146,6 @@ function planHost(host: PlanFileHostDto, base: string): PackingPlan['host'] {
   return { facts };
 }
 
-/** AnonHugePages of /proc/PID/smaps_rollup in KiB. */
-function anonHugeKib(smapsRollup: string): number | undefined {
-  const found = /^AnonHugePages:\s+(\d+) kB$/m.exec(smapsRollup);
-  return found === null ? undefined : Number(found[1]);
-}
-
 function planDomain(
   domain: PlanFileDomainDto,
   index: number,
@@ -161,13 +155,12 @@ function planDomain(
     const path = domain[name];
     return path === undefined ? undefined : read(resolve(base, path), `/domains/${index}/${name}`);
   };
-  const smapsRollup = text('smapsRollup');
   return {
     xml: text('xml') ?? '',
     state: domain.state ?? 'planned',
     numaMaps: text('numaMaps'),
     numastat: text('numastat'),
-    anonHugeKib: smapsRollup === undefined ? undefined : anonHugeKib(smapsRollup),
+    smapsRollup: text('smapsRollup'),
   };
 }
 

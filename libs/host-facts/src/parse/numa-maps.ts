@@ -188,7 +188,9 @@ function shareHuge(guestRam: NodeResidency[], plain: NumaMapping[], huge: number
 }
 
 /** AnonHugePages, KiB, out of /proc/PID/smaps_rollup (or smaps: the sum over its mappings). */
-export function parseSmapsRollup(text: string): Parsed<{ rssKib: number; anonHugeKib: number }> {
+export function parseSmapsRollup(
+  text: string,
+): Parsed<{ rssKib: number; anonHugeKib: number; swapKib: number }> {
   const problems = new ProblemList('smapsRollup');
   const lines = splitLines(text, problems);
   if (lines === null) return { ok: false, problems: problems.problems };
@@ -196,7 +198,7 @@ export function parseSmapsRollup(text: string): Parsed<{ rssKib: number; anonHug
   for (const [index, line] of lines.entries()) {
     if (problems.full) break;
     const [name = '', value = ''] = words(line);
-    if (name !== 'Rss:' && name !== 'AnonHugePages:') continue;
+    if (name !== 'Rss:' && name !== 'AnonHugePages:' && name !== 'Swap:') continue;
     const kib = readCount(value, name.slice(0, -1), index + 1, problems, 2 ** 44) ?? 0;
     sums.set(name, (sums.get(name) ?? 0) + kib);
   }
@@ -209,5 +211,7 @@ export function parseSmapsRollup(text: string): Parsed<{ rssKib: number; anonHug
       found: 'the end of the text',
     });
   }
-  return problems.outcome({ rssKib: rssKib ?? 0, anonHugeKib: anonHugeKib ?? 0 });
+  // Kernels without swap support print no Swap line.
+  const swapKib = sums.get('Swap:') ?? 0;
+  return problems.outcome({ rssKib: rssKib ?? 0, anonHugeKib: anonHugeKib ?? 0, swapKib });
 }

@@ -1,0 +1,123 @@
+/** Where a running domain's memory is, from whatever the host printed about its process. */
+import {
+  estimateResidency,
+  parseNumaMaps,
+  parseNumastatProcess,
+  parseSmapsRollup,
+} from '@zonewise/host-facts';
+import type { DomainView } from '@zonewise/libvirt-xml';
+import type { HostModel } from '@zonewise/simulator';
+import { configuredNumatune, hostPlacement } from './guest-spec';
+import type { NodeResidency, ResidencySource } from './guest-spec';
+import type { PlanProblem } from './plan-request';
+
+/** All optional; at most one of the first two. */
+export interface ResidencyTexts {
+  /** /proc/PID/numa_maps of the QEMU process. */
+  numaMaps?: string;
+  /** Output of `numastat -p PID`. */
+  numastat?: string;
+  /** /proc/PID/smaps_rollup: how much is in huge pages, and in swap. */
+  smapsRollup?: string;
+}
+
+export interface Residency {
+  residency: NodeResidency[];
+  residencySource: ResidencySource;
+  swapPages: number;
+  /** What a reader must know of these numbers. */
+  notes: { code: string; message: string }[];
+}
+
+type Read<T> = { ok: true; value: T } | { ok: false; problems: PlanProblem[] };
+
+const KIB_PER_PAGE = 4;
+
+const onlyPages = ({ nodeId, pages, hugePages }: NodeResidency): NodeResidency => ({
+  nodeId,
+  pages,
+  hugePages,
+});
+
+function fromNumaMaps(
+  text: string,
+  anonHugeKib: number | undefined,
+): Read<Omit<Residency, 'swapPages'>> {
+  const parsed = parseNumaMaps(text, anonHugeKib);
+  if (!parsed.ok) return parsed;
+  const { guestRam, caveats } = parsed.value;
+  return {
+    ok: true,
+    value: { residency: guestRam.map(onlyPages), residencySource: 'numa_maps', notes: caveats },
+  };
+}
+
+function fromNumastat(text: string): Read<Omit<Residency, 'swapPages'>> {
+  const parsed = parseNumastatProcess(text);
+  if (!parsed.ok) return parsed;
+  const message =
+    'numastat -p counts the whole QEMU process; pages beyond the guest memory are taken for its own.';
+  return {
+    ok: true,
+    value: {
+      residency: parsed.value.map(onlyPages),
+      residencySource: 'numastat',
+      notes: [{ code: 'whole-process', message }],
+    },
+  };
+}
+
+function estimated(view: DomainView, host: HostModel): Omit<Residency, 'swapPages'> {
+  const { memoryNodes } = hostPlacement(host);
+  const { nodeset } = configuredNumatune(view, memoryNodes);
+  const pages = Math.ceil(view.currentMemoryKib / KIB_PER_PAGE);
+  const nodes = nodeset.length > 0 ? nodeset : memoryNodes;
+  const message = `${view.name}: neither numa_maps nor numastat -p was given; where its pages are is estimated from its size, its numatune and the anonymous memory of the nodes.`;
+  return {
+    residency: estimateResidency(host, pages, nodes).map(onlyPages),
+    residencySource: 'estimated',
+    notes: [{ code: 'residency-estimated', message }],
+  };
+}
+
+/** Nodes that the process has memory on must be nodes of the host. */
+function foreignNodes(residency: NodeResidency[], host: HostModel, path: string): PlanProblem[] {
+  const nodes = host.nodes.map((node) => node.nodeId);
+  return residency
+    .filter(({ nodeId }) => !nodes.includes(nodeId))
+    .map(({ nodeId }) => ({
+      code: 'unknown-host-node',
+      path,
+      message: `It names node ${nodeId}; the nodes of the host are ${nodes.join(', ')}.`,
+    }));
+}
+
+/**
+ * As numa_maps says, else as `numastat -p` says, else estimated by host-facts' stated rule and marked so.
+ * @returns problems with paths that begin with the text's field name
+ */
+export function readResidency(
+  texts: ResidencyTexts,
+  view: DomainView,
+  host: HostModel,
+): Read<Residency> {
+  const { numaMaps, numastat, smapsRollup } = texts;
+  if (numaMaps !== undefined && numastat !== undefined) {
+    const message = 'Give numaMaps or numastat, not both: they can disagree.';
+    return { ok: false, problems: [{ code: 'two-residencies', path: 'numastat', message }] };
+  }
+  const rollup = smapsRollup === undefined ? undefined : parseSmapsRollup(smapsRollup);
+  if (rollup !== undefined && !rollup.ok) return rollup;
+  const read =
+    numaMaps !== undefined
+      ? fromNumaMaps(numaMaps, rollup?.value.anonHugeKib)
+      : numastat !== undefined
+        ? fromNumastat(numastat)
+        : { ok: true as const, value: estimated(view, host) };
+  if (!read.ok) return read;
+  const source = numaMaps === undefined ? 'numastat' : 'numaMaps';
+  const foreign = foreignNodes(read.value.residency, host, source);
+  if (foreign.length > 0) return { ok: false, problems: foreign };
+  const swapPages = Math.floor((rollup?.value.swapKib ?? 0) / KIB_PER_PAGE);
+  return { ok: true, value: { ...read.value, swapPages } };
+}
