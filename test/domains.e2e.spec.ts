@@ -145,7 +145,7 @@ Total                      260.54          260.54
       .send({ numastat: table(1), numaMaps: recordedText('guest.db1.numa_maps') })
       .expect(422);
     expect(both.body.code).toBe('invalid-residency');
-    const broken = await http().patch(`${url}/db3`).send({ numaMaps: '7f00 ???' }).expect(422);
+    const broken = await http().patch(`${url}/db3`).send({ numaMaps: '7f00\n' }).expect(422);
     expect(broken.body).toMatchObject({ code: 'invalid-residency' });
     const planned = await http()
       .patch(`${url}/db3`)
@@ -164,6 +164,7 @@ Total                      260.54          260.54
       expected: 'web9',
       found: 'web1',
       line: 3,
+      column: 3,
     });
     await http().get(`${url}/web9`).expect(404);
   });

@@ -24,6 +24,9 @@ const HOST_FILES: Record<string, string> = {
   vmstat: 'vmstat',
   sysctl: 'sysctl',
   version: 'version',
+  thpEnabled: 'thp-enabled',
+  thpDefrag: 'thp-defrag',
+  numactlHardware: 'numactl-hardware',
 };
 
 /** The recorded host's texts as `POST /v1/hosts/import` takes them. */

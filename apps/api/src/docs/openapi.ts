@@ -3,6 +3,7 @@ import { DocumentBuilder, OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { NextFunction, Request, Response } from 'express';
 import { serve, setup } from 'swagger-ui-express';
 import { packageVersion } from '../health/version';
+import { withBodyPerMediaType } from './media-types';
 
 const DESCRIPTION = `Tells before rollout, with a replay of the Linux page allocator as evidence, how
 KVM guests will be placed on a NUMA host, and which numatune and vm sysctl settings serve them better.
@@ -28,7 +29,7 @@ export function createOpenApi(app: INestApplication): OpenAPIObject {
     .addTag('jobs', 'Work in progress')
     .addTag('service', 'Health and version')
     .build();
-  return SwaggerModule.createDocument(app, config);
+  return withBodyPerMediaType(SwaggerModule.createDocument(app, config));
 }
 
 /** Serves /openapi.json and the Swagger console at /docs. Called before the routes are mounted. */

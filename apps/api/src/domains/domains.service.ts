@@ -12,7 +12,8 @@ import { ProblemException } from '../http/problem';
 import { xmlProblem } from '../http/xml-problems';
 import { HostsService } from '../hosts/hosts.service';
 import type { PutDomainDto, UpdateDomainDto } from './domain-requests.dto';
-import { hostPlacement } from './host-placement';
+import { hostPlacement } from '@zonewise/plan';
+import { namePosition } from './name-position';
 import { hasTexts, NO_RESIDENCY, Residency, residencyOf, ResidencyTexts } from './residency';
 
 /** What a change is made conditional on. */
@@ -62,7 +63,7 @@ export class DomainsService {
   ): Promise<PutOutcome> {
     const { model } = await this.hosts.get(hostId);
     const view = readDomain(xml);
-    requireSameName(name, view);
+    requireSameName(name, view, xml);
     placeDomain(view, model);
     const write = () =>
       this.transactions.run(async (manager) => {
@@ -171,9 +172,8 @@ export class DomainsService {
 /** What can be a name at all; PostgreSQL refuses a NUL in a parameter. */
 const isName = (name: string): boolean => name.length <= 255 && !name.includes('\0');
 
-function requireSameName(name: string, view: DomainView): void {
+function requireSameName(name: string, view: DomainView, xml: string): void {
   if (view.name === name && isName(name)) return;
-  const position = view.positions?.['/domain/name'];
   throw new ProblemException(
     'name-mismatch',
     `The address says ${JSON.stringify(name)}, the document's <name> says ${JSON.stringify(view.name)}.`,
@@ -183,7 +183,7 @@ function requireSameName(name: string, view: DomainView): void {
           code: 'name-mismatch',
           path: '/domain/name',
           message: 'The name in the address and in the document must be the same.',
-          ...position,
+          ...namePosition(xml),
           expected: name,
           found: view.name,
         },

@@ -17,6 +17,7 @@ import type {
 } from '@zonewise/simulator';
 import {
   isWholes,
+  ListOfRecords,
   MapOf,
   MAX_CPUS,
   MAX_NODES,
@@ -40,12 +41,20 @@ export class LruPagesDto implements LruPages {
   @Whole() unevictablePages: number;
 }
 
+/** Documentation of a pageset; {@link PAGESET_FIELDS} is what checks it. */
 export class HostPagesetDto implements HostPageset {
   @Whole(CPU) cpu: number;
   @Whole() countPages: number;
   @Whole() highPages: number;
   @Whole() batchPages: number;
 }
+
+const PAGESET_FIELDS: Record<keyof HostPageset, number> = {
+  cpu: CPU.max,
+  countPages: MAX_PAGES,
+  highPages: MAX_PAGES,
+  batchPages: MAX_PAGES,
+};
 
 export class HostZoneDto implements HostZone {
   @ApiProperty({ enum: ZONE_NAMES })
@@ -82,8 +91,10 @@ export class HostZoneDto implements HostZone {
   })
   freeBlocksByType?: Partial<Record<MigrateTypeName, number[]>>;
 
-  @NestedList(() => HostPagesetDto, MAX_CPUS)
-  pagesets: HostPagesetDto[];
+  // One per CPU and zone, so by far the most objects of a model: decorators on each would take seconds.
+  @ApiProperty({ type: [HostPagesetDto], maxItems: MAX_CPUS })
+  @ListOfRecords({ fields: PAGESET_FIELDS, maxItems: MAX_CPUS })
+  pagesets: HostPageset[];
 
   @NotNullWhenGiven()
   @Nested(() => LruPagesDto, { required: false })

@@ -117,13 +117,32 @@ export function WholeMatrix(options: { max: number; maxItems: number; message: s
   });
 }
 
-export function isWholes(value: unknown, { max, maxItems }: { max: number; maxItems: number }) {
-  return isListOf(
-    value,
-    maxItems,
-    (item) => typeof item === 'number' && Number.isInteger(item) && item >= 0 && item <= max,
-  );
+/** A long list of flat objects with exactly these fields: whole numbers from 0 to each one's maximum. */
+export function ListOfRecords(options: { fields: Record<string, number>; maxItems: number }) {
+  const fields = Object.entries(options.fields);
+  const isRecord = (item: unknown): boolean =>
+    typeof item === 'object' &&
+    item !== null &&
+    Object.keys(item).length === fields.length &&
+    fields.every(([name, max]) => isWhole((item as Record<string, unknown>)[name], max));
+  return ValidateBy({
+    name: 'listOfRecords',
+    validator: {
+      validate: (list) => isListOf(list, options.maxItems, isRecord),
+      defaultMessage: () =>
+        `must be a list of at most ${options.maxItems} objects with exactly the fields ${fields
+          .map(([name, max]) => `${name} (0 to ${max})`)
+          .join(', ')}, all whole numbers`,
+    },
+  });
 }
+
+export function isWholes(value: unknown, { max, maxItems }: { max: number; maxItems: number }) {
+  return isListOf(value, maxItems, (item) => isWhole(item, max));
+}
+
+const isWhole = (value: unknown, max: number): boolean =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= max;
 
 function isListOf(value: unknown, maxItems: number, test: (item: unknown) => boolean): boolean {
   return Array.isArray(value) && value.length <= maxItems && value.every(test);

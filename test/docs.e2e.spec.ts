@@ -1,0 +1,94 @@
+import request from 'supertest';
+import { createTestApp, TestApp } from './support/app';
+
+interface Operation {
+  summary?: string;
+  requestBody?: { content: Record<string, { examples?: Record<string, { value: unknown }> }> };
+  responses: Record<string, { content?: Record<string, unknown> }>;
+}
+
+describe('the documentation', () => {
+  let testApp: TestApp;
+  let paths: Record<string, Record<string, Operation>>;
+  beforeAll(async () => {
+    testApp = await createTestApp();
+    const { body } = await request(testApp.server).get('/openapi.json').expect(200);
+    paths = body.paths;
+  });
+  afterAll(() => testApp.close());
+  const http = () => request(testApp.server);
+
+  const examplesOf = (path: string, method: string, mediaType: string): unknown[] => {
+    const examples = paths[path]?.[method]?.requestBody?.content[mediaType]?.examples ?? {};
+    return Object.values(examples).map(({ value }) => value);
+  };
+
+  it('is shown by the console', async () => {
+    const page = await http().get('/docs/').expect(200);
+    expect(page.text).toContain('Zonewise API');
+    const script = await http().get('/docs/swagger-ui-init.js').expect(200);
+    expect(script.text).toContain('/v1/hosts/import');
+  });
+
+  it('has a summary and an answer for every operation', () => {
+    const operations = Object.entries(paths).flatMap(([path, item]) =>
+      Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
+    );
+    expect(operations.length).toBeGreaterThan(15);
+    for (const { path, method, operation } of operations) {
+      const where = `${method} ${path}`;
+      expect([where, operation.summary?.length ?? 0]).not.toEqual([where, 0]);
+      const good = Object.keys(operation.responses).filter((status) => status.startsWith('2'));
+      expect([where, good.length]).not.toEqual([where, 0]);
+    }
+  });
+
+  it('has host examples that work as they stand', async () => {
+    const imports = examplesOf('/v1/hosts/import', 'post', 'application/json');
+    const creates = examplesOf('/v1/hosts', 'post', 'application/json');
+    const inspections = examplesOf('/v1/hosts/inspect', 'post', 'application/json');
+    expect([imports.length, creates.length, inspections.length]).toEqual([1, 1, 2]);
+    for (const body of imports) {
+      await http()
+        .post('/v1/hosts/import')
+        .send(body as object)
+        .expect(201);
+    }
+    for (const body of creates) {
+      await http()
+        .post('/v1/hosts')
+        .send(body as object)
+        .expect(201);
+    }
+    for (const body of inspections) {
+      await http()
+        .post('/v1/hosts/inspect')
+        .send(body as object)
+        .expect(200);
+    }
+  });
+
+  it('has domain examples that work as they stand on the example host', async () => {
+    const { body } = await http().get('/v1/hosts').expect(200);
+    const path = '/v1/hosts/{hostId}/domains/{name}';
+    const documents = examplesOf(path, 'put', 'application/xml') as string[];
+    expect(documents).toHaveLength(4);
+    for (const xml of documents) {
+      const name = /<name>(.*?)<\/name>/.exec(xml)?.[1] ?? '';
+      const url = `/v1/hosts/${body.items[0].id}/domains/${name}`;
+      await http().put(url).type('application/xml').send(xml).expect(201);
+      await http().post('/v1/domains/inspect').type('application/xml').send(xml).expect(200);
+    }
+  });
+});
+
+it('tells whether it lives, is ready, and which version it is', async () => {
+  const testApp = await createTestApp();
+  const http = request(testApp.server);
+  await http.get('/health/live').expect(200, { status: 'ok' });
+  const ready = await http.get('/health/ready').expect(200);
+  expect(ready.body.info.database.status).toBe('up');
+  const { body } = await http.get('/version').expect(200);
+  expect(body).toMatchObject({ name: 'zonewise', api: 'v1' });
+  await testApp.close();
+});

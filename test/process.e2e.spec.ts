@@ -1,0 +1,74 @@
+import { ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { createTestDatabase, TestDatabase } from './support/app';
+
+const ROOT = join(__dirname, '..');
+
+/** The real process, from its sources. */
+function start(env: Record<string, string>): ChildProcess {
+  return spawn(process.execPath, ['-r', '@swc-node/register', 'apps/api/src/main.ts'], {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+async function textOf(stream: ChildProcess['stderr']): Promise<string> {
+  let text = '';
+  for await (const chunk of stream ?? []) text += String(chunk);
+  return text;
+}
+
+async function addressOf(child: ChildProcess): Promise<string> {
+  if (child.stdout === null) throw new Error('The process has no output.');
+  for await (const line of createInterface({ input: child.stdout })) {
+    const entry = JSON.parse(line) as { msg?: string; address?: string };
+    if (entry.msg === 'listening' && entry.address !== undefined) return entry.address;
+  }
+  throw new Error('The process ended without listening.');
+}
+
+describe('the process', () => {
+  let test: TestDatabase;
+  beforeEach(async () => {
+    test = await createTestDatabase('sqlite');
+  });
+  afterEach(() => test.drop());
+  const sqliteUrl = () => (test.database.kind === 'sqlite' ? `sqlite:${test.database.path}` : '');
+
+  it('announces its address whatever the log level, serves, and ends in peace on SIGTERM', async () => {
+    const child = start({ DATABASE_URL: sqliteUrl(), PORT: '0', LOG_LEVEL: 'silent' });
+    const exited = once(child, 'exit');
+    const address = await addressOf(child);
+    expect(address).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d*$/);
+    const answer = await fetch(`${address}/health/ready`);
+    expect(answer.status).toBe(200);
+    child.kill('SIGTERM');
+    expect(await exited).toEqual([0, null]);
+  });
+
+  it('says what is right and exits 1 when a setting is wrong, before it touches the database', async () => {
+    const child = start({ DATABASE_URL: sqliteUrl(), PORT: '99999', LOG_LEVEL: 'loud' });
+    const [message, exit] = await Promise.all([textOf(child.stderr), once(child, 'exit')]);
+    expect(exit).toEqual([1, null]);
+    expect(message).toContain(
+      'zonewise: PORT must be a whole number from 0 (a free port) to 65535; found "99999"',
+    );
+    expect(message).toContain('zonewise: LOG_LEVEL must be one of');
+    expect(existsSync(sqliteUrl().slice('sqlite:'.length))).toBe(false);
+  });
+
+  it('says why and exits 1 when the database cannot be opened', async () => {
+    writeFileSync(
+      sqliteUrl().slice('sqlite:'.length),
+      'This is a text and no database at all. '.repeat(99),
+    );
+    const child = start({ DATABASE_URL: sqliteUrl(), PORT: '0' });
+    const [message, exit] = await Promise.all([textOf(child.stderr), once(child, 'exit')]);
+    expect(exit).toEqual([1, null]);
+    expect(message).toMatch(/^zonewise: cannot start: .*not a database/m);
+  });
+});
