@@ -44,7 +44,7 @@ export interface CompiledReplay {
 export function compileReplay(request: SimulationRequest): CompiledReplay {
   checkOverrides(request);
   const demand = resolveDemand(request);
-  const notes: Note[] = [...request.guests.flatMap((spec) => spec.assumptions), ...demand.notes];
+  const notes: Note[] = [...guestNotes(request), ...demand.notes];
   const steps: ReplayStep[] = [
     ...sysctlSteps(request),
     ...backgroundSteps(request.host, demand),
@@ -67,6 +67,23 @@ export function compileReplay(request: SimulationRequest): CompiledReplay {
     },
     assumptions: uniqueNotes(notes),
   };
+}
+
+/** What was assumed of the guests, each assumption once with the guests that it concerns. */
+function guestNotes(request: SimulationRequest): Note[] {
+  const namesOf = new Map<string, { note: Note; names: string[] }>();
+  for (const { guest, assumptions } of request.guests) {
+    for (const note of assumptions) {
+      const key = JSON.stringify([note.code, note.message]);
+      const entry = namesOf.get(key) ?? { note, names: [] };
+      entry.names.push(guest.name);
+      namesOf.set(key, entry);
+    }
+  }
+  return [...namesOf.values()].map(({ note, names }) => ({
+    code: note.code,
+    message: `${[...new Set(names)].join(', ')}: ${note.message}`,
+  }));
 }
 
 /** The numatune that a guest is replayed with. */

@@ -109,7 +109,7 @@ function runningSpec(
   if (excessPages > 0) {
     assumptions.push({
       code: 'residency-beyond-guest-memory',
-      message: `${guest.name}: ${excessPages} resident pages beyond the guest's memory are counted as the QEMU process and not as guest memory.`,
+      message: `${excessPages} resident pages beyond the guest's memory are counted as the QEMU process and not as guest memory.`,
     });
   }
   return { guest: { ...guest, residency: assigned, swapPages: use.swapPages ?? 0 }, assumptions };

@@ -72,7 +72,8 @@ function estimated(view: DomainView, host: HostModel): Omit<Residency, 'swapPage
   const { nodeset } = configuredNumatune(view, memoryNodes);
   const pages = Math.ceil(view.currentMemoryKib / KIB_PER_PAGE);
   const nodes = nodeset.length > 0 ? nodeset : memoryNodes;
-  const message = `${view.name}: neither numa_maps nor numastat -p was given; where its pages are is estimated from its size, its numatune and the anonymous memory of the nodes.`;
+  const message =
+    'Neither numa_maps nor numastat -p was given: where its pages are is estimated from its size, its numatune and the anonymous memory of the nodes.';
   return {
     residency: estimateResidency(host, pages, nodes).map(onlyPages),
     residencySource: 'estimated',

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NumatuneValue, Operation, RecommendationContent } from '@zonewise/advisor';
+import type { HostSysctls } from '@zonewise/simulator';
 import { AdviceFileError, adviceFiles } from './advice-files';
 
 const xml = readFileSync(join(__dirname, '../../../../examples/web1.xml'), 'utf8');
@@ -23,13 +24,31 @@ const contentOf = (...operations: Operation[]): RecommendationContent =>
     content: { operationGroups: [{ description: '', operations }] },
   }) as unknown as RecommendationContent;
 
+const SYSCTL: HostSysctls = {
+  min_free_kbytes: 90112,
+  watermark_scale_factor: 10,
+  watermark_boost_factor: 15000,
+  lowmem_reserve_ratio: [256, 256, 32, 0, 0],
+  zone_reclaim_mode: 0,
+  min_unmapped_ratio: 1,
+  min_slab_ratio: 5,
+  swappiness: 60,
+  percpu_pagelist_high_fraction: 0,
+  dirty_ratio: 20,
+  dirty_background_ratio: 10,
+  dirty_writeback_centisecs: 500,
+};
+
+const filesOf = (content: RecommendationContent, documents: { name: string; xml: string }[]) =>
+  adviceFiles(content, documents, SYSCTL);
+
 const namesOf = (files: { name: string }[]): string[] => files.map(({ name }) => name);
 
 describe('adviceFiles', () => {
   it('has none when everything stays', () => {
-    expect(adviceFiles(contentOf(), [{ name: 'web1', xml }])).toEqual([]);
+    expect(filesOf(contentOf(), [{ name: 'web1', xml }])).toEqual([]);
     const test = operation({ action: 'test' });
-    expect(adviceFiles(contentOf(test), [{ name: 'web1', xml }])).toEqual([]);
+    expect(filesOf(contentOf(test), [{ name: 'web1', xml }])).toEqual([]);
   });
 
   it('patches, shows and takes back a changed document, and only that one', () => {
@@ -37,24 +56,32 @@ describe('adviceFiles', () => {
       { name: 'web1', xml },
       { name: 'web2', xml },
     ];
-    const files = adviceFiles(contentOf(operation({})), documents);
-    expect(namesOf(files)).toEqual(['web1.xml', 'web1.diff', 'web1.rollback.xml']);
+    const files = filesOf(contentOf(operation({})), documents);
+    expect(namesOf(files)).toEqual([
+      'web1.xml',
+      'web1.diff',
+      'web1.rollback.xml',
+      '90-zonewise.conf',
+    ]);
     const [apply, diff, rollback] = files.map(({ text }) => text);
     expect(apply?.replace("mode='strict'", "mode='preferred'")).toBe(xml);
     expect(diff).toMatch(/^-.*preferred.*\n\+.*strict/m);
     expect(rollback).toBe(xml);
+    expect(files.at(-1)?.text).toContain('No kernel setting changes');
+    expect(files.at(-1)?.text).toMatch(/^# vm\.zone_reclaim_mode = 0$/m);
+    expect(files.at(-1)?.text).not.toMatch(/^vm\./m);
   });
 
   it('removes numatune when the advice is to have none', () => {
     const value: NumatuneValue = { mode: 'none', nodeset: [] };
-    const files = adviceFiles(contentOf(operation({ action: 'remove', value })), [
+    const files = filesOf(contentOf(operation({ action: 'remove', value })), [
       { name: 'web1', xml },
     ]);
     expect(files[0]?.text).not.toContain('<numatune');
   });
 
   it('writes settings and their way back', () => {
-    const files = adviceFiles(
+    const files = filesOf(
       contentOf(
         operation({
           resourceType: 'sysctl',
@@ -74,13 +101,13 @@ describe('adviceFiles', () => {
   it('tells files of one name apart', () => {
     const operations = [operation({}), operation({ resource: 'web1.rollback' })];
     const documents = ['web1', 'web1.rollback'].map((name) => ({ name, xml }));
-    const names = namesOf(adviceFiles(contentOf(...operations), documents));
-    expect(new Set(names).size).toBe(6);
+    const names = namesOf(filesOf(contentOf(...operations), documents));
+    expect(new Set(names).size).toBe(7);
     expect(names).toContain('web1.rollback~2.xml');
   });
 
   it('says so when a document cannot be changed', () => {
     const broken = [{ name: 'web1', xml: '<domain>' }];
-    expect(() => adviceFiles(contentOf(operation({})), broken)).toThrow(AdviceFileError);
+    expect(() => filesOf(contentOf(operation({})), broken)).toThrow(AdviceFileError);
   });
 });

@@ -2,6 +2,7 @@
 import { rollbackSysctlFile, sysctlFile } from '@zonewise/advisor';
 import type { NumatuneValue, RecommendationContent } from '@zonewise/advisor';
 import { patchNumatune, unifiedDiff } from '@zonewise/libvirt-xml';
+import type { HostSysctls } from '@zonewise/simulator';
 import type { NumatuneChange } from '@zonewise/libvirt-xml';
 import type { AdviceFile, DomainDocument } from './tasks';
 
@@ -87,29 +88,30 @@ function distinct(files: AdviceFile[]): AdviceFile[] {
 /**
  * `DOMAIN.xml` (the document with nothing changed but its numatune), `DOMAIN.diff`, `DOMAIN.rollback.xml`
  * (the document as it was), `90-zonewise.conf` for /etc/sysctl.d and `rollback.conf`. Only what changes
- * has files: advice to leave everything has none.
+ * has files, but for `90-zonewise.conf`: it also tells, as comments, the settings that the advice rests on.
+ * Advice to leave everything has no files.
+ *
+ * @param current the host's settings
  *
  * @throws AdviceFileError when a document cannot be changed as advised
  */
 export function adviceFiles(
   content: RecommendationContent,
   documents: DomainDocument[],
+  current: HostSysctls,
 ): AdviceFile[] {
   const changed = changedDomains(content);
   const files = documents
     .filter((document) => changed.has(document.name))
     .flatMap((document) => domainFiles(document, numatuneChange(content, document.name)));
+  const common = { mediaType: 'text/plain' };
+  if (changesSysctl(content) || files.length > 0) {
+    const text = sysctlFile(content, current);
+    files.push({ ...common, name: SYSCTL_FILE, purpose: 'apply', text });
+  }
   if (changesSysctl(content)) {
-    const common = { mediaType: 'text/plain' };
-    files.push(
-      { ...common, name: SYSCTL_FILE, purpose: 'apply', text: sysctlFile(content) },
-      {
-        ...common,
-        name: SYSCTL_ROLLBACK_FILE,
-        purpose: 'rollback',
-        text: rollbackSysctlFile(content),
-      },
-    );
+    const text = rollbackSysctlFile(content);
+    files.push({ ...common, name: SYSCTL_ROLLBACK_FILE, purpose: 'rollback', text });
   }
   return distinct(files);
 }

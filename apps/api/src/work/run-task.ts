@@ -37,7 +37,7 @@ function compute(task: WorkTask, control: ReplayControl): WorkOutcome {
       return { ok: true, value: simulate(task.request, control) };
     case 'recommendation': {
       const content = advise(task.request, control);
-      const files = adviceFiles(content, task.documents);
+      const files = adviceFiles(content, task.documents, task.request.host.sysctl);
       return { ok: true, value: { content, files } };
     }
     case 'plan': {
