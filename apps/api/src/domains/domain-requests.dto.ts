@@ -3,7 +3,7 @@ import { IsIn, IsNotEmpty, IsOptional, IsString, MaxLength } from 'class-validat
 import { applyDecorators } from '@nestjs/common';
 import { DOMAIN_STATES, DomainState } from '../database/entities/domain.entity';
 import { NotNullWhenGiven } from '../http/field-decorators';
-import type { ResidencyTexts } from './residency';
+import type { ResidencyTexts } from '@zonewise/plan';
 
 const MAX_TEXT = 16 * 1024 * 1024;
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { parseDomain, runtimePlacement } from '@zonewise/libvirt-xml';
 import type { DomainView, RuntimePlacement } from '@zonewise/libvirt-xml';
+import { hostPlacement, ResidencyTexts } from '@zonewise/plan';
 import type { HostModel } from '@zonewise/simulator';
 import type { EntityManager } from 'typeorm';
 import { Domain, DomainState } from '../database/entities/domain.entity';
@@ -12,9 +13,8 @@ import { ProblemException } from '../http/problem';
 import { xmlProblem } from '../http/xml-problems';
 import { HostsService } from '../hosts/hosts.service';
 import type { PutDomainDto, UpdateDomainDto } from './domain-requests.dto';
-import { hostPlacement } from '@zonewise/plan';
 import { namePosition } from './name-position';
-import { hasTexts, NO_RESIDENCY, Residency, residencyOf, ResidencyTexts } from './residency';
+import { hasTexts, NO_RESIDENCY, ResidencyColumns, residencyOf } from './residency';
 
 /** What a change is made conditional on. */
 export interface Preconditions {
@@ -221,7 +221,7 @@ function residencyAfter(
   texts: ResidencyTexts,
   view: DomainView,
   model: HostModel,
-): Residency & Pick<Domain, 'state'> {
+): ResidencyColumns & Pick<Domain, 'state'> {
   const state = wanted ?? stored?.state ?? 'planned';
   if (state === 'planned') {
     if (!hasTexts(texts)) return { state, ...NO_RESIDENCY };

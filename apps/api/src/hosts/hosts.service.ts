@@ -10,7 +10,6 @@ import { isUniqueViolation, Transactions } from '../database/transactions';
 import { Page, pageOf } from '../http/cursor';
 import { requireIfMatch } from '../http/etag';
 import { ProblemException } from '../http/problem';
-import { hostPlacement } from '@zonewise/plan';
 import { CreateHostDto, ImportHostDto, UpdateHostDto } from './host-requests.dto';
 import { hostSummary } from './host-views';
 import { readHost, requireValidModel, sourcesOf } from './read-host';

@@ -76,7 +76,7 @@ export function recordingTable(
       ]),
     ]);
   });
-  const nodeHeads = nodeIds.flatMap((id) => [`node ${id} replay`, `kernel`]);
+  const nodeHeads = nodeIds.flatMap((id) => [`node ${id} replay`, `node ${id} kernel`]);
   const title = 'Replay beside what a real Linux 6.1 kernel did on this host (MiB)';
   return `${title}\n\n${render(['setting', 'what', ...nodeHeads], rows)}`;
 }

@@ -66,13 +66,19 @@ export function hostTable(now: Outcome, advised: Outcome): string {
   ].join('\n');
 }
 
+function settingText(value: unknown): string {
+  const { mode, nodeset } = (value ?? {}) as { mode?: string; nodeset?: number[] };
+  if (mode === undefined) return Array.isArray(value) ? value.join(' ') : String(value);
+  return mode === 'none' ? 'no numatune' : `${mode} ${(nodeset ?? []).join(',')}`;
+}
+
 function operationLines(operation: Operation): string[] {
-  const from = JSON.stringify(operation.previousValue);
-  const to = JSON.stringify(operation.value);
-  const restart = operation.requiresRestart ? ' (needs a restart of the guest)' : '';
+  const { resourceType, resource, previousValue, value, requiresRestart, reason } = operation;
+  const what = resourceType === 'sysctl' ? `vm.${resource}` : `${resource} numatune`;
+  const restart = requiresRestart ? ' (needs a restart of the guest)' : '';
   return [
-    `  - ${operation.resourceType} ${operation.resource}: ${from} -> ${to}${restart}`,
-    `    ${operation.reason}`,
+    `  - ${what}: ${settingText(previousValue)} -> ${settingText(value)}${restart}`,
+    `    ${reason}`,
   ];
 }
 
