@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { Provenance } from '@zonewise/host-facts';
 import { runtimePlacement } from '@zonewise/libvirt-xml';
+import { hostPlacement } from '@zonewise/plan';
 import type { HostModel } from '@zonewise/simulator';
 import type { EntityManager } from 'typeorm';
 import { Domain } from '../database/entities/domain.entity';
