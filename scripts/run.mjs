@@ -144,6 +144,27 @@ function check() {
   return worst;
 }
 
+/** Puts the real output of the two commands into README.md, between their markers. */
+function readme() {
+  const path = join(root, 'README.md');
+  const outputs = {
+    demo: [join(root, 'dist', 'apps', 'cli', 'src', 'main.js'), 'demo'],
+    test: [fileURLToPath(import.meta.url), 'test-summary'],
+  };
+  let text = readFileSync(path, 'utf8');
+  for (const [name, command] of Object.entries(outputs)) {
+    const { status, stdout } = spawnSync(process.execPath, command, {
+      cwd: root,
+      encoding: 'utf8',
+    });
+    orExit(status ?? 1);
+    const block = `<!-- ${name} -->\n\`\`\`text\n${stdout.trimEnd()}\n\`\`\`\n<!-- /${name} -->`;
+    text = text.replace(new RegExp(`<!-- ${name} -->[^]*<!-- /${name} -->`), () => block);
+  }
+  writeFileSync(path, text);
+  return 0;
+}
+
 const TASKS = {
   demo: () => (
     ensureInstalled(),
@@ -160,6 +181,7 @@ const TASKS = {
   /** What `bin/zonewise.js` asks for before it starts. */
   ready: () => (ensureInstalled(), ensureBuilt(), 0),
   test: () => (ensureInstalled(), test()),
+  readme: () => (ensureInstalled(), ensureBuilt(), readme()),
   'test-summary': () => (testSummary(), 0),
   check: () => (ensureInstalled(), check()),
   format: () => (ensureInstalled(), tool('prettier', ['--write', '--log-level', 'warn', '.'])),
