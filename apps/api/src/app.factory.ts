@@ -4,14 +4,17 @@ import helmet from 'helmet';
 import { Logger } from 'nestjs-pino';
 import { AppModule } from './app.module';
 import type { Settings } from './config/settings';
+import { ensureSqliteFile } from './database/sqlite-file';
 import { mountDocs } from './docs/openapi';
 import { useBodyParsers } from './http/body-parsers';
 
 /**
  * The whole service, initialised but not listening: used by main.ts and by the tests.
  * Migrations have run when it resolves. `close()` ends open connections, event streams too.
+ * @throws SettingsError when the SQLite file cannot be
  */
 export async function createApp(settings: Settings): Promise<NestExpressApplication> {
+  ensureSqliteFile(settings.database);
   const app = await NestFactory.create<NestExpressApplication>(AppModule.forRoot(settings), {
     bodyParser: false,
     bufferLogs: true,
