@@ -72,6 +72,27 @@ describe('adviceFiles', () => {
     expect(files.at(-1)?.text).not.toMatch(/^vm\./m);
   });
 
+  it('leaves no cell with nodes of its own when the advice is for the whole domain', () => {
+    const cells = xml
+      .replace(
+        /<cpu [^>]*\/>/,
+        "<cpu><numa><cell id='0' cpus='0-1' memory='1048576'/></numa></cpu>",
+      )
+      .replace(
+        /( *)(<memory mode=.*\n)/,
+        "$1$2$1<memnode cellid='0' mode='strict' nodeset='1'/>\n",
+      );
+    expect(cells).toContain('<memnode');
+    const documents = [{ name: 'web1', xml: cells }];
+    const [whole] = filesOf(contentOf(operation({})), documents);
+    expect(whole?.text).toContain("<memory mode='strict' nodeset='0'/>");
+    expect(whole?.text).not.toContain('<memnode');
+    const memnodes = [{ cellid: 0, mode: 'strict' as const, nodeset: [0] }];
+    const value: NumatuneValue = { mode: 'strict', nodeset: [0, 1], memnodes };
+    const [perCell] = filesOf(contentOf(operation({ value })), documents);
+    expect(perCell?.text).toContain("<memnode cellid='0' mode='strict' nodeset='0'/>");
+  });
+
   it('removes numatune when the advice is to have none', () => {
     const value: NumatuneValue = { mode: 'none', nodeset: [] };
     const files = filesOf(contentOf(operation({ action: 'remove', value })), [

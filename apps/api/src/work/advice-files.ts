@@ -28,17 +28,20 @@ function changedDomains(content: RecommendationContent): Set<string> {
   );
 }
 
-/** The numatune that the operation on a domain sets. */
+/**
+ * The numatune that the operation on a domain sets. Without `memnodes` the replay gave every cell the
+ * domain's own setting: a <memnode> left in the document would place its cell elsewhere.
+ */
 function numatuneChange(content: RecommendationContent, name: string): NumatuneChange {
   const operation = content.content.operationGroups
     .flatMap((group) => group.operations)
     .find(({ resourceType, resource }) => resourceType === 'domain' && resource === name);
   const { mode, nodeset, memnodes = [] } = operation?.value as NumatuneValue;
-  if (mode === 'none') return { memory: null };
+  if (mode === 'none') return { memory: null, memnodes: [] };
   const cells = memnodes.flatMap((memnode) =>
     memnode.mode === 'none' ? [] : [{ ...memnode, mode: memnode.mode }],
   );
-  return { memory: { mode, nodeset }, ...(cells.length > 0 ? { memnodes: cells } : {}) };
+  return { memory: { mode, nodeset }, memnodes: cells };
 }
 
 function domainFiles(document: DomainDocument, change: NumatuneChange): AdviceFile[] {
