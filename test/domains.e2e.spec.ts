@@ -23,7 +23,7 @@ describe.each(databaseKinds('domains'))('domains on %s', (kind) => {
       .send(xml);
 
   it('stores a planned domain and gives back its view and its very document', async () => {
-    const xml = domainXml('web1', 1024, preferred(0)).replaceAll('\n', '\r\n');
+    const xml = `\ufeff${domainXml('web1', 1024, preferred(0)).replaceAll('\n', '\r\n')}`;
     const { body, headers } = await put('web1', xml).expect(201);
     expect(headers.location).toBe(`${url}/web1`);
     expect(headers.etag).toBe('"1"');

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer, IncomingMessage, request as requestOf } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import request from 'supertest';
 import { DataSource } from 'typeorm';
@@ -7,6 +10,8 @@ import { createTestApp, TestApp } from './support/app';
 import { domainXml, preferred, recordedBody, recordedText } from './support/facts';
 
 const ROOT = join(__dirname, '..');
+
+type Answer = Pick<request.Response, 'body' | 'headers'>;
 
 /** Codes in the first column of the tables of a Markdown file. */
 function documentedCodes(file: string): string[] {
@@ -33,7 +38,7 @@ describe('bad input', () => {
   const http = () => request(testApp.server);
 
   /** Every refusal is a complete problem, and nothing was stored by it. */
-  async function refused(test: request.Test, status: number, code: string) {
+  async function refused(test: PromiseLike<Answer>, status: number, code: string) {
     const { body, headers } = await test;
     expect(body).toMatchObject({ status, code, type: `urn:zonewise:problem:${code}` });
     expect(headers['content-type']).toMatch(/^application\/problem\+json/);
@@ -49,6 +54,21 @@ describe('bad input', () => {
   }
   const putXml = (xml: string, name = 'web1') =>
     http().put(`/v1/hosts/${hostId}/domains/${name}`).type('application/xml').send(xml);
+  /** Sends the address as it is: a client that follows the URL standard would shorten `%2e%2e`. */
+  async function putRaw(address: string, xml: string): Promise<Answer> {
+    const server = createServer(testApp.app.getHttpAdapter().getInstance()).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const path = `/v1/hosts/${hostId}/domains/${address}`;
+    const headers = { 'Content-Type': 'application/xml', Connection: 'close' };
+    const sent = requestOf({ port, path, method: 'PUT', headers });
+    sent.end(xml);
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    let text = '';
+    for await (const chunk of response) text += String(chunk);
+    server.close();
+    return { body: JSON.parse(text), headers: response.headers as Answer['headers'] };
+  }
   const changed = (change: (copy: typeof model) => void) => {
     const copy = structuredClone(model);
     change(copy);
@@ -112,6 +132,30 @@ describe('bad input', () => {
       await refused(putXml(domainXml('web1', 512), '%00'), 422, 'name-mismatch');
       await refused(http().get(`/v1/hosts/${hostId}/domains/%00`), 404, 'domain-not-found');
     });
+    it('refuses a name that clients cannot address', async () => {
+      for (const [name, address] of [
+        ['.', '%2e'],
+        ['..', '%2e%2e'],
+      ] as const) {
+        const sent = putRaw(address, domainXml(name, 512));
+        const body = await refused(sent, 422, 'invalid-domain');
+        expect(body).toMatchObject({ path: '/domain/name', line: 3 });
+      }
+    });
+    it('refuses bytes that are not UTF-8, and says where', async () => {
+      const [before, after] = domainXml('web1', 512).split('web1');
+      const xml = Buffer.concat([
+        Buffer.from(`${before}we`),
+        Buffer.from([0xfc]),
+        Buffer.from(`b${after}`),
+      ]);
+      const send = (type: string) =>
+        http().put(`/v1/hosts/${hostId}/domains/web1`).set('Content-Type', type).send(xml);
+      const body = await refused(send('application/xml'), 400, 'malformed-xml');
+      expect(body.line).toBe(before?.split('\n').length);
+      expect(body.column).toBe((before?.split('\n').at(-1)?.length ?? 0) + 3);
+      await refused(send('application/xml; charset=iso-8859-1'), 415, 'unsupported-media-type');
+    });
     it('refuses an unknown state', () =>
       refused(
         http()
@@ -149,6 +193,40 @@ describe('bad input', () => {
         'malformed-xml',
       );
       expect(body.line).toBe(1);
+    });
+    it('refuses null where a text belongs', async () => {
+      const body = await refused(importing({ zoneinfo: null }), 400, 'validation-failed');
+      expect(body.path).toBe('zoneinfo');
+      const patch = (change: object) => http().patch(`/v1/hosts/${hostId}`).send(change);
+      await refused(patch({ name: null }), 400, 'validation-failed');
+      await refused(patch({ model: null }), 400, 'validation-failed');
+    });
+    it('takes a description of null for none, as it answers it', async () => {
+      const patch = (description: string | null) =>
+        http().patch(`/v1/hosts/${hostId}`).send({ description }).expect(200);
+      expect((await patch('Rack 4')).body.description).toBe('Rack 4');
+      expect((await patch(null)).body.description).toBeNull();
+    });
+    it('refuses parts whose names mean the object itself', async () => {
+      for (const name of ['__proto__', 'constructor', '__proto__[x]', 'prototype']) {
+        const parts = http().post('/v1/hosts/import').field('name', 'parts').field(name, 'x');
+        await refused(parts, 400, 'malformed-multipart');
+      }
+      const list = http()
+        .post('/v1/hosts/import')
+        .field('name', 'list')
+        .field('zoneinfo[length]', 'x');
+      await refused(list, 400, 'validation-failed');
+    });
+    it('refuses texts that are not UTF-8', async () => {
+      const bytes = Buffer.from('{"name":"\xfc"}', 'latin1');
+      const json = http().post('/v1/hosts/import').type('application/json');
+      json.write(bytes);
+      await refused(json, 400, 'malformed-json');
+      const part = http()
+        .post('/v1/hosts/import')
+        .attach('zoneinfo', bytes, { filename: 'zoneinfo' });
+      await refused(part, 400, 'malformed-multipart');
     });
     it('refuses a host of which nothing is told', () =>
       refused(http().post('/v1/hosts/import').send({ name: 'empty' }), 422, 'invalid-facts'));

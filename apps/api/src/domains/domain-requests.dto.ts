@@ -1,8 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsIn, IsNotEmpty, IsOptional, IsString, MaxLength } from 'class-validator';
+import { IsIn, IsNotEmpty, IsString, MaxLength } from 'class-validator';
 import { applyDecorators } from '@nestjs/common';
 import { DOMAIN_STATES, DomainState } from '../database/entities/domain.entity';
-import { NotNullWhenGiven } from '../http/field-decorators';
+import { WhenGiven } from '../work/when-given';
 import type { ResidencyTexts } from '@zonewise/plan';
 
 const MAX_TEXT = 16 * 1024 * 1024;
@@ -10,7 +10,7 @@ const MAX_TEXT = 16 * 1024 * 1024;
 const Text = (description: string) =>
   applyDecorators(
     ApiPropertyOptional({ description }),
-    NotNullWhenGiven(),
+    WhenGiven(),
     IsString({ message: 'must be the text of the file' }),
     MaxLength(MAX_TEXT, { message: `must have at most ${MAX_TEXT} characters` }),
   );
@@ -43,14 +43,14 @@ export class PutDomainQuery {
     description:
       'running: its memory is already part of the numbers of the host. Default: as stored, `planned` for a new domain.',
   })
-  @IsOptional()
+  @WhenGiven()
   @IsIn(DOMAIN_STATES, { message: `must be one of ${DOMAIN_STATES.join(', ')}` })
   state?: DomainState;
 }
 
 export class UpdateDomainDto extends ResidencyDto {
   @ApiPropertyOptional({ enum: DOMAIN_STATES })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @IsIn(DOMAIN_STATES, { message: `must be one of ${DOMAIN_STATES.join(', ')}` })
   state?: DomainState;
 }

@@ -64,6 +64,7 @@ export class DomainsService {
     const { model } = await this.hosts.get(hostId);
     const view = readDomain(xml);
     requireSameName(name, view, xml);
+    requireAddress(name, xml);
     placeDomain(view, model);
     const write = () =>
       this.transactions.run(async (manager) => {
@@ -190,6 +191,17 @@ function requireSameName(name: string, view: DomainView, xml: string): void {
       ],
     },
   );
+}
+
+/**
+ * A client that asks for `domains/..` sends a request for the host: such a domain could not be read, and
+ * deleting it would delete the host.
+ */
+function requireAddress(name: string, xml: string): void {
+  if (name !== '.' && name !== '..') return;
+  const message = `A domain named "${name}" has no address of its own, because clients shorten such addresses.`;
+  const error = { code: 'invalid-field', path: '/domain/name', message, ...namePosition(xml) };
+  throw new ProblemException('invalid-domain', message, { errors: [error] });
 }
 
 function requirePreconditions(

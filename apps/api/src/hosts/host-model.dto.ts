@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsIn, IsOptional, IsString, Matches } from 'class-validator';
+import { IsIn, IsString, Matches } from 'class-validator';
 import { ZONE_NAMES } from '@zonewise/simulator';
 import type {
   HostModel,
@@ -24,11 +24,11 @@ import {
   MAX_PAGES,
   Nested,
   NestedList,
-  NotNullWhenGiven,
   Whole,
   WholeList,
   WholeMatrix,
 } from '../http/field-decorators';
+import { WhenGiven } from '../work/when-given';
 
 const ORDERS = 11;
 const CPU = { max: MAX_CPUS - 1 };
@@ -82,7 +82,7 @@ export class HostZoneDto implements HostZone {
     additionalProperties: { type: 'array', items: { type: 'integer' } },
     description: 'Free blocks by order per migrate type (/proc/pagetypeinfo).',
   })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @MapOf({
     key: /^(Unmovable|Movable|Reclaimable|HighAtomic|CMA|Isolate)$/,
     maxEntries: 6,
@@ -96,7 +96,7 @@ export class HostZoneDto implements HostZone {
   @ListOfRecords({ fields: PAGESET_FIELDS, maxItems: MAX_CPUS })
   pagesets: HostPageset[];
 
-  @NotNullWhenGiven()
+  @WhenGiven()
   @Nested(() => LruPagesDto, { required: false })
   lru?: LruPagesDto;
 }
@@ -175,7 +175,7 @@ export class HostModelDto implements HostModel {
   kernelProfile: KernelProfileName;
 
   @ApiPropertyOptional({ example: '6.1.0-44-amd64', description: '`uname -r`.' })
-  @IsOptional()
+  @WhenGiven()
   @IsString()
   @Matches(/^[\x20-\x7e]{1,128}$/, { message: 'must be 1 to 128 printable characters' })
   kernelRelease?: string;

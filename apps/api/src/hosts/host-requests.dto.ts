@@ -2,7 +2,8 @@ import { ApiProperty, ApiPropertyOptional, PickType } from '@nestjs/swagger';
 import { IsOptional, IsString, Matches, MaxLength } from 'class-validator';
 import { applyDecorators } from '@nestjs/common';
 import type { HostTexts } from '@zonewise/host-facts';
-import { MapOf, Nested, NotNullWhenGiven } from '../http/field-decorators';
+import { MapOf, Nested } from '../http/field-decorators';
+import { WhenGiven } from '../work/when-given';
 import { HostModelDto } from './host-model.dto';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
@@ -16,12 +17,12 @@ class HostName {
   @Matches(NAME, { message: NAME_MESSAGE })
   name: string;
 
-  @ApiPropertyOptional({ example: 'Rack 4, two sockets' })
-  @NotNullWhenGiven()
+  @ApiPropertyOptional({ type: String, nullable: true, example: 'Rack 4, two sockets' })
+  @IsOptional()
   @IsString()
   @MaxLength(2000)
   @Matches(/^[^\0]*$/, { message: 'must not hold NUL characters' })
-  description?: string;
+  description?: string | null;
 }
 
 /** A host in the canonical form. */
@@ -33,7 +34,7 @@ export class CreateHostDto extends HostName {
 const Text = (description: string) =>
   applyDecorators(
     ApiPropertyOptional({ description }),
-    NotNullWhenGiven(),
+    WhenGiven(),
     IsString({ message: 'must be the text of the file' }),
     MaxLength(MAX_TEXT, { message: `must have at most ${MAX_TEXT} characters` }),
   );
@@ -45,7 +46,7 @@ const NodeTexts = (file: string) =>
       additionalProperties: { type: 'string' },
       description: `Text of /sys/devices/system/node/nodeN/${file} by node number; in multipart: \`node0.${file}\`.`,
     }),
-    NotNullWhenGiven(),
+    WhenGiven(),
     MapOf({
       key: /^\d{1,5}$/,
       maxEntries: 1024,
@@ -78,23 +79,22 @@ export class ImportHostDto extends InspectHostDto {
   @Matches(NAME, { message: NAME_MESSAGE })
   name: string;
 
-  @ApiPropertyOptional({ example: 'Rack 4, two sockets' })
-  @NotNullWhenGiven()
+  @ApiPropertyOptional({ type: String, nullable: true, example: 'Rack 4, two sockets' })
+  @IsOptional()
   @IsString()
   @MaxLength(2000)
   @Matches(/^[^\0]*$/, { message: 'must not hold NUL characters' })
-  description?: string;
+  description?: string | null;
 }
 
 /** What to change; what is absent stays. */
 export class UpdateHostDto extends PickType(HostName, ['description'] as const) {
   @ApiPropertyOptional({ example: 'numa-host-1' })
-  @NotNullWhenGiven()
+  @WhenGiven()
   @Matches(NAME, { message: NAME_MESSAGE })
   name?: string;
 
-  @IsOptional()
-  @NotNullWhenGiven()
+  @WhenGiven()
   @Nested(() => HostModelDto, {
     required: false,
     description: 'Replaces the model; stored domains must still fit its nodes.',

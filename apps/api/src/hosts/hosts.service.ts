@@ -120,7 +120,7 @@ export class HostsService {
     return host;
   }
 
-  private insert(name: string, description: string | undefined, content: HostContent) {
+  private insert(name: string, description: string | null | undefined, content: HostContent) {
     const now = new Date().toISOString();
     const host: Host = {
       id: randomUUID(),

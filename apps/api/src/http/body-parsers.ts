@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { IncomingMessage } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
@@ -6,17 +7,24 @@ import { asProblem } from './problem.filter';
 /** No document of the API nests deeper; what reads a body recurses, and a hostile one can nest a million deep. */
 const MAX_JSON_DEPTH = 64;
 
-/** Reads JSON and XML bodies up to the limit, and turns what goes wrong there into problems. */
+/** Reads JSON and XML (as bytes) up to the limit, and turns what goes wrong there into problems. */
 export function useBodyParsers(app: NestExpressApplication, limitBytes: number): void {
-  app.useBodyParser('json', { limit: limitBytes, verify: refuseDeepJson });
-  app.useBodyParser('text', { limit: limitBytes, type: ['application/xml', 'text/xml'] });
+  app.useBodyParser('json', { limit: limitBytes, verify: refuseUnreadable });
+  app.useBodyParser('raw', { limit: limitBytes, type: ['application/xml', 'text/xml'] });
   // Before Nest sees them: it would take every SyntaxError for a plain bad request.
   app.use((error: unknown, request: Request, _response: Response, next: NextFunction) => {
     next(asProblem(error, request));
   });
 }
 
-function refuseDeepJson(_request: IncomingMessage, _response: unknown, body: Buffer): void {
+function refuseUnreadable(
+  _request: IncomingMessage,
+  _response: unknown,
+  body: Buffer,
+  encoding: string,
+): void {
+  // A decoder would put U+FFFD in the place of what it cannot read.
+  if (/^utf-?8$/i.test(encoding) && !isUtf8(body)) throw new Error('The body is not UTF-8 text');
   if (jsonDepthExceeds(body, MAX_JSON_DEPTH)) {
     throw new Error(`The JSON body nests deeper than ${MAX_JSON_DEPTH} levels`);
   }

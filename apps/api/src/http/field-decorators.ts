@@ -6,7 +6,6 @@ import {
   IsArray,
   IsInt,
   IsObject,
-  IsOptional,
   Max,
   Min,
   ValidateBy,
@@ -72,16 +71,6 @@ export function NestedList(
     Type(type),
   );
 }
-
-/** Absent is allowed; null is not, unlike with IsOptional. */
-export const NotNullWhenGiven = () =>
-  applyDecorators(
-    IsOptional(),
-    ValidateBy({
-      name: 'notNull',
-      validator: { validate: (value) => value !== null, defaultMessage: () => 'must not be null' },
-    }),
-  );
 
 /** An object used as a map from short keys to values of one kind. */
 export function MapOf(options: {

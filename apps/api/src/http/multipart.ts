@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import {
   applyDecorators,
   CallHandler,
@@ -40,9 +41,36 @@ class FilesToFields implements NestInterceptor {
 class XmlToField implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler) {
     const request = context.switchToHttp().getRequest<Request>();
-    if (typeof request.body === 'string') request.body = { xml: request.body };
+    if (Buffer.isBuffer(request.body)) request.body = { xml: xmlText(request) };
     return next.handle();
   }
+}
+
+/**
+ * The document as it was sent, a byte order mark included.
+ * @throws ProblemException unsupported-media-type, malformed-xml: another encoding than UTF-8
+ */
+function xmlText(request: Request): string {
+  const contentType = request.headers['content-type'] ?? '';
+  const charset = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType)?.[1] ?? 'utf-8';
+  if (!/^(utf-?8|us-ascii)$/i.test(charset)) {
+    const detail = `The document comes as ${charset}; only UTF-8 is read.`;
+    throw new ProblemException('unsupported-media-type', detail, { path: 'Content-Type' });
+  }
+  const body = request.body as Buffer;
+  if (isUtf8(body)) return body.toString('utf8');
+  const message = 'The document is not UTF-8 text.';
+  const error = { code: 'xml-syntax', path: '/', message, ...firstUnreadable(body) };
+  throw new ProblemException('malformed-xml', message, { errors: [error] });
+}
+
+/** Where the first bytes are that are not UTF-8, 1-based. */
+function firstUnreadable(body: Buffer): { line: number; column: number } {
+  const lines = body.toString('latin1').split('\n');
+  const bytes = lines.map((line) => Buffer.from(line, 'latin1'));
+  const row = bytes.findIndex((line) => !isUtf8(line));
+  const before = bytes[row]?.toString('utf8').split('\ufffd')[0] ?? '';
+  return { line: row + 1, column: [...before].length + 1 };
 }
 
 /** What multer leaves on a request; files are held in memory. */
@@ -56,10 +84,16 @@ function filesOf(request: Request): Upload[] {
   return Array.isArray(files) ? (files as Upload[]) : [];
 }
 
-/** @throws ProblemException malformed-multipart when a name comes twice */
+/** Names that mean the object itself; the validation would drop them without a word. */
+const RESERVED_NAMES = ['__proto__', 'constructor', 'prototype'];
+
+/** @throws ProblemException malformed-multipart when a name comes twice, or a file is no UTF-8 text */
 function fieldsOf(body: Fields, files: Upload[]): Fields {
   const parts: [string, unknown][] = Object.entries(body);
-  for (const file of files) parts.push([file.fieldname, file.buffer.toString('utf8')]);
+  for (const { fieldname, buffer } of files) {
+    if (!isUtf8(buffer)) throw malformed(fieldname, 'is not UTF-8 text');
+    parts.push([fieldname, buffer.toString('utf8')]);
+  }
   const fields: Fields = {};
   for (const [name, value] of parts) {
     const match = NODE_FIELD.exec(name);
@@ -75,10 +109,10 @@ function fieldsOf(body: Fields, files: Upload[]): Fields {
 }
 
 function put(target: Fields, key: string, name: string, value: unknown): void {
-  if (Object.hasOwn(target, key)) {
-    throw new ProblemException('malformed-multipart', `The part "${name}" comes twice.`, {
-      path: name,
-    });
-  }
-  Object.defineProperty(target, key, { value, enumerable: true, writable: true });
+  if (RESERVED_NAMES.includes(key)) throw malformed(name, 'is not read here');
+  if (Object.hasOwn(target, key)) throw malformed(name, 'comes twice');
+  target[key] = value;
 }
+
+const malformed = (name: string, what: string): ProblemException =>
+  new ProblemException('malformed-multipart', `The part "${name}" ${what}.`, { path: name });

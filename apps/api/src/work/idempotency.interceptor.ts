@@ -37,6 +37,9 @@ interface Upload {
   buffer: Buffer;
 }
 
+const textOf = (value: unknown): string =>
+  typeof value === 'string' ? value : JSON.stringify(value);
+
 /**
  * The parts of a multipart body by name. Routes turn files into fields and `node0.meminfo` into the entry
  * 0 of `nodeMeminfo`; before and after that the parts are the same.
@@ -49,7 +52,7 @@ function multipartParts(request: Request): string[] {
     else {
       const kind = name.replace(/^node/, '').toLowerCase();
       for (const [nodeId, text] of Object.entries(value ?? {})) {
-        parts.set(`node${nodeId}.${kind}`, String(text));
+        parts.set(`node${nodeId}.${kind}`, textOf(text));
       }
     }
   }
