@@ -1,27 +1,38 @@
 import type { ReplayControl } from '@zonewise/simulator';
 import { replay } from '@zonewise/simulator';
 import { shortfallPages } from './bounds';
-import { placedGuest, uniqueNotes } from './compile';
+import { pureChanges } from './candidates';
+import { uniqueNotes } from './compile';
+import type { ResolvedDemand } from './demand';
 import { resolveDemand } from './demand';
-import type { Evaluated, Replay } from './evaluator';
+import type { Budget, Evaluated, Replay } from './evaluator';
 import { Evaluator, changeCount } from './evaluator';
 import { whyNot } from './explain';
 import { verdict } from './finding';
-import { formatMib } from './format';
+import { formatList } from './format';
+import { immovable } from './immovable';
 import { margin } from './margin';
-import type { Score } from './objective';
 import { STALL_BUDGET_SECONDS_PER_GIB, compareOutcomes, tolerances } from './objective';
 import { operationGroups } from './operations';
-import { RESERVE_PERCENT, expectedReplays, search } from './search';
+import type { Note } from './placement';
+import { RESERVE_PERCENT, expectedReplays, placeable, search } from './search';
 import type { Candidate, RecommendationContent, SimulationRequest } from './types';
 
 const ALTERNATIVES_MAX = 24;
 
 /**
+ * About a minute's work for one recommendation: pages touched plus pages reclaimed, a count and not a
+ * clock, so that the same request gets the same advice everywhere. The first replays (today's setting, the
+ * simplest changes, growth) are made whatever they cost.
+ */
+const SEARCH_BUDGET: Budget = { replaysMin: 7, workMax: 2e9 };
+
+/**
  * Searches placements and kernel settings with the simulator and answers with the best configuration that
  * was replayed, or with "leave it as it is". Objectives in order: nobody killed, no swap, stalls within
  * 4 s per GiB of guest memory, least remote memory, least page cache lost, least stall, fewest changes.
- * Advice that would kill more guests than today's setting when demand grows by 10 % is not given.
+ * Advice that would kill more guests than today's setting when demand grows by 10 %, as many as it kills now,
+ * or a running guest that lives today, is not given.
  *
  * The request's own sysctl and numatune overrides count as the setting as it is.
  *
@@ -38,11 +49,18 @@ export function adviseWith(
   control?: ReplayControl,
 ): RecommendationContent {
   const demand = resolveDemand(request);
-  const evaluator = new Evaluator(request, replayFn, expectedReplays(demand), control);
+  const evaluator = new Evaluator(
+    request,
+    replayFn,
+    expectedReplays(demand),
+    control,
+    SEARCH_BUDGET,
+  );
   const tolerance = tolerances(request.host);
-  const { baseline, advised, rejected, notes } = search(evaluator, demand);
-  const groups = operationGroups(evaluator, advised, tolerance);
+  const { baseline, advised, rejected, notes } = search(evaluator, placeable(demand));
   const flips = margin(evaluator, baseline, advised, demand);
+  const groups = operationGroups(evaluator, advised, tolerance);
+  const others = alternatives(evaluator, placeable(demand), baseline, advised);
   const explained = (candidate: Evaluated): Candidate => ({
     ...candidate.candidate,
     whyNot: rejected.get(candidate.candidate.id) ?? whyNot(candidate, advised, tolerance),
@@ -62,7 +80,7 @@ export function adviseWith(
       baseline: baseline === advised ? baseline.candidate : explained(baseline),
       advised: advised.candidate,
       margin: flips,
-      alternatives: alternatives(evaluator, baseline, advised, tolerance).map(explained),
+      alternatives: others.slice(0, ALTERNATIVES_MAX).map(explained),
       replays,
       caveats: evaluator.caveats,
       assumptions: uniqueNotes([
@@ -70,6 +88,7 @@ export function adviseWith(
         ...advised.assumptions,
         ...notes,
         ...searchNotes(request),
+        ...boundNotes(evaluator, demand, others.length),
       ]),
     },
   };
@@ -85,58 +104,33 @@ function riskText(advised: Evaluated, flips: RecommendationContent['evidence']['
     : '';
 }
 
-/** Everything else that was replayed: the simplest first, then the better first. */
+/**
+ * Everything else that was replayed: first what an operator asks about first, then the rest, each with
+ * the closest to the advice in front; of equals the one with fewer changes.
+ */
 function alternatives(
   evaluator: Evaluator,
+  demand: ResolvedDemand,
   baseline: Evaluated,
   advised: Evaluated,
-  tolerance: Score,
 ): Evaluated[] {
-  const others = evaluator.evaluated.filter((one) => one !== baseline && one !== advised);
-  const kinds = (one: Evaluated): number => {
-    const modes = Object.values(one.change.numatune).map(({ mode }) => mode);
-    return Object.keys(one.change.sysctl).length + new Set(modes).size;
-  };
-  return others
-    .map((one, i) => ({ one, i }))
+  const { host, sysctl } = evaluator.request;
+  const tolerance = tolerances(host);
+  const pure = pureChanges(host, { ...host.sysctl, ...sysctl }, demand).flatMap(
+    (change) => evaluator.known(change) ?? [],
+  );
+  const behind = (one: Evaluated): number => (pure.includes(one) ? 0 : 1);
+  return evaluator.evaluated
+    .filter((one) => one !== baseline && one !== advised)
     .sort(
       (a, b) =>
-        kinds(a.one) - kinds(b.one) ||
-        compareOutcomes(a.one.candidate.outcome, b.one.candidate.outcome, tolerance) ||
-        changeCount(b.one.change) - changeCount(a.one.change) ||
-        a.i - b.i,
-    )
-    .slice(0, ALTERNATIVES_MAX)
-    .map(({ one }) => one);
+        behind(a) - behind(b) ||
+        compareOutcomes(a.candidate.outcome, b.candidate.outcome, tolerance) ||
+        changeCount(a.change) - changeCount(b.change),
+    );
 }
 
-/** Pages of running guests away from their CPUs: settings decide about new pages only. */
-function immovable(request: SimulationRequest): RecommendationContent['immovable'] {
-  return request.guests.flatMap((spec) => {
-    if (spec.state !== 'running') return [];
-    const guest = placedGuest(request, spec.guest.name);
-    const byNode = new Map<number, number>();
-    for (const { cell, nodeId, pages } of spec.guest.residency) {
-      const local = guest.regions.find((region) => region.cell === cell)?.cpuNodes ?? [];
-      if (pages > 0 && !local.includes(nodeId)) {
-        byNode.set(nodeId, (byNode.get(nodeId) ?? 0) + pages);
-      }
-    }
-    return [...byNode]
-      .sort(([a], [b]) => a - b)
-      .map(([nodeId, pages]) => ({
-        guest: spec.guest.name,
-        nodeId,
-        pages,
-        message:
-          `${formatMib(pages)} of ${spec.guest.name} are on node ${nodeId}, away from its CPUs; no setting ` +
-          'moves pages that are already there, only a restart of the guest or a migration of its pages.' +
-          (spec.residencySource === 'estimated' ? ' (Where its pages are is estimated.)' : ''),
-      }));
-  });
-}
-
-function searchNotes(request: SimulationRequest): { code: string; message: string }[] {
+function searchNotes(request: SimulationRequest): Note[] {
   const overridden =
     Object.keys(request.sysctl ?? {}).length + Object.keys(request.numatune ?? {}).length > 0;
   return [
@@ -145,7 +139,7 @@ function searchNotes(request: SimulationRequest): { code: string; message: strin
       message:
         `Configurations are compared by: guests killed, memory swapped out, stalls over ` +
         `${STALL_BUDGET_SECONDS_PER_GIB} s per GiB of a guest's memory, remote memory, page cache lost, stalls, number of changes. Advice must not kill ` +
-        `more than today's setting when guests grow by ${RESERVE_PERCENT} %.`,
+        `more than today's setting when guests grow by ${RESERVE_PERCENT} %, nor as many as it kills now, nor a running guest that lives today.`,
     },
     ...(overridden
       ? [
@@ -156,4 +150,34 @@ function searchNotes(request: SimulationRequest): { code: string; message: strin
         ]
       : []),
   ];
+}
+
+/** What limits of the search left out, where they did. */
+function boundNotes(evaluator: Evaluator, demand: ResolvedDemand, others: number): Note[] {
+  const notes: Note[] = [];
+  if (evaluator.skipped > 0) {
+    notes.push({
+      code: 'search-replays-bounded',
+      message:
+        `A replay of this plan is long, so the search stopped after ${evaluator.replays} replays and left out ` +
+        `${evaluator.skipped} more configurations or comparisons; there may be better advice.`,
+    });
+  }
+  if (others > ALTERNATIVES_MAX) {
+    notes.push({
+      code: 'alternatives-bounded',
+      message: `${others} other configurations were replayed; the ${ALTERNATIVES_MAX} that matter most are listed.`,
+    });
+  }
+  const kept = new Set(placeable(demand).planned);
+  const left = demand.planned.filter((planned) => !kept.has(planned));
+  if (left.length > 0) {
+    notes.push({
+      code: 'search-hugepages-left',
+      message:
+        `${formatList(left.map(({ spec }) => spec.guest.name))}: all memory comes out of huge page pools, ` +
+        'so the numatune is left as it is.',
+    });
+  }
+  return notes;
 }

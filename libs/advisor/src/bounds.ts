@@ -1,6 +1,6 @@
 import type { HostModel } from '@zonewise/simulator';
 import type { ResolvedDemand } from './demand';
-import { formatCount, formatMib } from './format';
+import { formatCount, formatMib, formatSome } from './format';
 import { formatNodeset } from './host-nodes';
 import type { Note } from './placement';
 import { homeNodes } from './placement';
@@ -61,7 +61,7 @@ export function crowded(
     notes.push({
       code: 'bound-node-room',
       message:
-        `Node ${key} cannot hold ${group.names.join(', ')}: they want ${formatMib(group.wanted)}, free ` +
+        `${group.nodes.length === 1 ? 'Node' : 'Nodes'} ${key} cannot hold ${formatSome(group.names)}: they want ${formatMib(group.wanted)}, free ` +
         `memory above the min marks, page cache and reclaimable slab are ${formatMib(room)}, ` +
         `${formatCount(group.wanted - room)} pages short. Other nodes were replayed too.`,
     });

@@ -4,7 +4,7 @@ import type { ResolvedDemand } from './demand';
 import type { Change } from './evaluator';
 import { without } from './evaluator';
 import { cpuNodes, distanceBetween, memoryNodes, nearestFirst } from './host-nodes';
-import { guestCpuNodes, homeNodes, isPinned } from './placement';
+import { guestCpuNodes, hasCellNodes, homeNodes, isPinned } from './placement';
 import type { GuestSpec, NumatuneSetting, PlacementMode } from './types';
 
 /** Modes that advice may choose, in the order in which ties are decided. */
@@ -31,7 +31,9 @@ export function settingAtHome(
   if (mode === 'interleave') {
     return { mode, nodeset: home.length > 1 ? home : memoryNodes(host) };
   }
-  return { mode, nodeset: mode === 'preferred' ? home.slice(0, 1) : home };
+  // Cells with nodes of their own keep them: one preferred node for all would take them apart.
+  const single = mode === 'preferred' && !hasCellNodes(spec.guest.regions);
+  return { mode, nodeset: single ? home.slice(0, 1) : home };
 }
 
 /** zone_reclaim_mode values worth a replay: today's first, then 0 and 1, 3 where dirty cache matters. */
@@ -54,14 +56,35 @@ export function jointChanges(
   return modes.flatMap((mode) =>
     zoneReclaimModes(sysctl, host, writes).map((zone_reclaim_mode) => ({
       sysctl: { zone_reclaim_mode },
-      numatune:
-        mode === 'as-is'
-          ? {}
-          : Object.fromEntries(
-              demand.planned.map(({ spec }) => [spec.guest.name, settingAtHome(spec, mode, host)]),
-            ),
+      numatune: mode === 'as-is' ? {} : allAlike(mode, demand, host),
     })),
   );
+}
+
+function allAlike(
+  mode: PlacementMode,
+  demand: ResolvedDemand,
+  host: HostModel,
+): Change['numatune'] {
+  return Object.fromEntries(
+    demand.planned.map(({ spec }) => [spec.guest.name, settingAtHome(spec, mode, host)]),
+  );
+}
+
+/**
+ * What an operator asks about first: zone_reclaim_mode alone turned on (or off), and all planned guests in
+ * one mode under today's kernel settings.
+ */
+export function pureChanges(
+  host: HostModel,
+  sysctl: HostSysctls,
+  demand: ResolvedDemand,
+): Change[] {
+  const zone_reclaim_mode = sysctl.zone_reclaim_mode === 0 ? 1 : 0;
+  return [
+    { sysctl: { zone_reclaim_mode }, numatune: {} },
+    ...ADVISED_MODES.map((mode) => ({ sysctl: {}, numatune: allAlike(mode, demand, host) })),
+  ];
 }
 
 /** One guest changed in every way that keeps it on its own nodes; the first is "as configured". */

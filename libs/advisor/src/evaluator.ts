@@ -7,10 +7,12 @@ import type {
 } from '@zonewise/simulator';
 import { ReplayCancelled } from '@zonewise/simulator';
 import { compileReplay, effectiveNumatune } from './compile';
+import { resolveDemand } from './demand';
+import { grown } from './growth';
 import { sameNodes } from './host-nodes';
 import { cacheBefore, condense } from './outcome';
 import type { Note } from './placement';
-import type { Candidate, NumatuneSetting, SimulationRequest } from './types';
+import type { Candidate, NumatuneSetting, Outcome, SimulationRequest } from './types';
 
 export type Replay = (input: ReplayInput, control?: ReplayControl) => ReplayResult;
 
@@ -31,6 +33,17 @@ export interface Evaluated {
   cacheBeforePages: number;
 }
 
+/** What the replays of one search may cost; without one there is no limit. */
+export interface Budget {
+  /** Replays that are made whatever they cost. */
+  replaysMin: number;
+  /** Sum of `workOf` over all replays. */
+  workMax: number;
+}
+
+/** How many touched pages' time the simulator takes to reclaim one. */
+const WORK_PER_RECLAIMED_PAGE = 5;
+
 const FRACTION_BEFORE_END = 0.99;
 
 export const NO_CHANGE: Change = { sysctl: {}, numatune: {} };
@@ -49,16 +62,25 @@ export function changeCount(change: Change): number {
   return Object.keys(change.sysctl).length + Object.keys(change.numatune).length;
 }
 
-/** Drops what a change repeats from the request, so that equal configurations have equal changes. */
+/**
+ * Drops what a change repeats from the request, so that equal configurations have equal changes; guests in
+ * the order in which they start.
+ */
 export function normalise(request: SimulationRequest, change: Change): Change {
   const current: HostSysctls = { ...request.host.sysctl, ...request.sysctl };
   const sysctl = Object.entries(change.sysctl)
     .filter(([name, value]) => String(current[name as keyof HostSysctls]) !== String(value))
     .sort(([a], [b]) => (a < b ? -1 : 1));
+  const rank = new Map(startOrder(request).map((name, i) => [name, i]));
   const numatune = Object.entries(change.numatune)
     .filter(([name, setting]) => !sameSetting(setting, effectiveNumatune(request, name)))
-    .sort(([a], [b]) => (a < b ? -1 : 1));
+    .sort(([a], [b]) => (rank.get(a) ?? rank.size) - (rank.get(b) ?? rank.size));
   return { sysctl: Object.fromEntries(sysctl), numatune: Object.fromEntries(numatune) };
+}
+
+/** Names of the planned guests as they start. */
+function startOrder(request: SimulationRequest): string[] {
+  return resolveDemand(request).planned.map(({ spec }) => spec.guest.name);
 }
 
 /** The record without one of its entries. */
@@ -77,14 +99,23 @@ export function sameSetting(a: NumatuneSetting, b: NumatuneSetting): boolean {
 export class Evaluator {
   readonly caveats: Note[] = [];
   private readonly seen = new Map<string, Evaluated>();
+  private readonly seenGrown = new Map<string, Outcome>();
   private replayCount = 0;
+  private skippedCount = 0;
+  private work = 0;
 
   constructor(
     readonly request: SimulationRequest,
     private readonly replay: Replay,
     private readonly replaysExpected: number,
     private readonly control?: ReplayControl,
+    private readonly budget?: Budget,
   ) {}
+
+  /** Configurations that were not replayed because the budget was used up. */
+  get skipped(): number {
+    return this.skippedCount;
+  }
 
   get replays(): number {
     return this.replayCount;
@@ -114,9 +145,43 @@ export class Evaluator {
     return evaluated;
   }
 
-  /** Replays a variant of the request that is no candidate itself (demand grown), outside the cache. */
-  evaluateVariant(request: SimulationRequest): Candidate['outcome'] {
-    return this.run(request, NO_CHANGE).candidate.outcome;
+  /**
+   * The same unless it would be one replay too many.
+   * @param keep replays left for what comes after
+   */
+  tryEvaluate(change: Change, keep = 0): Evaluated | undefined {
+    const known = this.known(change);
+    if (known) return known;
+    if (this.canReplay(keep)) return this.evaluate(change);
+    this.skippedCount += 1;
+    return undefined;
+  }
+
+  /** The candidate if it was replayed. */
+  known(change: Change): Evaluated | undefined {
+    return this.seen.get(JSON.stringify(normalise(this.request, change)));
+  }
+
+  canReplay(keep = 0): boolean {
+    if (!this.budget || this.replayCount + keep < this.budget.replaysMin) return true;
+    const average = this.work / Math.max(1, this.replayCount);
+    return this.work + (keep + 1) * average <= this.budget.workMax;
+  }
+
+  /** A configuration with the planned guests grown, once per configuration and percent. */
+  evaluateGrown(change: Change, percent: number): Outcome {
+    const key = `${percent} ${JSON.stringify(normalise(this.request, change))}`;
+    const known = this.seenGrown.get(key);
+    if (known) return known;
+    const request = grown(withChange(this.request, change), percent);
+    const { outcome } = this.run(request, NO_CHANGE).candidate;
+    this.seenGrown.set(key, outcome);
+    return outcome;
+  }
+
+  /** Whether `evaluateGrown` has the answer already. */
+  knowsGrown(change: Change, percent: number): boolean {
+    return this.seenGrown.has(`${percent} ${JSON.stringify(normalise(this.request, change))}`);
   }
 
   private run(
@@ -126,6 +191,7 @@ export class Evaluator {
     const { input, assumptions } = compileReplay(request);
     const result = this.replay(input, this.replayControl());
     this.replayCount += 1;
+    this.work += workOf(result);
     if (this.report(0) === false) throw new ReplayCancelled(this.replayCount);
     this.caveats.push(...result.caveats.filter((note) => !has(this.caveats, note)));
     return {
@@ -154,6 +220,13 @@ export class Evaluator {
     const steps = Math.max(this.replaysExpected, this.replayCount);
     return this.control?.onProgress?.({ step: this.replayCount, steps, fraction: share });
   }
+}
+
+function workOf({ steps, totals }: ReplayResult): number {
+  const touched = steps.reduce((sum, step) => sum + step.pagesDone, 0);
+  const reclaimed =
+    totals.directReclaimedPages + totals.nodeReclaimedPages + totals.kswapdReclaimedPages;
+  return touched + WORK_PER_RECLAIMED_PAGE * reclaimed;
 }
 
 function has(notes: Note[], note: Note): boolean {

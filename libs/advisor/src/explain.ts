@@ -1,7 +1,7 @@
 import type { Change, Evaluated } from './evaluator';
 import { changeCount } from './evaluator';
 import { formatCount, formatList, formatMib, formatMs, formatPercent } from './format';
-import { formatNodeset } from './host-nodes';
+import { nodesText } from './host-nodes';
 import type { Objective, Score } from './objective';
 import { OBJECTIVES, STALL_BUDGET_SECONDS_PER_GIB, firstDifference, scoreOf } from './objective';
 import type { NumatuneSetting, Outcome } from './types';
@@ -10,7 +10,7 @@ import type { NumatuneSetting, Outcome } from './types';
 export function settingText(setting: NumatuneSetting): string {
   return setting.mode === 'none'
     ? 'no numatune'
-    : `${setting.mode} on node ${formatNodeset(setting.nodeset)}`;
+    : `${setting.mode} on ${nodesText(setting.nodeset)}`;
 }
 
 /** A change in words: `zone_reclaim_mode=1, web1 strict on node 0`. */
@@ -45,7 +45,7 @@ export function whyNot(loser: Evaluated, advised: Evaluated, tolerance: Score): 
     );
   }
   if (difference.better === 'a') {
-    return `Better in ${LABELS[difference.objective]}, but not taken: ${figures(lost)}.`;
+    return `Better in ${LABELS[difference.objective]} (${figures(lost)}), but not checked with more guest memory.`;
   }
   return `${DECISIVE[difference.objective](loser, advised)}.`;
 }
@@ -63,12 +63,9 @@ export function effectText(withIt: Outcome, without: Outcome, tolerance: Score):
   const phrase = (objective: Objective): string =>
     `${LABELS[objective]} from ${FIGURES[objective](without)} to ${FIGURES[objective](withIt)}`;
   const gain = gains.length > 0 ? `lowers ${formatList(gains.map(phrase))}` : 'changes no figure';
-  const cost =
-    costs.length > 0
-      ? `raises ${formatList(costs.map(phrase))}`
-      : 'raises no other figure beyond the tolerance';
-  const cache = changed.includes('cache') ? '' : `, ${cacheText(withIt, without)}`;
-  return `${gain}; it ${cost}${cache}`;
+  const cost = costs.length > 0 ? `; it raises ${formatList(costs.map(phrase))}` : '';
+  const cache = changed.includes('cache') ? '' : `; ${cacheText(withIt, without)}`;
+  return `${gain}${cost}${cache}`;
 }
 
 /** What a setting does to the page cache is always said, also where it does not decide. */
@@ -101,10 +98,11 @@ const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => stri
   kills: (loser, advised) => {
     const kill = loser.kills[0];
     const where = kill
-      ? ` (${kill.constraint}, first ${kill.victim} when ${kill.invokedBy} asked)`
+      ? `, first ${kill.victim} when ${kill.invokedBy} needed memory (${kill.constraint})`
       : '';
     const dead = deadNames(loser.candidate.outcome);
-    return `Kills ${formatList(dead)}${where} against ${FIGURES.kills(advised.candidate.outcome)} killed`;
+    const saved = deadNames(advised.candidate.outcome).length;
+    return `Kills ${formatList(dead)}${where}; as advised ${saved === 0 ? 'nobody' : saved} is killed`;
   },
   swap: against('swap', 'Swaps out'),
   'stall-excess': (loser, advised) =>
@@ -117,7 +115,7 @@ const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => stri
     const spill = loser.spills[0];
     const proof = spill
       ? `; ${spill.guest} left node ${spill.fromNode} when zone ${spill.zone} had ` +
-        `${formatCount(spill.freePages)} free pages and ${formatCount(spill.neededPages)} were needed`
+        `${formatCount(spill.freePages)} free pages and needed more than ${formatCount(spill.neededPages)}`
       : '';
     return (
       `${FIGURES.remote(loser.candidate.outcome)} of guest memory is remote against ` +

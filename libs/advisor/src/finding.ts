@@ -2,7 +2,7 @@ import type { Evaluated } from './evaluator';
 import { changeText, deadNames } from './explain';
 import { formatCount, formatList, formatMib, formatMs, formatPercent } from './format';
 import { scoreOf } from './objective';
-import type { RecommendationContent } from './types';
+import type { Outcome, RecommendationContent } from './types';
 
 type Verdict = Pick<
   RecommendationContent,
@@ -28,11 +28,14 @@ export function verdict(baseline: Evaluated, advised: Evaluated, shortfall: numb
     return {
       finding: 'OOM_RISK',
       priority: 'P1',
-      description: `With the setting as it is ${dead} would be killed; with ${change} nobody is.`,
+      description:
+        `With the setting as it is ${dead} would be killed; with ${change} nobody is. ` +
+        `${remoteText(before, after)} ${costText(baseline, advised)}`,
       primaryImpact: { category: 'RELIABILITY', description: `${dead} survives.` },
     };
   }
   const cost = costText(baseline, advised);
+  const fewer = `Swapped out ${formatMib(before.swappedOutPages)} -> ${formatMib(after.swappedOutPages)}, waiting for reclaim ${formatMs(before.stallNs)} -> ${formatMs(after.stallNs)}.`;
   if (score.swap - scoreOf(after).swap > 0 || score['stall-excess'] > 0) {
     return {
       finding: 'RECLAIM_STALLS',
@@ -41,7 +44,7 @@ export function verdict(baseline: Evaluated, advised: Evaluated, shortfall: numb
         `With the setting as it is guests wait ${formatMs(before.stallNs)} for reclaim and ` +
         `${formatMib(before.swappedOutPages)} are swapped out; with ${change} it is ` +
         `${formatMs(after.stallNs)} and ${formatMib(after.swappedOutPages)}. ${cost}`,
-      primaryImpact: { category: 'PERFORMANCE', description: 'Less waiting for reclaim and swap.' },
+      primaryImpact: { category: 'PERFORMANCE', description: fewer },
     };
   }
   if (after.remoteShare < before.remoteShare - 0.005) {
@@ -88,9 +91,13 @@ function doesNotFit(baseline: Evaluated, advised: Evaluated, shortfall: number):
   const short =
     shortfall > 0
       ? `at least ${formatCount(shortfall)} pages (${formatMib(shortfall)}) are missing`
-      : `${formatCount(unplaced)} pages (${formatMib(unplaced)}) of killed guests found no place`;
+      : `added up the host has room, but no node for all of the ${formatMib(unplaced)} of the killed guests`;
+  const before = deadNames(baseline.candidate.outcome);
   const partly =
-    advised === baseline ? '' : ` The advised change (${changeText(advised.change)}) kills fewer.`;
+    advised === baseline
+      ? ' No configuration that was replayed kills fewer.'
+      : ` With the setting as it is ${formatList(before)} would be; ${changeText(advised.change)} ` +
+        `is no way to run the plan, it only kills fewer.`;
   return {
     finding: 'DOES_NOT_FIT',
     priority: 'P1',
@@ -99,6 +106,10 @@ function doesNotFit(baseline: Evaluated, advised: Evaluated, shortfall: number):
       `would be killed; ${short}.${partly}`,
     primaryImpact: { category: 'RELIABILITY', description: `${formatList(dead)} would be killed.` },
   };
+}
+
+function remoteText(before: Outcome, after: Outcome): string {
+  return `Remote guest memory: ${formatPercent(before.remoteShare)} -> ${formatPercent(after.remoteShare)}.`;
 }
 
 function costText(baseline: Evaluated, advised: Evaluated): string {

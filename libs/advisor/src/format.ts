@@ -28,3 +28,11 @@ export function formatList(items: string[]): string {
   if (items.length <= 1) return items.join('');
   return `${items.slice(0, -1).join(', ')} and ${items.at(-1) ?? ''}`;
 }
+
+const NAMES_MAX = 6;
+
+/** The list as far as a sentence can carry it: `a, b, c, d, e, f and 54 more`. */
+export function formatSome(items: string[]): string {
+  const more = items.length - NAMES_MAX;
+  return more > 1 ? formatList([...items.slice(0, NAMES_MAX), `${more} more`]) : formatList(items);
+}

@@ -58,3 +58,8 @@ export function formatNodeset(nodes: number[]): string {
   }
   return parts.join(',');
 }
+
+/** `node 0`, `nodes 0-1`: a nodeset in a sentence. */
+export function nodesText(nodes: number[]): string {
+  return `node${nodes.length === 1 ? '' : 's'} ${formatNodeset(nodes)}`;
+}

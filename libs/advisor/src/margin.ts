@@ -1,102 +1,104 @@
 import type { ResolvedDemand } from './demand';
-import { formatPercent } from './format';
 import type { Evaluated, Evaluator } from './evaluator';
-import { withChange } from './evaluator';
-import { scoreOf } from './objective';
-import type { Outcome, RecommendationContent, SimulationRequest } from './types';
+import { deadNames } from './explain';
+import { formatList, formatPercent } from './format';
+import { RESERVE_PERCENT } from './search';
+import type { Outcome, RecommendationContent } from './types';
 
 const TESTED_PERCENT = 50;
-const PAGES_PER_HUGE = 512;
 const REMOTE_TOLERANCE = 0.01;
 
-/**
- * The request with the planned guests' memory grown (a guest cannot touch more than it has), in whole
- * huge pages. What a guest touches of it keeps its share.
- */
-export function grown(request: SimulationRequest, percent: number): SimulationRequest {
-  const grow = (pages: number): number => {
-    const exact = (pages * (100 + percent)) / 100;
-    return percent === 0 ? pages : Math.ceil(exact / PAGES_PER_HUGE) * PAGES_PER_HUGE;
-  };
-  return {
-    ...request,
-    guests: request.guests.map((spec) => {
-      if (spec.state === 'running') return spec;
-      const regions = spec.guest.regions.map((region) => ({
-        ...region,
-        sizePages: grow(region.sizePages),
-      }));
-      return { ...spec, guest: { ...spec.guest, regions } };
-    }),
-  };
+type Margin = RecommendationContent['evidence']['margin'];
+/** What must hold under growth, with the words for it; `limit` 1 where only kills count. */
+interface Bar {
+  limit: number;
+  words: string;
 }
 
 /**
- * The smallest whole percent of growth, up to 50, at which the advised configuration's verdict flips: more
- * guests die than now, or more of their memory is remote than with today's setting and today's demand.
- * Bisection; between the tested points the verdict is taken to flip once.
+ * The smallest whole percent of growth, up to 50, at which the advised configuration's verdict flips:
+ * somebody dies, or, where nobody dies today, more memory is remote than with today's setting (or as
+ * advised, where that is more) and today's demand. Bisection; between the tested points the verdict is
+ * taken to flip once. Stops early where the search has used up its replays, and then says what it tested.
  */
 export function margin(
   evaluator: Evaluator,
   baseline: Evaluated,
   advised: Evaluated,
   demand: ResolvedDemand,
-): RecommendationContent['evidence']['margin'] {
-  const testedPercent = TESTED_PERCENT;
+): Margin {
   if (demand.planned.length === 0) {
-    return {
-      flipsAtPercent: null,
-      testedPercent: 0,
-      verdict: 'No planned guest: no demand grows.',
-    };
+    const verdict = 'No planned guest: no demand grows.';
+    return { flipsAtPercent: null, testedPercent: 0, verdict };
   }
-  const kills = scoreOf(advised.candidate.outcome).kills;
-  if (kills > 0) {
-    return {
-      flipsAtPercent: 0,
-      testedPercent: 0,
-      verdict: 'Guests are killed without any growth.',
-    };
+  if (deadNames(advised.candidate.outcome).length > 0) {
+    const verdict = 'Guests are killed without any growth.';
+    return { flipsAtPercent: 0, testedPercent: 0, verdict };
   }
-  const remoteLimit = Math.max(
-    baseline.candidate.outcome.remoteShare,
-    advised.candidate.outcome.remoteShare,
-  );
-  const request = withChange(evaluator.request, advised.change);
-  const at = (percent: number): string | undefined =>
-    flipped(evaluator.evaluateVariant(grown(request, percent)), remoteLimit);
-  let why = at(testedPercent);
-  if (why === undefined) {
-    return {
-      flipsAtPercent: null,
-      testedPercent,
-      verdict: `Holds up to ${testedPercent} % more guest memory: nobody killed, no more than ${formatPercent(remoteLimit)} remote.`,
-    };
-  }
+  return bisect(evaluator, advised, barOf(baseline.candidate.outcome, advised.candidate.outcome));
+}
+
+function barOf(today: Outcome, advised: Outcome): Bar {
+  if (deadNames(today).length > 0) return { limit: 1, words: '' };
+  const limit = Math.max(today.remoteShare, advised.remoteShare);
+  const share = formatPercent(limit);
+  const words =
+    today.remoteShare >= advised.remoteShare ? `today's ${share}` : `the ${share} as advised`;
+  return { limit, words };
+}
+
+function bisect(evaluator: Evaluator, advised: Evaluated, bar: Bar): Margin {
   let holds = 0;
-  let flips = testedPercent;
-  while (flips - holds > 1) {
-    const middle = Math.floor((holds + flips) / 2);
-    const found = at(middle);
-    if (found === undefined) holds = middle;
-    else {
-      flips = middle;
-      why = found;
-    }
+  let flips: { at: number; why: string } | undefined;
+  const test = (percent: number): void => {
+    const why = flipped(evaluator.evaluateGrown(advised.change, percent), bar);
+    if (why === undefined) holds = percent;
+    else flips = { at: percent, why };
+  };
+  // The reserve check may have replayed this one already.
+  if (evaluator.knowsGrown(advised.change, RESERVE_PERCENT)) test(RESERVE_PERCENT);
+  for (;;) {
+    const percent = nextPercent(holds, flips?.at);
+    if (percent === undefined || !evaluator.canReplay()) return described(holds, flips, bar);
+    test(percent);
   }
+}
+
+/** The next growth to test; undefined when the answer is known. */
+function nextPercent(holds: number, flips: number | undefined): number | undefined {
+  if (flips === undefined) return holds < TESTED_PERCENT ? TESTED_PERCENT : undefined;
+  return flips - holds > 1 ? Math.floor((holds + flips) / 2) : undefined;
+}
+
+function described(
+  holds: number,
+  flips: { at: number; why: string } | undefined,
+  bar: Bar,
+): Margin {
+  if (flips !== undefined) {
+    const gap = flips.at - holds > 1 ? ' (not tested in between)' : '';
+    return {
+      flipsAtPercent: flips.at,
+      testedPercent: TESTED_PERCENT,
+      verdict: `Holds up to ${holds} % more guest memory; at ${flips.at} % ${flips.why}${gap}.`,
+    };
+  }
+  const remote = bar.words === '' ? '' : ` and no more remote than ${bar.words}`;
   return {
-    flipsAtPercent: flips,
-    testedPercent,
-    verdict: `Holds up to ${holds} % more guest memory; at ${flips} % ${why}.`,
+    flipsAtPercent: null,
+    testedPercent: holds,
+    verdict:
+      holds === 0
+        ? 'Growth was not tested: a replay of this plan is too long.'
+        : `Holds up to ${holds} % more guest memory: nobody killed${remote}.`,
   };
 }
 
-function flipped(outcome: Outcome, remoteLimit: number): string | undefined {
-  const dead = outcome.guests.filter((guest) => guest.oomKilled).map((guest) => guest.name);
-  if (dead.length > 0) return `${dead.join(', ')} would be killed`;
-  if (outcome.oomKills.length > 0) return `${outcome.oomKills.join(', ')} would be killed`;
-  if (outcome.remoteShare > remoteLimit + REMOTE_TOLERANCE) {
-    return `${formatPercent(outcome.remoteShare)} of guest memory would be remote (today ${formatPercent(remoteLimit)})`;
+function flipped(outcome: Outcome, bar: Bar): string | undefined {
+  const dead = deadNames(outcome);
+  if (dead.length > 0) return `${formatList(dead)} would be killed`;
+  if (outcome.remoteShare > bar.limit + REMOTE_TOLERANCE) {
+    return `${formatPercent(outcome.remoteShare)} of guest memory would be remote, more than ${bar.words}`;
   }
   return undefined;
 }

@@ -1,16 +1,17 @@
 import type { HostSysctls, SysctlName } from '@zonewise/simulator';
 import { effectiveNumatune } from './compile';
-import type { Evaluated, Evaluator } from './evaluator';
-import { without } from './evaluator';
+import type { Change, Evaluated, Evaluator } from './evaluator';
+import { NO_CHANGE, changeCount, without as withoutEntry } from './evaluator';
 import { effectText, settingText } from './explain';
-import { formatCount } from './format';
+import { formatMib } from './format';
 import type { Score } from './objective';
-import { nodesByRegion } from './placement';
+import { hasCellNodes, nodesByRegion } from './placement';
 import type {
   GuestSpec,
   NumatuneSetting,
   NumatuneValue,
   Operation,
+  Outcome,
   RecommendationContent,
 } from './types';
 
@@ -48,9 +49,10 @@ function sysctlOperation(
   tolerance: Score,
 ): Operation {
   const current: HostSysctls = { ...evaluator.request.host.sysctl, ...evaluator.request.sysctl };
-  const sysctl = without(advised.change.sysctl, name);
-  const dropped = evaluator.evaluate({ sysctl, numatune: advised.change.numatune });
-  const effect = effectText(advised.candidate.outcome, dropped.candidate.outcome, tolerance);
+  const sysctl = withoutEntry(advised.change.sysctl, name);
+  const compared = comparison(evaluator, advised, { sysctl, numatune: advised.change.numatune });
+  const without = compared.other.candidate.outcome;
+  const effect = effectText(advised.candidate.outcome, without, tolerance);
   return {
     action: 'replace',
     resourceType: 'sysctl',
@@ -58,7 +60,7 @@ function sysctlOperation(
     path: `/vm/${name}`,
     value: advised.change.sysctl[name],
     previousValue: current[name],
-    reason: `vm.${name} ${String(advised.change.sysctl[name])} ${effect}.`,
+    reason: `${compared.given}vm.${name} ${String(advised.change.sysctl[name])} ${effect}.`,
     requiresRestart: false,
   };
 }
@@ -72,9 +74,10 @@ function domainOperation(
 ): Operation {
   const spec = evaluator.request.guests.find((guest) => guest.guest.name === name);
   const previous = effectiveNumatune(evaluator.request, name);
-  const numatune = without(advised.change.numatune, name);
-  const dropped = evaluator.evaluate({ sysctl: advised.change.sysctl, numatune });
-  const effect = effectText(advised.candidate.outcome, dropped.candidate.outcome, tolerance);
+  const numatune = withoutEntry(advised.change.numatune, name);
+  const compared = comparison(evaluator, advised, { sysctl: advised.change.sysctl, numatune });
+  const without = compared.other.candidate.outcome;
+  const effect = effectText(advised.candidate.outcome, without, tolerance);
   return {
     action: previous.mode === 'none' ? 'add' : setting.mode === 'none' ? 'remove' : 'replace',
     resourceType: 'domain',
@@ -83,20 +86,34 @@ function domainOperation(
     value: numatuneValue(setting, spec),
     previousValue: previous.mode === 'none' ? null : { ...previous },
     reason:
-      `${settingText(setting)} leaves ${name} with ${remotePages(advised, spec)} pages remote, ` +
-      `${settingText(previous)} with ${remotePages(dropped, spec)}; over all guests it ${effect}.`,
+      compared.given +
+      fates(name, [setting, advised.candidate.outcome], [previous, without]) +
+      `; over all guests it ${effect}.`,
     // A planned guest has not started yet, and running ones are never changed.
     requiresRestart: spec?.state === 'running',
   };
 }
 
-/** With one policy per cell, each cell keeps its own nodes and gets the new mode. */
+/**
+ * What a setting is compared with: everything else as advised, or, where the search has used up its
+ * replays, today's setting without any of the changes; `given` is the condition in words.
+ */
+function comparison(
+  evaluator: Evaluator,
+  advised: Evaluated,
+  without: Change,
+): { other: Evaluated; given: string } {
+  const other = evaluator.tryEvaluate(without);
+  if (other) return { other, given: changeCount(without) > 0 ? 'Given the other changes, ' : '' };
+  return { other: evaluator.evaluate(NO_CHANGE), given: 'Together with the other changes, ' };
+}
+
+/** Where cells have nodes of their own today, each of them gets the new mode and its nodes. */
 function numatuneValue(setting: NumatuneSetting, spec: GuestSpec | undefined): NumatuneValue {
   const { mode, nodeset } = setting;
   const regions = spec?.guest.regions ?? [];
+  if (!hasCellNodes(regions) || mode === 'none') return { mode, nodeset };
   const nodesOf = nodesByRegion(regions, nodeset);
-  const differ = new Set(nodesOf.map((nodes) => nodes.join(','))).size > 1;
-  if (!differ || mode === 'none') return { mode, nodeset };
   const memnodes = regions.map((region, i) => ({
     cellid: region.cell,
     mode,
@@ -105,11 +122,26 @@ function numatuneValue(setting: NumatuneSetting, spec: GuestSpec | undefined): N
   return { mode, nodeset, memnodes };
 }
 
-function remotePages(evaluated: Evaluated, spec: GuestSpec | undefined): string {
-  const guest = evaluated.candidate.outcome.guests.find((g) => g.name === spec?.guest.name);
-  if (!guest) return '0';
+type Replayed = [NumatuneSetting, Outcome];
+
+/** `strict on node 0 leaves 0 MiB of web1's 1,024 MiB remote (with preferred on node 0: 220 MiB)`. */
+function fates(name: string, [setting, outcome]: Replayed, [previous, before]: Replayed): string {
+  const then = remoteOf(outcome, name);
+  const now = remoteOf(before, name);
+  const left = then
+    ? `leaves ${formatMib(then.remotePages)} of ${name}'s ${formatMib(then.pages)} remote`
+    : `gets ${name} killed`;
+  const leftNow = now ? `${formatMib(now.remotePages)}` : `${name} is killed`;
+  return `${settingText(setting)} ${left} (with ${settingText(previous)}: ${leftNow})`;
+}
+
+/** Undefined for a killed guest. */
+function remoteOf(
+  outcome: Outcome,
+  name: string,
+): { pages: number; remotePages: number } | undefined {
+  const guest = outcome.guests.find((candidate) => candidate.name === name);
+  if (!guest || guest.oomKilled) return undefined;
   const pages = guest.pagesByNode.reduce((sum, node) => sum + node.pages, 0);
-  return guest.oomKilled
-    ? 'no pages (it is killed), none'
-    : `${formatCount(guest.remoteShare * pages)} of ${formatCount(pages)}`;
+  return { pages, remotePages: guest.remoteShare * pages };
 }

@@ -1,5 +1,5 @@
 import type { GuestProcess, HostModel, MemoryPolicy, RegionSpec } from '@zonewise/simulator';
-import { cpuNodes, formatNodeset, memoryNodes, nodeUnion } from './host-nodes';
+import { cpuNodes, memoryNodes, nodesText, nodeUnion } from './host-nodes';
 import type { GuestSpec, NumatuneSetting } from './types';
 
 export interface Note {
@@ -18,14 +18,13 @@ export function guestMemoryPages(guest: GuestProcess): number {
 }
 
 /**
- * Nodes where the guest's memory belongs today: its numatune nodeset, else the nodes of its regions'
+ * Nodes where the guest's memory belongs today: its numatune nodeset with the nodes of its regions'
  * policies, else the nodes of its CPUs as far as they have memory, else every node with memory.
  */
 export function homeNodes(spec: GuestSpec, host: HostModel): number[] {
   const withMemory = memoryNodes(host);
   const sets = [
-    spec.numatune.nodeset,
-    nodeUnion(...spec.guest.regions.map((region) => region.policy.nodes)),
+    nodeUnion(spec.numatune.nodeset, ...spec.guest.regions.map((region) => region.policy.nodes)),
     guestCpuNodes(spec.guest),
   ];
   for (const set of sets) {
@@ -51,7 +50,7 @@ export function isPinned(spec: GuestSpec, host: HostModel): boolean {
  * - strict: backends policy=bind, cpuset.mems = union of all nodes
  * - preferred: policy=preferred (one node) or preferred-many
  * - interleave: policy=interleave
- * - restrictive: default policy, cpuset.mems only
+ * - restrictive: default policy, cpuset.mems of each cell's own nodes only
  * - none: default policy, no limit
  *
  * A guest with one policy per cell (memnode) keeps each cell's own nodes as far as the new nodeset
@@ -64,31 +63,38 @@ export function applyPlacement(
 ): { guest: GuestProcess; notes: Note[] } {
   const nodeset = nodeUnion(setting.nodeset);
   const notes: Note[] = [];
-  const movedCpus = isPinned(spec, host) ? undefined : affinity(setting, host);
-  if (movedCpus) {
+  const pinned = isPinned(spec, host);
+  const nodes = nodesByRegion(spec.guest.regions, nodeset);
+  const regions = spec.guest.regions.map((region, i) => {
+    const own = nodes[i] ?? nodeset;
+    const movedCpus = pinned ? undefined : affinity({ ...setting, nodeset: own }, host);
+    return placeRegion(region, setting, { nodeset, nodes: own, movedCpus });
+  });
+  if (regions.some((region, i) => region.cpuNodes !== spec.guest.regions[i]?.cpuNodes)) {
+    const cpus = nodeUnion(...regions.map((region) => region.cpuNodes));
     notes.push({
       code: 'cpu-affinity-follows-numatune',
       message:
-        `${spec.guest.name} is not pinned: with ${setting.mode} on node ${formatNodeset(nodeset)} ` +
-        `its CPUs are taken to be those of node ${formatNodeset(movedCpus)}` +
+        `${spec.guest.name} is not pinned: with ${setting.mode} on ${nodesText(nodeset)} ` +
+        `its CPUs are taken to be those of ${nodesText(cpus)}` +
         (setting.mode === 'strict' ? ' (libvirt starts QEMU with that affinity).' : '.'),
     });
   }
-  const nodes = nodesByRegion(spec.guest.regions, nodeset);
-  const regions = spec.guest.regions.map((region, i) =>
-    placeRegion(region, setting, { nodeset, nodes: nodes[i] ?? nodeset, movedCpus }),
-  );
   return { guest: { ...spec.guest, regions }, notes };
 }
 
 /** The nodes of each region under a new nodeset: its own where cells differ, else the whole nodeset. */
 export function nodesByRegion(regions: RegionSpec[], nodeset: number[]): number[][] {
-  const sets = regions.map((region) => nodeUnion(region.policy.nodes));
-  const perCell = new Set(sets.map((nodes) => nodes.join(','))).size > 1;
-  return sets.map((nodes) => {
-    const own = perCell ? nodes.filter((node) => nodeset.includes(node)) : [];
+  const perCell = hasCellNodes(regions);
+  return regions.map((region) => {
+    const own = perCell ? nodeUnion(region.policy.nodes).filter((n) => nodeset.includes(n)) : [];
     return own.length > 0 ? own : nodeset;
   });
+}
+
+/** Whether the guest's cells have nodes of their own today (memnode). */
+export function hasCellNodes(regions: RegionSpec[]): boolean {
+  return new Set(regions.map((region) => nodeUnion(region.policy.nodes).join(','))).size > 1;
 }
 
 function placeRegion(
@@ -96,7 +102,7 @@ function placeRegion(
   setting: NumatuneSetting,
   where: { nodeset: number[]; nodes: number[]; movedCpus: number[] | undefined },
 ): RegionSpec {
-  const limited = setting.mode === 'strict' || setting.mode === 'restrictive';
+  const limit = { strict: where.nodeset, restrictive: where.nodes }[setting.mode as string];
   const rest = { ...region };
   delete rest.cpusetMems;
   return {
@@ -104,7 +110,7 @@ function placeRegion(
     policy: policyOf(setting, where.nodes),
     policyScope: setting.mode === 'restrictive' || setting.mode === 'none' ? 'task' : 'mbind',
     cpuNodes: where.movedCpus ?? region.cpuNodes,
-    ...(limited ? { cpusetMems: where.nodeset } : {}),
+    ...(limit ? { cpusetMems: limit } : {}),
   };
 }
 
@@ -127,7 +133,9 @@ function affinity(setting: NumatuneSetting, host: HostModel): number[] | undefin
   const all = cpuNodes(host);
   const ofNodes = nodeUnion(setting.nodeset).filter((node) => all.includes(node));
   const follows =
-    setting.mode === 'strict' || (setting.mode === 'preferred' && setting.nodeset.length === 1);
+    setting.mode === 'strict' ||
+    setting.mode === 'restrictive' ||
+    (setting.mode === 'preferred' && setting.nodeset.length === 1);
   return follows && ofNodes.length > 0 ? ofNodes : undefined;
 }
 

@@ -57,3 +57,8 @@ export function formatSet(ids: readonly number[]): string {
 export function sameSet(a: readonly number[], b: readonly number[]): boolean {
   return formatSet(a) === formatSet(b);
 }
+
+/** `node 1`, `nodes 0-1`: a nodeset in a sentence. */
+export function nodesText(nodes: number[]): string {
+  return `node${nodes.length === 1 ? '' : 's'} ${formatSet(nodes)}`;
+}

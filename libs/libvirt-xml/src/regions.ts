@@ -1,7 +1,7 @@
 /** Guest RAM as regions: one per guest cell, each with the policy that QEMU sets on it. */
 import type { MemoryPolicy, RegionSpec } from '@zonewise/simulator';
 import type { Assumptions } from './assumptions';
-import { formatSet, sameSet } from './bitmap';
+import { nodesText, sameSet } from './bitmap';
 import type { DomainView, HostPlacement, NumatuneMode } from './types';
 import { cpuNodesOf } from './vcpu-nodes';
 
@@ -101,7 +101,7 @@ function policyOfCell(
 /** The region that the kernel sees for one piece of guest RAM; sizes in pages of 4 KiB. */
 export function regionOf(ram: Ram, context: PlacementContext): RegionSpec {
   const { view, host, assumptions, advised } = context;
-  const policy = policyOf(ram, assumptions);
+  const policy = policyOf(ram, context);
   const cpusetMems = cpusetOf(ram, context);
   const strict = view.numatune.memory?.mode === 'strict' && view.cells.length <= 1;
   const near = policy.mode === 'preferred' || policy.mode === 'bind' || ram.mode === 'restrictive';
@@ -127,18 +127,19 @@ export function regionOf(ram: Ram, context: PlacementContext): RegionSpec {
 }
 
 /** numatune mode -> the policy that QEMU's memory backend sets with mbind(). */
-function policyOf({ mode, nodes, cell }: Ram, assumptions: Assumptions): MemoryPolicy {
-  const set = formatSet(nodes);
+function policyOf(ram: Ram, { view, assumptions }: PlacementContext): MemoryPolicy {
+  const { mode, nodes, cell } = ram;
+  const ofCells = view.cells.length > 0;
   if (mode === null || mode === 'restrictive') {
     if (mode === null) {
-      const message = `No numatune for cell ${cell}: the default policy, memory of the touching CPU's node first.`;
+      const message = `No numatune${ofCells ? ` for cell ${cell}` : ''}: the default policy, memory of the touching CPU's node first.`;
       assumptions.add('default-policy', message);
     }
     return { mode: 'default', nodes: [] };
   }
   assumptions.add(
     'memory-backend-policy',
-    `Cell ${cell}: ${mode} on nodes ${set} is set by QEMU's memory backend (mbind), as QEMU 5.0 and later do for every machine type.`,
+    `${ofCells ? `Cell ${cell}: ` : ''}${mode} on ${nodesText(nodes)} is set by QEMU's memory backend (mbind), as QEMU 5.0 and later do for every machine type.`,
   );
   if (mode === 'strict') return { mode: 'bind', nodes };
   if (mode === 'interleave') return { mode: 'interleave', nodes };
@@ -163,7 +164,7 @@ function cpusetOf(ram: Ram, { view, assumptions, advised }: PlacementContext): n
 }
 
 function said(nodes: number[], mode: NumatuneMode, assumptions: Assumptions): number[] {
-  const message = `${mode} also limits the threads by cpuset.mems to nodes ${formatSet(nodes)}, taking the cpuset cgroup as available.`;
+  const message = `${mode} also limits the threads by cpuset.mems to ${nodesText(nodes)}, taking the cpuset cgroup as available.`;
   assumptions.add('cpuset-mems', message);
   return nodes;
 }
@@ -177,7 +178,7 @@ function inHugePool(ram: Ram, { view, assumptions }: PlacementContext): boolean 
   const size = page.sizeKib === null ? 'of the default size' : `of ${page.sizeKib} KiB`;
   assumptions.add(
     'hugepages-pool',
-    `Cell ${ram.cell} (${ram.memoryKib} KiB) comes out of the pool of huge pages ${size}; the pool is no free memory of the host, so the region counts with 0 pages. Whether the pools of the nodes suffice is not checked.`,
+    `${view.cells.length > 0 ? `Cell ${ram.cell}` : 'Guest RAM'} (${ram.memoryKib} KiB) comes out of the pool of huge pages ${size}; the pool is no free memory of the host, so the region counts with 0 pages. Whether the pools of the nodes suffice is not checked.`,
   );
   return true;
 }

@@ -1,6 +1,6 @@
 /** What a domain becomes at run time: the process that the kernel sees. */
 import { Assumptions } from './assumptions';
-import { formatSet } from './bitmap';
+import { formatSet, nodesText } from './bitmap';
 import { checkHost } from './host-check';
 import type {
   DomainView,
@@ -100,7 +100,7 @@ function adviseAuto(
   if (!automatic) return null;
   if (view.numadNodeset !== undefined) {
     const nodes = view.numadNodeset.filter((node) => host.memoryNodes.includes(node));
-    const message = `numad advised nodes ${formatSet(nodes)} when the domain was started; they are used.`;
+    const message = `numad advised ${nodesText(nodes)} when the domain was started; the domain is replayed there.`;
     assumptions.add('numad-advice-recorded', message);
     return nodes;
   }

@@ -1,5 +1,5 @@
 /** Which host nodes' CPUs run the vCPUs that touch a guest cell: first touch places memory from there. */
-import { formatSet } from './bitmap';
+import { formatSet, nodesText } from './bitmap';
 import type { Assumptions } from './assumptions';
 import type { DomainView, HostPlacement } from './types';
 
@@ -79,7 +79,7 @@ function unpinned(
   if (affinity.length > 0) {
     assumptions.add(
       'strict-affinity',
-      `Unpinned and strict with at most one guest cell: libvirt starts QEMU on the CPUs of nodes ${formatSet(affinity)}.`,
+      `Unpinned and strict with at most one guest cell: libvirt starts QEMU on the CPUs of ${nodesText(affinity)}.`,
     );
     return affinity;
   }
@@ -87,13 +87,13 @@ function unpinned(
   if (near.length > 0) {
     assumptions.add(
       'unpinned-near-memory',
-      `Nothing pins the vCPUs; they are taken to run on the CPUs of nodes ${formatSet(near)}, where their memory should be. Pin them to be sure.`,
+      `Nothing pins the vCPUs; they are taken to run on the CPUs of ${nodesText(near)}, where their memory should be. Pin them to be sure.`,
     );
     return near;
   }
   assumptions.add(
     'unpinned-everywhere',
-    `Nothing pins the vCPUs; they are taken to touch memory from nodes ${formatSet(withCpus)} in turn.`,
+    `Nothing pins the vCPUs; they are taken to touch memory from ${nodesText(withCpus)} in turn, so none of it there counts as remote.`,
   );
   return withCpus;
 }

@@ -43,20 +43,20 @@ export function hostPlacement(host: HostModel): HostPlacement {
 }
 
 /**
- * numatune of the document as one mode and nodeset, for display and comparison. A document with only
- * `<memnode>` elements is summarised by the first one's mode and the union of their nodes; automatic
- * placement counts as all nodes with memory.
+ * numatune of the document as one mode and nodeset, for display and comparison: the mode of `<memory>`, else
+ * of the first `<memnode>`, and the nodes of all of them together; automatic placement counts as all nodes
+ * with memory.
  */
 export function configuredNumatune(
   view: DomainView,
   memoryNodes: number[],
 ): { mode: PlacementMode; nodeset: number[] } {
   const { memory, memnodes } = view.numatune;
-  if (memory !== null) return { mode: memory.mode, nodeset: memory.nodeset ?? memoryNodes };
-  const first = memnodes[0];
-  if (first === undefined) return { mode: 'none', nodeset: [] };
-  const nodes = new Set(memnodes.flatMap((memnode) => memnode.nodeset));
-  return { mode: first.mode, nodeset: [...nodes].sort((a, b) => a - b) };
+  const mode = memory?.mode ?? memnodes[0]?.mode;
+  if (mode === undefined) return { mode: 'none', nodeset: [] };
+  const whole = memory === null ? [] : (memory.nodeset ?? memoryNodes);
+  const nodes = new Set([...whole, ...memnodes.flatMap((memnode) => memnode.nodeset)]);
+  return { mode, nodeset: [...nodes].sort((a, b) => a - b) };
 }
 
 /**

@@ -1,0 +1,25 @@
+import type { SimulationRequest } from './types';
+
+const PAGES_PER_HUGE = 512;
+
+/**
+ * The request with the planned guests' memory grown (a guest cannot touch more than it has), in whole
+ * huge pages. What a guest touches of it keeps its share.
+ */
+export function grown(request: SimulationRequest, percent: number): SimulationRequest {
+  const grow = (pages: number): number => {
+    const exact = (pages * (100 + percent)) / 100;
+    return percent === 0 ? pages : Math.ceil(exact / PAGES_PER_HUGE) * PAGES_PER_HUGE;
+  };
+  return {
+    ...request,
+    guests: request.guests.map((spec) => {
+      if (spec.state === 'running') return spec;
+      const regions = spec.guest.regions.map((region) => ({
+        ...region,
+        sizePages: grow(region.sizePages),
+      }));
+      return { ...spec, guest: { ...spec.guest, regions } };
+    }),
+  };
+}

@@ -1,0 +1,136 @@
+import { replay } from '@zonewise/simulator';
+import type { ReplayInput, ReplayResult } from '@zonewise/simulator';
+import { host, planned, process, region, running } from '../test/builders';
+import { adviseWith } from './advise';
+import { compareOutcomes, tolerances } from './objective';
+import type { GuestSpec, RecommendationContent, SimulationRequest } from './types';
+
+const request = (over: Partial<SimulationRequest> = {}): SimulationRequest => ({
+  host: host([
+    { mib: 512, cacheMib: 400 },
+    { mib: 512, cacheMib: 50 },
+  ]),
+  guests: [planned('zeta', 128, 0), planned('alpha', 128, 0)],
+  demand: {},
+  seed: 1,
+  ...over,
+});
+const advise = (over: Partial<SimulationRequest> = {}) => adviseWith(replay, request(over));
+const codes = ({ evidence }: RecommendationContent) => evidence.assumptions.map(({ code }) => code);
+
+test('changes are told in the order in which the guests start', () => {
+  const order = (startOrder?: string[]): string[] => {
+    const { evidence } = advise(startOrder ? { demand: { startOrder } } : {});
+    const strict = evidence.alternatives
+      .concat(evidence.advised)
+      .find(
+        ({ sysctl, numatune }) => !sysctl.zone_reclaim_mode && Object.keys(numatune).length === 2,
+      );
+    return Object.keys(strict?.numatune ?? {});
+  };
+  expect(order()).toEqual(['zeta', 'alpha']);
+  expect(order(['alpha', 'zeta'])).toEqual(['alpha', 'zeta']);
+});
+
+test('what an operator asks about first leads the alternatives', () => {
+  const { advised, alternatives } = advise({
+    guests: [planned('a', 128, 0), planned('b', 128, 0), planned('c', 64, 1)],
+  }).evidence;
+  const kind = ({ sysctl, numatune }: typeof advised): string =>
+    [...Object.keys(sysctl), ...new Set(Object.values(numatune).map(({ mode }) => mode))].join('+');
+  const asked = ['zone_reclaim_mode', 'strict', 'interleave', 'restrictive'];
+  const leading = alternatives.slice(0, 4).map(kind);
+  expect(asked.filter((one) => ![...leading, kind(advised)].includes(one))).toEqual([]);
+});
+
+test("killing another guest instead of today's is no advice", () => {
+  const guests = ['z', 'b', 'a'].map((name) => planned(name, 400, 0));
+  const content = advise({ guests, host: host([{ mib: 512, cacheMib: 300 }, { mib: 512 }]) });
+  expect(content.finding).toBe('DOES_NOT_FIT');
+  const killed = (outcome: typeof content.evidence.baseline.outcome): number =>
+    outcome.guests.filter(({ oomKilled }) => oomKilled).length;
+  const { baseline, advised } = content.evidence;
+  if (advised.id === baseline.id) {
+    expect(content.description).toContain('No configuration that was replayed kills fewer.');
+  } else {
+    expect(killed(advised.outcome)).toBeLessThan(killed(baseline.outcome));
+  }
+});
+
+test("a change that ties with a better one but not with today's setting itself is not advised", () => {
+  // Stall by number of strict guests: the step from 2 to 1 is within the tolerance, so is 1 to 0.
+  const byStrict = [1000e6, 800e6, 450e6];
+  const fake = (input: ReplayInput): ReplayResult => {
+    const result = replay(input);
+    const strict = input.steps.filter(
+      (step) => step.op === 'guest' && step.guest.regions[0]?.policy.mode === 'bind',
+    ).length;
+    const other = input.steps.some(
+      (step) =>
+        step.op === 'sysctl' ||
+        (step.op === 'guest' &&
+          !['bind', 'preferred'].includes(step.guest.regions[0]?.policy.mode ?? '')),
+    );
+    const stallNs = other ? 5000e6 : (byStrict[strict] ?? 0);
+    return { ...result, totals: { ...result.totals, stallNs } };
+  };
+  const roomy = request({ host: host([{ mib: 1024 }, { mib: 1024 }]) });
+  const { baseline, advised } = adviseWith(fake, roomy).evidence;
+  expect(Object.keys(advised.numatune)).toEqual(['zeta', 'alpha']);
+  expect(compareOutcomes(advised.outcome, baseline.outcome, tolerances(roomy.host))).toBe(-1);
+});
+
+test('a search that may not cost more stops, still advises, and says so', () => {
+  const costly = (input: ReplayInput): ReplayResult => {
+    const result = replay(input);
+    return { ...result, steps: result.steps.map((step) => ({ ...step, pagesDone: 1e9 })) };
+  };
+  const content = adviseWith(costly, request());
+  expect(content.evidence.replays).toBeLessThanOrEqual(9);
+  expect(codes(content)).toContain('search-replays-bounded');
+  expect(content.finding).toBe('REMOTE_MEMORY');
+  expect(content.evidence.margin.verdict).toMatch(/^Holds up to \d+ %/);
+  expect(codes(advise())).not.toContain('search-replays-bounded');
+});
+
+test('more guests than are moved one by one are told', () => {
+  const guests = Array.from({ length: 9 }, (_, i) => planned(`g${i}`, 64, 0));
+  const content = advise({ guests, host: host([{ mib: 512 }, { mib: 512 }]) });
+  expect(codes(content)).toEqual(
+    expect.arrayContaining([
+      'search-guests-bounded',
+      'search-moves-bounded',
+      'alternatives-bounded',
+    ]),
+  );
+});
+
+test('a guest whose memory is all in huge page pools keeps its numatune', () => {
+  const content = advise({ guests: [planned('huge', 0, 0), planned('a', 128, 0)] });
+  expect(codes(content)).toContain('search-hugepages-left');
+  for (const { numatune } of content.evidence.alternatives) {
+    expect(Object.keys(numatune)).not.toContain('huge');
+  }
+});
+
+test('cells keep their own nodes in every mode tried at home', () => {
+  const cells: GuestSpec = {
+    ...planned('cells', 128, 0),
+    guest: process('cells', [region(64, 0), region(64, 1, { cell: 1 })]),
+  } as GuestSpec;
+  const { alternatives } = advise({ guests: [cells] }).evidence;
+  const strict = alternatives.find(({ numatune }) => numatune['cells']?.mode === 'strict');
+  expect(strict?.numatune['cells']?.nodeset).toEqual([0, 1]);
+  expect(strict?.outcome.remoteShare).toBe(0);
+});
+
+test('a running guest that lives today is not killed for the sake of others', () => {
+  const content = advise({
+    host: host([{ mib: 256, anonMib: 128 }, { mib: 256 }]),
+    guests: [running('old', 128, 0, { 0: 128 }), planned('a', 200, 0), planned('b', 200, 0)],
+  });
+  const old = (outcome: typeof content.evidence.baseline.outcome): boolean | undefined =>
+    outcome.guests.find(({ name }) => name === 'old')?.oomKilled;
+  const { baseline, advised } = content.evidence;
+  expect(old(baseline.outcome) === false && old(advised.outcome) === true).toBe(false);
+});
