@@ -311,6 +311,19 @@ describe('bad input', () => {
         400,
         'malformed-json',
       ));
+    it('refuses keys that would be dropped without a word, but not such values', async () => {
+      const url = `/v1/hosts/${hostId}/simulations`;
+      const post = (json: string) => http().post(url).type('application/json').send(json);
+      for (const json of [
+        '{"sysctl":{"__proto__":{}}}',
+        '{"numatune":{"constructor" : {"mode":"none","nodeset":[]}}}',
+      ]) {
+        await refused(post(json), 400, 'validation-failed');
+      }
+      await refused(post('{"domains":["constructor"]}'), 404, 'domain-not-found');
+      const quoted = { description: '"constructor":' };
+      await http().patch(`/v1/hosts/${hostId}`).send(quoted).expect(200);
+    });
     it('refuses a body over the limit, whatever its type', async () => {
       const large = 'x'.repeat(1100000);
       await refused(

@@ -33,6 +33,9 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
+/** `type` of the body parser's refusal of a key that means the object itself. */
+export const RESERVED_KEY_ERROR = 'zonewise.reserved-key';
+
 /** Errors of Express's body parsers (http-errors) carry a `type`. */
 interface ParserError {
   type?: unknown;
@@ -53,6 +56,8 @@ export function asProblem(error: unknown, request: Request): ProblemException {
       return tooLarge(typeof parser.limit === 'number' ? parser.limit : undefined);
     case 'entity.verify.failed':
       return new ProblemException('malformed-json', `${text(parser)}.`);
+    case RESERVED_KEY_ERROR:
+      return new ProblemException('validation-failed', `${text(parser)}.`);
     case 'charset.unsupported':
     case 'encoding.unsupported':
       return new ProblemException('unsupported-media-type', `${text(parser)}.`);
