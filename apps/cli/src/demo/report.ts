@@ -119,7 +119,7 @@ export function report(content: RecommendationContent): string {
     `Margin\n  ${margin.verdict}`,
   ];
   if (content.immovable.length > 0) {
-    const lines = content.immovable.map((entry) => `  - ${entry.guest}: ${entry.message}`);
+    const lines = content.immovable.map((entry) => `  - ${entry.message}`);
     sections.push(`What no setting moves\n${lines.join('\n')}`);
   }
   sections.push(...alternatives(content.evidence.alternatives));
