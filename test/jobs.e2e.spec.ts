@@ -116,6 +116,23 @@ describe.each(databaseKinds('jobs'))('jobs on %s', (kind) => {
     await client.send('DELETE', `/v1/jobs/${answer.body.id}`);
   });
 
+  it('keeps its bounds when many come at once', async () => {
+    const limits = test.app.get<WorkLimits>(WORK_LIMITS);
+    const { maxWaiting } = limits;
+    limits.maxWaiting = 2;
+    try {
+      const answers = await Promise.all(Array.from({ length: 12 }, () => advise()));
+      const accepted = answers.filter(({ status }) => status === 202);
+      // Two may wait and one runs; while they are stored one more may end its wait.
+      expect(accepted.length).toBeGreaterThanOrEqual(1);
+      expect(accepted.length).toBeLessThanOrEqual(4);
+      expect(answers.filter(({ status }) => status === 503)).toHaveLength(12 - accepted.length);
+      for (const { body } of accepted) await client.send('DELETE', `/v1/jobs/${body.id}`);
+    } finally {
+      limits.maxWaiting = maxWaiting;
+    }
+  });
+
   it('refuses work beyond its bounds with 503', async () => {
     const limits = test.app.get<WorkLimits>(WORK_LIMITS);
     const { maxWaiting } = limits;

@@ -53,6 +53,8 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   private readonly logger = new Logger('Jobs');
   private readonly waiting: string[] = [];
   private readonly active = new Map<string, ActiveJob>();
+  /** Jobs that are being stored and will wait. */
+  private arriving = 0;
   private stopping = false;
 
   constructor(
@@ -70,9 +72,19 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     this.pump();
   }
 
-  /** @throws ProblemException queue-full (503) when no more jobs may wait */
-  assertRoom(): void {
-    if (this.stopping || this.waiting.length >= this.limits.maxWaiting) throw queueFull();
+  /**
+   * Keeps room for a job while `write` stores it: many that are stored at once share the same bounds.
+   * @throws ProblemException queue-full (503) when no more jobs may wait
+   */
+  async withRoom<T>(write: () => Promise<T>): Promise<T> {
+    const taken = this.waiting.length + this.arriving;
+    if (this.stopping || taken >= this.limits.maxWaiting) throw queueFull();
+    this.arriving += 1;
+    try {
+      return await write();
+    } finally {
+      this.arriving -= 1;
+    }
   }
 
   enqueue(jobId: string): void {

@@ -28,7 +28,6 @@ export class JobsService {
    * @throws ProblemException queue-full (503), host-not-found (404)
    */
   async submit(kind: JobKind, hostId: string, request: JobRequest): Promise<Job> {
-    this.runner.assertRoom();
     const now = new Date().toISOString();
     const job: Job = {
       id: randomUUID(),
@@ -47,7 +46,9 @@ export class JobsService {
       finishedAt: null,
     };
     try {
-      await this.transactions.run((manager) => manager.insert(Job, job));
+      await this.runner.withRoom(() =>
+        this.transactions.run((manager) => manager.insert(Job, job)),
+      );
     } catch (error) {
       if (!isForeignKeyViolation(error)) throw error;
       const detail = `No host has the id ${hostId}.`;
