@@ -24,6 +24,8 @@ export interface HardwareProfile {
   swapInNs: number;
   /** Freeing one page at exit. */
   freeNs: number;
+  /** From waking kswapd to its first look, on a CPU of its own. */
+  kswapdWakeNs: number;
   /** One OOM kill, from the decision to the freed memory. */
   oomKillNs: number;
   /** Where the numbers come from. */
@@ -44,6 +46,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     pageoutNs: 12_000,
     swapInNs: 80_000,
     freeNs: 120,
+    kswapdWakeNs: 10_000,
     oomKillNs: 50_000_000,
     sources: [
       'faultNs, freeNs: assumed, 2 GB/s first touch per thread, as page-fault benchmarks of such hosts commonly show',
@@ -57,16 +60,17 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
   'lab-tcg': {
     name: 'lab-tcg',
     description: 'Emulated machine that the recorded kernel cases ran on',
-    faultNs: 16_000,
-    remoteFaultNs: 0,
+    faultNs: 8_400,
+    remoteFaultNs: 7_000,
     hugeFaultNs: 900_000,
     cacheReadNs: 11_000,
-    scanNs: 1_500,
-    stealNs: 5_000,
-    reclaimRoundNs: 40_000,
-    pageoutNs: 30_000,
-    swapInNs: 200_000,
+    scanNs: 400,
+    stealNs: 1_400,
+    reclaimRoundNs: 5_000,
+    pageoutNs: 12_000,
+    swapInNs: 33_000,
     freeNs: 2_500,
+    kswapdWakeNs: 50_000,
     oomKillNs: 100_000_000,
     sources: [
       'faultNs, cacheReadNs: wall times of the recorded touch and cache steps divided by their pages',

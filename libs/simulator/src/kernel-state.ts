@@ -76,8 +76,14 @@ export interface KernelState {
   guests: Map<string, GuestState>;
   files: Map<string, CachedFile>;
   hostMappings: Mapping[];
+  /** Pages written to swap that still hold their frame; one of `hostMappings`. */
+  swapCache: Mapping;
   vmstat: Record<string, number>;
   timeNs: number;
+  /** CPUs (positions) that run allocators at the same time as the current one, in `touch_many`. */
+  busyCpus: number[];
+  /** CPU of the last request, -1 while nobody allocates. */
+  allocatorCpu: number;
   totals: Totals;
   events: ReplayEvent[];
   /** Whose fault is being served, for events and stall time. */
@@ -90,9 +96,9 @@ export function countVm(k: KernelState, name: string, by = 1): void {
   if (by !== 0) k.vmstat[name] = (k.vmstat[name] ?? 0) + by;
 }
 
-/** Lets virtual time pass; `stall` books it to the guest that waits. */
+/** Lets virtual time pass, in parallel on all busy CPUs; `stall` books it to the guest that waits. */
 export function passTime(k: KernelState, ns: number, stall: boolean): void {
-  k.timeNs += ns;
+  k.timeNs += ns / Math.max(k.busyCpus.length, 1);
   if (!stall) return;
   k.totals.stallNs += ns;
   if (k.current.guest) k.current.guest.stallNs += ns;

@@ -21,6 +21,7 @@ export function buildKernel(input: ReplayInput): KernelState {
   const hostNodes = order.map((i) => host.nodes[i]!);
   const distances = order.map((i) => order.map((j) => host.distances[i]![j]!));
   const nodes = hostNodes.map(buildNode);
+  const swapCache = newMapping('anon', 'swap cache', nodes.length, false);
   const k: KernelState = {
     profile: kernelProfiles[host.kernelProfile],
     hardware: hardwareProfiles[input.hardwareProfile ?? DEFAULT_HARDWARE]!,
@@ -37,9 +38,12 @@ export function buildKernel(input: ReplayInput): KernelState {
     swap: { ...host.swap },
     guests: new Map(),
     files: new Map(),
-    hostMappings: [],
+    hostMappings: [swapCache],
+    swapCache,
     vmstat: {},
     timeNs: 0,
+    busyCpus: [],
+    allocatorCpu: -1,
     totals: {
       oomKills: 0,
       stallNs: 0,
@@ -90,6 +94,7 @@ function buildNode(host: HostNode, position: number): NodeState {
     anonCost: 0,
     fileCost: 0,
     kswapdFailures: 0,
+    kswapd: { state: 'asleep', nextNs: Infinity },
     refaults: [0, 0],
     refaultsSeen: [0, 0],
   };

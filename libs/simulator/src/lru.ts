@@ -69,6 +69,18 @@ export class Lru {
     this.queue.push(run);
   }
 
+  /** Puts pages at the tail, where reclaim looks next (a finished write-out of reclaim). */
+  pushOldest(run: Run): void {
+    this.pages += run.pages;
+    run.zone.lruPages[this.index]! += run.pages;
+    if (this.first > 0) {
+      this.first -= 1;
+      this.queue[this.first] = run;
+    } else {
+      this.queue.unshift(run);
+    }
+  }
+
   oldest(): Run | undefined {
     return this.queue[this.first];
   }

@@ -1,7 +1,7 @@
 /** The allocator: the walk over the zonelist, the fast path at low, the slow path at min. */
 import { HUGE_ORDER, MAX_RECLAIM_RETRIES, PAGES_PER_HUGE, ZONE_MOVABLE } from './constants';
 import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
-import { wakeupKswapd } from './kswapd';
+import { advanceKswapd, pagesBeforeKswapd, wakeupKswapd } from './kswapd';
 import { nodeReclaim } from './node-reclaim';
 import { outOfMemory } from './oom';
 import { tryToFreePages, zoneReclaimablePages } from './vmscan';
@@ -172,7 +172,9 @@ function noteAllocation(
 export function allocPages(k: KernelState, ac: AllocContext, want: number): Segment | undefined {
   const zonelist = filteredZonelist(k, ac);
   if (zonelist.length === 0) return undefined;
-  const fast = getPageFromFreelist(k, ac, zonelist, 'low', want);
+  k.allocatorCpu = ac.cpu;
+  advanceKswapd(k);
+  const fast = getPageFromFreelist(k, ac, zonelist, 'low', pagesBeforeKswapd(k, want));
   if (fast) return fast;
   return allocPagesSlowpath(k, ac, zonelist, want);
 }
@@ -191,16 +193,17 @@ function allocPagesSlowpath(
   const nodes = nodesOf(zonelist);
   let noProgressLoops = 0;
   for (;;) {
-    let worked = false;
     if (ac.wakeKswapd) {
-      for (const node of nodes) worked = wakeupKswapd(k, node) || worked;
+      for (const node of nodes) wakeupKswapd(k, node);
+      advanceKswapd(k);
     }
     // Once kswapd has worked, the next request starts on the fast path again.
-    let segment = getPageFromFreelist(k, ac, zonelist, 'min', worked ? 1 : want);
+    let segment = getPageFromFreelist(k, ac, zonelist, 'min', pagesBeforeKswapd(k, want));
     if (segment || !ac.directReclaim) return segment;
     if (ac.order === HUGE_ORDER) return allocHugeSlowpath(k, ac, zonelist, nodes);
     const startNs = k.timeNs;
     const freed = tryToFreePages(k, nodes, ac.cpu);
+    advanceKswapd(k);
     if (freed > 0) segment = reclaimedPage(k, ac, zonelist);
     noteDirectReclaim(k, nodes[0]!, freed, startNs);
     if (segment) return segment;

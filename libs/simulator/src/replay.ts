@@ -2,7 +2,7 @@
 import { ReplayCancelled } from './errors';
 import { buildKernel } from './kernel';
 import { caveat, type KernelState } from './kernel-state';
-import { SCHEDULE_RULE } from './kswapd';
+import { finishKswapd, SCHEDULE_RULE } from './kswapd';
 import { takeSnapshot } from './snapshot';
 import { stateHash } from './state-hash';
 import { runStep } from './steps';
@@ -66,13 +66,15 @@ function oneStep(
   k.events = [];
   const startNs = k.timeNs;
   const outcome = runStep(k, step, report);
+  const durationNs = k.timeNs - startNs;
+  finishKswapd(k);
   return {
     n: index + 1,
     op: step.op,
     ...(step.label !== undefined && { label: step.label }),
     status: outcome.status,
     pagesDone: outcome.pagesDone,
-    durationNs: k.timeNs - startNs,
+    durationNs,
     snapshot: takeSnapshot(k, before),
     events: k.events,
   };

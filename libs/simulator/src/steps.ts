@@ -18,7 +18,7 @@ import {
   type GuestState,
   type KernelState,
 } from './kernel-state';
-import { wakeupKswapd } from './kswapd';
+import { advanceKswapd, wakeupKswapd } from './kswapd';
 import { lruList, accountRun } from './lru';
 import { allocByPolicy } from './mempolicy';
 import { writeSysctl, writeThp } from './sysctl';
@@ -273,6 +273,7 @@ function touchManyStep(
   const total = step.touches.reduce((sum, touch) => sum + touch.pages, 0);
   let done = 0;
   let active = true;
+  k.busyCpus = cpusInUse(k, step.touches);
   while (active) {
     active = false;
     for (const touch of left) {
@@ -287,8 +288,19 @@ function touchManyStep(
     }
     if (done % (TURN_PAGES * 256) < TURN_PAGES) tick(done / Math.max(total, 1));
   }
+  k.busyCpus = [];
   pace(k, startNs, done, step.ratePagesPerSecond);
   return { status: 'ok', pagesDone: done };
+}
+
+/** CPUs on which several guests touch at the same time. */
+function cpusInUse(k: KernelState, touches: { name: string; cell: number }[]): number[] {
+  const cpus = new Set<number>();
+  for (const { name, cell } of touches) {
+    const target = findRegion(k, name, cell);
+    if (target) cpus.add(target.guest.cpuPositions[target.index]![0]!);
+  }
+  return [...cpus];
 }
 
 /** @kernel MADV_DONTNEED; @differs a strided free removes the same share of every run it meets */
@@ -338,7 +350,9 @@ function settleStep(k: KernelState): StepOutcome {
   for (const node of k.nodes) {
     if (node.zones.some((zone) => zone.boost > 0)) wakeupKswapd(k, node);
   }
+  advanceKswapd(k);
   passTime(k, 400_000_000, false);
+  advanceKswapd(k);
   return OK;
 }
 

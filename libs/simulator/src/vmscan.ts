@@ -25,6 +25,8 @@ export interface ScanControl {
   cpu: number;
   nrScanned: number;
   nrReclaimed: number;
+  /** Time of the work since the cost was last settled. */
+  costNs: number;
   /** Set when a list was left alone only because pages might be deactivated too early. */
   skippedDeactivate: boolean;
 }
@@ -40,6 +42,7 @@ export function scanControl(values: Partial<ScanControl> & { cpu: number }): Sca
     forceDeactivate: false,
     nrScanned: 0,
     nrReclaimed: 0,
+    costNs: 0,
     skippedDeactivate: false,
     ...values,
   };
@@ -107,19 +110,33 @@ function fileIsTiny(node: NodeState, sizes: number[]): boolean {
   return sizes[LRU_INACTIVE_FILE]! + sizes[LRU_ACTIVE_FILE]! + free <= highPages;
 }
 
+/** One pass of reclaim over a node by the allocating task, which waits for it. */
+export function shrinkNode(k: KernelState, node: NodeState, sc: ScanControl): void {
+  const pass = shrinkNodeSteps(k, node, sc);
+  while (!pass.next().done) continue;
+  passTime(k, sc.costNs, true);
+  sc.costNs = 0;
+}
+
 /**
- * One pass of reclaim over a node.
+ * One pass of reclaim over a node, one batch per list (SWAP_CLUSTER_MAX pages) at each step.
  * @kernel mm/vmscan.c shrink_node(), shrink_lruvec()
  */
-export function shrinkNode(k: KernelState, node: NodeState, sc: ScanControl): void {
+export function* shrinkNodeSteps(
+  k: KernelState,
+  node: NodeState,
+  sc: ScanControl,
+): Generator<void, void> {
   const plan = getScanCount(k, node, sc);
   const targets = plan.nr;
   const nr: number[] = [...plan.nr];
   const goOn = sc.priority === DEF_PRIORITY && !sc.kswapd;
   let reclaimed = 0;
-  const scannedBefore = sc.nrScanned;
+  sc.costNs += k.hardware.reclaimRoundNs;
   while (nr[LRU_INACTIVE_ANON]! + nr[LRU_ACTIVE_FILE]! + nr[LRU_INACTIVE_FILE]! > 0) {
     let looked = false;
+    const scannedBefore = sc.nrScanned;
+    const reclaimedBefore = reclaimed;
     for (let list = LRU_INACTIVE_ANON; list <= LRU_ACTIVE_FILE; list += 1) {
       if (nr[list]! <= 0) continue;
       const batch = Math.min(nr[list]!, SWAP_CLUSTER_MAX);
@@ -127,16 +144,15 @@ export function shrinkNode(k: KernelState, node: NodeState, sc: ScanControl): vo
       if (node.lists[list]!.pages > 0) looked = true;
       reclaimed += shrinkList(k, node, list, batch, sc, plan);
     }
+    sc.costNs +=
+      (sc.nrScanned - scannedBefore) * k.hardware.scanNs +
+      (reclaimed - reclaimedBefore) * k.hardware.stealNs;
     if (!looked) break;
+    yield;
     if (reclaimed < sc.nrToReclaim || goOn) continue;
     if (!rebalance(nr, targets)) break;
   }
   sc.nrReclaimed += reclaimed;
-  const ns =
-    (sc.nrScanned - scannedBefore) * k.hardware.scanNs +
-    reclaimed * k.hardware.stealNs +
-    k.hardware.reclaimRoundNs;
-  passTime(k, ns, !sc.kswapd);
   if (canSwap(k) && inactiveIsLow(node, LRU_INACTIVE_ANON)) {
     shrinkActiveList(k, node, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX);
   }
@@ -209,7 +225,7 @@ function shrinkInactiveList(
   let left = Math.min(pages, node.lists[list]!.pages);
   let reclaimed = 0;
   let scanned = 0;
-  const back: [Run, boolean][] = [];
+  const back: PutBack[] = [];
   while (left > 0) {
     const run = node.lists[list]!.take(left);
     if (!run) break;
@@ -217,9 +233,9 @@ function shrinkInactiveList(
     scanned += run.pages;
     const fate = pageFate(k, run, sc);
     if (fate === 'reclaim') reclaimed += reclaimRun(k, node, run, sc, back);
-    else back.push([run, fate === 'activate']);
+    else back.push([run, fate]);
   }
-  for (const [run, activate] of back) putBack(k, node, list, run, activate);
+  for (const [run, where] of back) putBack(k, node, list, run, where);
   sc.nrScanned += scanned;
   const who = sc.kswapd ? 'kswapd' : 'direct';
   const type = list < LRU_INACTIVE_FILE ? 'anon' : 'file';
@@ -230,9 +246,23 @@ function shrinkInactiveList(
   return reclaimed;
 }
 
-function putBack(k: KernelState, node: NodeState, list: number, run: Run, activate: boolean): void {
-  node.lists[activate ? list + 1 : list]!.push(run);
-  if (!activate) return;
+/** `rotate`: written to swap; the end of the write moves it to the tail. */
+type PutBack = [run: Run, where: 'keep' | 'activate' | 'rotate'];
+
+/** @kernel mm/vmscan.c move_folios_to_lru(), mm/swap.c folio_rotate_reclaimable() */
+function putBack(
+  k: KernelState,
+  node: NodeState,
+  list: number,
+  run: Run,
+  where: PutBack[1],
+): void {
+  if (where === 'rotate') {
+    node.lists[list]!.pushOldest(run);
+    return;
+  }
+  node.lists[where === 'activate' ? list + 1 : list]!.push(run);
+  if (where === 'keep') return;
   node.nonresidentAge += run.pages;
   countVm(k, 'pgactivate', run.pages);
 }
@@ -252,7 +282,7 @@ function pageFate(k: KernelState, run: Run, sc: ScanControl): 'reclaim' | 'keep'
     writeBack(k, run, sc);
     return 'reclaim';
   }
-  if (anon && k.swap.freePages < run.pages) return 'activate';
+  if (anon && run.owner !== k.swapCache && k.swap.freePages < run.pages) return 'activate';
   return 'reclaim';
 }
 
@@ -275,7 +305,7 @@ function writeBack(k: KernelState, run: Run, sc: ScanControl): void {
       }
     }
   }
-  passTime(k, pages * k.hardware.pageoutNs, !sc.kswapd);
+  sc.costNs += pages * k.hardware.pageoutNs;
   countVm(k, 'nr_written', pages);
 }
 
@@ -284,17 +314,21 @@ function reclaimRun(
   node: NodeState,
   run: Run,
   sc: ScanControl,
-  back: [Run, boolean][],
+  back: PutBack[],
 ): number {
   const anon = run.owner.kind === 'anon' || run.owner.shmem;
-  if (anon) {
+  if (anon && run.owner !== k.swapCache) {
     if (!sc.mayWritepage) {
-      back.push([run, false]);
+      back.push([run, 'keep']);
       return 0;
     }
-    passTime(k, run.pages * k.hardware.pageoutNs, !sc.kswapd);
+    sc.costNs += run.pages * k.hardware.pageoutNs;
     node.anonCost += run.pages;
-    swapOut(k, run);
+    back.push([swapOut(k, run), 'rotate']);
+    return 0;
+  }
+  if (anon) {
+    accountRun(run, -1);
   } else {
     evict(node, run);
     accountRun(run, -1);

@@ -37,6 +37,15 @@ export interface Zone {
   reclaimActive: boolean;
 }
 
+/** The node's background reclaimer as an actor in virtual time. */
+export interface KswapdTask {
+  state: 'asleep' | 'napping' | 'running';
+  /** When it acts next; Infinity while it sleeps. */
+  nextNs: number;
+  /** The balancing that is under way; each step is one batch, its value the batch's cost in ns. */
+  run?: Generator<number, number>;
+}
+
 export interface NodeState {
   id: number;
   /** Array position, used for masks and distances. */
@@ -59,6 +68,7 @@ export interface NodeState {
   anonCost: number;
   fileCost: number;
   kswapdFailures: number;
+  kswapd: KswapdTask;
   /** Refault activations seen at the last snapshot (`lruvec->refaults`), anon and file. */
   refaults: [number, number];
   refaultsSeen: [number, number];
