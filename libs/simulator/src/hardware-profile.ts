@@ -14,6 +14,8 @@ export interface HardwareProfile {
   cacheReadNs: number;
   /** Scanning one page in reclaim. */
   scanNs: number;
+  /** Added for a page that a process maps: its page tables are looked up. */
+  rmapNs: number;
   /** Freeing one reclaimed page. */
   stealNs: number;
   /** Entering one round of reclaim (isolation, slab shrinkers, bookkeeping). */
@@ -41,6 +43,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     hugeFaultNs: 90_000,
     cacheReadNs: 900,
     scanNs: 60,
+    rmapNs: 150,
     stealNs: 250,
     reclaimRoundNs: 1_500,
     pageoutNs: 12_000,
@@ -65,6 +68,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     hugeFaultNs: 900_000,
     cacheReadNs: 11_000,
     scanNs: 400,
+    rmapNs: 1_500,
     stealNs: 1_400,
     reclaimRoundNs: 5_000,
     pageoutNs: 12_000,

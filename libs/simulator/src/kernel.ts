@@ -328,7 +328,7 @@ function fillLru(k: KernelState, host: HostNode, node: NodeState, input: ReplayI
   if (missing > 0) {
     caveat(
       k,
-      'residency_exceeds_lru',
+      'residency-exceeds-lru',
       `running guests are said to hold ${missing} pages more on node ${node.id} than its LRU lists have; they are left out`,
     );
   }
@@ -372,7 +372,8 @@ function placeHost(
     offset: 0,
     span: pages,
     mapped,
-    young: mapped,
+    // What lies on an inactive list when the replay starts has not been used for long.
+    young: mapped && index !== 0,
     referenced: false,
     workingset: false,
     dirty,

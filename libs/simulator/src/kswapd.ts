@@ -24,7 +24,7 @@ export const SCHEDULE_RULE =
   'min mark; below that it reclaims directly. kswapd starts kswapdWakeNs later and works in batches of ' +
   '32 pages per list, each taking what the hardware profile says; whoever is behind in virtual time acts ' +
   'next (lower node first on a tie). It works until one zone of its node is above its high mark, naps ' +
-  '100 ms, looks again and sleeps. When every CPU of its node runs an allocator, kswapd preempts at once and ' +
+  '100 ms, looks again and sleeps. When the only CPU of its node runs an allocator, kswapd preempts at once and ' +
   'both take turns of 4 ms. After a step kswapd has up to 1 s to finish before the state is read';
 
 /** One zone above its high mark is enough. @kernel mm/vmscan.c pgdat_balanced() */
@@ -52,10 +52,13 @@ function startRun(k: KernelState, node: NodeState, atNs: number): void {
   node.kswapd = { state: 'running', nextNs: atNs, run: balancePgdat(k, node) };
 }
 
-/** Every CPU of the node runs an allocator, so that kswapd has to take turns with them. */
+/**
+ * The node's only CPU runs an allocator, so that kswapd has to take turns with it.
+ * @differs on nodes with more CPUs kswapd always finds one to itself
+ */
 function sharesCpu(k: KernelState, node: NodeState): boolean {
-  const busy = new Set([...k.busyCpus, k.allocatorCpu].filter((at) => k.cpus[at]?.node === node));
-  return node.cpus.length > 0 && busy.size >= node.cpus.length;
+  if (node.cpus.length !== 1) return false;
+  return [...k.busyCpus, k.allocatorCpu].some((at) => k.cpus[at]?.node === node);
 }
 
 function nextTask(k: KernelState): NodeState | undefined {

@@ -236,7 +236,7 @@ describe('running guests', () => {
 
   it('residency beyond the LRU is left out and said', () => {
     const result = run(twoNodes(), [], { runningGuests: [running] });
-    expect(result.caveats.map(({ code }) => code)).toContain('residency_exceeds_lru');
+    expect(result.caveats.map(({ code }) => code)).toContain('residency-exceeds-lru');
   });
 });
 
@@ -272,7 +272,7 @@ describe('the replay itself', () => {
     const result = run(twoNodes(), [{ op: 'unmodelled', was: 'compact' }]);
     expect(result.steps[0]!.status).toBe('unmodelled');
     expect(result.steps[0]!.snapshot.nodes).toEqual(result.initial.nodes);
-    expect(result.caveats.map(({ code }) => code)).toContain('unmodelled_compact');
+    expect(result.caveats.map(({ code }) => code)).toContain('unmodelled-compact');
   });
 
   it('can be cancelled, and reports progress up to 1', () => {

@@ -84,12 +84,12 @@ function oneStep(
 function baseCaveats(k: KernelState): void {
   caveat(
     k,
-    'count_level',
+    'count-level',
     'free memory is counted, not mapped: fragmentation is approximated by how many 2 MiB blocks are free, compaction always finds what it needs where it may run',
   );
   caveat(
     k,
-    'pace_not_validated',
+    'pace-not-validated',
     'times, stalls and the split between kswapd and direct reclaim follow the hardware profile and the schedule rule; they are modelled, not measured',
   );
 }

@@ -21,6 +21,7 @@ function nodeSnapshot(node: NodeState): NodeSnapshot {
       name: zone.name,
       freePages: zone.free,
       pcpPages: pcpPages(zone),
+      hugeFreePages: zone.hugeFree,
       boostPages: zone.boost,
       minPages: zone.min,
       lowPages: zone.low,

@@ -70,7 +70,7 @@ export function runStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutco
     case 'unmodelled':
       caveat(
         k,
-        `unmodelled_${step.was}`,
+        `unmodelled-${step.was.toLowerCase().replace(/[^a-z0-9]+/g, '-')}`,
         `step ${step.was} is not modelled: the replay goes on as if it had not been there`,
       );
       return { status: 'unmodelled', pagesDone: 0 };
@@ -138,7 +138,6 @@ function guestStep(
   step: Extract<ReplayStep, { op: 'guest' }>,
   tick: Tick,
 ): StepOutcome {
-  const startNs = k.timeNs;
   const guest = addGuest(k, step.guest);
   enter(k, step.guest.name, guest);
   if (!touchOverhead(k, guest)) return killed(guest, 0);
@@ -146,13 +145,12 @@ function guestStep(
   let done = 0;
   for (let i = 0; i < guest.mappings.length; i += 1) {
     const wanted = step.touchPages[i] ?? 0;
-    const got = touchInTurns(k, targetOf(guest, i), 0, wanted, (part) =>
+    const got = touchInTurns(k, targetOf(guest, i), 0, wanted, step.ratePagesPerSecond, (part) =>
       tick((done + part) / Math.max(total, 1)),
     );
     done += got;
     if (got < wanted || !guest.alive) return killed(guest, done);
   }
-  pace(k, startNs, done, step.ratePagesPerSecond);
   return { status: 'ok', pagesDone: done };
 }
 
@@ -211,14 +209,17 @@ function touchInTurns(
   target: TouchTarget,
   offset: number,
   pages: number,
+  rate: number | undefined,
   tick: (done: number) => void,
 ): number {
-  const piece = 256 * PAGES_PER_HUGE;
+  const piece = rate ? TURN_PAGES : 256 * PAGES_PER_HUGE;
+  const startNs = k.timeNs;
   let done = 0;
   while (done < pages) {
     const length = Math.min(piece, pages - done);
     const got = touchRange(k, target, offset + done, length);
     done += got;
+    pace(k, startNs, done, rate);
     tick(done);
     if (got < length || !target.guest.alive) break;
   }
@@ -239,15 +240,18 @@ function touchStep(
   step: Extract<ReplayStep, { op: 'touch' }>,
   tick: Tick,
 ): StepOutcome {
-  const startNs = k.timeNs;
   const target = findRegion(k, step.name, step.cell);
   if (!target) return NO_SUCH_GUEST;
   enter(k, step.name, target.guest);
   markYoung(k, target, step.offsetPages, step.pages);
-  const done = touchInTurns(k, target, step.offsetPages, step.pages, (part) =>
-    tick(part / Math.max(step.pages, 1)),
+  const done = touchInTurns(
+    k,
+    target,
+    step.offsetPages,
+    step.pages,
+    step.ratePagesPerSecond,
+    (part) => tick(part / Math.max(step.pages, 1)),
   );
-  pace(k, startNs, done, step.ratePagesPerSecond);
   return killed(target.guest, done);
 }
 

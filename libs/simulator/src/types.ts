@@ -272,6 +272,8 @@ export interface NodeSnapshot {
     name: ZoneName;
     freePages: number;
     pcpPages: number;
+    /** Free pages that lie in free blocks of 2 MiB and more, as far as counting tells. */
+    hugeFreePages: number;
     boostPages: number;
     /** Without boost. */
     minPages: number;

@@ -14,6 +14,15 @@ class Problems {
     if (this.list.length < 100) this.list.push({ code, path, message });
   }
 
+  /** An event counter: a host that runs for years may count beyond any number of pages. */
+  counter(path: string, value: unknown): void {
+    if (!Number.isSafeInteger(value)) {
+      this.add('not_an_integer', path, `${String(value)} is not a whole number of events`);
+    } else if ((value as number) < 0) {
+      this.add('out_of_range', path, `${String(value)} events; a count is not negative`);
+    }
+  }
+
   /** @returns true when the value is a page count */
   pages(path: string, value: unknown): boolean {
     if (!Number.isSafeInteger(value)) {
@@ -115,7 +124,7 @@ function checkNode(
   });
   for (const [key, value] of Object.entries(node.lru)) problems.pages(`${path}.lru.${key}`, value);
   for (const [key, value] of Object.entries(node.numastat))
-    problems.pages(`${path}.numastat.${key}`, value);
+    problems.counter(`${path}.numastat.${key}`, value);
   for (const key of [
     'filePages',
     'mappedPages',

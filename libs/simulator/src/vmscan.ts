@@ -231,6 +231,7 @@ function shrinkInactiveList(
     if (!run) break;
     left -= run.pages;
     scanned += run.pages;
+    if (run.mapped && sc.mayUnmap) sc.costNs += run.pages * k.hardware.rmapNs;
     const fate = pageFate(k, run, sc);
     if (fate === 'reclaim') reclaimed += reclaimRun(k, node, run, sc, back);
     else back.push([run, fate]);
@@ -250,13 +251,7 @@ function shrinkInactiveList(
 type PutBack = [run: Run, where: 'keep' | 'activate' | 'rotate'];
 
 /** @kernel mm/vmscan.c move_folios_to_lru(), mm/swap.c folio_rotate_reclaimable() */
-function putBack(
-  k: KernelState,
-  node: NodeState,
-  list: number,
-  run: Run,
-  where: PutBack[1],
-): void {
+function putBack(k: KernelState, node: NodeState, list: number, run: Run, where: PutBack[1]): void {
   if (where === 'rotate') {
     node.lists[list]!.pushOldest(run);
     return;
