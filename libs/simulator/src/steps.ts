@@ -13,6 +13,7 @@ import { exitGuest, freeRuns } from './guest-exit';
 import { addGuest, cpusOf } from './kernel';
 import {
   caveat,
+  countVm,
   passTime,
   type CachedFile,
   type GuestState,
@@ -21,6 +22,7 @@ import {
 import { advanceKswapd, wakeupKswapd } from './kswapd';
 import { lruList, accountRun } from './lru';
 import { allocByPolicy } from './mempolicy';
+import { freeSwap } from './swap';
 import { writeSysctl, writeThp } from './sysctl';
 import type { ReplayStep, StepResult } from './types';
 
@@ -140,7 +142,7 @@ function guestStep(
 ): StepOutcome {
   const guest = addGuest(k, step.guest);
   enter(k, step.guest.name, guest);
-  if (!touchOverhead(k, guest)) return killed(guest, 0);
+  if (!touchOverhead(k, guest, guest.spec.overheadPages)) return killed(guest, 0);
   const total = step.touchPages.reduce((sum, pages) => sum + pages, 0);
   let done = 0;
   for (let i = 0; i < guest.mappings.length; i += 1) {
@@ -164,12 +166,12 @@ function targetOf(guest: GuestState, index: number): TouchTarget {
 }
 
 /** The process itself: small anonymous memory under its task policy. */
-function touchOverhead(k: KernelState, guest: GuestState): boolean {
+function touchOverhead(k: KernelState, guest: GuestState, pages: number): boolean {
   const region = guest.spec.regions[0]!;
   const policy =
     region.policyScope === 'task' ? region.policy : { mode: 'default' as const, nodes: [] };
   const cpu = guest.cpuPositions[0]![0]!;
-  let left = guest.spec.overheadPages;
+  let left = pages;
   while (left > 0) {
     const pc = {
       policy: policy.mode === 'interleave' ? { mode: 'default' as const, nodes: [] } : policy,
@@ -181,7 +183,7 @@ function touchOverhead(k: KernelState, guest: GuestState): boolean {
     };
     const segment = allocByPolicy(k, pc, left);
     if (!segment || !guest.alive) return false;
-    const offset = guest.spec.overheadPages - left;
+    const offset = pages - left;
     const run = {
       owner: guest.overhead,
       zone: segment.zone,
@@ -385,6 +387,19 @@ function dropTree(file: CachedFile): void {
   file.writtenPages = 0;
 }
 
+/** The process's own pages come back where a fresh touch would put them. */
+function swapInOverhead(k: KernelState, guest: GuestState): number {
+  const { overhead } = guest;
+  const pages = overhead.swapPages;
+  overhead.present!.spread(0, guest.spec.overheadPages, -pages);
+  overhead.swapped!.spread(0, guest.spec.overheadPages, -pages);
+  freeSwap(k, { owner: overhead }, pages);
+  countVm(k, 'pswpin', pages);
+  passTime(k, pages * k.hardware.swapInNs, false);
+  touchOverhead(k, guest, pages);
+  return pages;
+}
+
 /** Everything on swap is read back where its owner's policy puts it. */
 function swapoffStep(k: KernelState): StepOutcome {
   let done = 0;
@@ -399,8 +414,11 @@ function swapoffStep(k: KernelState): StepOutcome {
         done += touchRange(k, target, block * PAGES_PER_HUGE, present!.get(block));
       }
     }
+    if (guest.alive) done += swapInOverhead(k, guest);
   }
-  const stuck = [...k.guests.values()].some((guest) => guest.mappings.some((m) => m.swapPages > 0));
+  const stuck = [...k.guests.values()].some((guest) =>
+    [...guest.mappings, guest.overhead].some((mapping) => mapping.swapPages > 0),
+  );
   if (!stuck) k.swap = { totalPages: 0, freePages: 0 };
   return { status: 'ok', pagesDone: done };
 }

@@ -66,8 +66,10 @@ interface ScanPlan {
 
 /** @kernel mm/vmscan.c prepare_scan_count(), get_scan_count() @differs no memory cgroups */
 function getScanCount(k: KernelState, node: NodeState, sc: ScanControl): ScanPlan {
-  const sizes = node.lists.map((list) => list.pages);
-  const shifted = (list: number): number => Math.floor(sizes[list]! / 2 ** sc.priority);
+  const sizes = [0, 0, 0, 0];
+  for (let list = 0; list < sizes.length; list += 1) sizes[list] = node.lists[list]!.pages;
+  const divisor = 2 ** sc.priority;
+  const shifted = (list: number): number => Math.floor(sizes[list]! / divisor);
   const force = sc.forceDeactivate;
   const deactivateAnon =
     force || node.refaults[0] !== node.refaultsSeen[0] || inactiveIsLow(node, LRU_INACTIVE_ANON);
@@ -75,15 +77,15 @@ function getScanCount(k: KernelState, node: NodeState, sc: ScanControl): ScanPla
     force || node.refaults[1] !== node.refaultsSeen[1] || inactiveIsLow(node, LRU_INACTIVE_FILE);
   const cacheTrim = shifted(LRU_INACTIVE_FILE) > 0 && !deactivateFile;
   const plan = { deactivateAnon, deactivateFile };
-  const all = (anon: number, file: number, scale: boolean): ScanPlan => ({
-    ...plan,
-    nr: [LRU_INACTIVE_ANON, LRU_ACTIVE_ANON, LRU_INACTIVE_FILE, LRU_ACTIVE_FILE].map((list) => {
-      const share = list < LRU_INACTIVE_FILE ? anon : file;
-      return scale
-        ? Math.floor((shifted(list) * share) / Math.max(anon + file, 1))
-        : shifted(list) * share;
-    }) as ScanPlan['nr'],
-  });
+  const share = (list: number, part: number, of: number): number =>
+    part === of ? shifted(list) : Math.floor((shifted(list) * part) / Math.max(of, 1));
+  const all = (anon: number, file: number, scale: boolean): ScanPlan => {
+    const sum = scale ? anon + file : 1;
+    return {
+      ...plan,
+      nr: [share(0, anon, sum), share(1, anon, sum), share(2, file, sum), share(3, file, sum)],
+    };
+  };
   const { swappiness } = k.sysctl;
   if (!sc.maySwap || !canSwap(k)) return all(0, 1, false);
   if (sc.priority === 0 && swappiness > 0) return all(1, 1, false);

@@ -1,0 +1,93 @@
+import { cacheStep, guestStep, makeHost, twoNodes } from '../test/host';
+import { replay } from './replay';
+import type { HostModel, ReplayStep } from './types';
+import { validateHostModel } from './validate-host';
+
+const ON0 = { mode: 'bind' as const, nodes: [0] };
+const run = (host: HostModel, steps: ReplayStep[]) =>
+  replay({ host, runningGuests: [], steps, seed: 1, verify: true, hardwareProfile: 'lab-tcg' });
+
+/** The first node has as many CPUs as asked for; the second none. */
+const hostWith = (cpus: number): HostModel => {
+  const zones = [{ name: 'Normal' as const, pages: 32768 }];
+  return makeHost([
+    { cpus, zones },
+    { cpus: 0, zones },
+  ]);
+};
+
+describe('kswapd beside the allocating task', () => {
+  it.each([1, 2])('keeps a bound guest out of direct reclaim, %i CPUs', (cpus) => {
+    const result = run(hostWith(cpus), [cacheStep(30000, 0), guestStep('g', 9000, ON0)]);
+    const { vmstat } = result.steps[1]!.snapshot;
+    expect(vmstat.pgsteal_kswapd).toBeGreaterThan(5000);
+    expect(vmstat.pgsteal_direct ?? 0).toBeLessThan(vmstat.pgsteal_kswapd! / 10);
+  });
+
+  it('is too slow for a guest that has to be swapped for', () => {
+    const result = run(hostWith(1), [
+      { op: 'swapon', pages: 20000 },
+      guestStep('a', 28000, ON0),
+      guestStep('b', 9000, ON0),
+    ]);
+    const { vmstat } = result.steps[2]!.snapshot;
+    expect(vmstat.pgsteal_kswapd).toBeGreaterThan(0);
+    expect(vmstat.allocstall_movable).toBeGreaterThan(0);
+    expect(result.totals.stallNs).toBeGreaterThan(0);
+  });
+
+  it('reclaims a page of memory only on the look after it was written to swap', () => {
+    const result = run(hostWith(1), [
+      { op: 'swapon', pages: 20000 },
+      guestStep('a', 28000, ON0),
+      guestStep('b', 9000, ON0),
+    ]);
+    const { vmstat } = result.steps[2]!.snapshot;
+    expect(vmstat.pgscan_anon).toBeGreaterThanOrEqual(2 * vmstat.pgsteal_anon!);
+    expect(vmstat.pswpout).toBeGreaterThanOrEqual(vmstat.pgsteal_anon!);
+  });
+
+  it('has ended its work when a step is over', () => {
+    const result = run(hostWith(2), [cacheStep(30000, 0), guestStep('g', 9000, ON0)]);
+    const [zone] = result.steps[1]!.snapshot.nodes[0]!.zones;
+    expect(zone!.freePages).toBeGreaterThan(zone!.highPages);
+    const kinds = result.steps[1]!.events.map(({ type }) => type);
+    expect(kinds).toEqual(expect.arrayContaining(['kswapd_wake', 'kswapd_sleep']));
+  });
+
+  it('naps 100 ms and looks again, so that a slow guest finds it awake', () => {
+    const slow: ReplayStep = {
+      ...(guestStep('g', 9000, ON0) as Extract<ReplayStep, { op: 'guest' }>),
+      ratePagesPerSecond: 3000,
+    };
+    const result = run(hostWith(2), [cacheStep(30000, 0), slow]);
+    expect(result.steps[1]!.durationNs).toBeGreaterThan(2.9e9);
+    expect(result.steps[1]!.snapshot.vmstat.kswapd_high_wmark_hit_quickly).toBeGreaterThan(0);
+  });
+
+  it('says by which rule', () => {
+    expect(run(twoNodes(), []).profile.scheduleRule).toContain('side by side in virtual time');
+  });
+});
+
+it('swapoff brings a process back with its own pages', () => {
+  const guest = guestStep('a', 28000, ON0) as Extract<ReplayStep, { op: 'guest' }>;
+  guest.guest.overheadPages = 12;
+  const result = run(hostWith(1), [
+    { op: 'swapon', pages: 20000 },
+    guest,
+    guestStep('b', 9000, ON0),
+    { op: 'kill', name: 'b' },
+    { op: 'swapoff' },
+  ]);
+  expect(result.steps[2]!.snapshot.swapUsedPages).toBeGreaterThan(0);
+  expect(result.steps[4]!.snapshot.swapUsedPages).toBe(0);
+});
+
+it('event counters may exceed any number of pages', () => {
+  const host = twoNodes();
+  host.nodes[0]!.numastat.numaHit = Number.MAX_SAFE_INTEGER;
+  expect(validateHostModel(host)).toEqual([]);
+  host.nodes[0]!.numastat.numaHit = -1;
+  expect(validateHostModel(host).map(({ path }) => path)).toEqual(['nodes[0].numastat.numaHit']);
+});
