@@ -1,6 +1,9 @@
 /** What operations cost in virtual time. Data, with the source of each number. */
 
-/** Nanoseconds unless the name says otherwise. Placement never depends on these, only times and stalls do. */
+/**
+ * Nanoseconds unless the name says otherwise. Times and stalls follow from these; so does where pages
+ * go while kswapd races an allocator that may take from several nodes, or that may be swapped for.
+ */
 export interface HardwareProfile {
   name: string;
   description: string;
@@ -55,7 +58,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
       'faultNs, freeNs: assumed, 2 GB/s first touch per thread, as page-fault benchmarks of such hosts commonly show',
       'hugeFaultNs: assumed, clearing 2 MiB at about 23 GB/s',
       'remoteFaultNs: assumed, 60 to 70 ns more per cache-line miss, partly hidden',
-      'scanNs, stealNs, reclaimRoundNs: assumed, 3 to 4 million clean pages per second per thread',
+      'scanNs, stealNs, reclaimRoundNs, rmapNs, kswapdWakeNs: assumed, 3 to 4 million clean pages per second per thread',
       'pageoutNs, swapInNs: assumed, NVMe at queue depth 1 to 8',
       'oomKillNs: assumed, exit of a guest of some GiB',
     ],
@@ -78,6 +81,10 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     oomKillNs: 100_000_000,
     sources: [
       'faultNs, cacheReadNs: wall times of the recorded touch and cache steps divided by their pages',
+      'remoteFaultNs: wall times of local and of spilled touches compared',
+      'scanNs, stealNs, reclaimRoundNs: wall times of touches with and without node reclaim compared',
+      'pageoutNs, swapInNs: wall times of touches that swap, less the faults, divided by pages swapped',
+      'rmapNs: at most 3 us by the pages scanned in idle seconds; set to half of that',
       'all others: set in proportion; the emulator shows order and ratio only',
     ],
   },

@@ -90,6 +90,6 @@ function baseCaveats(k: KernelState): void {
   caveat(
     k,
     'pace-not-validated',
-    'times, stalls and the split between kswapd and direct reclaim follow the hardware profile and the schedule rule; they are modelled, not measured',
+    'times, stalls, the split between kswapd and direct reclaim, and what depends on it (which of several nodes below their marks serves a page, how much is swapped) follow the hardware profile and the schedule rule; they are modelled, not measured',
   );
 }
