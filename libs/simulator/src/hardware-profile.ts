@@ -84,7 +84,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
       'remoteFaultNs: wall times of local and of spilled touches compared',
       'scanNs, stealNs, reclaimRoundNs: wall times of touches with and without node reclaim compared',
       'pageoutNs, swapInNs: wall times of touches that swap, less the faults, divided by pages swapped',
-      'rmapNs: at most 3 us by the pages scanned in idle seconds; set to half of that',
+      'rmapNs: at most 3 us by the pages scanned in idle seconds; of 1.5 and 2.5 us the one whose stalls lay nearer in F02 and I03',
       'all others: set in proportion; the emulator shows order and ratio only',
     ],
   },
