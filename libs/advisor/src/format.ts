@@ -1,4 +1,4 @@
-const PAGES_PER_MIB = 256;
+import { PAGES_PER_MIB } from './demand';
 
 /** Thousands separated by commas, the same on every machine (no locale). */
 export function formatCount(value: number): string {

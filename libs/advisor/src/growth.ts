@@ -1,6 +1,5 @@
+import { PAGES_PER_HUGE } from '@zonewise/simulator';
 import type { SimulationRequest } from './types';
-
-const PAGES_PER_HUGE = 512;
 
 /**
  * The request with the planned guests' memory grown (a guest cannot touch more than it has), in whole

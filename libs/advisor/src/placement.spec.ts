@@ -57,6 +57,18 @@ test('cells with nodes of their own keep them, the mode changes on all', () => {
   ]);
 });
 
+test('restrictive limits each cell to its own nodes, and unpinned CPUs follow each cell', () => {
+  const spec: GuestSpec = {
+    ...planned('a', 64, 0),
+    guest: process('a', [region(32, 0), region(32, 1, { cell: 1 })]),
+    cpusPinned: false,
+  } as GuestSpec;
+  const { guest } = applyPlacement(spec, { mode: 'restrictive', nodeset: [0, 1] }, twoNodes);
+  expect(guest.regions.map((r) => r.cpusetMems)).toEqual([[0], [1]]);
+  expect(guest.regions.map((r) => r.cpuNodes)).toEqual([[0], [1]]);
+  expect(homeNodes(spec, twoNodes)).toEqual([0, 1]);
+});
+
 test('home is the nodeset, else the policy, else the CPUs', () => {
   expect(homeNodes(planned('a', 1, 0), twoNodes)).toEqual([0]);
   const bare = planned('a', 1, 1, { numatune: { mode: 'none', nodeset: [] } });

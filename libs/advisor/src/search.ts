@@ -101,7 +101,7 @@ function refineGuests(
     notes.push({
       code: 'search-guests-bounded',
       message:
-        `Only the first ${REFINED_GUESTS_MAX} planned guests were varied one by one; all others only ` +
+        `At most the first ${REFINED_GUESTS_MAX} planned guests were varied one by one; all others only ` +
         'together with the rest.',
     });
   }
@@ -134,7 +134,7 @@ function moveGuests(
     notes.push({
       code: 'search-moves-bounded',
       message:
-        `Of ${concerned.length} planned guests that might go to another node only the first ` +
+        `Of ${concerned.length} planned guests that might go to another node at most the first ` +
         `${MOVED_GUESTS_MAX} to start were tried there one by one, each on at most ${MOVE_NODES_MAX} ` +
         'other nodes.',
     });

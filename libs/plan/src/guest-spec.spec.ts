@@ -1,6 +1,7 @@
 import type { GuestProcess, RegionSpec } from '@zonewise/simulator';
 import * as fc from 'fast-check';
-import { assignResidency } from './guest-spec';
+import { parseDomain } from '@zonewise/libvirt-xml';
+import { assignResidency, configuredNumatune } from './guest-spec';
 
 const region = (cell: number, sizePages: number, nodes: number[]): RegionSpec => ({
   cell,
@@ -76,5 +77,27 @@ describe('assignResidency', () => {
           expect(entry.hugePages * 512).toBeLessThanOrEqual(entry.pages);
       }),
     );
+  });
+});
+
+describe('configuredNumatune', () => {
+  const of = (numatune: string) => {
+    const parsed = parseDomain(`<domain type='kvm'><name>a</name><memory unit='MiB'>64</memory>
+      <vcpu>2</vcpu>${numatune}<cpu><numa>
+      <cell id='0' cpus='0' memory='32' unit='MiB'/><cell id='1' cpus='1' memory='32' unit='MiB'/>
+      </numa></cpu><os><type arch='x86_64'>hvm</type></os></domain>`);
+    if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+    return configuredNumatune(parsed.value, [0, 1, 2]);
+  };
+
+  it('is the mode of the whole with the nodes of all its parts', () => {
+    const memnode = `<memnode cellid='1' mode='strict' nodeset='2'/>`;
+    const memory = `<memory mode='preferred' nodeset='0'/>`;
+    expect(of('')).toEqual({ mode: 'none', nodeset: [] });
+    expect(of(`<numatune>${memnode}</numatune>`)).toEqual({ mode: 'strict', nodeset: [2] });
+    expect(of(`<numatune>${memory}${memnode}</numatune>`)).toEqual({
+      mode: 'preferred',
+      nodeset: [0, 2],
+    });
   });
 });

@@ -5,12 +5,11 @@
 import type { GuestSpec, PlacementMode } from '@zonewise/advisor';
 import { runtimePlacement } from '@zonewise/libvirt-xml';
 import type { DomainView, HostPlacement, ParseOutcome } from '@zonewise/libvirt-xml';
+import { PAGES_PER_HUGE } from '@zonewise/simulator';
 import type { GuestProcess, HostModel, RunningGuest } from '@zonewise/simulator';
 
 export type DomainState = 'planned' | 'running';
 export type ResidencySource = 'numa_maps' | 'numastat' | 'estimated';
-
-const PAGES_PER_HUGE = 512;
 
 /** Resident guest memory of one node; `hugePages` of 2 MiB are contained in `pages`. */
 export interface NodeResidency {

@@ -6,6 +6,7 @@ import {
   parseSmapsRollup,
 } from '@zonewise/host-facts';
 import type { DomainView } from '@zonewise/libvirt-xml';
+import { PAGE_KIB } from '@zonewise/simulator';
 import type { HostModel } from '@zonewise/simulator';
 import { configuredNumatune, hostPlacement } from './guest-spec';
 import type { NodeResidency, ResidencySource } from './guest-spec';
@@ -30,8 +31,6 @@ export interface Residency {
 }
 
 type Read<T> = { ok: true; value: T } | { ok: false; problems: PlanProblem[] };
-
-const KIB_PER_PAGE = 4;
 
 const onlyPages = ({ nodeId, pages, hugePages }: NodeResidency): NodeResidency => ({
   nodeId,
@@ -70,7 +69,7 @@ function fromNumastat(text: string): Read<Omit<Residency, 'swapPages'>> {
 function estimated(view: DomainView, host: HostModel): Omit<Residency, 'swapPages'> {
   const { memoryNodes } = hostPlacement(host);
   const { nodeset } = configuredNumatune(view, memoryNodes);
-  const pages = Math.ceil(view.currentMemoryKib / KIB_PER_PAGE);
+  const pages = Math.ceil(view.currentMemoryKib / PAGE_KIB);
   const nodes = nodeset.length > 0 ? nodeset : memoryNodes;
   const message =
     'Neither numa_maps nor numastat -p was given: where its pages are is estimated from its size, its numatune and the anonymous memory of the nodes.';
@@ -119,6 +118,6 @@ export function readResidency(
   const source = numaMaps === undefined ? 'numastat' : 'numaMaps';
   const foreign = foreignNodes(read.value.residency, host, source);
   if (foreign.length > 0) return { ok: false, problems: foreign };
-  const swapPages = Math.floor((rollup?.value.swapKib ?? 0) / KIB_PER_PAGE);
+  const swapPages = Math.floor((rollup?.value.swapKib ?? 0) / PAGE_KIB);
   return { ok: true, value: { ...read.value, swapPages } };
 }
