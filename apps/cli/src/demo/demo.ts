@@ -1,5 +1,5 @@
 import type { RecommendationContent } from '@zonewise/advisor';
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../version';
 import { Client } from './client';
@@ -68,11 +68,17 @@ export function exampleHost(): Record<string, unknown> {
   };
 }
 
+/** How many texts a request carries, those of maps included. */
+function countTexts(value: unknown): number {
+  if (typeof value === 'string') return 1;
+  return Object.values(value as object).reduce<number>((sum, part) => sum + countTexts(part), 0);
+}
+
 async function storeExamples(client: Client): Promise<string> {
-  const host = await client.json<{ id: string }>('POST', '/v1/hosts/import', exampleHost());
-  say(
-    `  host example-2n imported from ${readdirSync(join(packageRoot(), 'examples', 'host')).length} files as the kernel printed them`,
-  );
+  const { name, description, ...texts } = exampleHost();
+  const body = { name, description, ...texts };
+  const host = await client.json<{ id: string }>('POST', '/v1/hosts/import', body);
+  say(`  host ${String(name)} imported from ${countTexts(texts)} texts as the host printed them`);
   await client.form('PUT', `/v1/hosts/${host.id}/domains/db1?state=running`, {
     xml: example('db1.xml'),
     numaMaps: example('host', 'guest.db1.numa_maps'),
