@@ -4,7 +4,7 @@ import type { ResolvedDemand } from './demand';
 import type { Change } from './evaluator';
 import { without } from './evaluator';
 import { cpuNodes, distanceBetween, memoryNodes, nearestFirst } from './host-nodes';
-import { guestCpuNodes, hasCellNodes, homeNodes, isPinned } from './placement';
+import { guestCpuNodes, hasCellNodes, homeNodes, isPinned, tunedRegions } from './placement';
 import type { GuestSpec, NumatuneSetting, PlacementMode } from './types';
 
 /** Modes that advice may choose, in the order in which ties are decided. */
@@ -32,7 +32,7 @@ export function settingAtHome(
     return { mode, nodeset: home.length > 1 ? home : memoryNodes(host) };
   }
   // Cells with nodes of their own keep them: one preferred node for all would take them apart.
-  const single = mode === 'preferred' && !hasCellNodes(spec.guest.regions);
+  const single = mode === 'preferred' && !hasCellNodes(tunedRegions(spec));
   return { mode, nodeset: single ? home.slice(0, 1) : home };
 }
 

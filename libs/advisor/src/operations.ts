@@ -5,7 +5,7 @@ import { NO_CHANGE, changeCount, without as withoutEntry } from './evaluator';
 import { effectText, settingText } from './explain';
 import { formatMib } from './format';
 import type { Score } from './objective';
-import { hasCellNodes, nodesByRegion } from './placement';
+import { hasCellNodes, nodesByRegion, tunedRegions } from './placement';
 import type {
   GuestSpec,
   NumatuneSetting,
@@ -111,7 +111,7 @@ function comparison(
 /** Where cells have nodes of their own today, each of them gets the new mode and its nodes. */
 function numatuneValue(setting: NumatuneSetting, spec: GuestSpec | undefined): NumatuneValue {
   const { mode, nodeset } = setting;
-  const regions = spec?.guest.regions ?? [];
+  const regions = spec ? tunedRegions(spec) : [];
   if (!hasCellNodes(regions) || mode === 'none') return { mode, nodeset };
   const nodesOf = nodesByRegion(regions, nodeset);
   const memnodes = regions.map((region, i) => ({

@@ -79,3 +79,16 @@ test('home is the nodeset, else the policy, else the CPUs', () => {
   });
   expect(homeNodes(free, twoNodes)).toEqual([1]);
 });
+
+test('a memory device with a nodemask of its own stays where its document says', () => {
+  const device = region(32, 1, { cell: 1, policy: { mode: 'bind', nodes: [1] } });
+  const spec: GuestSpec = {
+    ...planned('a', 64, 0),
+    guest: process('a', [region(32, 0), device]),
+    ownNodesCells: [1],
+  } as GuestSpec;
+  const { guest } = applyPlacement(spec, { mode: 'strict', nodeset: [0] }, twoNodes);
+  expect(guest.regions[0]?.policy).toEqual({ mode: 'bind', nodes: [0] });
+  expect(guest.regions[1]).toEqual(device);
+  expect(homeNodes(spec, twoNodes)).toEqual([0]);
+});

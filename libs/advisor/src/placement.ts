@@ -17,6 +17,12 @@ export function guestMemoryPages(guest: GuestProcess): number {
   return guest.regions.reduce((sum, region) => sum + region.sizePages, 0);
 }
 
+/** Regions whose nodes numatune decides: all but memory devices with a nodemask of their own. */
+export function tunedRegions(spec: GuestSpec): RegionSpec[] {
+  const own = new Set(spec.ownNodesCells ?? []);
+  return spec.guest.regions.filter((region) => !own.has(region.cell));
+}
+
 /**
  * Nodes where the guest's memory belongs today: its numatune nodeset with the nodes of its regions'
  * policies, else the nodes of its CPUs as far as they have memory, else every node with memory.
@@ -24,7 +30,7 @@ export function guestMemoryPages(guest: GuestProcess): number {
 export function homeNodes(spec: GuestSpec, host: HostModel): number[] {
   const withMemory = memoryNodes(host);
   const sets = [
-    nodeUnion(spec.numatune.nodeset, ...spec.guest.regions.map((region) => region.policy.nodes)),
+    nodeUnion(spec.numatune.nodeset, ...tunedRegions(spec).map((region) => region.policy.nodes)),
     guestCpuNodes(spec.guest),
   ];
   for (const set of sets) {
@@ -64,9 +70,12 @@ export function applyPlacement(
   const nodeset = nodeUnion(setting.nodeset);
   const notes: Note[] = [];
   const pinned = isPinned(spec, host);
-  const nodes = nodesByRegion(spec.guest.regions, nodeset);
-  const regions = spec.guest.regions.map((region, i) => {
-    const own = nodes[i] ?? nodeset;
+  const tuned = tunedRegions(spec);
+  const nodes = nodesByRegion(tuned, nodeset);
+  const regions = spec.guest.regions.map((region) => {
+    const position = tuned.indexOf(region);
+    if (position < 0) return region;
+    const own = nodes[position] ?? nodeset;
     const movedCpus = pinned ? undefined : affinity({ ...setting, nodeset: own }, host);
     return placeRegion(region, setting, { nodeset, nodes: own, movedCpus });
   });

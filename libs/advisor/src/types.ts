@@ -31,6 +31,11 @@ export type GuestSpec = {
    * are touched from some of the host's CPU nodes only counts as pinned.
    */
   cpusPinned?: boolean;
+  /**
+   * Regions, by `cell`, whose nodes the document names outside of numatune (memory devices with a nodemask
+   * of their own). No advice moves them, and no `<memnode>` can name them.
+   */
+  ownNodesCells?: number[];
   assumptions: { code: string; message: string }[];
 } & (
   | { state: 'planned'; guest: GuestProcess }

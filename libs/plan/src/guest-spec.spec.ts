@@ -1,7 +1,7 @@
-import type { GuestProcess, RegionSpec } from '@zonewise/simulator';
+import type { GuestProcess, HostModel, RegionSpec } from '@zonewise/simulator';
 import * as fc from 'fast-check';
 import { parseDomain } from '@zonewise/libvirt-xml';
-import { assignResidency, configuredNumatune } from './guest-spec';
+import { assignResidency, buildGuestSpec, configuredNumatune } from './guest-spec';
 
 const region = (cell: number, sizePages: number, nodes: number[]): RegionSpec => ({
   cell,
@@ -99,5 +99,43 @@ describe('configuredNumatune', () => {
       mode: 'preferred',
       nodeset: [0, 2],
     });
+  });
+});
+
+describe('buildGuestSpec', () => {
+  const host = {
+    nodes: [0, 1].map((nodeId) => ({
+      nodeId,
+      cpus: [nodeId],
+      zones: [{ managedPages: 1_000_000 }],
+    })),
+  } as unknown as HostModel;
+
+  it('names the regions that numatune does not decide: devices with a nodemask of their own', () => {
+    const xml = `<domain type='kvm'>
+  <name>a</name>
+  <maxMemory slots='2' unit='MiB'>1024</maxMemory>
+  <memory unit='MiB'>768</memory>
+  <vcpu>2</vcpu>
+  <numatune><memory mode='preferred' nodeset='0'/></numatune>
+  <os><type>hvm</type></os>
+  <cpu><numa><cell id='0' cpus='0-1' memory='512' unit='MiB'/></numa></cpu>
+  <devices>
+    <memory model='dimm'>
+      <source><nodemask>1</nodemask></source>
+      <target><size unit='MiB'>256</size><node>0</node></target>
+    </memory>
+  </devices>
+</domain>`;
+    const view = parseDomain(xml);
+    if (!view.ok) throw new Error(JSON.stringify(view.problems));
+    const spec = buildGuestSpec(view.value, host, { state: 'planned' });
+    if (!spec.ok) throw new Error(JSON.stringify(spec.problems));
+    const { guest, ownNodesCells } = spec.value;
+    expect(guest.regions.map(({ cell, policy }) => ({ cell, nodes: policy.nodes }))).toEqual([
+      { cell: 0, nodes: [0] },
+      { cell: ownNodesCells?.[0], nodes: [1] },
+    ]);
+    expect(ownNodesCells).toHaveLength(1);
   });
 });

@@ -114,6 +114,11 @@ function runningSpec(
   return { guest: { ...guest, residency: assigned, swapPages: use.swapPages ?? 0 }, assumptions };
 }
 
+/** Whether numatune can name the region: a guest cell, or all of the RAM of a guest without cells. */
+function isGuestCell(view: DomainView, cell: number): boolean {
+  return view.cells.length === 0 ? cell === 0 : view.cells.some(({ id }) => id === cell);
+}
+
 /**
  * The guest that a replay is given for a domain.
  *
@@ -132,6 +137,7 @@ export function buildGuestSpec(
     numatune: configuredNumatune(view, placementHost.memoryNodes),
     diskCachePages,
     cpusPinned: view.vcpu.cpuset !== null || view.cputune.vcpupin.length > 0,
+    ownNodesCells: guest.regions.map(({ cell }) => cell).filter((cell) => !isGuestCell(view, cell)),
   };
   if (use.state === 'planned') {
     return { ok: true, value: { ...common, assumptions, state: 'planned', guest } };
