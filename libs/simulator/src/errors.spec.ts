@@ -8,7 +8,7 @@ import { validateHostModel } from './validate-host';
 describe('errors', () => {
   it('errors.md lists exactly the codes there are', () => {
     const text = readFileSync(join(__dirname, '../errors.md'), 'utf8');
-    const listed = [...text.matchAll(/^\| `([a-z_]+)` \|/gm)].map((match) => match[1]);
+    const listed = [...text.matchAll(/^\| `([a-z-]+)` \|/gm)].map((match) => match[1]);
     expect(listed).toEqual([...SIMULATOR_ERROR_CODES]);
   });
 
@@ -26,24 +26,24 @@ describe('errors', () => {
     [
       'two nodes of one number',
       (h) => (h.nodes[1]!.nodeId = 0),
-      ['duplicate_node', 'nodes[1].nodeId'],
+      ['duplicate-node', 'nodes[1].nodeId'],
     ],
-    ['a CPU on two nodes', (h) => h.nodes[1]!.cpus.push(0), ['duplicate_cpu', 'nodes[1].cpus[1]']],
-    ['a short matrix', (h) => h.distances.pop(), ['distance_matrix', 'distances']],
-    ['a distance of 0', (h) => (h.distances[0]![1] = 0), ['distance_matrix', 'distances[0][1]']],
+    ['a CPU on two nodes', (h) => h.nodes[1]!.cpus.push(0), ['duplicate-cpu', 'nodes[1].cpus[1]']],
+    ['a short matrix', (h) => h.distances.pop(), ['distance-matrix', 'distances']],
+    ['a distance of 0', (h) => (h.distances[0]![1] = 0), ['distance-matrix', 'distances[0][1]']],
     [
       'more free than managed',
       (h) => (h.nodes[0]!.zones[0]!.freePages = 40000),
-      ['zone_sizes', 'nodes[0].zones[0].freePages'],
+      ['zone-sizes', 'nodes[0].zones[0].freePages'],
     ],
     [
       'a negative size',
       (h) => (h.nodes[0]!.zones[0]!.managedPages = -1),
-      ['out_of_range', 'nodes[0].zones[0].managedPages'],
+      ['out-of-range', 'nodes[0].zones[0].managedPages'],
     ],
-    ['half a page', (h) => (h.nodes[0]!.filePages = 0.5), ['not_an_integer', 'nodes[0].filePages']],
-    ['no memory', (h) => h.nodes.forEach((n) => (n.zones = [])), ['no_memory', 'nodes']],
-    ['no CPUs', (h) => h.nodes.forEach((n) => (n.cpus = [])), ['node_without_cpus', 'nodes']],
+    ['half a page', (h) => (h.nodes[0]!.filePages = 0.5), ['not-an-integer', 'nodes[0].filePages']],
+    ['no memory', (h) => h.nodes.forEach((n) => (n.zones = [])), ['no-memory', 'nodes']],
+    ['no CPUs', (h) => h.nodes.forEach((n) => (n.cpus = [])), ['node-without-cpus', 'nodes']],
   ])('%s', (_, change, expected) => {
     expect(broken(change)).toContainEqual(expected);
   });

@@ -245,7 +245,7 @@ describe('the replay itself', () => {
     const steps = [guestStep('g', 10, { mode: 'bind', nodes: [7] })];
     expect(() => run(twoNodes(), steps)).toThrow(
       expect.objectContaining({
-        code: 'unknown_node',
+        code: 'unknown-node',
         path: 'steps[0].guest.regions[0].policy.nodes[0]',
       }),
     );
@@ -253,7 +253,7 @@ describe('the replay itself', () => {
 
   it('refuses negative sizes and touches outside a region', () => {
     expect(() => run(twoNodes(), [guestStep('g', -1, ON0)])).toThrow(
-      expect.objectContaining({ code: 'out_of_range' }),
+      expect.objectContaining({ code: 'out-of-range' }),
     );
     const outside: ReplayStep = {
       op: 'touch',
@@ -264,7 +264,7 @@ describe('the replay itself', () => {
       access: 'write',
     };
     expect(() => run(twoNodes(), [guestStep('g', 10, ON0), outside])).toThrow(
-      expect.objectContaining({ code: 'outside_region', path: 'steps[1]' }),
+      expect.objectContaining({ code: 'outside-region', path: 'steps[1]' }),
     );
   });
 

@@ -4,7 +4,7 @@ import { ZONE_NAMES, type HostModel, type HostNode, type HostZone } from './type
 
 export const MAX_NODES = 1024;
 const MAX_CPUS = 8192;
-/** 16 TiB of pages per zone is beyond any host; keeps every sum a safe integer. */
+/** 16 PiB of pages per zone is beyond any host; keeps every sum a safe integer. */
 const MAX_ZONE_PAGES = 2 ** 42;
 
 class Problems {
@@ -17,20 +17,20 @@ class Problems {
   /** An event counter: a host that runs for years may count beyond any number of pages. */
   counter(path: string, value: unknown): void {
     if (!Number.isSafeInteger(value)) {
-      this.add('not_an_integer', path, `${String(value)} is not a whole number of events`);
+      this.add('not-an-integer', path, `${String(value)} is not a whole number of events`);
     } else if ((value as number) < 0) {
-      this.add('out_of_range', path, `${String(value)} events; a count is not negative`);
+      this.add('out-of-range', path, `${String(value)} events; a count is not negative`);
     }
   }
 
   /** @returns true when the value is a page count */
   pages(path: string, value: unknown): boolean {
     if (!Number.isSafeInteger(value)) {
-      this.add('not_an_integer', path, `${String(value)} is not a whole number of pages`);
+      this.add('not-an-integer', path, `${String(value)} is not a whole number of pages`);
       return false;
     }
     if ((value as number) < 0 || (value as number) > MAX_ZONE_PAGES) {
-      this.add('out_of_range', path, `${String(value)} pages; 0 to ${MAX_ZONE_PAGES} are possible`);
+      this.add('out-of-range', path, `${String(value)} pages; 0 to ${MAX_ZONE_PAGES} are possible`);
       return false;
     }
     return true;
@@ -39,7 +39,7 @@ class Problems {
 
 function checkZone(problems: Problems, zone: HostZone, path: string): void {
   if (!ZONE_NAMES.includes(zone.name)) {
-    problems.add('unknown_value', `${path}.name`, `zone ${String(zone.name)} is not modelled`);
+    problems.add('unknown-value', `${path}.name`, `zone ${String(zone.name)} is not modelled`);
   }
   const keys = [
     'startPfn',
@@ -56,14 +56,14 @@ function checkZone(problems: Problems, zone: HostZone, path: string): void {
   const ordered = zone.managedPages <= zone.presentPages && zone.presentPages <= zone.spannedPages;
   if (!ordered) {
     problems.add(
-      'zone_sizes',
+      'zone-sizes',
       path,
       `managed ${zone.managedPages} <= present ${zone.presentPages} <= spanned ${zone.spannedPages} does not hold`,
     );
   }
   if (zone.freePages > zone.managedPages) {
     problems.add(
-      'zone_sizes',
+      'zone-sizes',
       `${path}.freePages`,
       `${zone.freePages} free of ${zone.managedPages} managed pages`,
     );
@@ -71,7 +71,7 @@ function checkZone(problems: Problems, zone: HostZone, path: string): void {
   const marks = [zone.boostPages, zone.minPages, zone.lowPages, zone.highPages];
   if (marks.some((mark, i) => i > 0 && mark < marks[i - 1]!)) {
     problems.add(
-      'zone_sizes',
+      'zone-sizes',
       path,
       `marks must rise: boost, min, low, high are ${marks.join(', ')}`,
     );
@@ -91,12 +91,12 @@ function checkPagesets(problems: Problems, zone: HostZone, path: string): void {
       problems.pages(`${at}.${key}`, pageset[key]);
     }
     if (pageset.batchPages < 1)
-      problems.add('out_of_range', `${at}.batchPages`, 'a batch is at least 1 page');
+      problems.add('out-of-range', `${at}.batchPages`, 'a batch is at least 1 page');
     held += pageset.countPages;
   });
   if (held + zone.freePages > zone.managedPages) {
     problems.add(
-      'zone_sizes',
+      'zone-sizes',
       `${path}.pagesets`,
       `${held} pages on CPU lists and ${zone.freePages} free exceed ${zone.managedPages} managed`,
     );
@@ -112,14 +112,14 @@ function checkNode(
   const zones = new Set<string>();
   node.zones.forEach((zone, i) => {
     if (zones.has(zone.name))
-      problems.add('duplicate_zone', `${path}.zones[${i}]`, `zone ${zone.name} appears twice`);
+      problems.add('duplicate-zone', `${path}.zones[${i}]`, `zone ${zone.name} appears twice`);
     zones.add(zone.name);
     checkZone(problems, zone, `${path}.zones[${i}]`);
   });
   node.cpus.forEach((cpu, i) => {
     problems.pages(`${path}.cpus[${i}]`, cpu);
     if (seen.cpus.has(cpu))
-      problems.add('duplicate_cpu', `${path}.cpus[${i}]`, `CPU ${cpu} belongs to two nodes`);
+      problems.add('duplicate-cpu', `${path}.cpus[${i}]`, `CPU ${cpu} belongs to two nodes`);
     seen.cpus.add(cpu);
   });
   for (const [key, value] of Object.entries(node.lru)) problems.pages(`${path}.lru.${key}`, value);
@@ -144,7 +144,7 @@ function checkDistances(problems: Problems, model: HostModel): void {
   const square =
     model.distances.length === size && model.distances.every((row) => row.length === size);
   if (!square) {
-    problems.add('distance_matrix', 'distances', `needs ${size} rows of ${size} distances`);
+    problems.add('distance-matrix', 'distances', `needs ${size} rows of ${size} distances`);
     return;
   }
   model.distances.forEach((row, i) =>
@@ -152,7 +152,7 @@ function checkDistances(problems: Problems, model: HostModel): void {
       const fine = Number.isInteger(distance) && distance >= 1 && distance <= 255;
       if (!fine)
         problems.add(
-          'distance_matrix',
+          'distance-matrix',
           `distances[${i}][${j}]`,
           `${String(distance)}; a distance is 1 to 255`,
         );
@@ -168,7 +168,7 @@ export function validateHostModel(model: HostModel): SimulatorProblem[] {
   const problems = new Problems();
   if (model.nodes.length > MAX_NODES) {
     problems.add(
-      'limit_exceeded',
+      'limit-exceeded',
       'nodes',
       `${model.nodes.length} nodes; at most ${MAX_NODES} are possible`,
     );
@@ -179,26 +179,26 @@ export function validateHostModel(model: HostModel): SimulatorProblem[] {
   model.nodes.forEach((node, i) => {
     problems.pages(`nodes[${i}].nodeId`, node.nodeId);
     if (ids.has(node.nodeId))
-      problems.add('duplicate_node', `nodes[${i}].nodeId`, `node ${node.nodeId} appears twice`);
+      problems.add('duplicate-node', `nodes[${i}].nodeId`, `node ${node.nodeId} appears twice`);
     ids.add(node.nodeId);
     checkNode(problems, node, `nodes[${i}]`, seen);
   });
   if (seen.cpus.size > MAX_CPUS)
     problems.add(
-      'limit_exceeded',
+      'limit-exceeded',
       'nodes',
       `${seen.cpus.size} CPUs; at most ${MAX_CPUS} are possible`,
     );
-  if (seen.cpus.size === 0) problems.add('node_without_cpus', 'nodes', 'no node has a CPU');
+  if (seen.cpus.size === 0) problems.add('node-without-cpus', 'nodes', 'no node has a CPU');
   if (!model.nodes.some((node) => node.zones.some((zone) => zone.managedPages > 0))) {
-    problems.add('no_memory', 'nodes', 'no node has memory');
+    problems.add('no-memory', 'nodes', 'no node has memory');
   }
   checkDistances(problems, model);
   problems.pages('swap.totalPages', model.swap.totalPages);
   problems.pages('swap.freePages', model.swap.freePages);
   if (model.swap.freePages > model.swap.totalPages) {
     problems.add(
-      'out_of_range',
+      'out-of-range',
       'swap.freePages',
       `${model.swap.freePages} free of ${model.swap.totalPages} swap pages`,
     );

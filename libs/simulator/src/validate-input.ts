@@ -18,8 +18,8 @@ function fail(code: SimulatorErrorCode, path: string, message: string): never {
 
 function pages(path: string, value: number, most = MAX_PAGES): void {
   if (!Number.isSafeInteger(value))
-    fail('not_an_integer', path, `${String(value)} is not a whole number`);
-  if (value < 0 || value > most) fail('out_of_range', path, `${value} is not within 0 to ${most}`);
+    fail('not-an-integer', path, `${String(value)} is not a whole number`);
+  if (value < 0 || value > most) fail('out-of-range', path, `${value} is not within 0 to ${most}`);
 }
 
 class InputCheck {
@@ -40,7 +40,7 @@ class InputCheck {
   run(): void {
     if (this.input.steps.length > MAX_STEPS) {
       fail(
-        'limit_exceeded',
+        'limit-exceeded',
         'steps',
         `${this.input.steps.length} steps; at most ${MAX_STEPS} are replayed`,
       );
@@ -53,20 +53,20 @@ class InputCheck {
         const at = `${path}.residency[${j}]`;
         this.node(part.nodeId, `${at}.nodeId`);
         if (!this.guests.get(guest.name)!.has(part.cell))
-          fail('unknown_cell', `${at}.cell`, `guest ${guest.name} has no cell ${part.cell}`);
+          fail('unknown-cell', `${at}.cell`, `guest ${guest.name} has no cell ${part.cell}`);
         pages(`${at}.pages`, part.pages);
         pages(`${at}.hugePages`, part.hugePages, part.pages);
       });
     });
     this.input.steps.forEach((step, i) => this.step(step, `steps[${i}]`));
     if (this.guests.size > MAX_GUESTS)
-      fail('limit_exceeded', 'steps', `${this.guests.size} guests; at most ${MAX_GUESTS}`);
+      fail('limit-exceeded', 'steps', `${this.guests.size} guests; at most ${MAX_GUESTS}`);
   }
 
   private node(id: number, path: string): void {
     if (!this.all.has(id))
       fail(
-        'unknown_node',
+        'unknown-node',
         path,
         `node ${id} is not in the host; it has ${[...this.all].join(', ')}`,
       );
@@ -74,43 +74,43 @@ class InputCheck {
 
   private policy(policy: MemoryPolicy, path: string): void {
     if (!POLICY_MODES.includes(policy.mode))
-      fail('unknown_value', `${path}.mode`, `policy ${String(policy.mode)} is not known`);
+      fail('unknown-value', `${path}.mode`, `policy ${String(policy.mode)} is not known`);
     if (policy.mode !== 'default' && policy.nodes.length === 0)
-      fail('out_of_range', `${path}.nodes`, `policy ${policy.mode} needs a node`);
+      fail('out-of-range', `${path}.nodes`, `policy ${policy.mode} needs a node`);
     policy.nodes.forEach((id, i) => {
       this.node(id, `${path}.nodes[${i}]`);
     });
     const usable = policy.nodes.some((id) => this.withMemory.has(id));
     if (policy.mode !== 'default' && !usable)
-      fail('node_without_memory', `${path}.nodes`, "none of the policy's nodes has memory");
+      fail('node-without-memory', `${path}.nodes`, "none of the policy's nodes has memory");
   }
 
   private cpuNodes(ids: number[], path: string): void {
-    if (ids.length === 0) fail('out_of_range', path, 'at least one node must run the threads');
+    if (ids.length === 0) fail('out-of-range', path, 'at least one node must run the threads');
     ids.forEach((id, i) => {
       this.node(id, `${path}[${i}]`);
       if (!this.withCpus.has(id))
-        fail('node_without_cpus', `${path}[${i}]`, `node ${id} has no CPUs`);
+        fail('node-without-cpus', `${path}[${i}]`, `node ${id} has no CPUs`);
     });
   }
 
   private cpuset(mems: number[] | undefined, path: string): void {
     mems?.forEach((id, i) => this.node(id, `${path}[${i}]`));
     if (mems && !mems.some((id) => this.withMemory.has(id)))
-      fail('node_without_memory', path, 'cpuset.mems has no node with memory');
+      fail('node-without-memory', path, 'cpuset.mems has no node with memory');
   }
 
   private guest(guest: GuestProcess, path: string): void {
     if (guest.regions.length === 0 || guest.regions.length > MAX_REGIONS) {
       fail(
-        'limit_exceeded',
+        'limit-exceeded',
         `${path}.regions`,
         `${guest.regions.length} regions; 1 to ${MAX_REGIONS} are possible`,
       );
     }
     if (!Number.isInteger(guest.oomScoreAdj) || Math.abs(guest.oomScoreAdj) > 1000) {
       fail(
-        'out_of_range',
+        'out-of-range',
         `${path}.oomScoreAdj`,
         `${String(guest.oomScoreAdj)} is not within -1000 to 1000`,
       );
@@ -126,7 +126,7 @@ class InputCheck {
       cells.set(region.cell, region.sizePages);
     });
     if (this.guests.has(guest.name))
-      fail('duplicate_guest', `${path}.name`, `guest ${guest.name} already exists`);
+      fail('duplicate-guest', `${path}.name`, `guest ${guest.name} already exists`);
     this.guests.set(guest.name, cells);
   }
 
@@ -137,9 +137,9 @@ class InputCheck {
     if (!cells) return;
     const size = cells.get(cell);
     if (size === undefined)
-      fail('unknown_cell', `${path}.cell`, `guest ${name} has no cell ${cell}`);
+      fail('unknown-cell', `${path}.cell`, `guest ${name} has no cell ${cell}`);
     if (offset + length > size)
-      fail('outside_region', path, `${offset} + ${length} pages exceed the region's ${size}`);
+      fail('outside-region', path, `${offset} + ${length} pages exceed the region's ${size}`);
   }
 
   private step(step: ReplayStep, path: string): void {
@@ -196,12 +196,12 @@ class InputCheck {
 
   private sysctl(name: string, value: number | number[], path: string): void {
     if (!(name in this.input.host.sysctl))
-      fail('unknown_value', `${path}.name`, `sysctl ${name} is not modelled`);
+      fail('unknown-value', `${path}.name`, `sysctl ${name} is not modelled`);
     for (const item of Array.isArray(value) ? value : [value])
       pages(`${path}.value`, item, 2 ** 31);
     const list = name === 'lowmem_reserve_ratio';
     if (Array.isArray(value) !== list)
-      fail('out_of_range', `${path}.value`, `${name} takes ${list ? 'a list' : 'one number'}`);
+      fail('out-of-range', `${path}.value`, `${name} takes ${list ? 'a list' : 'one number'}`);
     const profile = kernelProfiles[this.input.host.kernelProfile];
     const single = Array.isArray(value) ? 0 : value;
     if (
@@ -209,14 +209,14 @@ class InputCheck {
       (single < 1 || single > profile.watermarkScaleFactorMax)
     ) {
       fail(
-        'out_of_range',
+        'out-of-range',
         `${path}.value`,
         `${single} is not within 1 to ${profile.watermarkScaleFactorMax}`,
       );
     }
     if (name === 'swappiness' && single > profile.swappinessMax) {
       fail(
-        'out_of_range',
+        'out-of-range',
         `${path}.value`,
         `${single} is not within 0 to ${profile.swappinessMax}`,
       );
@@ -233,17 +233,17 @@ export function checkInput(input: ReplayInput): void {
   }
   if (!(input.host.kernelProfile in kernelProfiles)) {
     fail(
-      'unknown_value',
+      'unknown-value',
       'host.kernelProfile',
       `kernel ${String(input.host.kernelProfile)} is not modelled`,
     );
   }
   if (!Number.isSafeInteger(input.seed))
-    fail('not_an_integer', 'seed', `${String(input.seed)} is not a whole number`);
+    fail('not-an-integer', 'seed', `${String(input.seed)} is not a whole number`);
   const { hardwareProfile } = input;
   if (hardwareProfile !== undefined && !Object.hasOwn(hardwareProfiles, hardwareProfile)) {
     fail(
-      'unknown_hardware_profile',
+      'unknown-hardware-profile',
       'hardwareProfile',
       `${hardwareProfile} is not one of ${Object.keys(hardwareProfiles).join(', ')}`,
     );
