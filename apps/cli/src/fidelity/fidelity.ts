@@ -60,6 +60,23 @@ function row(recorded: RecordedCase, run: CaseRun, comparison: Comparison | null
   return [recorded.id, String(recorded.steps.length - 1), ...answers, run.caveats.join(' ')];
 }
 
+/** A placement this close to the kernel's own range, in percent of the guest's size, counts as right. */
+const PLACEMENT_PERCENT = 5;
+
+/** How many of the cases with answers are right; nothing for stripped copies. */
+function summary(comparisons: Comparison[]): string[] {
+  if (comparisons.length === 0) return [];
+  const count = (right: (comparison: Comparison) => boolean) =>
+    `${comparisons.filter(right).length} of ${comparisons.length}`;
+  return [
+    `marks and protections right in ${count(({ layoutRight }) => layoutRight)}`,
+    `kills right in ${count(({ killsRight }) => killsRight)}`,
+    `every placement within ${PLACEMENT_PERCENT} % of the guest's size in ${count(
+      ({ worstPlacementPercent }) => worstPlacementPercent <= PLACEMENT_PERCENT,
+    )}`,
+  ];
+}
+
 /**
  * Replays every case of a folder, prints one line for each, and writes the predictions.
  * @returns exit code: 0 when every case was replayed, 1 when the folder holds none
@@ -67,6 +84,7 @@ function row(recorded: RecordedCase, run: CaseRun, comparison: Comparison | null
 export function runFidelity({ casesDir, jsonFile }: FidelityOptions): number {
   const rows: string[][] = [];
   const runs: CaseRun[] = [];
+  const comparisons: Comparison[] = [];
   for (const recorded of readCases(casesDir)) {
     if (!recorded.kernel.release.startsWith('6.1.')) {
       process.stdout.write(
@@ -78,6 +96,7 @@ export function runFidelity({ casesDir, jsonFile }: FidelityOptions): number {
     const answers = answersOf(recorded);
     const comparison = answers === null ? null : compare(answers, run.observables);
     runs.push(run);
+    if (comparison !== null) comparisons.push(comparison);
     rows.push(row(recorded, run, comparison));
     if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${recorded.id}`);
   }
@@ -87,7 +106,8 @@ export function runFidelity({ casesDir, jsonFile }: FidelityOptions): number {
     return 1;
   }
   const head = ['case', 'steps', 'marks', 'kills', 'placement off by at most', 'caveats'];
-  process.stdout.write(`${render(head, rows)}\n\n${runs.length} cases replayed\n`);
+  const lines = [`${runs.length} cases replayed`, ...summary(comparisons)];
+  process.stdout.write(`${render(head, rows)}\n\n${lines.join('\n')}\n`);
   if (jsonFile !== undefined) {
     const cases = runs.map(({ id, observables: predicted }) => ({ id, observables: predicted }));
     writeFileSync(jsonFile, JSON.stringify({ cases }));
