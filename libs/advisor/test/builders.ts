@@ -1,4 +1,10 @@
-import type { GuestProcess, HostModel, HostNode, RegionSpec } from '@zonewise/simulator';
+import {
+  kernelProfiles,
+  type GuestProcess,
+  type HostModel,
+  type HostNode,
+  type RegionSpec,
+} from '@zonewise/simulator';
 import type { GuestSpec, NumatuneSetting } from '../src/types';
 
 export const MIB = 256;
@@ -30,17 +36,8 @@ export function host(shapes: NodeShape[], sysctl: Partial<HostModel['sysctl']> =
     distances: nodes.map((_, i) => nodes.map((__, j) => (i === j ? 10 : 21))),
     sysctl: {
       min_free_kbytes: nodes.length * 4096,
-      watermark_scale_factor: 10,
+      ...kernelProfiles['6.1.y'].defaultSysctls,
       watermark_boost_factor: 0,
-      lowmem_reserve_ratio: [256, 256, 32, 0],
-      zone_reclaim_mode: 0,
-      min_unmapped_ratio: 1,
-      min_slab_ratio: 5,
-      swappiness: 60,
-      percpu_pagelist_high_fraction: 0,
-      dirty_ratio: 20,
-      dirty_background_ratio: 10,
-      dirty_writeback_centisecs: 500,
       ...sysctl,
     },
     thp: { enabled: 'never', defrag: 'madvise' },

@@ -1,5 +1,6 @@
 /** Small hosts for tests: marks, reserves and per-CPU sizes by the kernel's own formulas. */
 import {
+  kernelProfiles,
   lowmemReserve,
   pcpBatch,
   pcpHigh,
@@ -80,16 +81,7 @@ export function makeHost(
     distances: shapes.map((_, i) => shapes.map((__, j) => (i === j ? 10 : distance))),
     sysctl: {
       min_free_kbytes: minFreeKib,
-      watermark_scale_factor: 10,
-      watermark_boost_factor: 15000,
-      lowmem_reserve_ratio: [256, 256, 32, 0, 0],
-      zone_reclaim_mode: 0,
-      min_unmapped_ratio: 1,
-      min_slab_ratio: 5,
-      swappiness: 60,
-      percpu_pagelist_high_fraction: 0,
-      dirty_ratio: 20,
-      dirty_background_ratio: 10,
+      ...kernelProfiles['6.1.y'].defaultSysctls,
       dirty_writeback_centisecs: 0,
     },
     thp: { enabled: 'never', defrag: 'madvise' },

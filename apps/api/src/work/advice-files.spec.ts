@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NumatuneValue, Operation, RecommendationContent } from '@zonewise/advisor';
-import type { HostSysctls } from '@zonewise/simulator';
+import { kernelProfiles, type HostSysctls } from '@zonewise/simulator';
 import { AdviceFileError, adviceFiles } from './advice-files';
 
 const xml = readFileSync(join(__dirname, '../../../../examples/web1.xml'), 'utf8');
@@ -26,17 +26,7 @@ const contentOf = (...operations: Operation[]): RecommendationContent =>
 
 const SYSCTL: HostSysctls = {
   min_free_kbytes: 90112,
-  watermark_scale_factor: 10,
-  watermark_boost_factor: 15000,
-  lowmem_reserve_ratio: [256, 256, 32, 0, 0],
-  zone_reclaim_mode: 0,
-  min_unmapped_ratio: 1,
-  min_slab_ratio: 5,
-  swappiness: 60,
-  percpu_pagelist_high_fraction: 0,
-  dirty_ratio: 20,
-  dirty_background_ratio: 10,
-  dirty_writeback_centisecs: 500,
+  ...kernelProfiles['6.1.y'].defaultSysctls,
 };
 
 const filesOf = (content: RecommendationContent, documents: { name: string; xml: string }[]) =>

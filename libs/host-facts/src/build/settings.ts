@@ -1,4 +1,5 @@
 import {
+  kernelProfiles,
   minFreeKbytes,
   PAGE_KIB,
   type HostModel,
@@ -9,20 +10,8 @@ import type { HostFacts } from '../facts';
 import type { Ledger } from '../ledger';
 import { zoneIndex } from './layout';
 
-/** Defaults of a 6.1 kernel. min_free_kbytes is computed. */
-const DEFAULTS: Omit<HostSysctls, 'min_free_kbytes' | 'watermark_scale_factor'> = {
-  watermark_boost_factor: 15000,
-  lowmem_reserve_ratio: [256, 256, 32, 0],
-  zone_reclaim_mode: 0,
-  min_unmapped_ratio: 1,
-  min_slab_ratio: 5,
-  swappiness: 60,
-  percpu_pagelist_high_fraction: 0,
-  dirty_ratio: 20,
-  dirty_background_ratio: 10,
-  dirty_writeback_centisecs: 500,
-};
-const DEFAULT_SCALE_FACTOR = 10;
+const { watermark_scale_factor: DEFAULT_SCALE_FACTOR, ...DEFAULTS } =
+  kernelProfiles['6.1.y'].defaultSysctls;
 
 /** THP settings as read, else what most distributions ship (CONFIG_TRANSPARENT_HUGEPAGE_ALWAYS). */
 export function buildThp(facts: HostFacts, ledger: Ledger): HostModel['thp'] {
