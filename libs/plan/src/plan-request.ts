@@ -11,6 +11,7 @@ import type { DomainView } from '@zonewise/libvirt-xml';
 import { validateHostModel } from '@zonewise/simulator';
 import type { HostModel, HostSysctls } from '@zonewise/simulator';
 import { buildGuestSpec } from './guest-spec';
+import { modelShapeProblems } from './model-shape';
 import type { DomainUse } from './guest-spec';
 import { readResidency } from './residency';
 import type { ResidencyTexts } from './residency';
@@ -89,6 +90,8 @@ function planHost(host: PackingPlan['host']): HostOutcome {
     return fail('plan-host', '/host', 'A plan names its host by exactly one of model and facts.');
   }
   if (host.facts !== undefined) return factsHost(host.facts);
+  const shape = modelShapeProblems(host.model);
+  if (shape.length > 0) return { ok: false, problems: under('/host/model', shape) };
   const model = host.model as HostModel;
   const problems = validateHostModel(model);
   if (problems.length > 0) return { ok: false, problems: under('/host/model/', problems) };

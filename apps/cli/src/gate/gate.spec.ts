@@ -121,6 +121,28 @@ ${rest}`,
       () => write('plan.yaml', `host: {facts: ${EXAMPLES}/host}\ndomains: [{xml: none.xml}]\n`),
       'file-unreadable',
     ],
+    [
+      'a host model that is not JSON',
+      () =>
+        write('plan.yaml', `host: {model: ${write('m.json', '{bad')}}\ndomains: [{xml: a.xml}]\n`),
+      'malformed-json',
+    ],
+    [
+      'a host model of the wrong shape',
+      () =>
+        write('plan.yaml', `host: {model: {nodes: 3}}\ndomains: [{xml: ${write('ok.xml', ok)}}]\n`),
+      'host-model-shape',
+    ],
+    [
+      'an inline text that is no text',
+      () => write('plan.yaml', 'host: {texts: {zoneinfo: 5}}\ndomains: [{xml: a.xml}]\n'),
+      'invalid-field',
+    ],
+    [
+      'an inline text that does not exist',
+      () => write('plan.yaml', 'host: {texts: {zones: a}}\ndomains: [{xml: a.xml}]\n'),
+      'unknown-field',
+    ],
     ['a domain that is not XML', () => plan(['<domain>']), 'xml-syntax'],
     [
       'an unknown numatune mode',

@@ -121,6 +121,41 @@ function factsFolder(folder: string): Record<string, unknown> {
   return facts;
 }
 
+/** A host model named by file, or written in the plan; its shape is checked where it is read. */
+function hostModel(model: unknown, base: string): unknown {
+  if (typeof model !== 'string') return model;
+  try {
+    return JSON.parse(read(resolve(base, model), '/host/model')) as unknown;
+  } catch (error) {
+    if (error instanceof PlanFileError) throw error;
+    return fail('malformed-json', '/host/model', `${model}: ${(error as Error).message}`);
+  }
+}
+
+/** Inline texts are strings, or for per-node files strings by node number. */
+function checkTexts(texts: Record<string, unknown> = {}): void {
+  const fields = [...Object.values(FACT_FIELDS), ...Object.values(NODE_FIELDS)];
+  const perNode = new Set(Object.values(NODE_FIELDS));
+  for (const [name, value] of Object.entries(texts)) {
+    const path = `/host/texts/${name}`;
+    if (!fields.includes(name)) {
+      fail('unknown-field', path, `there is no text ${name}; there are ${fields.join(', ')}`);
+    }
+    const strings =
+      perNode.has(name) && typeof value === 'object' && value !== null
+        ? Object.values(value)
+        : [value];
+    if (strings.some((text) => typeof text !== 'string')) {
+      const expected = perNode.has(name) ? 'texts by node number' : 'a text';
+      fail(
+        'invalid-field',
+        path,
+        `expected ${expected}, found ${JSON.stringify(value).slice(0, 40)}`,
+      );
+    }
+  }
+}
+
 function planHost(host: PlanFileHostDto, base: string): PackingPlan['host'] {
   if (host.model !== undefined) {
     if (host.facts ?? host.texts ?? host.capabilities) {
@@ -130,12 +165,9 @@ function planHost(host: PlanFileHostDto, base: string): PackingPlan['host'] {
         'a host is named by model, or by facts, texts and capabilities, not both',
       );
     }
-    const model: unknown =
-      typeof host.model === 'string'
-        ? JSON.parse(read(resolve(base, host.model), '/host/model'))
-        : host.model;
-    return { model } as PackingPlan['host'];
+    return { model: hostModel(host.model, base) } as PackingPlan['host'];
   }
+  checkTexts(host.texts);
   const facts = {
     ...(host.facts === undefined ? {} : factsFolder(resolve(base, host.facts))),
     ...host.texts,
