@@ -199,10 +199,25 @@ function runningGuests(request: SimulationRequest, notes: Note[]): RunningGuest[
   });
 }
 
+/** A list replaces a list and a number a number; what the kernel makes of it is the simulator's matter. */
+function checkSysctlValue(host: HostModel, name: SysctlName, value: unknown): void {
+  const isCount = (item: unknown) => Number.isSafeInteger(item) && (item as number) >= 0;
+  const isList = Array.isArray(host.sysctl[name]);
+  if (isList ? Array.isArray(value) && value.every(isCount) : isCount(value)) return;
+  throw new AdvisorInputError(
+    'invalid-sysctl',
+    `/sysctl/${name}`,
+    `Found ${JSON.stringify(value)}; expected ${isList ? 'a list of whole numbers' : 'a whole number'} from 0.`,
+  );
+}
+
 function checkOverrides(request: SimulationRequest): void {
   const names = sysctlNames(request.host);
-  for (const name of Object.keys(request.sysctl ?? {})) {
-    if (names.includes(name as SysctlName)) continue;
+  for (const [name, value] of Object.entries(request.sysctl ?? {})) {
+    if (names.includes(name as SysctlName)) {
+      checkSysctlValue(request.host, name as SysctlName, value);
+      continue;
+    }
     throw new AdvisorInputError(
       'unknown-sysctl',
       `/sysctl/${name}`,

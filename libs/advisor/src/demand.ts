@@ -33,6 +33,9 @@ export function resolveDemand(request: SimulationRequest): ResolvedDemand {
   const planned = inStartOrder(demand, guests).map((spec) => {
     const own = demand.guests?.[spec.guest.name];
     const path = `/demand/guests/${spec.guest.name}`;
+    if (own !== undefined && (typeof own !== 'object' || own === null)) {
+      invalid(path, own, 'an object with touchPercent and diskCacheMib');
+    }
     const touch =
       own?.touchPercent === undefined ? share : percent(own.touchPercent, `${path}/touchPercent`);
     const disk =

@@ -5,6 +5,7 @@ export const ADVISOR_ERROR_CODES = [
   'empty-nodeset',
   'invalid-demand',
   'invalid-limit',
+  'invalid-sysctl',
   'no-memory-node',
   'too-many-guests',
   'unknown-guest',

@@ -143,6 +143,8 @@ ${rest}`,
       () => write('plan.yaml', 'host: {texts: {zones: a}}\ndomains: [{xml: a.xml}]\n'),
       'unknown-field',
     ],
+    ['a setting that is no number', () => plan([ok], 'sysctl: {swappiness: x}'), 'invalid-sysctl'],
+    ['a demand that is no object', () => plan([ok], 'demand: {guests: {ok: 5}}'), 'invalid-demand'],
     ['a domain that is not XML', () => plan(['<domain>']), 'xml-syntax'],
     [
       'an unknown numatune mode',

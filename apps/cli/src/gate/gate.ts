@@ -1,5 +1,6 @@
-import { checkPlan, type PlanVerdict } from '@zonewise/advisor';
+import { AdvisorInputError, checkPlan, type PlanVerdict } from '@zonewise/advisor';
 import { buildPlanRequest, type PlanProblem } from '@zonewise/plan';
+import { SimulatorInputError } from '@zonewise/simulator';
 import { version } from '../version';
 import { gateTable } from './gate-table';
 import { PlanFileError, readPlanFile } from './plan-file';
@@ -21,6 +22,16 @@ function problemLine({ path, line, column, message, code, expected, found }: Pla
   return `zonewise: ${path || '(plan)'}${place}: ${message}${wanted}${got} [${code}]`;
 }
 
+/** Problems with their places, from whichever step found the plan wanting; none for an unexpected failure. */
+function problemsOf(error: unknown): PlanProblem[] {
+  if (error instanceof PlanFileError) return error.problems;
+  if (error instanceof AdvisorInputError || error instanceof SimulatorInputError) {
+    const { code, path, message } = error;
+    return [{ code, path, message }];
+  }
+  return [];
+}
+
 /**
  * Judges a packing plan by replaying it. No server and no database are involved.
  * @param output `table` for people, `json` for tools: a PlanVerdict, or `{error, problems}`
@@ -40,7 +51,7 @@ export function gate(planPath: string, output: string): number {
     process.stdout.write(`${text}\n`);
     return verdict.verdict === 'pass' ? EXIT.pass : EXIT.fail;
   } catch (error) {
-    const problems = error instanceof PlanFileError ? error.problems : [];
+    const problems = problemsOf(error);
     if (output === 'json') {
       const message = error instanceof Error ? error.message : String(error);
       process.stdout.write(`${JSON.stringify({ error: message, problems }, null, 2)}\n`);
