@@ -1,6 +1,6 @@
+import { pagesToMib } from '@zonewise/simulator';
 import Table from 'cli-table3';
 
-const PAGES_PER_MIB = 256;
 /** No borders: columns survive a log file, a diff and a narrow terminal. */
 const PLAIN = {
   ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },
@@ -11,7 +11,7 @@ const STYLE = { head: [], border: [], 'padding-left': 0, 'padding-right': 0 };
 
 /** Pages of 4 KiB as whole MiB with thousands separators. */
 export function mib(pages: number): string {
-  return Math.round(pages / PAGES_PER_MIB).toLocaleString('en-US');
+  return Math.round(pagesToMib(pages)).toLocaleString('en-US');
 }
 
 /** A plain table, indented by two columns, without blanks at line ends. */

@@ -1,5 +1,5 @@
-import type { ReplayControl, ReplayResult } from '@zonewise/simulator';
-import { PAGES_PER_MIB, resolveDemand } from './demand';
+import { PAGES_PER_MIB, type ReplayControl, type ReplayResult } from '@zonewise/simulator';
+import { resolveDemand } from './demand';
 import { AdvisorInputError } from './errors';
 import { formatCount, formatMib, formatPercent } from './format';
 import type { Simulation } from './simulate';

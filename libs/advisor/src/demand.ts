@@ -1,9 +1,9 @@
+import { PAGES_PER_MIB } from '@zonewise/simulator';
 import { AdvisorInputError } from './errors';
 import type { Note } from './placement';
 import { guestMemoryPages } from './placement';
 import type { DemandProfile, GuestSpec, SimulationRequest } from './types';
 
-export const PAGES_PER_MIB = 256;
 /** More than any host starts; keeps a hostile request bounded. */
 export const GUESTS_MAX = 1000;
 

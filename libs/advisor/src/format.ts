@@ -1,4 +1,4 @@
-import { PAGES_PER_MIB } from './demand';
+import { PAGES_PER_MIB } from '@zonewise/simulator';
 
 /** Thousands separated by commas, the same on every machine (no locale). */
 export function formatCount(value: number): string {

@@ -8,4 +8,5 @@ export {
   type NumaMaps,
 } from './parse/numa-maps';
 export { parseNumastatProcess } from './parse/numastat-process';
+export { hostTextsOf, NODE_TEXT_FILES, nodeTextOf, TEXT_FILES } from './text-files';
 export { estimateResidency, RESIDENCY_RULE } from './residency';

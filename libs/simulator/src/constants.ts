@@ -23,16 +23,10 @@ export const ZONE_MOVABLE = 3;
 /** Zone indices that /proc/zoneinfo prints `protection` for: DMA, DMA32, Normal, Movable, Device. */
 export const MAX_NR_ZONES = 5;
 
-/** MiB to base pages. @throws RangeError unless the result is a whole, safe number of pages. */
-export function mibToPages(mib: number): number {
-  const pages = mib * (1024 / PAGE_KIB);
-  if (!Number.isSafeInteger(pages)) {
-    throw new RangeError(`${mib} MiB is not a whole number of ${PAGE_KIB} KiB pages`);
-  }
-  return pages;
-}
+/** Base pages of a MiB. */
+export const PAGES_PER_MIB = 1024 / PAGE_KIB;
 
 /** Base pages to MiB; not rounded. */
 export function pagesToMib(pages: number): number {
-  return pages / (1024 / PAGE_KIB);
+  return pages / PAGES_PER_MIB;
 }

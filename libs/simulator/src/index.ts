@@ -1,5 +1,5 @@
 export * from './types';
-export { PAGE_KIB, PAGES_PER_HUGE, mibToPages, pagesToMib } from './constants';
+export { PAGE_KIB, PAGES_PER_HUGE, PAGES_PER_MIB, pagesToMib } from './constants';
 export {
   InvariantError,
   ReplayCancelled,

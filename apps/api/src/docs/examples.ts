@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { importHost } from '@zonewise/host-facts';
+import { hostTextsOf, importHost, type HostTexts } from '@zonewise/host-facts';
 import { parseCapabilities } from '@zonewise/libvirt-xml';
 import { packageRoot } from '../health/version';
 
@@ -15,43 +15,13 @@ export function exampleFile(path: string): string | undefined {
   return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
 }
 
-/** Import fields by the name of the file that holds their text. */
-const HOST_FILES: Record<string, string> = {
-  zoneinfo: 'zoneinfo',
-  buddyinfo: 'buddyinfo',
-  pagetypeinfo: 'pagetypeinfo',
-  meminfo: 'meminfo',
-  vmstat: 'vmstat',
-  sysctl: 'sysctl',
-  version: 'version',
-  thpEnabled: 'thp-enabled',
-  thpDefrag: 'thp-defrag',
-  numactlHardware: 'numactl-hardware',
-};
-
 /** The recorded host's texts as `POST /v1/hosts/import` takes them. */
-export function exampleTexts(): Record<string, string | Record<string, string>> {
-  const texts: Record<string, string | Record<string, string>> = {};
-  const capabilities = exampleFile('host-capabilities.xml');
-  if (capabilities !== undefined) texts.capabilities = capabilities;
-  for (const [field, file] of Object.entries(HOST_FILES)) {
-    const text = exampleFile(join('host', file));
-    if (text !== undefined) texts[field] = text;
-  }
-  return { ...texts, ...nodeTexts() };
-}
-
-function nodeTexts(): Record<string, Record<string, string>> {
-  const maps: Record<string, Record<string, string>> = {};
+export function exampleTexts(): HostTexts & { capabilities?: string } {
   const folder = join(FOLDER, 'host');
-  for (const file of existsSync(folder) ? readdirSync(folder).sort() : []) {
-    const match = /^node(\d+)\.(meminfo|numastat|cpulist|distance)$/.exec(file);
-    if (match === null) continue;
-    const [, nodeId = '', kind = ''] = match;
-    const field = `node${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
-    (maps[field] ??= {})[nodeId] = readFileSync(join(folder, file), 'utf8');
-  }
-  return maps;
+  const names = existsSync(folder) ? readdirSync(folder).sort() : [];
+  const texts = hostTextsOf(names, (name) => readFileSync(join(folder, name), 'utf8'));
+  const capabilities = exampleFile('host-capabilities.xml');
+  return capabilities === undefined ? texts : { capabilities, ...texts };
 }
 
 type Examples = Record<string, { summary: string; value: unknown }>;
@@ -91,7 +61,7 @@ export const createExamples: Examples = one(
 function canonicalHost(): unknown {
   if (!hasRecordedHost) return undefined;
   const { capabilities, ...texts } = recordedTexts;
-  const view = typeof capabilities === 'string' ? parseCapabilities(capabilities) : undefined;
+  const view = capabilities === undefined ? undefined : parseCapabilities(capabilities);
   const outcome = importHost(texts, view?.ok === true ? view.value.topology : undefined);
   return outcome.ok ? { name: 'numa-host-2', model: outcome.value.model } : undefined;
 }

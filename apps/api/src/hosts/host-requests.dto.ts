@@ -1,4 +1,4 @@
-import { ApiProperty, ApiPropertyOptional, PickType } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional, IntersectionType, PickType } from '@nestjs/swagger';
 import { IsOptional, IsString, Matches, MaxLength } from 'class-validator';
 import { applyDecorators } from '@nestjs/common';
 import type { HostTexts } from '@zonewise/host-facts';
@@ -74,18 +74,7 @@ export class InspectHostDto implements HostTexts {
   @NodeTexts('distance') nodeDistance?: Record<string, string>;
 }
 
-export class ImportHostDto extends InspectHostDto {
-  @ApiProperty({ example: 'numa-host-1', description: 'Unique among the hosts.' })
-  @Matches(NAME, { message: NAME_MESSAGE })
-  name: string;
-
-  @ApiPropertyOptional({ type: String, nullable: true, example: 'Rack 4, two sockets' })
-  @IsOptional()
-  @IsString()
-  @MaxLength(2000)
-  @Matches(/^[^\0]*$/, { message: 'must not hold NUL characters' })
-  description?: string | null;
-}
+export class ImportHostDto extends IntersectionType(HostName, InspectHostDto) {}
 
 /** What to change; what is absent stays. */
 export class UpdateHostDto extends PickType(HostName, ['description'] as const) {

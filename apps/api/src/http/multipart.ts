@@ -8,13 +8,11 @@ import {
   UseInterceptors,
 } from '@nestjs/common';
 import { AnyFilesInterceptor } from '@nestjs/platform-express';
+import { nodeTextOf } from '@zonewise/host-facts';
 import type { Request } from 'express';
 import { ProblemException } from './problem';
 
 type Fields = Record<string, unknown>;
-
-/** `node0.meminfo` is the entry "0" of `nodeMeminfo`. */
-const NODE_FIELD = /^node(\d{1,5})\.(meminfo|numastat|cpulist|distance)$/;
 
 /**
  * Reads a multipart body as the same fields that the JSON body has: a file is the text of the field
@@ -96,13 +94,11 @@ function fieldsOf(body: Fields, files: Upload[]): Fields {
   }
   const fields: Fields = {};
   for (const [name, value] of parts) {
-    const match = NODE_FIELD.exec(name);
-    if (match === null) put(fields, name, name, value);
+    const node = nodeTextOf(name);
+    if (node === null) put(fields, name, name, value);
     else {
-      const [, nodeId = '', kind = ''] = match;
-      const group = `node${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
-      const texts = (fields[group] ??= {}) as Fields;
-      put(texts, nodeId, name, value);
+      const texts = (fields[node.field] ??= {}) as Fields;
+      put(texts, node.nodeId, name, value);
     }
   }
   return fields;

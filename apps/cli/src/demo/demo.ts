@@ -1,5 +1,6 @@
 import type { RecommendationContent } from '@zonewise/advisor';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostTextsOf, type HostTexts } from '@zonewise/host-facts';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../version';
 import { Client } from './client';
@@ -34,6 +35,7 @@ const PURPOSES = {
   diff: 'what changes, to read',
   rollback: 'the way back',
 };
+const HOST_NAME = 'example-2n';
 const PLANNED = ['web1', 'web2', 'job1'];
 const POLL_MS = 100;
 
@@ -44,27 +46,16 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** The kernel's files of the example host under the field names of `POST /v1/hosts/import`. */
-export function exampleHost(): Record<string, unknown> {
-  const perNode = (file: string) =>
-    Object.fromEntries(['0', '1'].map((node) => [node, example('host', `node${node}.${file}`)]));
+/** What the capabilities document says already. */
+const SAID_TWICE = 'numactl-hardware';
+
+/** The example host's texts under the field names of `POST /v1/hosts/import`. */
+function exampleTexts(): HostTexts & { capabilities: string } {
+  const names = readdirSync(join(packageRoot(), 'examples', 'host'));
+  const told = names.filter((name) => name !== SAID_TWICE).sort();
   return {
-    name: 'example-2n',
-    description: 'two nodes of 4 GiB, node 0 full of page cache',
     capabilities: example('host-capabilities.xml'),
-    zoneinfo: example('host', 'zoneinfo'),
-    buddyinfo: example('host', 'buddyinfo'),
-    pagetypeinfo: example('host', 'pagetypeinfo'),
-    meminfo: example('host', 'meminfo'),
-    vmstat: example('host', 'vmstat'),
-    sysctl: example('host', 'sysctl'),
-    version: example('host', 'version'),
-    thpEnabled: example('host', 'thp-enabled'),
-    thpDefrag: example('host', 'thp-defrag'),
-    nodeMeminfo: perNode('meminfo'),
-    nodeNumastat: perNode('numastat'),
-    nodeCpulist: perNode('cpulist'),
-    nodeDistance: perNode('distance'),
+    ...hostTextsOf(told, (name) => example('host', name)),
   };
 }
 
@@ -75,10 +66,13 @@ function countTexts(value: unknown): number {
 }
 
 async function storeExamples(client: Client): Promise<string> {
-  const { name, description, ...texts } = exampleHost();
-  const body = { name, description, ...texts };
-  const host = await client.json<{ id: string }>('POST', '/v1/hosts/import', body);
-  say(`  host ${String(name)} imported from ${countTexts(texts)} texts as the host printed them`);
+  const texts = exampleTexts();
+  const host = await client.json<{ id: string }>('POST', '/v1/hosts/import', {
+    name: HOST_NAME,
+    description: 'two nodes of 4 GiB, node 0 full of page cache',
+    ...texts,
+  });
+  say(`  host ${HOST_NAME} imported from ${countTexts(texts)} texts as the host printed them`);
   await client.form('PUT', `/v1/hosts/${host.id}/domains/db1?state=running`, {
     xml: example('db1.xml'),
     numaMaps: example('host', 'guest.db1.numa_maps'),

@@ -1,3 +1,4 @@
+import { PAGES_PER_MIB } from '@zonewise/simulator';
 import type { RecordedCase } from './case-file';
 import type { Observable } from './observables';
 
@@ -47,8 +48,6 @@ export function answersOf(recorded: RecordedCase): Answers | null {
   const steps = recorded.steps as unknown as Answers;
   return steps.some((step) => step.observed !== undefined) ? steps : null;
 }
-
-const PAGES_PER_MIB = 256;
 
 class Predictions {
   private readonly values: Map<string, Observable['simulated']>;

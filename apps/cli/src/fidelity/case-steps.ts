@@ -1,16 +1,16 @@
-import type {
-  MemoryPolicy,
-  PolicyMode,
-  RegionSpec,
-  ReplayStep,
-  SysctlName,
-  ThpDefrag,
-  ThpEnabled,
+import {
+  PAGES_PER_MIB,
+  type MemoryPolicy,
+  type PolicyMode,
+  type RegionSpec,
+  type ReplayStep,
+  type SysctlName,
+  type ThpDefrag,
+  type ThpEnabled,
 } from '@zonewise/simulator';
 import { caseHost, cpuNumbers } from './case-host';
 import type { RecordedCase, RecordedStep } from './case-file';
 
-const PAGES_PER_MIB = 256;
 /** Pages that the rig's stand-in for a VM touches besides its mapping: stack, heap and copied data pages. */
 const PROCESS_PAGES = 12;
 const MODELLED_SYSCTLS: Record<string, SysctlName> = {

@@ -2,32 +2,17 @@ import { plainToInstance } from 'class-transformer';
 import { validateSync, type ValidationError } from 'class-validator';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { hostTextsOf, NODE_TEXT_FILES, TEXT_FILES } from '@zonewise/host-facts';
 import type { PackingPlan, PlanProblem } from '@zonewise/plan';
 import { LineCounter, parseDocument } from 'yaml';
 import { PlanFileDto, type PlanFileDomainDto, type PlanFileHostDto } from './plan-file.dto';
 
 const MAX_PLAN_BYTES = 4 * 1024 * 1024;
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
-/** Files of a facts folder and the import field that each one is; per-node files are `nodeN.FILE`. */
-const FACT_FIELDS: Record<string, string> = {
-  zoneinfo: 'zoneinfo',
-  buddyinfo: 'buddyinfo',
-  pagetypeinfo: 'pagetypeinfo',
-  meminfo: 'meminfo',
-  vmstat: 'vmstat',
-  sysctl: 'sysctl',
-  version: 'version',
-  'numactl-hardware': 'numactlHardware',
-  'thp-enabled': 'thpEnabled',
-  'thp-defrag': 'thpDefrag',
-  'capabilities.xml': 'capabilities',
-};
-const NODE_FIELDS: Record<string, string> = {
-  meminfo: 'nodeMeminfo',
-  numastat: 'nodeNumastat',
-  cpulist: 'nodeCpulist',
-  distance: 'nodeDistance',
-};
+/** In a facts folder `virsh capabilities` may stand beside the texts. */
+const CAPABILITIES_FILE = 'capabilities.xml';
+const WHOLE_FIELDS = [...Object.values(TEXT_FILES), 'capabilities'];
+const NODE_FIELDS: string[] = Object.values(NODE_TEXT_FILES);
 
 /** A plan that cannot be read; every problem names its place in the plan. */
 export class PlanFileError extends Error {
@@ -93,30 +78,21 @@ function parseYaml(text: string): unknown {
   }
 }
 
-function factsFolder(folder: string): Record<string, unknown> {
+function factsFolder(folder: string): NonNullable<PackingPlan['host']['facts']> {
   let names: string[];
   try {
     names = readdirSync(folder).sort();
   } catch (error) {
     return fail('file-unreadable', '/host/facts', `${folder}: ${(error as Error).message}`);
   }
-  const facts: Record<string, string | Record<string, string>> = {};
-  for (const name of names) {
-    const path = join(folder, name);
-    const field = FACT_FIELDS[name];
-    if (field !== undefined) facts[field] = read(path, '/host/facts');
-    const perNode = /^node(\d{1,4})\.(\w+)$/.exec(name);
-    const nodeField = NODE_FIELDS[perNode?.[2] ?? ''];
-    if (perNode?.[1] === undefined || nodeField === undefined) continue;
-    const texts = (facts[nodeField] ??= {}) as Record<string, string>;
-    texts[perNode[1]] = read(path, '/host/facts');
-  }
+  const readFact = (name: string) => read(join(folder, name), '/host/facts');
+  const facts = {
+    ...hostTextsOf(names, readFact),
+    ...(names.includes(CAPABILITIES_FILE) ? { capabilities: readFact(CAPABILITIES_FILE) } : {}),
+  };
   if (Object.keys(facts).length === 0) {
-    fail(
-      'facts-missing',
-      '/host/facts',
-      `${folder} holds none of ${Object.keys(FACT_FIELDS).join(', ')}`,
-    );
+    const wanted = [...Object.keys(TEXT_FILES), CAPABILITIES_FILE].join(', ');
+    fail('facts-missing', '/host/facts', `${folder} holds none of ${wanted}`);
   }
   return facts;
 }
@@ -134,19 +110,18 @@ function hostModel(model: unknown, base: string): unknown {
 
 /** Inline texts are strings, or for per-node files strings by node number. */
 function checkTexts(texts: Record<string, unknown> = {}): void {
-  const fields = [...Object.values(FACT_FIELDS), ...Object.values(NODE_FIELDS)];
-  const perNode = new Set(Object.values(NODE_FIELDS));
+  const fields = [...WHOLE_FIELDS, ...NODE_FIELDS];
   for (const [name, value] of Object.entries(texts)) {
     const path = `/host/texts/${name}`;
     if (!fields.includes(name)) {
       fail('unknown-field', path, `there is no text ${name}; there are ${fields.join(', ')}`);
     }
     const strings =
-      perNode.has(name) && typeof value === 'object' && value !== null
+      NODE_FIELDS.includes(name) && typeof value === 'object' && value !== null
         ? Object.values(value)
         : [value];
     if (strings.some((text) => typeof text !== 'string')) {
-      const expected = perNode.has(name) ? 'texts by node number' : 'a text';
+      const expected = NODE_FIELDS.includes(name) ? 'texts by node number' : 'a text';
       fail(
         'invalid-field',
         path,

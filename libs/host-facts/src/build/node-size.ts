@@ -1,7 +1,5 @@
-import { PAGE_KIB } from '@zonewise/simulator';
+import { PAGE_KIB, PAGES_PER_MIB } from '@zonewise/simulator';
 import type { HostFacts } from '../facts';
-
-const PAGES_PER_MIB = 1024 / PAGE_KIB;
 
 /** A node's size or free memory as one source gives it; `unitPages` is what its rounding may hide. */
 export interface NodeAmount {

@@ -1,9 +1,8 @@
-import { PAGE_KIB, PAGES_PER_HUGE } from '@zonewise/simulator';
+import { PAGES_PER_HUGE, PAGES_PER_MIB } from '@zonewise/simulator';
 import { ProblemList, type Parsed } from '../errors';
 import type { NodeResidency } from '../types';
 import { readNodeId, splitLines, unexpectedLine, words } from './text';
 
-const PAGES_PER_MIB = 1024 / PAGE_KIB;
 const ROWS = new Set(['Huge', 'Heap', 'Stack', 'Private']);
 
 /**
