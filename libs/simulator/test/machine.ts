@@ -1,0 +1,164 @@
+/**
+ * The allocator as a machine: one vocabulary of operations and one picture of the whole state, that the
+ * simulator (through production-machine.ts) and the page-by-page reference both speak. The property test
+ * drives both with the same operations and compares the pictures.
+ *
+ * Pfns are absolute. A "frame" is the pfn of a page (of a block: of its first page). Counts are 4 KiB pages.
+ */
+
+/** 0 Unmovable, 1 Movable, 2 Reclaimable, 3 HighAtomic. */
+export type MigrateType = 0 | 1 | 2 | 3;
+/** 0 DMA, 1 DMA32, 2 Normal, 3 Movable. */
+export type ZoneIndex = 0 | 1 | 2 | 3;
+
+export interface MachineZoneConfig {
+  index: ZoneIndex;
+  startPfn: number;
+  /** No holes: every page is managed and free at the start. */
+  pages: number;
+}
+
+export interface MachineNodeConfig {
+  /** CPU numbers, ascending and unique over all nodes; may be empty. */
+  cpus: number[];
+  /** Ascending zone index; may be empty (a node without memory). */
+  zones: MachineZoneConfig[];
+}
+
+/** What operations cost in virtual time; whole nanoseconds. */
+export interface MachineCosts {
+  faultNs: number;
+  remoteFaultNs: number;
+  scanNs: number;
+  rmapNs: number;
+  stealNs: number;
+  reclaimRoundNs: number;
+  pageoutNs: number;
+  kswapdWakeNs: number;
+}
+
+export interface MachineConfig {
+  /** Node id = position. At least one CPU and one zone in all. */
+  nodes: MachineNodeConfig[];
+  distances: number[][];
+  sysctl: {
+    min_free_kbytes: number;
+    watermark_scale_factor: number;
+    watermark_boost_factor: number;
+    lowmem_reserve_ratio: number[];
+    zone_reclaim_mode: number;
+    min_unmapped_ratio: number;
+    swappiness: number;
+  };
+  swapPages: number;
+  costs: MachineCosts;
+}
+
+export interface MachinePolicy {
+  mode: 'default' | 'preferred' | 'preferred_many' | 'bind' | 'interleave';
+  /** Ascending node ids; empty for default. */
+  nodes: number[];
+}
+
+/**
+ * Who asks.
+ * `anon`, `file`: GFP_HIGHUSER_MOVABLE, order 0, type Movable, class Movable, on the LRU.
+ * `kernel`: GFP_KERNEL (type Unmovable) or with __GFP_RECLAIMABLE, class Normal, any order, not on the LRU.
+ * `atomic`: GFP_ATOMIC, type Unmovable, class Normal, any order, not on the LRU.
+ */
+export type RequestKind = 'anon' | 'file' | 'kernel' | 'atomic';
+
+export type MachineOp =
+  | {
+      op: 'alloc';
+      owner: number;
+      kind: RequestKind;
+      cpu: number;
+      policy: MachinePolicy;
+      /** cpuset.mems of the task, or null: all nodes. */
+      mems: number[] | null;
+      /** 0 for anon and file. */
+      order: number;
+      /** 0 or 2; looked at for `kernel` only. */
+      type: MigrateType;
+      /** Requests, one after the other; the owner's next free indices take them. */
+      count: number;
+    }
+  | {
+      /** Frees the owner's blocks with index in [from, from + count), of every `every` the first `keep` stay. */
+      op: 'free';
+      owner: number;
+      cpu: number;
+      from: number;
+      count: number;
+      every: number;
+      keep: number;
+    }
+  /** Sets the young bit of resident anonymous pages of the range. */
+  | { op: 'touch'; owner: number; from: number; count: number }
+  /** mark_page_accessed() of resident file pages of the range. */
+  | { op: 'access'; owner: number; from: number; count: number }
+  /** try_to_free_pages() for a movable order-0 request of that CPU and policy. */
+  | { op: 'reclaim'; cpu: number; policy: MachinePolicy }
+  | { op: 'sysctl'; name: keyof MachineConfig['sysctl']; value: number | number[] }
+  /** drain_all_pages() */
+  | { op: 'drain' }
+  /** Nothing allocates until every kswapd has stopped, for a second at most. */
+  | { op: 'settle' };
+
+/** What an operation answered: requests served, blocks freed, pages reclaimed; 0 for the others. */
+export interface MachineAnswer {
+  done: number;
+}
+
+export interface ZonePicture {
+  node: number;
+  index: ZoneIndex;
+  free: number;
+  boost: number;
+  /** Stored marks, without boost. */
+  min: number;
+  low: number;
+  high: number;
+  protection: number[];
+  reservedHighatomic: number;
+  /** lists[order][type]: frames from head to tail. */
+  lists: number[][][];
+  /** Type of each pageblock, from the block that holds the zone's first page. */
+  pageblockTypes: number[];
+  /** By CPU position (CPUs in node order). `lists[i]`: 0..11 = order * 3 + type, 12 huge movable, 13 huge other; head to tail. */
+  pcps: { count: number; freeFactor: number; lists: number[][] }[];
+}
+
+export interface NodePicture {
+  /** Five lists, frames from head (newest) to tail (oldest): inactive anon, active anon, inactive file, active file, unevictable. */
+  lru: number[][];
+  /** hit, miss, foreign, interleave, local, other. */
+  numastat: number[];
+  nonresidentAge: number;
+  anonCost: number;
+  fileCost: number;
+  kswapdState: 'asleep' | 'napping' | 'running';
+  /** Infinity while asleep. */
+  kswapdNextNs: number;
+  kswapdFailures: number;
+}
+
+export interface MachinePicture {
+  timeNs: number;
+  swapFreePages: number;
+  /** /proc/vmstat event counters that are not 0. */
+  vmstat: Record<string, number>;
+  zones: ZonePicture[];
+  nodes: NodePicture[];
+  /** Per owner, by index: the frame, -1 for freed or never there, -2 for a page whose content is only on swap. */
+  owners: { owner: number; frames: number[] }[];
+  /** PG_referenced, young, workingset, swap cache as bits 1, 2, 4, 8 by frame, for pages on the LRU with any set; ascending frames. */
+  flags: [frame: number, bits: number][];
+}
+
+export interface Machine {
+  /** @throws RangeError for an operation that names what is not there */
+  run(op: MachineOp): MachineAnswer;
+  picture(): MachinePicture;
+}
