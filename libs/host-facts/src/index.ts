@@ -10,3 +10,4 @@ export {
 export { parseNumastatProcess } from './parse/numastat-process';
 export { hostTextsOf, NODE_TEXT_FILES, nodeTextOf, TEXT_FILES } from './text-files';
 export { estimateResidency, RESIDENCY_RULE } from './residency';
+export * from './print';

@@ -1,0 +1,23 @@
+export { carriedCounts } from './carried';
+export { printedState } from './build-state';
+export type {
+  CarriedCounts,
+  PrintableNode,
+  PrintableSnapshot,
+  PrintableZone,
+  PrintedState,
+  PrintInput,
+} from './printed-state';
+export { printBuddyinfo, printPagetypeinfo } from './free-lists';
+export { printMeminfo, printNodeMeminfo } from './meminfo';
+export { printNodeNumastat, printNumastat, printNumastatMeminfo } from './numastat';
+export { printSarB, type PagingMoment } from './sar';
+export { printNodeVmstat, printVmstat } from './vmstat';
+export { printZoneinfo } from './zoneinfo';
+export {
+  isStateFile,
+  printStateFile,
+  STATE_FILES,
+  type PrintedReplay,
+  type StateFile,
+} from './state-files';

@@ -1,0 +1,255 @@
+/** What is printed is read back by the parsers with the same numbers. */
+import {
+  ZONE_NAMES,
+  type HostZone,
+  type LruPages,
+  type MigrateTypeName,
+} from '@zonewise/simulator';
+import * as fc from 'fast-check';
+import type { Parsed } from '../errors';
+import { importHost } from '../import-host';
+import { parseBuddyinfo, pagesInBlocks } from '../parse/buddyinfo';
+import { parseNodeNumastat, parseVmstat } from '../parse/counters';
+import { parseMeminfo, parseNodeMeminfo } from '../parse/meminfo';
+import { parsePagetypeinfo } from '../parse/pagetypeinfo';
+import { parseZoneinfo } from '../parse/zoneinfo';
+import { printedState } from './build-state';
+import { freeBlocksOf, printBuddyinfo, printPagetypeinfo } from './free-lists';
+import { printMeminfo, printNodeMeminfo } from './meminfo';
+import { printNodeNumastat } from './numastat';
+import { allZones, PRINTED_TYPES, zoneSum, type PrintedState } from './printed-state';
+import { smallHost, smallNode, snapshotOf } from './test/hosts';
+import { nodeStat, printNodeVmstat, printVmstat } from './vmstat';
+import { printZoneinfo } from './zoneinfo';
+
+function value<T>(parsed: Parsed<T>): T {
+  if (!parsed.ok) throw new Error(parsed.problems[0]?.message);
+  return parsed.value;
+}
+
+const counts = (max: number) => fc.array(fc.nat({ max }), { minLength: 11, maxLength: 11 });
+const lruOf: fc.Arbitrary<LruPages> = fc.record({
+  inactiveAnonPages: fc.nat(50_000),
+  activeAnonPages: fc.nat(50_000),
+  inactiveFilePages: fc.nat(50_000),
+  activeFilePages: fc.nat(50_000),
+  unevictablePages: fc.nat(50_000),
+});
+
+const TYPES: readonly MigrateTypeName[] = PRINTED_TYPES;
+const freeLists = fc.record(Object.fromEntries(TYPES.map((type) => [type, counts(200_000)])));
+
+const zoneOf: fc.Arbitrary<HostZone> = fc
+  .record({
+    name: fc.constantFrom(...ZONE_NAMES),
+    startPfn: fc.nat(2 ** 30),
+    usedPages: fc.nat(400_000),
+    holePages: fc.nat(10_000),
+    boostPages: fc.nat(5_000),
+    minPages: fc.nat(10_000),
+    step: fc.nat(10_000),
+    protectionPages: fc.array(fc.nat(1_000_000), { minLength: 5, maxLength: 5 }),
+    freeBlocksByType: freeLists,
+    pagesets: fc.uniqueArray(
+      fc.record({
+        cpu: fc.nat(255),
+        countPages: fc.nat(5_000),
+        highPages: fc.nat(10_000),
+        batchPages: fc.integer({ min: 1, max: 63 }),
+      }),
+      { selector: ({ cpu }) => cpu, minLength: 1, maxLength: 4 },
+    ),
+    lru: lruOf,
+  })
+  .map(({ usedPages, holePages, step, minPages, boostPages, ...zone }) => {
+    const freeBlocks = Array.from({ length: 11 }, (_, order) =>
+      Object.values(zone.freeBlocksByType).reduce((sum, list) => sum + (list[order] ?? 0), 0),
+    );
+    const freePages = pagesInBlocks(freeBlocks);
+    const presentPages = freePages + usedPages + 1;
+    return {
+      ...zone,
+      ...{ freeBlocks, freePages, presentPages, managedPages: presentPages },
+      spannedPages: presentPages + holePages,
+      ...{ boostPages, minPages: minPages + boostPages },
+      lowPages: minPages + boostPages + step,
+      highPages: minPages + boostPages + 2 * step,
+    };
+  });
+
+const nodeCounts = fc.record({
+  lru: lruOf,
+  filePages: fc.nat(100_000),
+  mappedPages: fc.nat(100_000),
+  shmemPages: fc.nat(100_000),
+  anonPages: fc.nat(100_000),
+  dirtyPages: fc.nat(1_000),
+  writebackPages: fc.nat(1_000),
+  slabReclaimablePages: fc.nat(100_000),
+  slabUnreclaimablePages: fc.nat(100_000),
+  numastat: fc.record({
+    numaHit: fc.nat(),
+    numaMiss: fc.nat(),
+    numaForeign: fc.nat(),
+    interleaveHit: fc.nat(),
+    localNode: fc.nat(),
+    otherNode: fc.nat(),
+  }),
+});
+
+const nodeOf = fc
+  .record({
+    zones: fc.uniqueArray(zoneOf, { selector: ({ name }) => name, maxLength: 4 }),
+    counts: nodeCounts,
+  })
+  .map(({ zones, counts: uses }) => ({ zones, uses }));
+
+/** One to three nodes of which the first has memory; node numbers are sparse. */
+const stateOf: fc.Arbitrary<PrintedState> = fc
+  .record({
+    first: nodeOf.filter(({ zones }) => zones.length > 0),
+    more: fc.array(nodeOf, { maxLength: 2 }),
+    vmstat: fc.record({ pgfault: fc.nat(), oom_kill: fc.nat(), pgsteal_kswapd: fc.nat() }),
+  })
+  .map(({ first, more, vmstat }) => {
+    const nodes = [first, ...more].map(({ zones, uses }, i) => smallNode(2 * i, zones, uses));
+    const host = smallHost(nodes);
+    return printedState({ host, snapshot: { ...snapshotOf(host), vmstat } });
+  });
+
+const holds = (check: (state: PrintedState) => void): void => {
+  fc.assert(fc.property(stateOf, check), { numRuns: 60 });
+};
+
+describe('printed and read back', () => {
+  it('zoneinfo has the same zones, marks, counters and pagesets', () => {
+    holds((state) => {
+      const read = value(parseZoneinfo(printZoneinfo(state)));
+      const populated = read.zones.filter(({ pages }) => pages.present !== 0);
+      expect(read.zones).toHaveLength(5 * state.nodes.length);
+      expect(populated.map(({ nodeId, name }) => `${nodeId} ${name}`)).toEqual(
+        state.nodes.flatMap((node) => node.zones.map(({ name }) => `${node.nodeId} ${name}`)),
+      );
+      for (const [i, zone] of allZones(state).entries()) {
+        const got = populated[i]!;
+        expect({ ...got.pages }).toEqual({
+          free: zone.freePages,
+          boost: zone.boostPages,
+          min: zone.minPages,
+          low: zone.lowPages,
+          high: zone.highPages,
+          spanned: zone.spannedPages,
+          present: zone.presentPages,
+          managed: zone.managedPages,
+          cma: 0,
+        });
+        expect(got.protectionPages).toEqual(zone.protectionPages);
+        expect(got.pagesets).toEqual(zone.pagesets);
+        expect(got.startPfn).toBe(zone.startPfn);
+        expect({ ...got.stats }).toMatchObject({ ...zone.stats, ...zone.numaEvents });
+      }
+      for (const node of state.nodes) {
+        const stats = read.nodeStats.get(node.nodeId);
+        if (node.zones.length > 0) expect({ ...stats }).toMatchObject(node.stats);
+        else expect(stats).toBeUndefined();
+      }
+    });
+  });
+
+  it('buddyinfo and pagetypeinfo have the same blocks, up to the cap', () => {
+    holds((state) => {
+      const zones = state.nodes.flatMap(({ nodeId, zones: list }) =>
+        list.map((zone) => ({ nodeId, zone })),
+      );
+      expect(value(parseBuddyinfo(printBuddyinfo(state)))).toEqual(
+        zones.map(({ nodeId, zone }) => ({
+          nodeId,
+          zone: zone.name,
+          blocks: Array.from({ length: 11 }, (_, order) => freeBlocksOf(zone, order)),
+        })),
+      );
+      const read = value(parsePagetypeinfo(printPagetypeinfo(state)));
+      expect(read.pageBlockOrder).toBe(9);
+      expect(read.free).toEqual(
+        zones.flatMap(({ nodeId, zone }) =>
+          PRINTED_TYPES.map((type) => {
+            const blocks = zone.freeBlocksByType[type];
+            return {
+              ...{ nodeId, zone: zone.name, type },
+              blocks: blocks.map((count) => Math.min(count, 100_000)),
+              cappedOrders: [...blocks.keys()].filter((order) => blocks[order]! >= 100_000),
+            };
+          }),
+        ),
+      );
+      expect(read.blocks.map(({ blocks }) => blocks)).toEqual(
+        zones.map(({ zone }) => zone.pageblocksByType),
+      );
+    });
+  });
+
+  it('vmstat has the sums over zones and nodes, and each node its own', () => {
+    holds((state) => {
+      const whole = value(parseVmstat(printVmstat(state)));
+      expect(whole.nr_free_pages).toBe(zoneSum(allZones(state), (zone) => zone.freePages));
+      const names = ['nr_inactive_anon', 'nr_file_pages', 'nr_slab_unreclaimable', 'nr_shmem'];
+      const nodes = state.nodes.map((node) => value(parseVmstat(printNodeVmstat(node))));
+      for (const name of [...names, 'numa_hit', 'numa_foreign', 'nr_zone_active_file']) {
+        const sum = nodes.reduce((total, node) => total + node[name]!, 0);
+        expect([name, whole[name]]).toEqual([name, sum]);
+      }
+      expect(whole.pgfault).toBe(state.events.pgfault);
+      for (const node of state.nodes) {
+        expect(value(parseNodeNumastat(printNodeNumastat(node), 'numastat'))).toMatchObject({
+          numaHit: node.numaEvents.numa_hit,
+          interleaveHit: node.numaEvents.numa_interleave,
+          otherNode: node.numaEvents.numa_other,
+        });
+      }
+    });
+  });
+
+  it('meminfo of the host and of its nodes has the same KiB', () => {
+    holds((state) => {
+      const whole = value(parseMeminfo(printMeminfo(state)));
+      const kib = (pages: number): number => 4 * pages;
+      expect(whole.MemTotal).toBe(kib(zoneSum(allZones(state), (zone) => zone.managedPages)));
+      expect(whole['Active(file)']).toBe(kib(nodeStat(state, 'nr_active_file')));
+      const nodes = state.nodes.map((node) =>
+        value(parseNodeMeminfo(printNodeMeminfo(node), node.nodeId, 'nodeMeminfo')),
+      );
+      for (const name of ['MemTotal', 'MemFree', 'Inactive', 'AnonPages', 'Slab', 'Dirty']) {
+        const sum = nodes.reduce((total, node) => total + node[name]!, 0);
+        expect([name, whole[name]]).toEqual([name, sum]);
+      }
+      for (const node of nodes) expect(node.MemUsed).toBe(node.MemTotal! - node.MemFree!);
+    });
+  });
+
+  it('all texts together are a host that can be imported, with the same free lists and sizes', () => {
+    const zone: HostZone = {
+      ...fc.sample(zoneOf, { numRuns: 1, seed: 7 })[0]!,
+      ...{ name: 'Normal', startPfn: 1_048_576, protectionPages: [0, 0, 0, 0, 0] },
+    };
+    const host = smallHost([smallNode(0, [zone], { cpus: zone.pagesets.map(({ cpu }) => cpu) })]);
+    const state = printedState({ host, snapshot: snapshotOf(host) });
+    const outcome = importHost({
+      zoneinfo: printZoneinfo(state),
+      buddyinfo: printBuddyinfo(state),
+      vmstat: printVmstat(state),
+      meminfo: printMeminfo(state),
+      nodeMeminfo: { 0: printNodeMeminfo(state.nodes[0]!) },
+      nodeNumastat: { 0: printNodeNumastat(state.nodes[0]!) },
+    });
+    if (!outcome.ok) throw new Error(outcome.problems[0]?.message);
+    const [read] = outcome.value.model.nodes[0]!.zones;
+    expect(read).toMatchObject({
+      freeBlocks: zone.freeBlocks,
+      freePages: zone.freePages,
+      managedPages: zone.managedPages,
+      boostPages: zone.boostPages,
+      lowPages: zone.lowPages,
+      pagesets: zone.pagesets,
+    });
+  });
+});
