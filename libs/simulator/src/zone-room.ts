@@ -1,0 +1,156 @@
+import { HUGE_ORDER } from './constants';
+
+/** Biggest buddy block (the kernel's MAX_ORDER - 1 in 6.1): 1024 pages, two pageblocks. */
+export const MAX_PAGE_ORDER = 10;
+export const MAX_BLOCK_PAGES = 2 ** MAX_PAGE_ORDER;
+export const MOVABLE = 1;
+export const NR_TYPES = 4;
+/** Whose pageblocks take what the right type has no room for: Movable ones, as in the kernel's fallback. */
+export const LENDERS = [1, 0, 2, 3];
+
+/** A frame range as buddies see it. */
+export interface Geometry {
+  start: number;
+  end: number;
+  /** First aligned 1024-page slot that lies wholly inside, and how many follow each other. */
+  firstSlot: number;
+  slots: number;
+  /** Aligned blocks of order 0..9 at both ends whose buddies lie at least partly outside, ascending. */
+  edges: { frame: number; order: number }[];
+}
+
+export function geometryOf(start: number, end: number): Geometry {
+  const headEnd = Math.min(end, Math.ceil(start / MAX_BLOCK_PAGES) * MAX_BLOCK_PAGES);
+  const tailStart = Math.max(headEnd, Math.floor(end / MAX_BLOCK_PAGES) * MAX_BLOCK_PAGES);
+  return {
+    start,
+    end,
+    firstSlot: headEnd / MAX_BLOCK_PAGES,
+    slots: Math.floor((tailStart - headEnd) / MAX_BLOCK_PAGES),
+    edges: [...alignedBlocks(start, headEnd), ...alignedBlocks(tailStart, end)],
+  };
+}
+
+/** The range as the fewest naturally aligned blocks; no two of them could merge unless they are of the highest order. */
+function alignedBlocks(from: number, to: number): { frame: number; order: number }[] {
+  const blocks: { frame: number; order: number }[] = [];
+  for (let frame = from; frame < to;) {
+    let order = 0;
+    while (
+      order < MAX_PAGE_ORDER &&
+      frame % 2 ** (order + 1) === 0 &&
+      frame + 2 ** (order + 1) <= to
+    ) {
+      order++;
+    }
+    blocks.push({ frame, order });
+    frame += 2 ** order;
+  }
+  return blocks;
+}
+
+export const sum = (values: readonly number[]): number =>
+  values.reduce((total, value) => total + value, 0);
+/** Entry of a table whose bounds are fixed by construction. */
+export const at = (values: ArrayLike<number>, index: number): number => values[index] ?? 0;
+export const row = <T>(rows: readonly (readonly T[])[], index: number): readonly T[] =>
+  rows[index] ?? [];
+export const totalsOf = (counts: readonly number[][]): number[] => counts.map(sum);
+export const pagesOf = (counts: readonly number[][]): number =>
+  counts.reduce((pages, types, order) => pages + sum(types) * 2 ** order, 0);
+export const edgesOf = (edges: { order: number }[], order: number): number =>
+  edges.filter((edge) => edge.order === order).length;
+
+/**
+ * A region of 2^(k+1) pages holds at most one free block of order k, whose other half is then a region for smaller orders only;
+ * so the room for each order follows from the orders above it, wherever their blocks are put.
+ * @returns the highest order with more blocks than room, and how many too many; undefined if all fit
+ */
+export function overfull(
+  totals: readonly number[],
+  geometry: Geometry,
+): { order: number; excess: number } | undefined {
+  let regions = geometry.slots - at(totals, MAX_PAGE_ORDER);
+  if (regions < 0) return { order: MAX_PAGE_ORDER, excess: -regions };
+  for (let order = MAX_PAGE_ORDER - 1; order >= 0; order--) {
+    const lone = edgesOf(geometry.edges, order);
+    const excess = at(totals, order) - regions - lone;
+    if (excess > 0) return { order, excess };
+    regions = 2 * regions + lone - at(totals, order);
+  }
+  return undefined;
+}
+
+/** The counts themselves if the span has room for them; else with blocks split, or the same pages as few big blocks. */
+export function feasibleCounts(asked: number[][], span: Geometry, notes: string[]): number[][] {
+  const counts = asked.map((types) => [...types]);
+  let split = 0;
+  for (let full = overfull(totalsOf(counts), span); full; full = overfull(totalsOf(counts), span)) {
+    if (full.order === 0) return fewestBlocks(asked, span, notes);
+    let left = full.excess;
+    for (const type of LENDERS) {
+      const here = counts[full.order] ?? [];
+      const below = counts[full.order - 1] ?? [];
+      const moved = Math.min(left, at(here, type));
+      here[type] = at(here, type) - moved;
+      below[type] = at(below, type) + 2 * moved;
+      left -= moved;
+    }
+    split += full.excess;
+  }
+  if (split > 0) {
+    notes.push(
+      `${split} free blocks were split: a span of ${span.end - span.start} pages from frame ${span.start} ` +
+        'has no aligned room for all free blocks of the given orders',
+    );
+  }
+  return counts;
+}
+
+/** The free pages as one run at the end of the span, cut into the biggest blocks; types get their pages as nearly as these allow. */
+function fewestBlocks(asked: number[][], span: Geometry, notes: string[]): number[][] {
+  const spanned = span.end - span.start;
+  const pages = Math.min(pagesOf(asked), spanned);
+  notes.push(
+    pages < pagesOf(asked)
+      ? `${pagesOf(asked)} free pages do not fit in a span of ${spanned} pages: ${pages} are kept`
+      : `free blocks were merged: a span of ${spanned} pages has no room for so many that are not buddies`,
+  );
+  const run = geometryOf(span.end - pages, span.end);
+  const totals = Array.from({ length: MAX_PAGE_ORDER + 1 }, (_, order) =>
+    order === MAX_PAGE_ORDER ? run.slots : edgesOf(run.edges, order),
+  );
+  const owed = Array.from({ length: NR_TYPES }, (_, type) =>
+    asked.reduce((held, types, order) => held + at(types, type) * 2 ** order, 0),
+  );
+  const counts = totals.map(() => new Array<number>(NR_TYPES).fill(0));
+  for (let order = MAX_PAGE_ORDER; order >= 0; order--) {
+    const types = counts[order] ?? [];
+    for (let left = at(totals, order); left > 0;) {
+      const type = LENDERS.reduce((best, next) => (at(owed, next) > at(owed, best) ? next : best));
+      const blocks = Math.min(left, Math.max(1, Math.floor(at(owed, type) / 2 ** order)));
+      types[type] = at(types, type) + blocks;
+      owed[type] = at(owed, type) - blocks * 2 ** order;
+      left -= blocks;
+    }
+  }
+  return counts;
+}
+
+/** Fewest whole pageblocks that, besides `edges`, have room for one type's free blocks of order < 9. */
+export function pageblocksFor(
+  free: readonly number[][],
+  type: number,
+  edges: { order: number }[] = [],
+): number {
+  let pageblocks = 0;
+  let spare = 0;
+  for (let order = HUGE_ORDER - 1; order >= 0; order--) {
+    const lone = edgesOf(edges, order);
+    const blocks = at(row(free, order), type);
+    const perPageblock = 2 ** (HUGE_ORDER - 1 - order);
+    pageblocks = Math.max(pageblocks, Math.ceil((blocks - lone - spare) / perPageblock));
+    spare = 2 * spare + lone - blocks;
+  }
+  return pageblocks;
+}
