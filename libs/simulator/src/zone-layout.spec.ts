@@ -1,73 +1,17 @@
-import * as fc from 'fast-check';
-import { layOutZone, type Extent, type ZoneLayout, type ZoneLayoutInput } from './zone-layout';
+import {
+  countsOf,
+  expectSound,
+  freeBlocks,
+  freePages,
+  pagesIn,
+  strays,
+  typeCounts,
+} from '../test/sound-layout';
+import { layOutZone, type ZoneLayoutInput } from './zone-layout';
 
 const UNMOVABLE = 0;
 const MOVABLE = 1;
 const RECLAIMABLE = 2;
-
-/** Rows of pagetypeinfo (orders 0 to 10 per type) as the table by order and type. */
-function freeBlocks(rows: { [type: number]: number[] }): number[][] {
-  return Array.from({ length: 11 }, (_, order) => [0, 1, 2, 3].map((t) => rows[t]?.[order] ?? 0));
-}
-
-const pagesIn = (extents: Extent[]): number => extents.reduce((sum, e) => sum + e.pages, 0);
-const freePages = (counts: number[][]): number =>
-  counts.reduce((sum, types, order) => sum + types.reduce((a, b) => a + b, 0) * 2 ** order, 0);
-
-function countsOf(layout: ZoneLayout): number[][] {
-  const counts = freeBlocks({});
-  for (const { order, type } of layout.free) counts[order]![type]!++;
-  return counts;
-}
-
-function typeCounts(layout: ZoneLayout, from: number, to: number): number[] {
-  const counts = [0, 0, 0, 0];
-  for (let block = from; block < to; block++) counts[layout.pageblockTypes[block]!]!++;
-  return counts;
-}
-
-/** Whether the layout could be the state of a kernel: nothing overlaps, all lies inside, all buddies that can merge have. */
-function expectSound(input: ZoneLayoutInput, layout: ZoneLayout): void {
-  const start = input.startPfn - layout.basePfn;
-  const end = start + input.spannedPages;
-  expect(layout.basePfn % 1024).toBe(0);
-  expect(start).toBeLessThan(1024);
-  expect(layout.pageblockTypes).toHaveLength(Math.ceil(end / 512));
-  const runs = [...layout.lru, ...layout.huge, ...layout.pcp].map((e) => [e.frame, e.pages]);
-  const heads = new Set<string>();
-  for (const { frame, order } of layout.free) {
-    if (frame % 2 ** order !== 0) throw new Error(`${frame} is not aligned to order ${order}`);
-    runs.push([frame, 2 ** order]);
-    heads.add(`${frame}/${order}`);
-  }
-  let reached = start;
-  for (const [frame, pages] of runs.sort((a, b) => a[0]! - b[0]!)) {
-    if (frame! < reached) throw new Error(`frame ${frame} is used twice or before ${start}`);
-    reached = frame! + pages!;
-  }
-  expect(reached).toBeLessThanOrEqual(end);
-  for (const { frame, order } of layout.free) {
-    const size = 2 ** order;
-    const buddy = (frame / size) % 2 === 0 ? frame + size : frame - size;
-    if (order < 10 && heads.has(`${buddy}/${order}`)) {
-      throw new Error(`${frame} and ${buddy} of order ${order} would have merged`);
-    }
-  }
-  for (const run of layout.huge) expect([run.frame % 512, run.pages % 512]).toEqual([0, 0]);
-  for (const extents of [layout.lru, layout.huge, layout.pcp]) {
-    for (let i = 1; i < extents.length; i++) {
-      const before = extents[i - 1]!;
-      expect(extents[i]!.frame).toBeGreaterThan(before.frame + before.pages);
-    }
-  }
-}
-
-/** Small free blocks on a list whose type is not their pageblock's. */
-function strays(layout: ZoneLayout): number {
-  return layout.free.filter(
-    ({ frame, type }) => layout.pageblockTypes[Math.floor(frame / 512)] !== type,
-  ).length;
-}
 
 describe('recorded states of a freshly booted kernel', () => {
   const dma: ZoneLayoutInput = {
@@ -341,142 +285,5 @@ describe('texts that contradict each other', () => {
   ])('refuses %j', (change, message) => {
     expect(() => layOutZone({ ...zone, ...change })).toThrow(RangeError);
     expect(() => layOutZone({ ...zone, ...change })).toThrow(message);
-  });
-});
-
-describe('any zone', () => {
-  /** Counts of a zone whose pages are really free or used as `runs` say, free pages merged as the kernel merges them. */
-  function recorded(
-    startPfn: number,
-    runs: { pages: number; free: boolean }[],
-    types: number[],
-    shares: number[],
-  ): ZoneLayoutInput {
-    const counts = freeBlocks({});
-    const typeAt = (pfn: number): number => types[Math.floor(pfn / 512) % types.length]!;
-    let pfn = startPfn;
-    let usedPages = 0;
-    let freeFrom = startPfn;
-    const free = (from: number, to: number): void => {
-      while (from < to) {
-        let order = 0;
-        while (order < 10 && from % 2 ** (order + 1) === 0 && from + 2 ** (order + 1) <= to)
-          order++;
-        counts[order]![typeAt(from)]!++;
-        from += 2 ** order;
-      }
-    };
-    for (const run of runs) {
-      if (!run.free) {
-        free(freeFrom, pfn);
-        usedPages += run.pages;
-        freeFrom = pfn + run.pages;
-      }
-      pfn += run.pages;
-    }
-    free(freeFrom, pfn);
-    const pageblocks = [0, 0, 0, 0];
-    for (let at = Math.floor(startPfn / 512); at < Math.ceil(pfn / 512); at++) {
-      pageblocks[typeAt(at * 512)]!++;
-    }
-    const lruPages = Math.floor(usedPages * shares[0]!);
-    const pcpPages = Math.floor((usedPages - lruPages) * shares[1]!);
-    const spannedPages = pfn - startPfn;
-    return {
-      startPfn,
-      spannedPages,
-      managedPages: spannedPages,
-      freeBlocks: counts,
-      pageblocks,
-      lruPages,
-      hugeLruPages: 0,
-      pcpPages,
-    };
-  }
-  const share = fc.double({ min: 0, max: 1, noNaN: true });
-  const real = fc
-    .tuple(
-      fc.oneof(
-        fc.nat({ max: 5000 }),
-        fc.nat({ max: 5 }).map((n) => n * 512),
-      ),
-      fc.array(
-        fc.record({
-          pages: fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 3000 })),
-          free: fc.boolean(),
-        }),
-        { minLength: 1, maxLength: 60 },
-      ),
-      fc.array(fc.constantFrom(0, 1, 1, 1, 2, 3), { minLength: 1, maxLength: 8 }),
-      fc.tuple(share, share),
-    )
-    .map(([startPfn, runs, types, shares]) => recorded(startPfn, runs, types, shares));
-
-  it('keeps all counts of a state that a kernel was in', () => {
-    fc.assert(
-      fc.property(real, fc.boolean(), (state, counted) => {
-        const input = counted ? state : { ...state, pageblocks: undefined };
-        const layout = layOutZone(input);
-        expectSound(input, layout);
-        expect(layout.notes).toEqual([]);
-        expect(countsOf(layout)).toEqual(input.freeBlocks);
-        expect(pagesIn(layout.lru)).toBe(input.lruPages);
-        expect(pagesIn(layout.pcp)).toBe(input.pcpPages);
-        const first = Math.floor((input.startPfn - layout.basePfn) / 512);
-        const types = typeCounts(layout, first, layout.pageblockTypes.length);
-        if (counted) expect(types).toEqual(state.pageblocks);
-      }),
-      { numRuns: 400 },
-    );
-  });
-
-  it('keeps the same counts in a span that goes on as a hole, and the hole free of pages', () => {
-    fc.assert(
-      fc.property(real, fc.integer({ min: 1, max: 9000 }), (state, holePages) => {
-        const input = { ...state, spannedPages: state.spannedPages + holePages };
-        const layout = layOutZone(input);
-        expectSound(input, layout);
-        expect(layout.notes).toEqual([]);
-        expect(countsOf(layout)).toEqual(input.freeBlocks);
-        expect(pagesIn(layout.lru) + pagesIn(layout.pcp)).toBe(input.lruPages + input.pcpPages);
-      }),
-      { numRuns: 200 },
-    );
-  });
-
-  const count = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.nat({ max: 40 }));
-  const arbitrary = fc.record({
-    startPfn: fc.nat({ max: 3000 }),
-    spannedPages: fc.nat({ max: 20000 }),
-    managedPages: fc.nat({ max: 20000 }),
-    freeBlocks: fc.array(fc.array(count, { minLength: 4, maxLength: 4 }), {
-      minLength: 11,
-      maxLength: 11,
-    }),
-    pageblocks: fc.option(fc.array(fc.nat({ max: 15 }), { minLength: 4, maxLength: 4 }), {
-      nil: undefined,
-    }),
-    lruPages: fc.nat({ max: 9000 }),
-    hugeLruPages: fc.nat({ max: 8 }).map((blocks) => blocks * 512),
-    pcpPages: fc.nat({ max: 900 }),
-  });
-
-  it('stays a possible state whatever the texts say, with all free pages that the span can hold', () => {
-    fc.assert(
-      fc.property(arbitrary, (input) => {
-        const layout = layOutZone(input);
-        expectSound(input, layout);
-        const asked = freePages(input.freeBlocks);
-        const free = Math.min(asked, input.spannedPages);
-        expect(freePages(countsOf(layout))).toBe(free);
-        const used = input.lruPages + input.hugeLruPages + input.pcpPages;
-        expect(pagesIn([...layout.lru, ...layout.huge, ...layout.pcp])).toBe(
-          Math.min(used, input.spannedPages - free),
-        );
-        if (asked > input.spannedPages) expect(layout.notes).not.toEqual([]);
-        expect(layOutZone(input)).toEqual(layout);
-      }),
-      { numRuns: 400 },
-    );
   });
 });

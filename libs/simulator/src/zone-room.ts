@@ -1,4 +1,4 @@
-import { HUGE_ORDER } from './constants';
+import { HUGE_ORDER, PAGES_PER_HUGE } from './constants';
 
 /** Biggest buddy block (the kernel's MAX_ORDER - 1 in 6.1): 1024 pages, two pageblocks. */
 export const MAX_PAGE_ORDER = 10;
@@ -15,10 +15,17 @@ export interface Geometry {
   /** First aligned 1024-page slot that lies wholly inside, and how many follow each other. */
   firstSlot: number;
   slots: number;
-  /** Aligned blocks of order 0..9 at both ends whose buddies lie at least partly outside, ascending. */
-  edges: { frame: number; order: number }[];
+  /** Blocks at both ends whose buddies lie at least partly outside, ascending. */
+  edges: Edge[];
 }
 
+/** An aligned block of order 0..9. */
+export interface Edge {
+  frame: number;
+  order: number;
+}
+
+/** The pages of [start, end) as slots and edges; counts of pages and frames, `end` exclusive. */
 export function geometryOf(start: number, end: number): Geometry {
   const headEnd = Math.min(end, Math.ceil(start / MAX_BLOCK_PAGES) * MAX_BLOCK_PAGES);
   const tailStart = Math.max(headEnd, Math.floor(end / MAX_BLOCK_PAGES) * MAX_BLOCK_PAGES);
@@ -32,8 +39,8 @@ export function geometryOf(start: number, end: number): Geometry {
 }
 
 /** The range as the fewest naturally aligned blocks; no two of them could merge unless they are of the highest order. */
-function alignedBlocks(from: number, to: number): { frame: number; order: number }[] {
-  const blocks: { frame: number; order: number }[] = [];
+function alignedBlocks(from: number, to: number): Edge[] {
+  const blocks: Edge[] = [];
   for (let frame = from; frame < to;) {
     let order = 0;
     while (
@@ -49,16 +56,18 @@ function alignedBlocks(from: number, to: number): { frame: number; order: number
   return blocks;
 }
 
+/** Sum of a row. */
 export const sum = (values: readonly number[]): number =>
   values.reduce((total, value) => total + value, 0);
 /** Entry of a table whose bounds are fixed by construction. */
 export const at = (values: ArrayLike<number>, index: number): number => values[index] ?? 0;
+/** Row of a table whose bounds are fixed by construction. */
 export const row = <T>(rows: readonly (readonly T[])[], index: number): readonly T[] =>
   rows[index] ?? [];
-export const totalsOf = (counts: readonly number[][]): number[] => counts.map(sum);
-export const pagesOf = (counts: readonly number[][]): number =>
+const totalsOf = (counts: readonly number[][]): number[] => counts.map(sum);
+const pagesOf = (counts: readonly number[][]): number =>
   counts.reduce((pages, types, order) => pages + sum(types) * 2 ** order, 0);
-export const edgesOf = (edges: { order: number }[], order: number): number =>
+const edgesOf = (edges: readonly Edge[], order: number): number =>
   edges.filter((edge) => edge.order === order).length;
 
 /**
@@ -66,7 +75,7 @@ export const edgesOf = (edges: { order: number }[], order: number): number =>
  * so the room for each order follows from the orders above it, wherever their blocks are put.
  * @returns the highest order with more blocks than room, and how many too many; undefined if all fit
  */
-export function overfull(
+function overfull(
   totals: readonly number[],
   geometry: Geometry,
 ): { order: number; excess: number } | undefined {
@@ -81,7 +90,10 @@ export function overfull(
   return undefined;
 }
 
-/** The counts themselves if the span has room for them; else with blocks split, or the same pages as few big blocks. */
+/**
+ * Free blocks as counts[order][type] that the span has room for, with no two mergeable buddies.
+ * @returns the counts asked for if possible; else with blocks split, or the same pages as few big blocks, and a note
+ */
 export function feasibleCounts(asked: number[][], span: Geometry, notes: string[]): number[][] {
   const counts = asked.map((types) => [...types]);
   let split = 0;
@@ -141,7 +153,7 @@ function fewestBlocks(asked: number[][], span: Geometry, notes: string[]): numbe
 export function pageblocksFor(
   free: readonly number[][],
   type: number,
-  edges: { order: number }[] = [],
+  edges: readonly Edge[] = [],
 ): number {
   let pageblocks = 0;
   let spare = 0;
@@ -153,4 +165,51 @@ export function pageblocksFor(
     spare = 2 * spare + lone - blocks;
   }
   return pageblocks;
+}
+
+/** What the part of a zone that is laid out has to hold. */
+export interface ZoneNeed {
+  managedPages: number;
+  /** Pageblocks that the texts count, of all types; undefined if they do not. */
+  pageblocks: number | undefined;
+  /** All pages on LRU and per-CPU lists. */
+  usedPages: number;
+  /** Those among them that lie in whole aligned pageblocks. */
+  hugePages: number;
+}
+
+/**
+ * End frame of the part of the span that is laid out, the rest being a hole: as many pageblocks as the texts count (else as the
+ * managed pages fill), more if the contents need them.
+ * @cost O(log pageblocks)
+ */
+export function usableEnd(free: number[][], span: Geometry, need: ZoneNeed): number {
+  const totals = totalsOf(free);
+  const mixed = sum(LENDERS.map((type) => pageblocksFor(free, type)));
+  const endOf = (pageblock: number): number =>
+    Math.max(span.start, Math.min(span.end, pageblock * PAGES_PER_HUGE));
+  const enough = (pageblock: number): boolean => {
+    const part = geometryOf(span.start, endOf(pageblock));
+    const pages = part.end - part.start;
+    const whole = 2 * part.slots + edgesOf(part.edges, HUGE_ORDER);
+    const notFree = whole - 2 * at(totals, MAX_PAGE_ORDER) - at(totals, HUGE_ORDER);
+    return (
+      pages >= need.managedPages &&
+      pages - pagesOf(free) >= need.usedPages &&
+      notFree - mixed >= need.hugePages / PAGES_PER_HUGE &&
+      overfull(totals, part) === undefined
+    );
+  };
+  let most = Math.ceil(span.end / PAGES_PER_HUGE);
+  let least =
+    need.pageblocks === undefined
+      ? 2 * Math.ceil((span.start + need.managedPages) / MAX_BLOCK_PAGES)
+      : Math.floor(span.start / PAGES_PER_HUGE) + need.pageblocks;
+  if (least >= most || !enough(most)) return span.end;
+  while (least < most) {
+    const middle = Math.floor((least + most) / 2);
+    if (enough(middle)) most = middle;
+    else least = middle + 1;
+  }
+  return endOf(most);
 }
