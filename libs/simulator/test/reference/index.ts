@@ -1,0 +1,237 @@
+import type { Machine, MachineAnswer, MachineConfig, MachineOp, MachinePicture } from '../machine';
+import { boot } from './boot';
+import { letKswapdsAct, settle } from './kswapd';
+import { addToLru, clearPage, markAccessed, removeFromLru, setFlag } from './lru';
+import type { Mutation } from './mutations';
+import { allocPages, countNuma } from './page-alloc';
+import { drainAllPages, freePage } from './pcp';
+import { pictureOf, verify } from './picture';
+import { allocTries } from './policy';
+import type { AllocTry } from './policy';
+import {
+  ACTIVE_FILE,
+  FREED,
+  INACTIVE_ANON,
+  INACTIVE_FILE,
+  PG_REFERENCED,
+  SWAPPED,
+  YOUNG,
+  zoneOf,
+} from './state';
+import type { Owner, System } from './state';
+import { tryToFreePages } from './vmscan';
+import { setupLowmemReserve, setupMinUnmapped, setupPerZoneWmarks } from './watermark';
+
+export { MUTATIONS } from './mutations';
+export type { Mutation } from './mutations';
+
+type Op<K extends MachineOp['op']> = Extract<MachineOp, { op: K }>;
+
+function cpuPosition(system: System, number: number): number {
+  const position = system.cpus.findIndex((cpu) => cpu.number === number);
+  if (position === -1) {
+    const there = system.cpus.map((cpu) => cpu.number).join(', ');
+    throw new RangeError(`CPU ${number} is not one of ${there}`);
+  }
+  return position;
+}
+
+function ownerOf(system: System, id: number): Owner {
+  let owner = system.owners.get(id);
+  if (owner === undefined) {
+    owner = { pages: [], orders: [], swapCache: new Map() };
+    system.owners.set(id, owner);
+  }
+  return owner;
+}
+
+/** Gives a block to its owner; user pages go to the head of their inactive list. */
+function handOut(system: System, op: Op<'alloc'>, owner: Owner, page: number, order: number): void {
+  const index = owner.pages.push(page) - 1;
+  owner.orders.push(order);
+  clearPage(system, page);
+  if (op.kind === 'anon' || op.kind === 'file') {
+    const anon = op.kind === 'anon';
+    system.pages.owner[page] = op.owner;
+    system.pages.ownerIndex[page] = index;
+    system.pages.mapped[page] = anon ? 1 : 0;
+    setFlag(system, page, anon ? YOUNG : PG_REFERENCED);
+    addToLru(system, page, anon ? INACTIVE_ANON : INACTIVE_FILE);
+  }
+}
+
+function alloc(system: System, op: Op<'alloc'>): number {
+  const cpu = cpuPosition(system, op.cpu);
+  const owner = ownerOf(system, op.owner);
+  const user = op.kind === 'anon' || op.kind === 'file';
+  const order = user ? 0 : op.order;
+  const cpuNode = system.cpus[cpu]?.node;
+  const { faultNs, remoteFaultNs } = system.config.costs;
+  // Tries repeat with the index: after as many requests as there are nodes to interleave over.
+  const memo = new Map<number, AllocTry[]>();
+  const inMems = op.policy.nodes.filter((id) => op.mems === null || op.mems.includes(id));
+  const period = Math.max(inMems.length > 0 ? inMems.length : op.policy.nodes.length, 1);
+  const tries = (index: number): AllocTry[] => {
+    const known = memo.get(index % period);
+    if (known !== undefined) {
+      return known;
+    }
+    const { kind, type, policy, mems } = op;
+    const made = allocTries(system, { kind, order, type, policy, mems, cpu, index });
+    memo.set(index % period, made);
+    return made;
+  };
+  let done = 0;
+  system.runningCpu = cpu;
+  for (; done < op.count; done++) {
+    letKswapdsAct(system);
+    let page = -1;
+    for (const attempt of tries(owner.pages.length)) {
+      page = allocPages(system, attempt);
+      if (page !== -1) {
+        const { node } = zoneOf(system, page);
+        if (attempt.interleaveNode === node) {
+          countNuma(system, node, 'interleave');
+        }
+        system.timeNs += faultNs + (node === cpuNode ? 0 : remoteFaultNs);
+        handOut(system, op, owner, page, order);
+        break;
+      }
+    }
+    if (page === -1) {
+      break;
+    }
+  }
+  system.runningCpu = -1;
+  return done;
+}
+
+function freeLruPage(system: System, page: number, cpu: number): void {
+  if (system.pages.lru[page] !== -1) {
+    removeFromLru(system, page);
+  }
+  clearPage(system, page);
+  freePage(system, page, 0, cpu);
+}
+
+function free(system: System, op: Op<'free'>): number {
+  const cpu = cpuPosition(system, op.cpu);
+  const owner = ownerOf(system, op.owner);
+  const end = Math.min(op.from + op.count, owner.pages.length);
+  let done = 0;
+  for (let index = op.from; index < end; index++) {
+    const page = owner.pages[index] ?? FREED;
+    if ((index - op.from) % op.every < op.keep || page === FREED) {
+      continue;
+    }
+    owner.pages[index] = FREED;
+    done++;
+    if (page === SWAPPED) {
+      system.swapFree++;
+      const frame = owner.swapCache.get(index);
+      owner.swapCache.delete(index);
+      if (frame !== undefined) {
+        freeLruPage(system, frame, cpu);
+      }
+    } else if ((owner.orders[index] ?? 0) === 0) {
+      freeLruPage(system, page, cpu);
+    } else {
+      freePage(system, page, owner.orders[index] ?? 0, cpu);
+    }
+  }
+  return done;
+}
+
+function visit(
+  system: System,
+  op: { owner: number; from: number; count: number },
+  look: (page: number) => void,
+): void {
+  const { pages } = ownerOf(system, op.owner);
+  pages.slice(op.from, op.from + op.count).forEach((page) => page >= 0 && look(page));
+}
+
+function writeSysctl(system: System, op: Op<'sysctl'>): void {
+  Object.assign(system.sysctl, { [op.name]: op.value });
+  switch (op.name) {
+    case 'min_free_kbytes':
+    case 'watermark_scale_factor':
+      setupPerZoneWmarks(system);
+      break;
+    case 'lowmem_reserve_ratio':
+      setupLowmemReserve(system);
+      break;
+    case 'min_unmapped_ratio':
+      setupMinUnmapped(system);
+      break;
+    default:
+      break;
+  }
+}
+
+function reclaim(system: System, op: Op<'reclaim'>): number {
+  const cpu = cpuPosition(system, op.cpu);
+  const tries = allocTries(system, {
+    kind: 'anon',
+    order: 0,
+    type: 1,
+    policy: op.policy,
+    mems: null,
+    cpu,
+    index: 0,
+  });
+  return tryToFreePages(system, tries.at(-1)?.zonelist ?? [], 0, 3, cpu);
+}
+
+function run(system: System, op: MachineOp): number {
+  switch (op.op) {
+    case 'alloc':
+      return alloc(system, op);
+    case 'free':
+      return free(system, op);
+    case 'touch':
+      visit(system, op, (page) => system.pages.mapped[page] === 1 && setFlag(system, page, YOUNG));
+      return 0;
+    case 'access':
+      visit(system, op, (page) => {
+        const list = system.pages.lru[page];
+        if (list === INACTIVE_FILE || list === ACTIVE_FILE) {
+          markAccessed(system, page);
+        }
+      });
+      return 0;
+    case 'reclaim':
+      return reclaim(system, op);
+    case 'sysctl':
+      writeSysctl(system, op);
+      return 0;
+    case 'drain':
+      drainAllPages(system);
+      return 0;
+    case 'settle':
+      settle(system);
+      return 0;
+  }
+}
+
+/** A machine that can also count everything again. */
+export interface ReferenceMachine extends Machine {
+  /** @throws Error that names the first count or list that does not fit */
+  verify(): void;
+}
+
+/**
+ * The allocator page by page: slow and plain, to compare the simulator with.
+ * @param mutation an error planted on purpose
+ */
+export function referenceMachine(
+  config: MachineConfig,
+  mutation: Mutation | null = null,
+): ReferenceMachine {
+  const system = boot(config, mutation);
+  return {
+    run: (op: MachineOp): MachineAnswer => ({ done: run(system, op) }),
+    picture: (): MachinePicture => pictureOf(system),
+    verify: (): void => verify(system),
+  };
+}

@@ -1,0 +1,269 @@
+import { isInactiveLow } from './lru';
+import { scanControl } from './scan-count';
+import type { ScanControl } from './scan-count';
+import {
+  ACTIVE_ANON,
+  INACTIVE_ANON,
+  MAX_RECLAIM_RETRIES,
+  SWAP_CLUSTER_MAX,
+  count,
+  sum,
+} from './state';
+import type { Node, System, Zone } from './state';
+import { shrinkActiveList, shrinkNode } from './vmscan';
+import { NO_RIGHTS, isWatermarkOk, wmarkPages } from './watermark';
+
+/** How long a kswapd that shares its CPU with the allocating task runs, and then lets it run. */
+const SLICE_NS = 4_000_000;
+/** HZ/10: the light sleep before the deep one. */
+const NAP_NS = 100_000_000;
+const SETTLE_NS = 1_000_000_000;
+
+function zonesUpTo(node: Node, classIndex: number): Zone[] {
+  return node.zones.filter((zone) => zone.index <= classIndex);
+}
+
+/**
+ * One zone that passes its high mark is enough; a node without zones of the class is balanced.
+ * @kernel mm/vmscan.c pgdat_balanced()
+ */
+export function isBalanced(system: System, node: Node, order: number, classIndex: number): boolean {
+  const zones = zonesUpTo(node, classIndex);
+  const mark = system.mutation === 'kswapd stops at low' ? 'low' : 'high';
+  return (
+    zones.length === 0 ||
+    zones.some((zone) =>
+      isWatermarkOk(system, zone, order, wmarkPages(zone, mark), classIndex, NO_RIGHTS, zone.free),
+    )
+  );
+}
+
+/** @kernel mm/vmscan.c pgdat_watermark_boosted() */
+function isBoosted(node: Node, classIndex: number): boolean {
+  return zonesUpTo(node, classIndex).some((zone) => zone.boost > 0);
+}
+
+/**
+ * One pass, aiming at the sum of the high marks.
+ * @kernel mm/vmscan.c kswapd_shrink_node()
+ * @returns whether as many pages were scanned as should be reclaimed
+ */
+function* kswapdShrinkNode(
+  system: System,
+  node: Node,
+  sc: ScanControl,
+): Generator<number, boolean> {
+  sc.nrToReclaim = sum(zonesUpTo(node, sc.reclaimIndex), (zone) =>
+    Math.max(wmarkPages(zone, 'high'), SWAP_CLUSTER_MAX),
+  );
+  yield* shrinkNode(system, node, sc);
+  if (sc.order > 0 && sc.nrReclaimed >= 2 << sc.order) {
+    sc.order = 0;
+  }
+  return sc.nrScanned >= sc.nrToReclaim;
+}
+
+/**
+ * Reclaims until one zone is above its high mark, or until what the boosts ask for is reclaimed.
+ * @kernel mm/vmscan.c balance_pgdat()
+ * @returns the order it ended with
+ */
+function* balancePgdat(
+  system: System,
+  node: Node,
+  order: number,
+  classIndex: number,
+): Generator<number, number> {
+  const zones = zonesUpTo(node, classIndex);
+  const boosts = zones.map((zone) => zone.boost);
+  const sc = scanControl({
+    order,
+    mayUnmap: true,
+    kswapd: true,
+    reclaimIndex: classIndex,
+    cpu: Math.max(
+      system.cpus.findIndex((cpu) => cpu.node === node),
+      0,
+    ),
+  });
+  let boostReclaim = sum(boosts, (boost) => boost);
+  count(system, 'pageoutrun');
+  zones.forEach((zone) => (zone.reclaimActive = true));
+
+  let satisfied = false;
+  while (sc.priority >= 1) {
+    const before = sc.nrReclaimed;
+    const balanced = isBalanced(system, node, sc.order, classIndex);
+    if (!balanced && boostReclaim > 0) {
+      boostReclaim = 0;
+      sc.priority = 12;
+      continue;
+    }
+    if (boostReclaim === 0 && balanced) {
+      satisfied = true;
+      break;
+    }
+    let raisePriority = !(boostReclaim > 0 && sc.priority === 10);
+    sc.mayWritepage = boostReclaim === 0 || sc.priority < 10;
+    sc.maySwap = boostReclaim === 0;
+    if (system.config.swapPages > 0 && isInactiveLow(node, INACTIVE_ANON)) {
+      shrinkActiveList(system, node, sc, ACTIVE_ANON, SWAP_CLUSTER_MAX);
+    }
+    sc.nrScanned = 0;
+    if (yield* kswapdShrinkNode(system, node, sc)) {
+      raisePriority = false;
+    }
+    const reclaimed = sc.nrReclaimed - before;
+    boostReclaim -= Math.min(boostReclaim, reclaimed);
+    if (boostReclaim > 0 && reclaimed === 0) {
+      break;
+    }
+    if (raisePriority || reclaimed === 0) {
+      sc.priority--;
+    }
+  }
+  if (!satisfied && sc.nrReclaimed === 0) {
+    node.kswapd.failures++;
+  }
+  zones.forEach((zone, i) => {
+    zone.reclaimActive = false;
+    zone.boost -= Math.min(zone.boost, boosts[i] ?? 0);
+  });
+  return sc.order;
+}
+
+/** Does this kswapd compete for its only CPU with the task that allocates? */
+function sharesCpu(system: System, node: Node): boolean {
+  const running = system.cpus[system.runningCpu];
+  return node.cpus.length === 1 && running !== undefined && running.node === node;
+}
+
+function startRun(
+  system: System,
+  node: Node,
+  atNs: number,
+  order: number,
+  classIndex: number,
+): void {
+  const kswapd = node.kswapd;
+  kswapd.state = 'running';
+  kswapd.nextNs = atNs;
+  kswapd.order = order;
+  kswapd.class = classIndex;
+  kswapd.run = balancePgdat(system, node, order, classIndex);
+}
+
+/** Starts a run for what was asked for since the last one began. */
+function startWantedRun(system: System, node: Node, atNs: number): void {
+  const kswapd = node.kswapd;
+  const order = kswapd.wantedOrder;
+  const classIndex = kswapd.wantedClass === -1 ? kswapd.class : kswapd.wantedClass;
+  kswapd.wantedOrder = 0;
+  kswapd.wantedClass = -1;
+  startRun(system, node, atNs, order, classIndex);
+}
+
+/** @kernel mm/vmscan.c wakeup_kswapd() */
+export function wakeupKswapd(system: System, node: Node, order: number, classIndex: number): void {
+  const kswapd = node.kswapd;
+  kswapd.wantedClass = Math.max(kswapd.wantedClass, classIndex);
+  kswapd.wantedOrder = Math.max(kswapd.wantedOrder, order);
+  if (kswapd.state === 'running' || kswapd.failures >= MAX_RECLAIM_RETRIES) {
+    return;
+  }
+  if (isBalanced(system, node, order, classIndex) && !isBoosted(node, classIndex)) {
+    return;
+  }
+  if (kswapd.state === 'napping') {
+    count(system, 'kswapd_low_wmark_hit_quickly');
+  }
+  const delay = sharesCpu(system, node) ? 0 : system.config.costs.kswapdWakeNs;
+  startWantedRun(system, node, system.timeNs + delay);
+}
+
+/** What a kswapd does when its run is over. @kernel mm/vmscan.c kswapd(), kswapd_try_to_sleep() */
+function endRun(system: System, node: Node, atNs: number, order: number): void {
+  const kswapd = node.kswapd;
+  kswapd.run = null;
+  if (kswapd.failures >= MAX_RECLAIM_RETRIES) {
+    kswapd.state = 'asleep';
+    kswapd.nextNs = Infinity;
+  } else if (isBalanced(system, node, order, kswapd.class)) {
+    kswapd.state = 'napping';
+    kswapd.nextNs = atNs + NAP_NS;
+  } else {
+    count(system, 'kswapd_high_wmark_hit_quickly');
+    startRun(system, node, atNs + system.config.costs.reclaimRoundNs, order, kswapd.class);
+  }
+}
+
+function wakeFromNap(system: System, node: Node): void {
+  const kswapd = node.kswapd;
+  if (isBalanced(system, node, 0, kswapd.class)) {
+    kswapd.state = 'asleep';
+    kswapd.nextNs = Infinity;
+    return;
+  }
+  count(system, 'kswapd_high_wmark_hit_quickly');
+  startWantedRun(system, node, sharesCpu(system, node) ? system.timeNs : kswapd.nextNs);
+}
+
+/** Lets a kswapd act once: a slice on a shared CPU, else one step on its own. */
+function turn(system: System, node: Node): void {
+  const kswapd = node.kswapd;
+  if (kswapd.run === null) {
+    wakeFromNap(system, node);
+    return;
+  }
+  const shares = sharesCpu(system, node);
+  let spent = 0;
+  let step = kswapd.run.next();
+  while (!step.done) {
+    spent += step.value;
+    if (!shares || spent >= SLICE_NS) {
+      break;
+    }
+    step = kswapd.run.next();
+  }
+  if (shares) {
+    system.timeNs += spent;
+    kswapd.nextNs = system.timeNs + SLICE_NS;
+  } else {
+    kswapd.nextNs += spent;
+  }
+  if (step.done) {
+    endRun(system, node, shares ? system.timeNs : kswapd.nextNs, step.value);
+  }
+}
+
+/** The kswapd that is to act first; of equals the one of the lower node. */
+function earliest(nodes: readonly Node[]): Node | undefined {
+  return nodes.reduce<Node | undefined>(
+    (best, node) => (best === undefined || node.kswapd.nextNs < best.kswapd.nextNs ? node : best),
+    undefined,
+  );
+}
+
+/** Lets every kswapd act whose time has come. */
+export function letKswapdsAct(system: System): void {
+  for (;;) {
+    const node = earliest(system.nodes);
+    if (node === undefined || node.kswapd.nextNs > system.timeNs) {
+      return;
+    }
+    turn(system, node);
+  }
+}
+
+/** Time passes until no kswapd runs, for a second at most. */
+export function settle(system: System): void {
+  const limitNs = system.timeNs + SETTLE_NS;
+  for (;;) {
+    const node = earliest(system.nodes.filter((n) => n.kswapd.state === 'running'));
+    if (node === undefined || node.kswapd.nextNs > limitNs) {
+      return;
+    }
+    system.timeNs = Math.max(system.timeNs, node.kswapd.nextNs);
+    turn(system, node);
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * Errors that can be planted in the reference on purpose. The property test must notice each of them:
+ * a mutation that nothing notices is a rule that nothing tests.
+ */
+export const MUTATIONS = [
+  'split puts the upper half at the tail',
+  'merged block never goes to the tail',
+  'watermark passes at the mark',
+  'protection ignored',
+  'steal needs one page more',
+  'boost step missing',
+  'movable steals the largest block',
+  'NOFRAGMENT ignored',
+  'pcp drained from the head',
+  'pcp refill one block short',
+  'free_factor without a cap',
+  'zonelist tie to the higher id',
+  'foreign counted on the serving node',
+  'interleave index off by one',
+  'HighAtomic never unreserved',
+  'node_reclaim asks for 16',
+  'scan shift off by one',
+  'cost never halves',
+  'second reference does not activate',
+  'batch freed in order of isolation',
+  'swapped page goes to the head',
+  'kswapd stops at low',
+] as const;
+
+export type Mutation = (typeof MUTATIONS)[number];

@@ -1,0 +1,297 @@
+import { rmqueueSmallest } from './buddy';
+import {
+  reserveHighatomicPageblock,
+  rmqueueFromLists,
+  unreserveHighatomicPageblock,
+} from './fallback';
+import type { AllocFlags } from './fallback';
+import { wakeupKswapd } from './kswapd';
+import { nodeReclaim } from './node-reclaim';
+import { drainAllPages, isPcpOrder, rmqueuePcplist } from './pcp';
+import type { AllocTry } from './policy';
+import {
+  ACTIVE_ANON,
+  ACTIVE_FILE,
+  COSTLY_ORDER,
+  HIGHATOMIC,
+  INACTIVE_ANON,
+  INACTIVE_FILE,
+  MAX_RECLAIM_RETRIES,
+  ZONE_NAMES,
+  count,
+  sum,
+} from './state';
+import type { Cpu, Node, System, Zone } from './state';
+import { nodesOf, tryToFreePages } from './vmscan';
+import { NO_RIGHTS, isWatermarkOk, wmarkPages } from './watermark';
+
+const NODE_RECLAIM_DISTANCE = 30;
+const ZONE_NORMAL = 2;
+const ZONE_DMA32 = 1;
+
+/** What a try currently works with; the slow path replaces the list of zones. */
+interface AllocContext extends AllocTry {
+  /** May be less than what the request may: the last try before giving up does not wait. */
+  mayBlock: boolean;
+}
+
+export const NUMA_COUNTERS = ['hit', 'miss', 'foreign', 'interleave', 'local', 'other'] as const;
+
+export function countNuma(
+  system: System,
+  node: Node,
+  counter: (typeof NUMA_COUNTERS)[number],
+): void {
+  const at = NUMA_COUNTERS.indexOf(counter);
+  node.numastat[at] = (node.numastat[at] ?? 0) + 1;
+  count(system, `numa_${counter}`);
+}
+
+/** @kernel mm/page_alloc.c zone_statistics() */
+function zoneStatistics(system: System, preferred: Node, served: Node, cpu: number): void {
+  if (served === preferred) {
+    countNuma(system, served, 'hit');
+  } else {
+    countNuma(system, served, 'miss');
+    const foreign = system.mutation === 'foreign counted on the serving node' ? served : preferred;
+    countNuma(system, foreign, 'foreign');
+  }
+  countNuma(system, served, (system.cpus[cpu] as Cpu).node === served ? 'local' : 'other');
+}
+
+/**
+ * Takes a block straight from the zone's lists.
+ * @kernel mm/page_alloc.c rmqueue_buddy()
+ */
+function rmqueueBuddy(system: System, zone: Zone, ac: AllocContext, flags: AllocFlags): number {
+  let page = -1;
+  if (flags.highatomic) {
+    page = rmqueueSmallest(system, zone, ac.order, HIGHATOMIC);
+  }
+  if (page === -1) {
+    page = rmqueueFromLists(system, zone, ac.order, ac.type, flags);
+  }
+  if (page === -1 && flags.nonBlock) {
+    page = rmqueueSmallest(system, zone, ac.order, HIGHATOMIC);
+  }
+  if (page !== -1) {
+    zone.free -= 1 << ac.order;
+  }
+  return page;
+}
+
+/** @kernel mm/page_alloc.c rmqueue() */
+function rmqueue(system: System, zone: Zone, ac: AllocContext, flags: AllocFlags): number {
+  let page = -1;
+  if (isPcpOrder(ac.order)) {
+    page = rmqueuePcplist(system, zone, ac.order, ac.type, flags, ac.cpu);
+  }
+  if (page === -1) {
+    page = rmqueueBuddy(system, zone, ac, flags);
+  }
+  if (page !== -1) {
+    count(system, `pgalloc_${ZONE_NAMES[zone.index]}`, 1 << ac.order);
+    zoneStatistics(system, (ac.zonelist[0] as Zone).node, zone.node, ac.cpu);
+  }
+  if (zone.boostedFlag) {
+    zone.boostedFlag = false;
+    wakeupKswapd(system, zone.node, 0, zone.index);
+  }
+  return page;
+}
+
+/** @kernel mm/page_alloc.c zone_watermark_fast() */
+function isAboveMark(system: System, zone: Zone, ac: AllocContext, flags: AllocFlags): boolean {
+  const ok = (mark: number): boolean =>
+    isWatermarkOk(system, zone, ac.order, mark, ac.classIndex, flags, zone.free);
+  if (ok(wmarkPages(zone, flags.mark))) {
+    return true;
+  }
+  const ignoresBoost = ac.order === 0 && ac.atomic && zone.boost > 0 && flags.mark === 'min';
+  return ignoresBoost && ok(zone.min);
+}
+
+/**
+ * A zone below the mark may still serve after its node was reclaimed.
+ * @kernel mm/page_alloc.c get_page_from_freelist(), the part for a failed watermark
+ */
+function isUsableAfterReclaim(
+  system: System,
+  zone: Zone,
+  ac: AllocContext,
+  flags: AllocFlags,
+): boolean {
+  const local = (ac.zonelist[0] as Zone).node;
+  const distance = system.config.distances[local.id]?.[zone.node.id] ?? 0;
+  if ((system.sysctl.zone_reclaim_mode & 7) === 0 || distance > NODE_RECLAIM_DISTANCE) {
+    return false;
+  }
+  const mark = wmarkPages(zone, flags.mark);
+  return (
+    nodeReclaim(system, zone.node, ac.order, ac.classIndex, ac.mayBlock, ac.cpu) &&
+    isWatermarkOk(system, zone, ac.order, mark, ac.classIndex, flags, zone.free)
+  );
+}
+
+/**
+ * @kernel mm/page_alloc.c get_page_from_freelist()
+ * @returns the page, -1 if no zone may serve
+ */
+function getPageFromFreelist(system: System, ac: AllocContext, given: AllocFlags): number {
+  const local = ac.zonelist[0]?.node;
+  let flags = given;
+  for (;;) {
+    let leavesNode = false;
+    for (const zone of ac.zonelist) {
+      if (flags.noFragment && zone.node !== local) {
+        leavesNode = true;
+        break;
+      }
+      if (!isAboveMark(system, zone, ac, flags) && !isUsableAfterReclaim(system, zone, ac, flags)) {
+        continue;
+      }
+      const page = rmqueue(system, zone, ac, flags);
+      if (page !== -1) {
+        if (flags.highatomic) {
+          reserveHighatomicPageblock(system, zone, page);
+        }
+        return page;
+      }
+    }
+    if (!flags.noFragment && !leavesNode) {
+      return -1;
+    }
+    flags = { ...flags, noFragment: false };
+  }
+}
+
+/** @kernel mm/page_alloc.c alloc_flags_nofragment() */
+function mustNotFragment(system: System, preferred: Zone | undefined): boolean {
+  return (
+    preferred?.index === ZONE_NORMAL &&
+    (system.nodes.length === 1 || preferred.node.zones.some((zone) => zone.index === ZONE_DMA32))
+  );
+}
+
+/** @kernel mm/page_alloc.c wake_all_kswapds() */
+function wakeAllKswapds(system: System, ac: AllocContext): void {
+  for (const node of nodesOf(ac.zonelist)) {
+    wakeupKswapd(system, node, ac.order, ac.classIndex);
+  }
+}
+
+/** @kernel mm/vmscan.c zone_reclaimable_pages() */
+function zoneReclaimablePages(system: System, zone: Zone): number {
+  const lists =
+    system.swapFree > 0
+      ? [INACTIVE_FILE, ACTIVE_FILE, INACTIVE_ANON, ACTIVE_ANON]
+      : [INACTIVE_FILE, ACTIVE_FILE];
+  const pages = sum(lists, (list) => zone.lruPages[list] ?? 0);
+  return pages === 0 ? zone.free : pages;
+}
+
+/** @kernel mm/page_alloc.c should_reclaim_retry() */
+function shouldReclaimRetry(
+  system: System,
+  ac: AllocContext,
+  flags: AllocFlags,
+  loops: number,
+): boolean {
+  const hope =
+    loops <= MAX_RECLAIM_RETRIES &&
+    ac.zonelist.some((zone) => {
+      const available = zone.free + zoneReclaimablePages(system, zone);
+      const mark = wmarkPages(zone, 'min');
+      return isWatermarkOk(system, zone, ac.order, mark, ac.classIndex, flags, available);
+    });
+  return hope || unreserveHighatomicPageblock(system, ac.zonelist, ac.type, true);
+}
+
+/** @kernel mm/page_alloc.c should_compact_retry(), the form without CONFIG_COMPACTION */
+function shouldCompactRetry(system: System, ac: AllocContext, flags: AllocFlags): boolean {
+  return (
+    ac.order > 0 &&
+    ac.order <= COSTLY_ORDER &&
+    ac.zonelist.some((zone) =>
+      isWatermarkOk(system, zone, 0, wmarkPages(zone, 'min'), ac.classIndex, flags, zone.free),
+    )
+  );
+}
+
+/** @kernel mm/page_alloc.c __alloc_pages_direct_reclaim() */
+function directReclaim(
+  system: System,
+  ac: AllocContext,
+  flags: AllocFlags,
+): { page: number; progress: number } {
+  const progress = tryToFreePages(system, ac.zonelist, ac.order, ac.classIndex, ac.cpu);
+  if (progress === 0) {
+    return { page: -1, progress };
+  }
+  let page = getPageFromFreelist(system, ac, flags);
+  if (page === -1) {
+    unreserveHighatomicPageblock(system, ac.zonelist, ac.type, false);
+    drainAllPages(system);
+    page = getPageFromFreelist(system, ac, flags);
+  }
+  return { page, progress };
+}
+
+/**
+ * @kernel mm/page_alloc.c __alloc_pages_slowpath()
+ * @differs no compaction; no OOM killer, whose last try at the high mark is made all the same
+ */
+function slowpath(system: System, ac: AllocContext): number {
+  if (ac.zonelist.length === 0) {
+    return -1;
+  }
+  const flags: AllocFlags = {
+    mark: 'min',
+    kswapd: true,
+    noFragment: false,
+    minReserve: ac.atomic,
+    nonBlock: !ac.directReclaim,
+    highatomic: ac.atomic && ac.order > 0,
+  };
+  wakeAllKswapds(system, ac);
+  let page = getPageFromFreelist(system, ac, flags);
+  let loops = 0;
+  while (page === -1) {
+    wakeAllKswapds(system, ac);
+    page = getPageFromFreelist(system, ac, flags);
+    if (page !== -1 || !ac.directReclaim) {
+      return page;
+    }
+    const reclaimed = directReclaim(system, ac, flags);
+    if (reclaimed.page !== -1 || ac.order > COSTLY_ORDER) {
+      return reclaimed.page;
+    }
+    loops = reclaimed.progress > 0 ? 0 : loops + 1;
+    const again =
+      shouldReclaimRetry(system, ac, flags, loops) ||
+      (reclaimed.progress > 0 && shouldCompactRetry(system, ac, flags));
+    if (!again) {
+      const last = { ...ac, mayBlock: false };
+      return getPageFromFreelist(system, last, { ...NO_RIGHTS, mark: 'high' });
+    }
+  }
+  return page;
+}
+
+/**
+ * @kernel mm/page_alloc.c __alloc_pages()
+ * @returns the first page of the block, -1 if the request failed
+ */
+export function allocPages(system: System, attempt: AllocTry): number {
+  const ac: AllocContext = { ...attempt, mayBlock: attempt.directReclaim };
+  const page = getPageFromFreelist(system, ac, {
+    ...NO_RIGHTS,
+    mark: 'low',
+    kswapd: true,
+    noFragment: mustNotFragment(system, ac.zonelist[0]),
+  });
+  if (page !== -1) {
+    return page;
+  }
+  return slowpath(system, { ...ac, zonelist: ac.slowZonelist });
+}

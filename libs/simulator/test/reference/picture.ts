@@ -1,0 +1,142 @@
+import type { MachinePicture, NodePicture, ZonePicture } from '../machine';
+import { PAGEBLOCK_PAGES, pfnOf, zoneOf } from './state';
+import type { Node, System, Zone } from './state';
+
+function frames(system: System, list: number): number[] {
+  return system.lists.toArray(list).map((page) => pfnOf(system, page));
+}
+
+function zonePicture(system: System, zone: Zone): ZonePicture {
+  const firstBlock = Math.floor((zone.startPfn - zone.basePfn) / PAGEBLOCK_PAGES);
+  const lastPfn = zone.startPfn + zone.managed - 1;
+  const endBlock = Math.floor((lastPfn - zone.basePfn) / PAGEBLOCK_PAGES) + 1;
+  return {
+    node: zone.node.id,
+    index: zone.index,
+    free: zone.free,
+    boost: zone.boost,
+    min: zone.min,
+    low: zone.low,
+    high: zone.high,
+    protection: [...zone.protection],
+    reservedHighatomic: zone.reservedHighatomic,
+    lists: zone.freeLists.map((types) => types.map((list) => frames(system, list))),
+    pageblockTypes: [...zone.pageblockTypes.subarray(firstBlock, endBlock)],
+    pcps: zone.pcps.map((pcp) => {
+      const lists = pcp.lists.map((list) => frames(system, list));
+      // The kernel numbers the huge lists the other way round than the picture.
+      const [other, movable] = lists.splice(12, 2);
+      return {
+        count: pcp.count,
+        freeFactor: pcp.freeFactor,
+        lists: [...lists, movable ?? [], other ?? []],
+      };
+    }),
+  };
+}
+
+function nodePicture(system: System, node: Node): NodePicture {
+  return {
+    lru: node.lru.map((list) => frames(system, list)),
+    numastat: [...node.numastat],
+    nonresidentAge: node.nonresidentAge,
+    anonCost: node.anonCost,
+    fileCost: node.fileCost,
+    kswapdState: node.kswapd.state,
+    kswapdNextNs: node.kswapd.nextNs,
+    kswapdFailures: node.kswapd.failures,
+  };
+}
+
+/** The whole state, as both implementations show it. */
+export function pictureOf(system: System): MachinePicture {
+  const flags: MachinePicture['flags'] = [];
+  for (let page = 0; page < system.pages.flags.length; page++) {
+    const bits = system.pages.flags[page] ?? 0;
+    if (bits !== 0 && system.pages.lru[page] !== -1) {
+      flags.push([pfnOf(system, page), bits]);
+    }
+  }
+  flags.sort((a, b) => a[0] - b[0]);
+  return {
+    timeNs: system.timeNs,
+    swapFreePages: system.swapFree,
+    vmstat: Object.fromEntries(system.vmstat),
+    zones: system.zones.map((zone) => zonePicture(system, zone)),
+    nodes: system.nodes.map((node) => nodePicture(system, node)),
+    owners: [...system.owners]
+      .sort((a, b) => a[0] - b[0])
+      .map(([owner, { pages }]) => ({
+        owner,
+        frames: pages.map((page) => (page < 0 ? page : pfnOf(system, page))),
+      })),
+    flags,
+  };
+}
+
+/**
+ * Counts everything again: every page is on one list or with one owner, and every count fits its list.
+ * @throws Error that names what does not fit
+ */
+export function verify(system: System): void {
+  const seen = new Set<number>();
+  const see = (page: number, pages: number, where: string): void => {
+    for (let i = page; i < page + pages; i++) {
+      if (seen.has(i)) {
+        throw new Error(`page ${pfnOf(system, i)} is found twice, the second time ${where}`);
+      }
+      seen.add(i);
+    }
+  };
+  const expect = (what: string, found: number, right: number): void => {
+    if (found !== right) {
+      throw new Error(`${what} is ${found}, but should be ${right}`);
+    }
+  };
+  for (const zone of system.zones) {
+    let free = 0;
+    zone.freeLists.forEach((types, order) =>
+      types.forEach((list) =>
+        system.lists.toArray(list).forEach((page) => {
+          see(page, 1 << order, `free at order ${order}`);
+          expect(
+            `order of free page ${pfnOf(system, page)}`,
+            system.pages.freeOrder[page] ?? -1,
+            order,
+          );
+          free += 1 << order;
+        }),
+      ),
+    );
+    expect(`free of node ${zone.node.id} zone ${zone.index}`, zone.free, free);
+    zone.pcps.forEach((pcp, cpu) => {
+      let pages = 0;
+      pcp.lists.forEach((list, pindex) =>
+        system.lists.toArray(list).forEach((page) => {
+          const order = pindex >= 12 ? 9 : Math.floor(pindex / 3);
+          see(page, 1 << order, `on the pcp of CPU position ${cpu}`);
+          pages += 1 << order;
+        }),
+      );
+      expect(`count of CPU position ${cpu}`, pcp.count, pages);
+    });
+  }
+  for (const { pages, orders, swapCache } of system.owners.values()) {
+    pages.forEach((page, i) => page >= 0 && see(page, 1 << (orders[i] ?? 0), 'with an owner'));
+    swapCache.forEach((page) => see(page, 1, 'as swap cache'));
+  }
+  for (const node of system.nodes) {
+    node.lru.forEach((list, i) => {
+      const pages = system.lists.toArray(list);
+      expect(`LRU list ${i} of node ${node.id}`, node.lruPages[i] ?? 0, pages.length);
+      pages.forEach((page) => expect('LRU list of a page', system.pages.lru[page] ?? -1, i));
+      expect(
+        'pages of other nodes',
+        pages.filter((p) => zoneOf(system, p).node !== node).length,
+        0,
+      );
+    });
+  }
+  const managed = system.zones.reduce((total, zone) => total + zone.managed, 0);
+  expect('number of pages', seen.size, managed);
+}

@@ -1,0 +1,185 @@
+import type { MachineConfig, MigrateType, ZoneIndex } from '../machine';
+import { Lists } from './lists';
+import type { Mutation } from './mutations';
+
+/** Orders are 0..10; the kernel's MAX_ORDER of 6.1 is the first order that does not exist. */
+export const MAX_ORDER = 11;
+export const PAGEBLOCK_ORDER = 9;
+export const PAGEBLOCK_PAGES = 512;
+export const COSTLY_ORDER = 3;
+export const SWAP_CLUSTER_MAX = 32;
+export const MAX_RECLAIM_RETRIES = 16;
+
+export const UNMOVABLE = 0;
+export const MOVABLE = 1;
+export const RECLAIMABLE = 2;
+export const HIGHATOMIC = 3;
+
+/** pcp lists: 3 types for each of the orders 0..3, then two for order 9 (other, movable). */
+export const PCP_LISTS = 14;
+export const PCP_BATCH_SCALE_MAX = 5;
+
+export const INACTIVE_ANON = 0;
+export const ACTIVE_ANON = 1;
+export const INACTIVE_FILE = 2;
+export const ACTIVE_FILE = 3;
+export const LRU_LISTS = 5;
+
+export const PG_REFERENCED = 1;
+export const YOUNG = 2;
+export const PG_WORKINGSET = 4;
+export const PG_SWAPCACHE = 8;
+
+export const ZONE_NAMES = ['dma', 'dma32', 'normal', 'movable'] as const;
+
+export interface Pcp {
+  count: number;
+  freeFactor: number;
+  /** By pindex, as the kernel numbers them. */
+  lists: number[];
+}
+
+export interface Zone {
+  node: Node;
+  index: ZoneIndex;
+  startPfn: number;
+  managed: number;
+  /** pfn of the page with the number `firstPage`: 1024-aligned, so that buddies can be found by page number. */
+  basePfn: number;
+  firstPage: number;
+  /** Page numbers firstPage..firstPage + entries - 1 belong to this zone; the ends may be no memory. */
+  entries: number;
+  free: number;
+  boost: number;
+  min: number;
+  low: number;
+  high: number;
+  protection: number[];
+  reservedHighatomic: number;
+  /** freeLists[order][type] */
+  freeLists: number[][];
+  /** By pageblock from basePfn on. */
+  pageblockTypes: Uint8Array;
+  pcps: Pcp[];
+  pcpBatch: number;
+  pcpHigh: number;
+  reclaimActive: boolean;
+  boostedFlag: boolean;
+  /** Pages on the five LRU lists that are of this zone. */
+  lruPages: number[];
+}
+
+export interface Kswapd {
+  state: 'asleep' | 'napping' | 'running';
+  nextNs: number;
+  failures: number;
+  /** What wake-ups asked for since the last run began; class -1: nothing. */
+  wantedOrder: number;
+  wantedClass: number;
+  /** Order and class of the present or last run. */
+  order: number;
+  class: number;
+  /** The present run: yields what it cost since the last yield, returns the order it ended with. */
+  run: Iterator<number, number> | null;
+}
+
+export interface Node {
+  id: number;
+  cpus: number[];
+  zones: Zone[];
+  /** Nodes by falling preference, itself first. */
+  fallback: Node[];
+  /** The zones of `fallback`. */
+  zonelist: Zone[];
+  minUnmapped: number;
+  lru: number[];
+  lruPages: number[];
+  swapCachePages: number;
+  numastat: number[];
+  nonresidentAge: number;
+  anonCost: number;
+  fileCost: number;
+  kswapd: Kswapd;
+}
+
+export interface Cpu {
+  number: number;
+  node: Node;
+}
+
+export interface Owner {
+  /** Page numbers by index; FREED or SWAPPED instead of one. */
+  pages: number[];
+  orders: number[];
+  /** Page number of the swap-cache frame of a SWAPPED index, while it is on the LRU. */
+  swapCache: Map<number, number>;
+}
+
+export const FREED = -1;
+export const SWAPPED = -2;
+
+/** Everything about single pages, by page number. */
+export interface Pages {
+  /** Order of the free block that begins here, -1 if none does. */
+  freeOrder: Int8Array;
+  /** Type of the list the page shall go back to when it leaves its pcp. */
+  pcpType: Uint8Array;
+  /** LRU list, -1 if on none. */
+  lru: Int8Array;
+  flags: Uint8Array;
+  mapped: Uint8Array;
+  zone: Uint16Array;
+  owner: Int32Array;
+  ownerIndex: Int32Array;
+}
+
+export interface System {
+  config: MachineConfig;
+  sysctl: MachineConfig['sysctl'];
+  mutation: Mutation | null;
+  lists: Lists;
+  pages: Pages;
+  nodes: Node[];
+  /** In node order, then ascending index. */
+  zones: Zone[];
+  cpus: Cpu[];
+  owners: Map<number, Owner>;
+  timeNs: number;
+  swapFree: number;
+  vmstat: Map<string, number>;
+  /** Position of the CPU that allocates at present, -1 if none does. */
+  runningCpu: number;
+}
+
+export function count(system: System, counter: string, by = 1): void {
+  if (by !== 0) {
+    system.vmstat.set(counter, (system.vmstat.get(counter) ?? 0) + by);
+  }
+}
+
+export function zoneOf(system: System, page: number): Zone {
+  return system.zones[system.pages.zone[page] ?? 0] as Zone;
+}
+
+export function pfnOf(system: System, page: number): number {
+  const zone = zoneOf(system, page);
+  return page - zone.firstPage + zone.basePfn;
+}
+
+export function pageblockType(zone: Zone, page: number): MigrateType {
+  return zone.pageblockTypes[(page - zone.firstPage) >> PAGEBLOCK_ORDER] as MigrateType;
+}
+
+export function setPageblockType(zone: Zone, page: number, type: MigrateType): void {
+  zone.pageblockTypes[(page - zone.firstPage) >> PAGEBLOCK_ORDER] = type;
+}
+
+export function isInZone(zone: Zone, page: number): boolean {
+  const pfn = page - zone.firstPage + zone.basePfn;
+  return pfn >= zone.startPfn && pfn < zone.startPfn + zone.managed;
+}
+
+/** Sum of a zone's value over an array of zones. */
+export function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
+}

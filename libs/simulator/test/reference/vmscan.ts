@@ -1,0 +1,370 @@
+import {
+  addToLru,
+  clearPage,
+  hasFlag,
+  isFile,
+  isActive,
+  isInactiveLow,
+  noteCost,
+  removeFromLru,
+  setFlag,
+  testClearFlag,
+} from './lru';
+import { freePage } from './pcp';
+import { getScanCount, prepareScanCount, scanControl } from './scan-count';
+import type { ScanControl } from './scan-count';
+import {
+  ACTIVE_ANON,
+  ACTIVE_FILE,
+  INACTIVE_ANON,
+  INACTIVE_FILE,
+  PG_REFERENCED,
+  PG_SWAPCACHE,
+  PG_WORKINGSET,
+  SWAPPED,
+  SWAP_CLUSTER_MAX,
+  YOUNG,
+  ZONE_NAMES,
+  count,
+  zoneOf,
+} from './state';
+import type { Node, Owner, System, Zone } from './state';
+
+/**
+ * Takes pages from the tail of a list. Pages of too high zones are skipped without being counted against the
+ * wish; mapped pages are counted but go to the head if they may not be unmapped.
+ * @kernel mm/vmscan.c isolate_lru_folios()
+ * @returns the pages in the order they were taken, and all that were passed, skipped ones too
+ */
+function isolatePages(
+  system: System,
+  node: Node,
+  sc: ScanControl,
+  list: number,
+  nrToScan: number,
+): { taken: number[]; scanned: number } {
+  const taken: number[] = [];
+  const skipped: number[] = [];
+  const head = node.lru[list] as number;
+  let scanned = 0;
+  for (let scan = 0; scan < nrToScan && !system.lists.isEmpty(head);) {
+    const page = system.lists.last(head);
+    scanned++;
+    if (zoneOf(system, page).index > sc.reclaimIndex) {
+      system.lists.remove(page);
+      skipped.push(page);
+      continue;
+    }
+    scan++;
+    if (!sc.mayUnmap && system.pages.mapped[page] === 1) {
+      system.lists.remove(page);
+      system.lists.addHead(head, page);
+      continue;
+    }
+    removeFromLru(system, page);
+    taken.push(page);
+  }
+  for (const page of skipped) {
+    system.lists.addHead(head, page);
+    count(system, `pgskip_${ZONE_NAMES[zoneOf(system, page).index]}`);
+  }
+  return { taken, scanned };
+}
+
+type Fate = 'free' | 'keep' | 'activate' | 'swapped';
+
+/** @kernel mm/vmscan.c folio_check_references() */
+function checkReferences(system: System, page: number): 'reclaim' | 'keep' | 'activate' {
+  const young = testClearFlag(system, page, YOUNG);
+  const referenced = testClearFlag(system, page, PG_REFERENCED);
+  if (!young) {
+    return 'reclaim';
+  }
+  setFlag(system, page, PG_REFERENCED);
+  return referenced && system.mutation !== 'second reference does not activate'
+    ? 'activate'
+    : 'keep';
+}
+
+/**
+ * Gives an anonymous page a swap slot and writes it; the frame stays as swap cache.
+ * @kernel mm/vmscan.c shrink_folio_list(), add_to_swap(), pageout()
+ */
+function swapOut(system: System, page: number): void {
+  const owner = system.owners.get(system.pages.owner[page] ?? -1) as Owner;
+  const index = system.pages.ownerIndex[page] ?? 0;
+  system.swapFree--;
+  owner.pages[index] = SWAPPED;
+  owner.swapCache.set(index, page);
+  system.pages.mapped[page] = 0;
+  testClearFlag(system, page, YOUNG | PG_REFERENCED);
+  setFlag(system, page, PG_SWAPCACHE);
+  count(system, 'pswpout');
+  count(system, 'nr_vmscan_write');
+}
+
+/** What becomes of one isolated page. @kernel mm/vmscan.c shrink_folio_list() */
+function shrinkPage(system: System, sc: ScanControl, page: number, file: boolean): Fate {
+  if (system.pages.mapped[page] === 1) {
+    sc.costNs += system.config.costs.rmapNs;
+  }
+  const references = checkReferences(system, page);
+  if (references !== 'reclaim') {
+    return references;
+  }
+  if (file || hasFlag(system, page, PG_SWAPCACHE)) {
+    return 'free';
+  }
+  if (system.swapFree === 0) {
+    return 'activate';
+  }
+  if (!sc.mayWritepage) {
+    return 'keep';
+  }
+  swapOut(system, page);
+  sc.costNs += system.config.costs.pageoutNs;
+  return 'swapped';
+}
+
+/** The owner of a page that reclaim frees no longer has it; what is on swap stays there. */
+function forget(system: System, node: Node, page: number, file: boolean): void {
+  const owner = system.owners.get(system.pages.owner[page] ?? -1) as Owner;
+  const index = system.pages.ownerIndex[page] ?? 0;
+  if (file) {
+    owner.pages[index] = -1;
+    node.nonresidentAge++;
+  } else {
+    owner.swapCache.delete(index);
+  }
+  clearPage(system, page);
+}
+
+/**
+ * @kernel mm/vmscan.c shrink_inactive_list(), shrink_folio_list(), move_folios_to_lru()
+ * @returns pages reclaimed
+ */
+function shrinkInactiveList(
+  system: System,
+  node: Node,
+  sc: ScanControl,
+  list: number,
+  nrToScan: number,
+): number {
+  const file = isFile(list);
+  const by = sc.kswapd ? 'kswapd' : 'direct';
+  const kind = file ? 'file' : 'anon';
+  const { taken, scanned } = isolatePages(system, node, sc, list, nrToScan);
+  count(system, `pgscan_${by}`, scanned);
+  count(system, `pgscan_${kind}`, scanned);
+  sc.costNs += scanned * system.config.costs.scanNs;
+  if (taken.length === 0) {
+    return 0;
+  }
+  sc.nrScanned += taken.length;
+  const fates = taken.map((page) => shrinkPage(system, sc, page, file));
+
+  const freed = taken.filter((_, i) => fates[i] === 'free');
+  if (system.mutation !== 'batch freed in order of isolation') {
+    freed.reverse();
+  }
+  for (const page of freed) {
+    forget(system, node, page, file);
+  }
+  for (const page of freed) {
+    freePage(system, page, 0, sc.cpu);
+  }
+  let written = 0;
+  taken.forEach((page, i) => {
+    if (fates[i] === 'keep') {
+      addToLru(system, page, list);
+    } else if (fates[i] === 'activate') {
+      addToLru(system, page, list + 1);
+      count(system, 'pgactivate');
+      node.nonresidentAge++;
+    } else if (fates[i] === 'swapped') {
+      const wrong = system.mutation === 'swapped page goes to the head';
+      addToLru(system, page, list, wrong ? 'head' : 'tail');
+      written++;
+    }
+  });
+  count(system, `pgsteal_${by}`, freed.length);
+  count(system, `pgsteal_${kind}`, freed.length);
+  sc.costNs += freed.length * system.config.costs.stealNs;
+  noteCost(system, node, file, written);
+  return freed.length;
+}
+
+/**
+ * Moves pages from the tail of an active list to the head of its inactive one, referenced or not.
+ * @kernel mm/vmscan.c shrink_active_list()
+ * @differs no executable file pages, which alone would stay active
+ */
+export function shrinkActiveList(
+  system: System,
+  node: Node,
+  sc: ScanControl,
+  list: number,
+  nrToScan: number,
+): void {
+  const { taken, scanned } = isolatePages(system, node, sc, list, nrToScan);
+  count(system, 'pgrefill', scanned);
+  count(system, 'pgdeactivate', taken.length);
+  for (const page of taken) {
+    testClearFlag(system, page, YOUNG);
+    setFlag(system, page, PG_WORKINGSET);
+    addToLru(system, page, list - 1);
+  }
+}
+
+/** @kernel mm/vmscan.c shrink_list() */
+function shrinkList(
+  system: System,
+  node: Node,
+  sc: ScanControl,
+  list: number,
+  nrToScan: number,
+): number {
+  if (!isActive(list)) {
+    return shrinkInactiveList(system, node, sc, list, nrToScan);
+  }
+  if (isFile(list) ? sc.mayDeactivateFile : sc.mayDeactivateAnon) {
+    shrinkActiveList(system, node, sc, list, nrToScan);
+  } else {
+    sc.skippedDeactivate = true;
+  }
+  return 0;
+}
+
+function takeCost(sc: ScanControl): number {
+  const cost = sc.costNs;
+  sc.costNs = 0;
+  return cost;
+}
+
+/**
+ * When enough is reclaimed, the kind with less left to scan is left alone, and the other one is scanned to
+ * the same share of its target.
+ * @kernel mm/vmscan.c shrink_lruvec()
+ */
+function adjustTargets(
+  left: number[],
+  targets: readonly number[],
+  anon: number,
+  file: number,
+): void {
+  const at = (values: readonly number[], list: number): number => values[list] ?? 0;
+  const [small, large, smallLeft] =
+    file > anon ? [INACTIVE_ANON, INACTIVE_FILE, anon] : [INACTIVE_FILE, INACTIVE_ANON, file];
+  const target = at(targets, small) + at(targets, small + 1) + 1;
+  const percentage = Math.floor((smallLeft * 100) / target);
+  left[small] = 0;
+  left[small + 1] = 0;
+  for (const list of [large, large + 1]) {
+    const scanned = at(targets, list) - at(left, list);
+    const wanted = Math.floor((at(targets, list) * (100 - percentage)) / 100);
+    left[list] = wanted - Math.min(wanted, scanned);
+  }
+}
+
+/** @kernel mm/vmscan.c shrink_lruvec() */
+function* shrinkLruvec(system: System, node: Node, sc: ScanControl): Generator<number, void> {
+  const targets = getScanCount(system, node, sc);
+  const left = [...targets];
+  const of = (list: number): number => left[list] ?? 0;
+  const wholePass = !sc.kswapd && sc.priority === 12;
+  let reclaimed = 0;
+  while (of(INACTIVE_ANON) > 0 || of(ACTIVE_FILE) > 0 || of(INACTIVE_FILE) > 0) {
+    for (const list of [INACTIVE_ANON, ACTIVE_ANON, INACTIVE_FILE, ACTIVE_FILE]) {
+      if (of(list) > 0) {
+        const batch = Math.min(of(list), SWAP_CLUSTER_MAX);
+        left[list] = of(list) - batch;
+        reclaimed += shrinkList(system, node, sc, list, batch);
+      }
+    }
+    yield takeCost(sc);
+    if (reclaimed < sc.nrToReclaim || wholePass) {
+      continue;
+    }
+    const file = of(INACTIVE_FILE) + of(ACTIVE_FILE);
+    const anon = of(INACTIVE_ANON) + of(ACTIVE_ANON);
+    if (file === 0 || anon === 0) {
+      break;
+    }
+    adjustTargets(left, targets, anon, file);
+  }
+  sc.nrReclaimed += reclaimed;
+  if (system.config.swapPages > 0 && isInactiveLow(node, INACTIVE_ANON)) {
+    shrinkActiveList(system, node, sc, ACTIVE_ANON, SWAP_CLUSTER_MAX);
+  }
+}
+
+/**
+ * One pass over a node. Yields what it cost since the last yield: after each round, and at the end.
+ * @kernel mm/vmscan.c shrink_node()
+ * @differs no compaction, so that it never continues for higher orders
+ */
+export function* shrinkNode(system: System, node: Node, sc: ScanControl): Generator<number, void> {
+  const before = sc.nrReclaimed;
+  sc.costNs += system.config.costs.reclaimRoundNs;
+  prepareScanCount(node, sc);
+  yield* shrinkLruvec(system, node, sc);
+  if (sc.nrReclaimed > before) {
+    node.kswapd.failures = 0;
+  }
+  yield takeCost(sc);
+}
+
+/** A pass by a task that waits for it. */
+export function shrinkNodeNow(system: System, node: Node, sc: ScanControl): void {
+  let cost = 0;
+  for (const part of shrinkNode(system, node, sc)) {
+    cost += part;
+  }
+  system.timeNs += cost;
+}
+
+/** The nodes of a zonelist, each once. */
+export function nodesOf(zonelist: readonly Zone[]): Node[] {
+  return [...new Set(zonelist.map((zone) => zone.node))];
+}
+
+/**
+ * Direct reclaim: all nodes of the zonelist at each priority, until 32 pages are reclaimed.
+ * @kernel mm/vmscan.c try_to_free_pages(), do_try_to_free_pages(), shrink_zones()
+ * @differs no throttling; a second round with forced deactivation is not counted as another stall
+ * @returns pages reclaimed
+ */
+export function tryToFreePages(
+  system: System,
+  zonelist: readonly Zone[],
+  order: number,
+  classIndex: number,
+  cpu: number,
+): number {
+  const sc = scanControl({
+    nrToReclaim: SWAP_CLUSTER_MAX,
+    order,
+    reclaimIndex: classIndex,
+    mayWritepage: true,
+    mayUnmap: true,
+    maySwap: true,
+    cpu,
+  });
+  count(system, `allocstall_${ZONE_NAMES[classIndex as 0 | 1 | 2 | 3]}`);
+  for (;;) {
+    for (sc.priority = 12; sc.priority >= 0; sc.priority--) {
+      sc.nrScanned = 0;
+      for (const node of nodesOf(zonelist)) {
+        shrinkNodeNow(system, node, sc);
+      }
+      if (sc.nrReclaimed >= sc.nrToReclaim) {
+        break;
+      }
+    }
+    if (sc.nrReclaimed > 0 || !sc.skippedDeactivate) {
+      return sc.nrReclaimed;
+    }
+    sc.forceDeactivate = true;
+    sc.skippedDeactivate = false;
+  }
+}

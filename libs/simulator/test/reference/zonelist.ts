@@ -1,0 +1,36 @@
+import type { Node, System } from './state';
+
+const MAX_NUMNODES = 1024;
+
+/**
+ * Orders the nodes by falling preference for each node.
+ * @kernel mm/page_alloc.c build_zonelists(), find_next_best_node()
+ */
+export function buildZonelists(system: System): void {
+  const load = new Map<Node, number>();
+  const distances = system.config.distances;
+  for (const local of system.nodes) {
+    const distance = (node: Node): number => distances[local.id]?.[node.id] ?? 0;
+    const score = (node: Node): number => {
+      const penalties = (node.id < local.id ? 1 : 0) + (node.cpus.length > 0 ? 1 : 0);
+      return (distance(node) + penalties) * MAX_NUMNODES + (load.get(node) ?? 0);
+    };
+    const order: Node[] = [local];
+    const left = system.nodes.filter((node) => node !== local && node.zones.length > 0);
+    if (system.mutation === 'zonelist tie to the higher id') {
+      left.reverse();
+    }
+    let previous = local;
+    while (left.length > 0) {
+      const best = left.reduce((a, b) => (score(b) < score(a) ? b : a));
+      if (distance(best) !== distance(previous)) {
+        load.set(best, (load.get(best) ?? 0) + 1);
+      }
+      order.push(best);
+      left.splice(left.indexOf(best), 1);
+      previous = best;
+    }
+    local.fallback = order;
+    local.zonelist = order.flatMap((node) => [...node.zones].reverse());
+  }
+}
