@@ -180,7 +180,7 @@ function reclaim(system: System, op: Op<'reclaim'>): number {
     cpu,
     index: 0,
   });
-  return tryToFreePages(system, tries.at(-1)?.zonelist ?? [], 0, 3, cpu);
+  return tryToFreePages(system, tries.at(-1)?.fast.zonelist ?? [], 0, 3, cpu);
 }
 
 function run(system: System, op: MachineOp): number {

@@ -8,7 +8,7 @@ import type { AllocFlags } from './fallback';
 import { wakeupKswapd } from './kswapd';
 import { nodeReclaim } from './node-reclaim';
 import { drainAllPages, isPcpOrder, rmqueuePcplist } from './pcp';
-import type { AllocTry } from './policy';
+import type { AllocContext, AllocTry } from './policy';
 import {
   ACTIVE_ANON,
   ACTIVE_FILE,
@@ -29,13 +29,9 @@ const NODE_RECLAIM_DISTANCE = 30;
 const ZONE_NORMAL = 2;
 const ZONE_DMA32 = 1;
 
-/** What a try currently works with; the slow path replaces the list of zones. */
-interface AllocContext extends AllocTry {
-  /** May be less than what the request may: the last try before giving up does not wait. */
-  mayBlock: boolean;
-}
-
 export const NUMA_COUNTERS = ['hit', 'miss', 'foreign', 'interleave', 'local', 'other'] as const;
+const NUMA_EVENTS = NUMA_COUNTERS.map((counter) => `numa_${counter}`);
+const PGALLOC = ZONE_NAMES.map((name) => `pgalloc_${name}`);
 
 export function countNuma(
   system: System,
@@ -44,7 +40,7 @@ export function countNuma(
 ): void {
   const at = NUMA_COUNTERS.indexOf(counter);
   node.numastat[at] = (node.numastat[at] ?? 0) + 1;
-  count(system, `numa_${counter}`);
+  count(system, NUMA_EVENTS[at] as string);
 }
 
 /** @kernel mm/page_alloc.c zone_statistics() */
@@ -90,7 +86,7 @@ function rmqueue(system: System, zone: Zone, ac: AllocContext, flags: AllocFlags
     page = rmqueueBuddy(system, zone, ac, flags);
   }
   if (page !== -1) {
-    count(system, `pgalloc_${ZONE_NAMES[zone.index]}`, 1 << ac.order);
+    count(system, PGALLOC[zone.index] as string, 1 << ac.order);
     zoneStatistics(system, (ac.zonelist[0] as Zone).node, zone.node, ac.cpu);
   }
   if (zone.boostedFlag) {
@@ -102,13 +98,13 @@ function rmqueue(system: System, zone: Zone, ac: AllocContext, flags: AllocFlags
 
 /** @kernel mm/page_alloc.c zone_watermark_fast() */
 function isAboveMark(system: System, zone: Zone, ac: AllocContext, flags: AllocFlags): boolean {
-  const ok = (mark: number): boolean =>
-    isWatermarkOk(system, zone, ac.order, mark, ac.classIndex, flags, zone.free);
-  if (ok(wmarkPages(zone, flags.mark))) {
+  const { order, classIndex } = ac;
+  const mark = wmarkPages(zone, flags.mark);
+  if (isWatermarkOk(system, zone, order, mark, classIndex, flags, zone.free)) {
     return true;
   }
-  const ignoresBoost = ac.order === 0 && ac.atomic && zone.boost > 0 && flags.mark === 'min';
-  return ignoresBoost && ok(zone.min);
+  const ignoresBoost = order === 0 && ac.atomic && zone.boost > 0 && flags.mark === 'min';
+  return ignoresBoost && isWatermarkOk(system, zone, order, zone.min, classIndex, flags, zone.free);
 }
 
 /**
@@ -128,7 +124,7 @@ function isUsableAfterReclaim(
   }
   const mark = wmarkPages(zone, flags.mark);
   return (
-    nodeReclaim(system, zone.node, ac.order, ac.classIndex, ac.mayBlock, ac.cpu) &&
+    nodeReclaim(system, zone.node, ac.order, ac.classIndex, ac.directReclaim, ac.cpu) &&
     isWatermarkOk(system, zone, ac.order, mark, ac.classIndex, flags, zone.free)
   );
 }
@@ -164,6 +160,9 @@ function getPageFromFreelist(system: System, ac: AllocContext, given: AllocFlags
     flags = { ...flags, noFragment: false };
   }
 }
+
+const FIRST_ATTEMPT: AllocFlags = { ...NO_RIGHTS, mark: 'low', kswapd: true };
+const FIRST_ATTEMPT_NOFRAGMENT: AllocFlags = { ...FIRST_ATTEMPT, noFragment: true };
 
 /** @kernel mm/page_alloc.c alloc_flags_nofragment() */
 function mustNotFragment(system: System, preferred: Zone | undefined): boolean {
@@ -271,7 +270,7 @@ function slowpath(system: System, ac: AllocContext): number {
       shouldReclaimRetry(system, ac, flags, loops) ||
       (reclaimed.progress > 0 && shouldCompactRetry(system, ac, flags));
     if (!again) {
-      const last = { ...ac, mayBlock: false };
+      const last = { ...ac, directReclaim: false };
       return getPageFromFreelist(system, last, { ...NO_RIGHTS, mark: 'high' });
     }
   }
@@ -283,15 +282,8 @@ function slowpath(system: System, ac: AllocContext): number {
  * @returns the first page of the block, -1 if the request failed
  */
 export function allocPages(system: System, attempt: AllocTry): number {
-  const ac: AllocContext = { ...attempt, mayBlock: attempt.directReclaim };
-  const page = getPageFromFreelist(system, ac, {
-    ...NO_RIGHTS,
-    mark: 'low',
-    kswapd: true,
-    noFragment: mustNotFragment(system, ac.zonelist[0]),
-  });
-  if (page !== -1) {
-    return page;
-  }
-  return slowpath(system, { ...ac, zonelist: ac.slowZonelist });
+  const noFragment = mustNotFragment(system, attempt.fast.zonelist[0]);
+  const flags = noFragment ? FIRST_ATTEMPT_NOFRAGMENT : FIRST_ATTEMPT;
+  const page = getPageFromFreelist(system, attempt.fast, flags);
+  return page === -1 ? slowpath(system, attempt.slow) : page;
 }

@@ -2,8 +2,9 @@ import type { MachinePolicy, MigrateType, RequestKind } from '../machine';
 import { MOVABLE, UNMOVABLE } from './state';
 import type { Cpu, Node, System, Zone } from './state';
 
-/** One try of the page allocator: whose zonelist, filtered how, and what the request may do. */
-export interface AllocTry {
+/** What the page allocator works with. @kernel mm/internal.h struct alloc_context */
+export interface AllocContext {
+  /** Position of the CPU that asks. */
   cpu: number;
   order: number;
   type: MigrateType;
@@ -11,11 +12,18 @@ export interface AllocTry {
   classIndex: number;
   /** GFP_ATOMIC. */
   atomic: boolean;
+  /** May reclaim by itself. */
   directReclaim: boolean;
-  /** First attempt: within policy and cpuset. */
+  /** Filtered by policy and cpuset; its first zone is the preferred one. */
   zonelist: Zone[];
+}
+
+/** One call of the page allocator for a request. */
+export interface AllocTry {
+  /** First attempt: within policy and cpuset. */
+  fast: AllocContext;
   /** Slow path: atomic requests leave the cpuset. */
-  slowZonelist: Zone[];
+  slow: AllocContext;
   /** Served by this node counts as interleave; null: not interleaved. */
   interleaveNode: Node | null;
 }
@@ -66,17 +74,21 @@ export function allocTries(
     slowMask: readonly number[] | null,
     directReclaim: boolean,
     interleaveNode: Node | null = null,
-  ): AllocTry => ({
-    cpu: request.cpu,
-    order: request.order,
-    type: user ? MOVABLE : kind === 'kernel' ? request.type : UNMOVABLE,
-    classIndex,
-    atomic,
-    directReclaim: directReclaim && !atomic,
-    zonelist: filtered(node, mask, classIndex),
-    slowZonelist: filtered(node, atomic ? slowMask : mask, classIndex),
-    interleaveNode,
-  });
+  ): AllocTry => {
+    const context = {
+      cpu: request.cpu,
+      order: request.order,
+      type: user ? MOVABLE : kind === 'kernel' ? request.type : UNMOVABLE,
+      classIndex,
+      atomic,
+      directReclaim: directReclaim && !atomic,
+    };
+    return {
+      fast: { ...context, zonelist: filtered(node, mask, classIndex) },
+      slow: { ...context, zonelist: filtered(node, atomic ? slowMask : mask, classIndex) },
+      interleaveNode,
+    };
+  };
 
   switch (policy.mode) {
     case 'default':

@@ -1,3 +1,4 @@
+import type { MigrateType } from '../machine';
 import { freeList } from './buddy';
 import type { AllocFlags } from './fallback';
 import { HIGHATOMIC, MAX_ORDER, sum } from './state';
@@ -109,12 +110,10 @@ export function isWatermarkOk(
   if (order === 0) {
     return true;
   }
+  const types: readonly MigrateType[] = flags.highatomic ? [0, 1, 2, HIGHATOMIC] : [0, 1, 2];
   for (let o = order; o < MAX_ORDER; o++) {
-    for (const type of [0, 1, 2, HIGHATOMIC] as const) {
-      const mayUse = type !== HIGHATOMIC || flags.highatomic;
-      if (mayUse && !system.lists.isEmpty(freeList(zone, o, type))) {
-        return true;
-      }
+    if (types.some((type) => !system.lists.isEmpty(freeList(zone, o, type)))) {
+      return true;
     }
   }
   return false;
