@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, Header, Param, Post, Query, Req, Res } from '@nestjs/common';
 import {
   ApiBody,
   ApiExtraModels,
@@ -7,6 +7,7 @@ import {
   ApiParam,
   ApiTags,
 } from '@nestjs/swagger';
+import { STATE_FILES } from '@zonewise/host-facts';
 import type { Request, Response } from 'express';
 import { ApiProblems } from '../docs/api-problems';
 import { PageQuery } from '../http/cursor';
@@ -23,6 +24,7 @@ import {
   simulationSummary,
 } from './simulation.dto';
 import { SimulationsService } from './simulations.service';
+import { stateFile, stateFileExamples, StateFileQuery } from './state-files';
 
 @ApiTags('simulations')
 @ApiExtraModels(GuestDemandDto, NumatuneOverrideDto)
@@ -81,6 +83,28 @@ export class SimulationsController {
   @ApiProblems('simulation-not-found')
   get(@IdParam('simulationId', 'simulation-not-found') id: string): Promise<SimulationDto> {
     return this.read(id);
+  }
+
+  @Get('simulations/:simulationId/files/:name')
+  @ApiParam({ name: 'simulationId', format: 'uuid' })
+  @ApiParam({ name: 'name', enum: STATE_FILES, example: 'zoneinfo' })
+  @ApiOperation({
+    summary: 'The host at a step, as its kernel and tools would print it',
+    description:
+      'In the layout of Linux 6.1, numactl and sysstat. `node-meminfo` is the meminfo of every node, `numastat-m` is `numastat -m`, `sar-b` is `sar -B` with one line per step. What is not modelled stays as the host printed it when it was imported, and is 0 for a host that was not imported or whose model was replaced since.',
+  })
+  @ApiOkResponse({
+    content: { 'text/plain': { schema: { type: 'string' }, examples: stateFileExamples() } },
+  })
+  @ApiProblems('validation-failed', 'simulation-not-found', 'file-not-found')
+  @Header('Content-Type', 'text/plain; charset=utf-8')
+  async file(
+    @IdParam('simulationId', 'simulation-not-found') id: string,
+    @Param('name') name: string,
+    @Query() { step }: StateFileQuery,
+  ): Promise<string> {
+    const printed = await this.simulations.printed(id);
+    return stateFile(printed, name, step === undefined ? undefined : Number(step));
   }
 
   private async read(id: string): Promise<SimulationDto> {

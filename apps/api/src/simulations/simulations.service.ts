@@ -7,10 +7,11 @@ import { Page, PageQuery, pageOf } from '../http/cursor';
 import { ProblemException } from '../http/problem';
 import { JobKinds, JobRequest, JobResults } from '../jobs/job-kinds';
 import { JobRequestBuilder, ReplayAsk } from '../jobs/job-request.builder';
-import type { Job } from '../jobs/job.entity';
+import { Job } from '../jobs/job.entity';
 import { JobsService } from '../jobs/jobs.service';
 import type { SimulationOutput } from '../work/tasks';
 import { Simulation } from './simulation.entity';
+import type { PrintedSimulation } from './state-files';
 
 const COLUMNS = ['id', 'hostId', 'jobId', 'basis', 'outcome', 'assumptions', 'createdAt'] as const;
 
@@ -50,13 +51,35 @@ export class SimulationsService implements OnModuleInit, JobResults<'simulation'
   }
 
   /** @throws ProblemException simulation-not-found (404) */
-  async get(id: string): Promise<Simulation> {
-    const simulation = await this.transactions.read((manager) =>
-      manager.findOne(Simulation, {
-        where: { id },
-        select: { ...Object.fromEntries(COLUMNS.map((name) => [name, true])), result: true },
-      }),
-    );
+  get(id: string): Promise<Simulation> {
+    return this.transactions.read((manager) => this.find(manager, id));
+  }
+
+  /**
+   * The simulation with what its texts are printed from: the host of its job, and the texts that the host
+   * was imported from, which go when its model is replaced.
+   * @throws ProblemException simulation-not-found (404)
+   */
+  printed(id: string): Promise<PrintedSimulation> {
+    return this.transactions.read(async (manager) => {
+      const { result, hostId, jobId } = await this.find(manager, id);
+      const { request } = await manager.findOneOrFail(Job, {
+        where: { id: jobId },
+        select: { id: true, request: true },
+      });
+      const host = await manager.findOne(Host, {
+        where: { id: hostId },
+        select: { id: true, sourceTexts: true },
+      });
+      return { host: request.simulation.host, result, sourceTexts: host?.sourceTexts };
+    });
+  }
+
+  private async find(manager: EntityManager, id: string): Promise<Simulation> {
+    const simulation = await manager.findOne(Simulation, {
+      where: { id },
+      select: { ...Object.fromEntries(COLUMNS.map((name) => [name, true])), result: true },
+    });
     if (simulation !== null) return simulation;
     const detail = `No simulation has the id ${id}.`;
     throw new ProblemException('simulation-not-found', detail, { path: 'simulationId' });
