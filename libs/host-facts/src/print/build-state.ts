@@ -158,6 +158,7 @@ function nodeState(
     numaEvents,
     hugepages: node.hugepages ?? hostNode?.hugepages ?? [],
     isUnreclaimable: (node.kswapdFailures ?? 0) >= MAX_RECLAIM_RETRIES,
+    kswapdAwake: node.kswapdAwake ?? false,
   };
 }
 

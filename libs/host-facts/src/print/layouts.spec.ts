@@ -79,7 +79,28 @@ describe('/proc/zoneinfo', () => {
     [30, 4, 16 * 32768 - 1],
     [125, 1024, 64 * 32768],
   ])('lets counts run ahead by %i with %i CPUs and %i pages', (threshold, cpus, pages) => {
-    expect(statThreshold(pages, cpus)).toBe(threshold);
+    const zone = { managedPages: pages, minPages: 100, lowPages: 140 };
+    expect(statThreshold(zone, cpus, false)).toBe(threshold);
+  });
+
+  it.each([
+    [18, 2, 36],
+    [1, 2, 1],
+    [125, 2, 1000],
+  ])(
+    'lets counts run ahead by %i while kswapd is awake, with %i CPUs and %i pages from min to low',
+    (threshold, cpus, pages) => {
+      const zone = { managedPages: 32768, minPages: 100, lowPages: 100 + pages };
+      expect(statThreshold(zone, cpus, true)).toBe(threshold);
+    },
+  );
+
+  it('prints the threshold of a node whose kswapd is awake', () => {
+    const host = smallHost([smallNode(0, [smallZone('Normal')])]);
+    const snapshot = snapshotOf(host);
+    expect(printZoneinfo(stateOf(host, snapshot))).toContain('  vm stats threshold: 4\n');
+    snapshot.nodes[0]!.kswapdAwake = true;
+    expect(printZoneinfo(stateOf(host, snapshot))).toContain('  vm stats threshold: 32\n');
   });
 });
 

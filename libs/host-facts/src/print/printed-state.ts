@@ -35,6 +35,8 @@ export type PrintableNode = Omit<NodeSnapshot, 'zones'> &
     zones: PrintableZone[];
     /** Balancing runs of kswapd in a row that reclaimed nothing. */
     kswapdFailures?: number;
+    /** kswapd works on the node or naps between two runs. */
+    kswapdAwake?: boolean;
     /** Further counters of the node, current values. */
     stats?: Counts;
   };
@@ -93,6 +95,7 @@ export interface NodeState {
   hugepages: HostNode['hugepages'];
   /** kswapd has given the node up. */
   isUnreclaimable: boolean;
+  kswapdAwake: boolean;
 }
 
 /** The whole host at one moment. */

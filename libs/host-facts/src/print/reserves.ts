@@ -6,7 +6,8 @@ const PAGE_BYTES = 4096;
 /**
  * Pages that ordinary requests cannot have: per zone the largest reserve plus the high mark, at most
  * the zone.
- * @kernel mm/page_alloc.c calculate_totalreserve_pages(), which runs when boosts are 0
+ * @kernel mm/page_alloc.c calculate_totalreserve_pages(), which runs when the marks are set and boosts are 0
+ * @differs reading vm.lowmem_reserve_ratio makes the kernel compute it anew, then with boosts
  */
 function totalReservePages(zones: readonly ZoneState[]): number {
   return zoneSum(zones, (zone) => {

@@ -9,7 +9,6 @@ const MAX_STAT_THRESHOLD = 125;
 /**
  * /proc/zoneinfo: every zone type of every node, empty ones with sizes of 0.
  * @kernel mm/vmstat.c zoneinfo_show_print()
- * @differs while kswapd works on a node the kernel prints smaller stat thresholds
  */
 export function printZoneinfo(state: PrintedState): string {
   return textOf(state.nodes.flatMap((node) => nodeLines(node, state.onlineCpus.length)));
@@ -79,7 +78,7 @@ function sizeLines(zone: Sizes): string[] {
 }
 
 function zoneLines(zone: ZoneState, node: NodeState, cpus: number): string[] {
-  const threshold = statThreshold(zone.managedPages, cpus);
+  const threshold = statThreshold(zone, cpus, node.kswapdAwake);
   return [
     ...ZONE_STAT_NAMES.map((name) => statLine(name, zone.stats[name] ?? 0)),
     ...NUMA_EVENT_NAMES.map((name) => statLine(name, zone.numaEvents[name] ?? 0)),
@@ -97,12 +96,20 @@ function zoneLines(zone: ZoneState, node: NodeState, cpus: number): string[] {
 }
 
 /**
- * How far a CPU's own counts may run ahead before they are added to the zone's.
- * @kernel mm/vmstat.c calculate_normal_threshold()
+ * How far a CPU's own counts may run ahead before they are added to the zone's. While kswapd is awake all
+ * CPUs together must not hide that free memory is below the min mark.
+ * @kernel mm/vmstat.c calculate_normal_threshold(), calculate_pressure_threshold()
  */
-export function statThreshold(managedPages: number, cpus: number): number {
-  const units = Math.floor(managedPages / DRIFT_UNIT_PAGES);
-  return Math.min(2 * bitLength(cpus) * (1 + bitLength(units)), MAX_STAT_THRESHOLD);
+export function statThreshold(
+  zone: Pick<ZoneState, 'managedPages' | 'minPages' | 'lowPages'>,
+  cpus: number,
+  kswapdAwake: boolean,
+): number {
+  const units = Math.floor(zone.managedPages / DRIFT_UNIT_PAGES);
+  const threshold = kswapdAwake
+    ? Math.max(Math.floor((zone.lowPages - zone.minPages) / cpus), 1)
+    : 2 * bitLength(cpus) * (1 + bitLength(units));
+  return Math.min(threshold, MAX_STAT_THRESHOLD);
 }
 
 /** Position of the highest set bit, counted from 1; 0 for 0 (the kernel's fls). */
