@@ -209,6 +209,90 @@ describe('what the texts leave open', () => {
   });
 });
 
+describe('the part of the span that is laid out', () => {
+  const zone: ZoneLayoutInput = {
+    startPfn: 0,
+    spannedPages: 8192,
+    managedPages: 1024,
+    freeBlocks: freeBlocks({}),
+    pageblocks: [0, 2, 0, 0],
+    lruPages: 0,
+    hugeLruPages: 0,
+    pcpPages: 0,
+  };
+
+  it('is as long as the managed pages if pageblocks are not counted, in whole slots', () => {
+    const input = { ...zone, managedPages: 1025, pageblocks: undefined, lruPages: 10 };
+    expect(layOutZone(input).lru).toEqual([{ frame: 2038, pages: 10 }]);
+  });
+
+  it('goes beyond the counted pageblocks until it holds the managed pages', () => {
+    // Frames 1000 to 3584 are six pageblocks, but only 2584 pages; the seventh makes it 3096.
+    const pageblocks = [0, 6, 0, 0];
+    const input = { ...zone, startPfn: 1000, managedPages: 3000, pageblocks, lruPages: 10 };
+    expect(layOutZone(input).lru).toEqual([{ frame: 4086, pages: 10 }]);
+  });
+
+  it('goes beyond the counted pageblocks until free blocks are no buddies', () => {
+    const free = freeBlocks({ [MOVABLE]: [0, 0, 0, 0, 0, 0, 0, 0, 0, 2] });
+    expect(layOutZone({ ...zone, freeBlocks: free }).free.map((block) => block.frame)).toEqual([
+      512, 1024,
+    ]);
+  });
+
+  it('goes beyond the counted pageblocks until huge pages are aligned', () => {
+    // Single pages of two types want a pageblock each, two huge pages the next two.
+    const free = freeBlocks({ [UNMOVABLE]: [1], [MOVABLE]: [1] });
+    const input = { ...zone, freeBlocks: free, pageblocks: [1, 1, 0, 0], hugeLruPages: 1024 };
+    const layout = layOutZone(input);
+    expectSound(input, layout);
+    expect(layout.huge).toEqual([{ frame: 1024, pages: 1024 }]);
+    expect(strays(layout)).toBe(0);
+  });
+
+  it('puts small free blocks beside a free block of order 9, where kernel pages keep both apart', () => {
+    const free = freeBlocks({ [MOVABLE]: [0, 0, 0, 0, 0, 0, 0, 0, 1, 1] });
+    const input = { ...zone, spannedPages: 2560, freeBlocks: free, pageblocks: [0, 5, 0, 0] };
+    expect(layOutZone(input).free).toEqual([
+      { frame: 1280, order: 8, type: MOVABLE },
+      { frame: 1536, order: 9, type: MOVABLE },
+    ]);
+  });
+});
+
+describe('pageblocks cut by the ends of the zone', () => {
+  // Frames 1 to 4094: pageblocks 0 and 7 lack a page each, six are whole.
+  const zone: ZoneLayoutInput = {
+    startPfn: 1,
+    spannedPages: 4094,
+    managedPages: 4094,
+    freeBlocks: freeBlocks({}),
+    lruPages: 0,
+    hugeLruPages: 6 * 512,
+    pcpPages: 0,
+  };
+
+  it('hold small free blocks, so that whole ones stay whole', () => {
+    const free = freeBlocks({ [UNMOVABLE]: [0, 0, 0, 0, 0, 0, 0, 0, 2] });
+    const input = { ...zone, freeBlocks: free };
+    const layout = layOutZone(input);
+    expectSound(input, layout);
+    expect(layout.free.map((block) => block.frame)).toEqual([256, 3584]);
+    expect(layout.huge).toEqual([{ frame: 512, pages: 3072 }]);
+    expect(layout.notes).toEqual([]);
+    expect(typeCounts(layout, 0, 8)).toEqual([2, 6, 0, 0]);
+  });
+
+  it('keep the counted types even if a list has no pageblock of its own', () => {
+    const free = freeBlocks({ [UNMOVABLE]: [0, 0, 0, 0, 0, 0, 1] });
+    const input = { ...zone, freeBlocks: free, hugeLruPages: 0, pageblocks: [0, 8, 0, 0] };
+    const layout = layOutZone(input);
+    expectSound(input, layout);
+    expect(countsOf(layout)).toEqual(free);
+    expect(typeCounts(layout, 0, 8)).toEqual([0, 8, 0, 0]);
+  });
+});
+
 describe('texts that contradict each other', () => {
   const zone: ZoneLayoutInput = {
     startPfn: 0,

@@ -28,6 +28,8 @@ export function expectSound(input: ZoneLayoutInput, layout: ZoneLayout): void {
   expect(layout.basePfn % 1024).toBe(0);
   expect(start).toBeLessThan(1024);
   expect(layout.pageblockTypes).toHaveLength(Math.ceil(end / 512));
+  const rank = layout.free.map((b) => [b.order, b.type, b.frame]);
+  expect(rank).toEqual([...rank].sort((a, b) => a[0]! - b[0]! || a[1]! - b[1]! || a[2]! - b[2]!));
   const runs = [...layout.lru, ...layout.huge, ...layout.pcp].map((e) => [e.frame, e.pages]);
   const heads = new Set<string>();
   for (const { frame, order } of layout.free) {
