@@ -68,7 +68,7 @@ export function printedState({ host, snapshot, carried }: PrintInput): PrintedSt
     ),
   );
   nodes.sort((a, b) => a.nodeId - b.nodeId);
-  const { totalPages } = host.swap;
+  const totalPages = snapshot.swapTotalPages ?? host.swap.totalPages;
   return {
     timeNs: snapshot.timeNs,
     onlineCpus,

@@ -199,6 +199,10 @@ describe('/proc/meminfo', () => {
     // (32768 - 8 * 512) / 2 + 1000 pages
     expect(text).toContain('CommitLimit:       61344 kB\n');
     expect(text).toContain('SwapTotal:          4000 kB\nSwapFree:           3000 kB\n');
+    const more = stateOf(host, { ...snapshot, swapTotalPages: 1500 });
+    expect(printMeminfo(more)).toContain(
+      'SwapTotal:          6000 kB\nSwapFree:           5000 kB\n',
+    );
     expect(text).toContain(
       'HugePages_Total:       8\nHugePages_Free:        3\nHugePages_Rsvd:        0\n' +
         'HugePages_Surp:        0\nHugepagesize:       2048 kB\nHugetlb:           16384 kB\n',

@@ -42,7 +42,11 @@ export type PrintableNode = Omit<NodeSnapshot, 'zones'> &
   };
 
 /** The state after a step of a replay; every `Snapshot` is one. */
-export type PrintableSnapshot = Omit<Snapshot, 'nodes'> & { nodes: PrintableNode[] };
+export type PrintableSnapshot = Omit<Snapshot, 'nodes'> & {
+  nodes: PrintableNode[];
+  /** Swap that is on at this moment; absent: as much as at the start. */
+  swapTotalPages?: number;
+};
 
 /** What the host's own texts said when it was imported. */
 export interface CarriedCounts {
