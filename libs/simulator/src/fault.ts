@@ -1,7 +1,8 @@
 /** Guests touching their memory: faults by 2 MiB block, huge pages first where they are allowed. */
 import { PAGES_PER_HUGE } from './constants';
 import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
-import { accountRun, lruList, LRU_UNEVICTABLE, type Run } from './lru';
+import { MIGRATE_MOVABLE } from './buddy';
+import { accountRun, lruList, LRU_UNEVICTABLE, newRun, type Run } from './lru';
 import {
   allocByPolicy,
   allocHuge,
@@ -11,10 +12,12 @@ import {
 } from './mempolicy';
 import { allocKernelPage, type Segment } from './page-alloc';
 import type { Mapping } from './page-map';
+import { orderToPindex } from './pcp';
 import { freeSwap } from './swap';
 import { thpMode } from './thp';
 import type { RegionSpec } from './types';
-import type { Zone } from './zone';
+import { neededPages } from './watermark';
+import type { NodeState, Zone } from './zone';
 
 export interface TouchTarget {
   guest: GuestState;
@@ -36,6 +39,8 @@ export function policyContext(
     cpusetList: region.cpusetMems,
     guest,
     write: false,
+    costNs: k.hardware.faultNs,
+    remoteCostNs: k.hardware.remoteFaultNs,
   };
 }
 
@@ -50,11 +55,15 @@ export function touchRange(
   pages: number,
 ): number {
   const end = offset + pages;
+  const { guest, region } = target;
+  const contexts = guest.cpuPositions[target.index]!.map((cpu) =>
+    policyContext(k, guest, region, cpu),
+  );
   let at = offset;
   while (at < end) {
     const block = Math.floor(at / PAGES_PER_HUGE);
     const until = Math.min((block + 1) * PAGES_PER_HUGE, end);
-    const done = touchBlock(k, target, block, at, until);
+    const done = touchBlock(k, target, contexts[block % contexts.length]!, block, at, until);
     if (done < until - at) return at - offset + done;
     at = until;
   }
@@ -75,15 +84,14 @@ function missingPages(target: TouchTarget, block: number, from: number, to: numb
 function touchBlock(
   k: KernelState,
   target: TouchTarget,
+  pc: PolicyContext,
   block: number,
   from: number,
   to: number,
 ): number {
-  const { guest, mapping, region } = target;
+  const { guest, mapping } = target;
   const present = mapping.present!;
-  const cpus = guest.cpuPositions[target.index]!;
-  const cpu = cpus[block % cpus.length]!;
-  const pc = policyContext(k, guest, region, cpu);
+  const { cpu } = pc;
   const first = present.get(block) === 0;
   const swapped = swapInBlock(k, target, pc, block, from, to);
   if (swapped < 0) return 0;
@@ -97,8 +105,8 @@ function touchBlock(
 
 /** One page-table page per 2 MiB, also under a huge page (the deposited table). */
 function allocPageTable(k: KernelState, guest: GuestState, cpu: number): boolean {
-  const zone = allocKernelPage(k, cpu, k.cpus[cpu]!.node, guest);
-  if (zone) guest.pageTables.set(zone, (guest.pageTables.get(zone) ?? 0) + 1);
+  const page = allocKernelPage(k, cpu, k.cpus[cpu]!.node, guest);
+  if (page) guest.pageTables.push(page);
   return guest.alive && !k.current.killed;
 }
 
@@ -107,16 +115,23 @@ function touchHuge(k: KernelState, target: TouchTarget, pc: PolicyContext, block
   if ((block + 1) * PAGES_PER_HUGE > region.sizePages) return false;
   const mode = thpMode(k, region.thp);
   if (!mode.eligible) return false;
-  const segment = allocHuge(k, pc, block, mode.reclaim, mode.wakeKswapd);
+  const segment = allocHuge(k, pc, block, { ...mode, costNs: k.hardware.hugeFaultNs });
   if (!segment) {
     countVm(k, 'thp_fault_fallback');
     return false;
   }
   countVm(k, 'thp_fault_alloc');
   countVm(k, 'pgfault');
-  passTime(k, k.hardware.hugeFaultNs, false);
   mapping.present!.set(block, PAGES_PER_HUGE);
-  placeRun(target, segment, block * PAGES_PER_HUGE, PAGES_PER_HUGE, true);
+  const run = guestRun(
+    target,
+    segment.zone,
+    PAGES_PER_HUGE,
+    segment.runs[0]!.frame,
+    block * PAGES_PER_HUGE,
+  );
+  run.huge = true;
+  placeRun(target, run);
   noteSpill(k, target, pc, segment.zone);
   return true;
 }
@@ -140,7 +155,10 @@ function touchBasePages(
   return done;
 }
 
-/** Pages of a block go to the policy's nodes in turn; each node's share falls back by its own list. */
+/**
+ * Pages of a block go to the policy's nodes in turn; each falls back by its own node's list. Where every
+ * node has room the turns are taken many at once, node by node: their zones do not touch each other.
+ */
 function touchInterleaved(
   k: KernelState,
   target: TouchTarget,
@@ -149,22 +167,71 @@ function touchInterleaved(
   missing: number,
 ): number {
   const nodes = interleaveNodes(k, pc);
+  const { length } = nodes;
   const start = block * PAGES_PER_HUGE + target.mapping.present!.get(block);
-  const turn = target.region.policyScope === 'task' ? target.guest.ilPrev : start;
-  if (target.region.policyScope === 'task') target.guest.ilPrev += missing;
+  const byTask = target.region.policyScope === 'task';
+  let turn = byTask ? target.guest.ilPrev : start;
   let done = 0;
-  for (let i = 0; i < nodes.length; i += 1) {
-    const node = nodes[(turn + i) % nodes.length]!;
-    let share = Math.floor((missing - i + nodes.length - 1) / nodes.length);
-    while (share > 0) {
-      const segment = allocInterleaved(k, pc, node, share);
-      if (!segment || !target.guest.alive) return done;
-      placeFault(k, target, pc, block, segment);
-      share -= segment.pages;
-      done += segment.pages;
+  while (done < missing) {
+    const rounds = Math.min(Math.floor((missing - done) / length), quietRounds(k, pc, nodes));
+    if (rounds > 1) {
+      for (let i = 0; i < length; i += 1) {
+        const node = nodes[(turn + i) % length]!;
+        const segment = allocInterleaved(k, pc, node, rounds)!;
+        placeInterleaved(k, target, segment, start + done + i, length);
+      }
+      done += rounds * length;
+      turn += rounds * length;
+    } else {
+      const segment = allocInterleaved(k, pc, nodes[turn % length]!, 1);
+      if (!segment || !target.guest.alive) break;
+      placeInterleaved(k, target, segment, start + done, length);
+      noteSpill(k, target, pc, segment.zone);
+      done += 1;
+      turn += 1;
     }
   }
+  if (byTask) target.guest.ilPrev = turn;
   return done;
+}
+
+/** Rounds that all nodes' nearest zones can serve from the CPU's list or whole refills, kswapd asleep. */
+function quietRounds(k: KernelState, pc: PolicyContext, nodes: NodeState[]): number {
+  if (k.nodes.some((node) => node.kswapd.nextNs !== Infinity)) return 0;
+  let rounds = Infinity;
+  for (const node of nodes) {
+    const zone = k.zonelists[node.position]![0]!;
+    const list = zone.pcps[pc.cpu]!.lists[orderToPindex(0, MIGRATE_MOVABLE)]!;
+    const room = zone.buddy.freePages - neededPages(zone, zone.low);
+    if (room <= 0) return 0;
+    const refills = Math.floor(
+      Math.min(room - 1, zone.buddy.freePagesByType[MIGRATE_MOVABLE]!) / zone.pcpBatch,
+    );
+    rounds = Math.min(rounds, list.count > 0 ? list.count : refills * zone.pcpBatch);
+  }
+  return rounds;
+}
+
+/** Pages of one node's turns: every `stride`th page of the block. */
+function placeInterleaved(
+  k: KernelState,
+  target: TouchTarget,
+  segment: Segment,
+  offset: number,
+  stride: number,
+): void {
+  const present = target.mapping.present!;
+  const block = Math.floor(offset / PAGES_PER_HUGE);
+  present.set(block, present.get(block) + segment.pages);
+  countVm(k, 'pgfault', segment.pages);
+  let at = offset;
+  for (const { frame, count, step } of segment.runs) {
+    const run = guestRun(target, segment.zone, count, frame, at);
+    run.step = step;
+    run.stride = stride;
+    placeRun(target, run);
+    at += count * stride;
+  }
 }
 
 function placeFault(
@@ -175,40 +242,65 @@ function placeFault(
   segment: Segment,
 ): void {
   const present = target.mapping.present!;
-  const at = block * PAGES_PER_HUGE + present.get(block);
+  let at = block * PAGES_PER_HUGE + present.get(block);
   present.set(block, present.get(block) + segment.pages);
   countVm(k, 'pgfault', segment.pages);
-  const remote = segment.zone.node !== k.cpus[pc.cpu]!.node;
-  const ns = k.hardware.faultNs + (remote ? k.hardware.remoteFaultNs : 0);
-  passTime(k, segment.pages * ns, false);
-  placeRun(target, segment, at, segment.pages, false);
+  for (const { frame, count, step } of segment.runs) {
+    const run = guestRun(target, segment.zone, count, frame, at);
+    run.step = step;
+    placeRun(target, run);
+    at += count;
+  }
   noteSpill(k, target, pc, segment.zone);
 }
 
-function placeRun(
-  target: TouchTarget,
-  segment: Segment,
+/** Memory that a guest has just touched: mapped, young, dirty. */
+function guestRun(
+  target: { mapping: Mapping },
+  zone: Zone,
+  pages: number,
+  frame: number,
   offset: number,
-  span: number,
-  huge: boolean,
-): void {
-  const run: Run = {
+): Run {
+  return newRun({
     owner: target.mapping,
-    zone: segment.zone,
-    pages: segment.pages,
+    zone,
+    pages,
+    frame,
     offset,
-    span,
     mapped: true,
     young: true,
-    referenced: false,
-    workingset: false,
     dirty: true,
-    huge,
-  };
+  });
+}
+
+function placeRun(target: TouchTarget, run: Run): void {
   accountRun(run, 1);
-  const { node } = segment.zone;
+  const { node } = run.zone;
   if (target.region.pinned) node.lists[LRU_UNEVICTABLE]!.push(run);
   else lruList(node, run, false).push(run);
+}
+
+/** Small memory of the process itself, under its task policy. @returns false when the guest was killed */
+export function touchOverhead(k: KernelState, guest: GuestState, pages: number): boolean {
+  const region = guest.spec.regions[0]!;
+  const own = region.policyScope === 'task' && region.policy.mode !== 'interleave';
+  const pc = policyContext(k, guest, region, guest.cpuPositions[0]![0]!);
+  if (!own) pc.policy = { mode: 'default', nodes: [] };
+  let offset = 0;
+  while (offset < pages) {
+    const segment = allocByPolicy(k, pc, pages - offset);
+    if (!segment || !guest.alive) return false;
+    for (const { frame, count, step } of segment.runs) {
+      const run = guestRun({ mapping: guest.overhead }, segment.zone, count, frame, offset);
+      run.step = step;
+      guest.overhead.present!.spread(offset, count, count);
+      accountRun(run, 1);
+      lruList(segment.zone.node, run, false).push(run);
+      offset += count;
+    }
+  }
+  return true;
 }
 
 /** @returns pages read back from swap, -1 when the guest was killed on the way */
@@ -224,15 +316,24 @@ function swapInBlock(
   const swapped = mapping.swapped!.get(block);
   if (swapped === 0) return 0;
   const due = Math.min(swapped, to - from);
+  const swapIn = { ...pc, policy: swapPolicy(pc) };
+  delete swapIn.made;
   let done = 0;
   while (done < due) {
-    const segment = allocByPolicy(k, { ...pc, policy: swapPolicy(pc) }, due - done);
+    const segment = allocByPolicy(k, swapIn, due - done);
     if (!segment || !target.guest.alive) return -1;
+    const at = block * PAGES_PER_HUGE + done;
     mapping.swapped!.set(block, mapping.swapped!.get(block) - segment.pages);
-    freeSwap(k, { owner: mapping }, segment.pages);
+    freeSwap(k, mapping, segment.pages);
     countVm(k, 'pswpin', segment.pages);
     passTime(k, segment.pages * k.hardware.swapInNs, false);
-    placeRun(target, segment, block * PAGES_PER_HUGE, PAGES_PER_HUGE, false);
+    let offset = at;
+    for (const { frame, count, step } of segment.runs) {
+      const run = guestRun(target, segment.zone, count, frame, offset);
+      run.step = step;
+      placeRun(target, run);
+      offset += count;
+    }
     done += segment.pages;
   }
   return done;
@@ -262,7 +363,7 @@ function noteSpill(k: KernelState, target: TouchTarget, pc: PolicyContext, zone:
     fromNode: from.id,
     toNode: zone.node.id,
     zone: full.name,
-    freePages: full.free,
+    freePages: full.buddy.freePages,
     neededPages: needed,
     reason: spillReason(k, from.cpus.length > 0 && local !== from),
   });

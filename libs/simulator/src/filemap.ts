@@ -1,11 +1,21 @@
 /** Page cache: reading, writing and mapping files. */
 import { PAGES_PER_HUGE } from './constants';
 import { countVm, passTime, type CachedFile, type KernelState } from './kernel-state';
-import { LRU_INACTIVE_FILE, accountRun, lruList, type Run } from './lru';
+import { MIGRATE_RECLAIMABLE } from './buddy';
+import {
+  LRU_ACTIVE_FILE,
+  LRU_INACTIVE_FILE,
+  accountRun,
+  cutOffsets,
+  lruList,
+  newRun,
+  spanOf,
+  type Run,
+} from './lru';
 import { allocByPolicy, allocInterleaved, interleaveNodes, type PolicyContext } from './mempolicy';
 import { allocKernelPage, type Segment } from './page-alloc';
-import { newMapping } from './page-map';
-import { noteFileCost } from './vmscan';
+import { newMapping, type Mapping } from './page-map';
+import { noteCost } from './vmscan';
 
 /** File pages per slab page of the page cache's own tree (64 per node, 7 nodes per page). */
 const FILE_PAGES_PER_SLAB_PAGE = 448;
@@ -47,7 +57,7 @@ export function readFile(
     const length = until - at;
     const have = present.get(block);
     const hit = length === PAGES_PER_HUGE ? have : Math.min(have, length);
-    if (hit > 0) markAccessed(k, file, at, cachedExtent(file, at, end, until));
+    if (hit > 0) markAccessed(k, file.mapping, at, cachedExtent(file, at, end, until));
     const missing = Math.min(length - hit, PAGES_PER_HUGE - have);
     const done = addToCache(k, file, block, missing, access);
     if (done < missing) return at - offset + hit + done;
@@ -70,28 +80,35 @@ function cachedExtent(file: CachedFile, at: number, end: number, until: number):
  * A second look makes a referenced inactive page active.
  * @kernel mm/swap.c folio_mark_accessed()
  */
-function markAccessed(k: KernelState, file: CachedFile, from: number, to: number): void {
-  for (const node of k.nodes) {
-    const list = node.lists[LRU_INACTIVE_FILE]!;
-    const inRange = (run: Run): number => {
-      if (run.owner !== file.mapping) return 0;
-      const start = Math.max(run.offset, from);
-      const stop = Math.min(run.offset + run.span, to);
-      if (stop <= start) return 0;
-      return Math.floor((run.pages * (stop - start)) / run.span);
-    };
-    for (const run of list.remove(inRange)) {
-      if (!run.referenced) {
-        run.referenced = true;
-        list.push(run);
-        continue;
-      }
-      run.referenced = false;
-      node.nonresidentAge += run.pages;
-      countVm(k, 'pgactivate', run.pages);
-      lruList(node, run, true).push(run);
+export function markAccessed(k: KernelState, mapping: Mapping, from: number, to: number): void {
+  const runs = [...mapping.runs]
+    .filter((run) => run.offset < to && run.offset + spanOf(run) > from)
+    .sort((a, b) => a.offset - b.offset);
+  for (const run of runs) {
+    const { node } = run.zone;
+    const list = run.list!;
+    if (list.index === LRU_ACTIVE_FILE) {
+      if (!run.referenced) markReferenced(run, from, to);
+      continue;
     }
+    if (list.index !== LRU_INACTIVE_FILE) continue;
+    if (!run.referenced) {
+      markReferenced(run, from, to);
+      continue;
+    }
+    const part = cutOffsets(run, from, to);
+    if (!part) continue;
+    part.referenced = false;
+    node.nonresidentAge += part.pages;
+    countVm(k, 'pgactivate', part.pages);
+    node.lists[LRU_ACTIVE_FILE]!.push(part);
   }
+}
+
+/** Sets PG_referenced where a run stands, on the part that was looked at. */
+function markReferenced(run: Run, from: number, to: number): void {
+  const part = run.list!.isolatePart(run, from, to);
+  if (part) part.referenced = true;
 }
 
 function addToCache(
@@ -102,13 +119,11 @@ function addToCache(
   access: CacheAccess,
 ): number {
   const { pc } = access;
-  const present = file.mapping.present!;
   let done = 0;
   while (done < missing) {
     const segment = allocCache(k, pc, missing - done, block * PAGES_PER_HUGE + done);
     if (!segment) return done;
     placeCache(k, file, block, segment, access.write);
-    present.set(block, present.get(block) + segment.pages);
     if (access.write) file.writtenPages = (file.writtenPages ?? 0) + segment.pages;
     growTree(k, file, pc);
     done += segment.pages;
@@ -138,10 +153,10 @@ function growTree(k: KernelState, file: CachedFile, pc: PolicyContext): void {
     Math.floor((file.writtenPages ?? 0) / WRITTEN_PAGES_PER_SLAB_PAGE);
   const slab = (file.slabPages ??= []);
   while (slab.length < wanted) {
-    const zone = allocKernelPage(k, pc.cpu, k.cpus[pc.cpu]!.node, pc.guest);
-    if (!zone) return;
-    zone.node.slabReclaimable += 1;
-    slab.push(zone);
+    const page = allocKernelPage(k, pc.cpu, k.cpus[pc.cpu]!.node, pc.guest, MIGRATE_RECLAIMABLE);
+    if (!page) return;
+    page.zone.node.slabReclaimable += 1;
+    slab.push(page);
   }
 }
 
@@ -154,24 +169,26 @@ function placeCache(
 ): void {
   const { zone, pages } = segment;
   const { node } = zone;
+  const present = file.mapping.present!;
   const shadow = refault(k, file, block, pages);
-  const run: Run = {
-    owner: file.mapping,
-    zone,
-    pages,
-    offset: block * PAGES_PER_HUGE + file.mapping.present!.get(block),
-    span: pages,
-    mapped: false,
-    young: false,
-    // The read itself marks the page once; an activated refault starts without the mark.
-    referenced: !shadow.activate,
-    workingset: shadow.workingset,
-    dirty,
-    huge: false,
-  };
-  accountRun(run, 1);
   if (dirty) countVm(k, 'nr_dirtied', pages);
-  lruList(node, run, shadow.activate).push(run);
+  for (const { frame, count, step } of segment.runs) {
+    const run = newRun({
+      owner: file.mapping,
+      zone,
+      pages: count,
+      frame,
+      step,
+      offset: block * PAGES_PER_HUGE + present.get(block),
+      // The read itself marks the page once; an activated refault starts without the mark.
+      referenced: !shadow.activate,
+      workingset: shadow.workingset,
+      dirty,
+    });
+    present.set(block, present.get(block) + count);
+    accountRun(run, 1);
+    lruList(node, run, shadow.activate).push(run);
+  }
 }
 
 /** @kernel mm/workingset.c workingset_refault() */
@@ -193,7 +210,7 @@ function refault(
     node.nonresidentAge += pages;
     countVm(k, 'workingset_activate_file', pages);
     if (shadow.workingset) {
-      noteFileCost(node, pages);
+      noteCost(node, 'file', pages);
       countVm(k, 'workingset_restore_file', pages);
     }
   }
@@ -201,47 +218,11 @@ function refault(
 }
 
 /** Sets or clears "mapped and touched" for a whole file (a process maps it, or ends). */
-export function setMapped(k: KernelState, file: CachedFile, mapped: boolean): void {
-  for (const node of k.nodes) {
-    for (const list of node.lists) {
-      for (const run of list.runs()) {
-        if (run.owner !== file.mapping || run.mapped === mapped) continue;
-        run.mapped = mapped;
-        run.young = mapped;
-        node.mappedPages += mapped ? run.pages : -run.pages;
-      }
-    }
+export function setMapped(file: CachedFile, mapped: boolean): void {
+  for (const run of file.mapping.runs) {
+    if (run.mapped === mapped) continue;
+    run.mapped = mapped;
+    run.young = mapped;
+    run.zone.node.mappedPages += mapped ? run.pages : -run.pages;
   }
-}
-
-/** Writes dirty file pages back until at most `keep` are left, oldest first. */
-export function writeBackDirty(k: KernelState, keep: number): void {
-  let dirty = k.nodes.reduce((sum, node) => sum + node.dirtyPages, 0);
-  for (const node of k.nodes) {
-    for (const list of node.lists) {
-      for (const run of list.runs()) {
-        if (dirty <= keep) return;
-        if (!run.dirty || run.owner.kind !== 'file') continue;
-        run.dirty = false;
-        dirty -= run.pages;
-        node.dirtyPages -= run.pages;
-        countVm(k, 'nr_written', run.pages);
-        passTime(k, run.pages * k.hardware.pageoutNs, false);
-      }
-    }
-  }
-}
-
-/** Pages of dirty cache at which the flushers start. @kernel mm/page-writeback.c domain_dirty_limits() */
-export function dirtyBackgroundThresh(k: KernelState): number {
-  let dirtyable = 0;
-  for (const zone of k.zones) {
-    const reserve = Math.min(zone.managed, zone.high + Math.max(...zone.protection, 0));
-    dirtyable += Math.max(zone.free - reserve, 0) + zone.lruPages[2]! + zone.lruPages[3]!;
-  }
-  const share = (ratio: number): number =>
-    Math.floor((Math.floor((ratio * 4096) / 100) * dirtyable) / 4096);
-  const thresh = share(k.sysctl.dirty_ratio);
-  const background = share(k.sysctl.dirty_background_ratio);
-  return background >= thresh ? Math.floor(thresh / 2) : background;
 }

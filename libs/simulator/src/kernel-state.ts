@@ -10,6 +10,7 @@ import type {
   ThpEnabled,
 } from './types';
 import type { Mapping } from './page-map';
+import type { KernelBlock } from './page-alloc';
 import type { NodeState, Zone } from './zone';
 
 export interface Cpu {
@@ -26,8 +27,8 @@ export interface GuestState {
   /** One mapping per region, same order, then the process's own memory. */
   mappings: Mapping[];
   overhead: Mapping;
-  /** Page-table pages by zone. */
-  pageTables: Map<Zone, number>;
+  /** Page-table pages, in the order of their allocation. */
+  pageTables: KernelBlock[];
   /** CPU position per region and cpuNode. */
   cpuPositions: number[][];
   stallNs: number;
@@ -41,8 +42,8 @@ export interface CachedFile {
   mapping: Mapping;
   /** Process that maps it, while alive. */
   mapper?: string;
-  /** Zones of the slab pages that its tree takes. */
-  slabPages?: Zone[];
+  /** Slab pages that its tree takes. */
+  slabPages?: KernelBlock[];
   /** Pages that were written while cached. */
   writtenPages?: number;
 }
@@ -76,8 +77,6 @@ export interface KernelState {
   guests: Map<string, GuestState>;
   files: Map<string, CachedFile>;
   hostMappings: Mapping[];
-  /** Pages written to swap that still hold their frame; one of `hostMappings`. */
-  swapCache: Mapping;
   vmstat: Record<string, number>;
   timeNs: number;
   /** CPUs (positions) that run allocators at the same time as the current one, in `touch_many`. */

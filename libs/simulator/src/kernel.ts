@@ -1,10 +1,12 @@
 /** Builds the state from a host model, and recomputes what the kernel recomputes when a setting changes. */
-import { ZONE_NORMAL } from './constants';
+import { Buddy } from './buddy';
 import { hardwareProfiles } from './hardware-profile';
-import { caveat, type GuestState, type KernelState } from './kernel-state';
-import { Lru, NR_LRU_LISTS, accountRun, type Run } from './lru';
-import { newMapping, type Mapping } from './page-map';
-import { pcpBatch, pcpHigh } from './pcp';
+import { settleOtherPages, startPages } from './initial-pages';
+import type { GuestState, KernelState } from './kernel-state';
+import { sleepingKswapd } from './kswapd';
+import { Lru, NR_LRU_LISTS } from './lru';
+import { newMapping } from './page-map';
+import { Pcp, pcpBatch, pcpHigh } from './pcp';
 import { kernelProfiles } from './profile';
 import type { GuestProcess, HostModel, HostNode, HostZone, ReplayInput } from './types';
 import { ZONE_NAMES } from './types';
@@ -13,6 +15,8 @@ import type { NodeState, Zone } from './zone';
 import { buildZonelists } from './zonelist';
 
 export const DEFAULT_HARDWARE = 'generic-2s';
+/** Pages of the largest free block: a zone's frames count from a multiple of it. */
+const LARGEST_BLOCK_PAGES = 1024;
 
 /** State before the first step. The model must have passed validateHostModel. */
 export function buildKernel(input: ReplayInput): KernelState {
@@ -21,7 +25,6 @@ export function buildKernel(input: ReplayInput): KernelState {
   const hostNodes = order.map((i) => host.nodes[i]!);
   const distances = order.map((i) => order.map((j) => host.distances[i]![j]!));
   const nodes = hostNodes.map(buildNode);
-  const swapCache = newMapping('anon', 'swap cache', nodes.length, false);
   const k: KernelState = {
     profile: kernelProfiles[host.kernelProfile],
     hardware: hardwareProfiles[input.hardwareProfile ?? DEFAULT_HARDWARE]!,
@@ -38,8 +41,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     swap: { ...host.swap },
     guests: new Map(),
     files: new Map(),
-    hostMappings: [swapCache],
-    swapCache,
+    hostMappings: [],
     vmstat: {},
     timeNs: 0,
     busyCpus: [],
@@ -60,10 +62,10 @@ export function buildKernel(input: ReplayInput): KernelState {
     for (const id of node.cpus) k.cpus.push({ id, position: k.cpus.length, node });
   }
   setupZonelists(k);
-  hostNodes.forEach((hostNode, i) => fillZones(k, hostNode, nodes[i]!));
   setupNodeReclaim(k);
+  for (const zone of k.zones) zone.pcps = k.cpus.map(() => new Pcp());
   for (const guest of input.runningGuests) addGuest(k, guest);
-  hostNodes.forEach((hostNode, i) => fillLru(k, hostNode, nodes[i]!, input));
+  hostNodes.forEach((hostNode, i) => startPages(k, hostNode, nodes[i]!, input));
   settleOtherPages(k);
   return k;
 }
@@ -86,6 +88,7 @@ function buildNode(host: HostNode, position: number): NodeState {
     dirtyPages: 0,
     writebackPages: host.writebackPages,
     slabReclaimable: host.slabReclaimablePages,
+    slabUnreclaimable: host.slabUnreclaimablePages,
     hugeAnonPages: 0,
     numastat: { ...host.numastat },
     minUnmappedPages: 0,
@@ -94,7 +97,7 @@ function buildNode(host: HostNode, position: number): NodeState {
     anonCost: 0,
     fileCost: 0,
     kswapdFailures: 0,
-    kswapd: { state: 'asleep', nextNs: Infinity },
+    kswapd: sleepingKswapd(),
     refaults: [0, 0],
     refaultsSeen: [0, 0],
   };
@@ -107,16 +110,20 @@ function buildNode(host: HostNode, position: number): NodeState {
 
 function buildZone(host: HostZone, node: NodeState): Zone {
   const first = host.pagesets[0];
-  const huge = (host.freeBlocks[9] ?? 0) * 512 + (host.freeBlocks[10] ?? 0) * 1024;
+  const basePfn = Math.floor(host.startPfn / LARGEST_BLOCK_PAGES) * LARGEST_BLOCK_PAGES;
+  const frames = host.startPfn + host.spannedPages - basePfn;
   return {
     node,
     name: host.name,
     index: ZONE_NAMES.indexOf(host.name),
+    startPfn: host.startPfn,
+    spanned: host.spannedPages,
     managed: host.managedPages,
     present: host.presentPages,
-    free: host.freePages,
-    hugeFree: Math.min(huge, Math.floor(host.freePages / 512) * 512),
-    mergingPages: 0,
+    buddy: new Buddy(basePfn, frames, host.startPfn - basePfn),
+    usedPageblocks: Math.ceil(
+      Math.min(frames, host.presentPages + frames - host.spannedPages) / 512,
+    ),
     boost: host.boostPages,
     min: host.minPages - host.boostPages,
     low: host.lowPages - host.boostPages,
@@ -132,18 +139,9 @@ function buildZone(host: HostZone, node: NodeState): Zone {
     kernelPages: 0,
     otherPages: 0,
     reclaimActive: false,
+    boostedWatermark: false,
+    reservedHighatomic: 0,
   };
-}
-
-function fillZones(k: KernelState, host: HostNode, node: NodeState): void {
-  for (const zone of node.zones) {
-    const source = host.zones.find((candidate) => candidate.name === zone.name)!;
-    zone.pcps = k.cpus.map((cpu) => ({
-      pages: source.pagesets.find((pageset) => pageset.cpu === cpu.id)?.countPages ?? 0,
-      hugePages: 0,
-      freeFactor: 0,
-    }));
-  }
 }
 
 /** Fallback lists: nodes by distance, zones of a node from high to low. */
@@ -243,7 +241,7 @@ export function addGuest(k: KernelState, spec: GuestProcess): GuestState {
       newMapping('anon', `${spec.name}/${region.cell}`, k.nodes.length, true, spec.name),
     ),
     overhead: newMapping('anon', `${spec.name}/process`, k.nodes.length, true, spec.name),
-    pageTables: new Map(),
+    pageTables: [],
     cpuPositions: spec.regions.map((region) => cpusOf(k, region.cpuNodes, order)),
     stallNs: 0,
     ilPrev: 0,
@@ -261,210 +259,4 @@ export function cpusOf(k: KernelState, cpuNodes: number[], turn: number): number
     return own.length > 0 ? [own[turn % own.length]!.position] : [];
   });
   return positions.length > 0 ? positions : [0];
-}
-
-/** Distributes a node's LRU pages over its zones: known per zone, else by what each zone has in use. */
-function perZone(host: HostNode, node: NodeState, key: keyof HostNode['lru']): [Zone, number][] {
-  const known = node.zones.every((zone) => hostZone(host, zone)?.lru);
-  if (known) return node.zones.map((zone) => [zone, hostZone(host, zone)!.lru![key]]);
-  let left = host.lru[key];
-  const shares: [Zone, number][] = [];
-  for (const zone of [...node.zones].reverse()) {
-    const room = zoneRoom(zone);
-    const pages = Math.min(left, room);
-    left -= pages;
-    shares.push([zone, pages]);
-  }
-  return shares.reverse();
-}
-
-function hostZone(host: HostNode, zone: Zone): HostZone | undefined {
-  return host.zones.find((candidate) => candidate.name === zone.name);
-}
-
-/** Pages of a zone that are in use and not yet on a list. */
-function zoneRoom(zone: Zone): number {
-  const held = zone.pcps.reduce((sum, pcp) => sum + pcp.pages, 0);
-  const listed = zone.lruPages.reduce((sum, pages) => sum + pages, 0);
-  return Math.max(zone.managed - zone.free - held - listed, 0);
-}
-
-/** Puts the host's pages on the lists: its own first (oldest), then running guests' pages. */
-function fillLru(k: KernelState, host: HostNode, node: NodeState, input: ReplayInput): void {
-  const keys = [
-    'inactiveAnonPages',
-    'activeAnonPages',
-    'inactiveFilePages',
-    'activeFilePages',
-    'unevictablePages',
-  ] as const;
-  const anonOther = hostMapping(k, 'anon', `host/${node.id}/anon`);
-  const fileOther = hostMapping(k, 'file', `host/${node.id}/cache`);
-  const shmem = hostMapping(k, 'anon', `host/${node.id}/shmem`);
-  shmem.shmem = true;
-  const claims = guestClaims(k, node, input);
-  const used = { mapped: host.mappedPages, dirty: host.dirtyPages, shmem: host.shmemPages };
-  for (const index of [3, 2, 4, 1, 0]) {
-    // A node's high zones fill first, so that their pages are the older ones.
-    for (const [zone, listed] of perZone(host, node, keys[index]!).reverse()) {
-      let pages = Math.min(listed, zoneRoom(zone));
-      if (index === 2 || index === 3) {
-        for (const [take, mapped, dirty] of fileParts(pages, used)) {
-          placeHost(node, zone, index, fileOther, take, mapped, dirty);
-        }
-        continue;
-      }
-      const claimed = takeClaims(claims, pages, index === 4);
-      pages -= claimed.reduce((sum, claim) => sum + claim.pages, 0);
-      const shared = index === 0 || index === 4 ? Math.min(used.shmem, pages) : 0;
-      used.shmem -= shared;
-      placeHost(node, zone, index, shmem, shared, false, false);
-      placeHost(node, zone, index, anonOther, pages - shared, true, false);
-      for (const claim of claimed) placeClaim(node, zone, index, claim);
-    }
-  }
-  node.shmemPages = Math.max(node.shmemPages, 0);
-  const missing = claims.reduce((sum, claim) => sum + claim.pages, 0);
-  if (missing > 0) {
-    caveat(
-      k,
-      'residency-exceeds-lru',
-      `running guests are said to hold ${missing} pages more on node ${node.id} than its LRU lists have; they are left out`,
-    );
-  }
-}
-
-function fileParts(
-  pages: number,
-  used: { mapped: number; dirty: number },
-): [number, boolean, boolean][] {
-  const mapped = Math.min(used.mapped, pages);
-  used.mapped -= mapped;
-  const dirty = Math.min(used.dirty, pages - mapped);
-  used.dirty -= dirty;
-  return [
-    [mapped, true, false],
-    [pages - mapped - dirty, false, false],
-    [dirty, false, true],
-  ];
-}
-
-function hostMapping(k: KernelState, kind: Mapping['kind'], name: string): Mapping {
-  const mapping = newMapping(kind, name, k.nodes.length, false);
-  k.hostMappings.push(mapping);
-  return mapping;
-}
-
-function placeHost(
-  node: NodeState,
-  zone: Zone,
-  index: number,
-  owner: Mapping,
-  pages: number,
-  mapped: boolean,
-  dirty: boolean,
-): void {
-  if (pages <= 0) return;
-  const run: Run = {
-    owner,
-    zone,
-    pages,
-    offset: 0,
-    span: pages,
-    mapped,
-    // What lies on an inactive list when the replay starts has not been used for long.
-    young: mapped && index !== 0,
-    referenced: false,
-    workingset: false,
-    dirty,
-    huge: false,
-  };
-  accountRun(run, 1);
-  node.lists[index]!.push(run);
-}
-
-interface Claim {
-  mapping: Mapping;
-  offset: number;
-  pages: number;
-  /** Base pages of it that lie in huge pages. */
-  hugePages: number;
-  pinned: boolean;
-}
-
-/** What running guests hold on a node, region by region, at ascending offsets. */
-function guestClaims(k: KernelState, node: NodeState, input: ReplayInput): Claim[] {
-  const claims: Claim[] = [];
-  for (const running of input.runningGuests) {
-    const guest = k.guests.get(running.name)!;
-    running.regions.forEach((region, i) => {
-      let offset = 0;
-      for (const residency of running.residency) {
-        if (residency.cell !== region.cell) continue;
-        if (residency.nodeId === node.id && residency.pages > 0) {
-          claims.push({
-            mapping: guest.mappings[i]!,
-            offset,
-            pages: residency.pages,
-            hugePages: Math.min(residency.hugePages, Math.floor(residency.pages / 512)) * 512,
-            pinned: region.pinned,
-          });
-        }
-        offset += residency.pages;
-      }
-    });
-  }
-  return claims;
-}
-
-function takeClaims(claims: Claim[], pages: number, unevictable: boolean): Claim[] {
-  const taken: Claim[] = [];
-  let left = pages;
-  for (const claim of claims) {
-    if (claim.pinned !== unevictable || claim.pages === 0 || left === 0) continue;
-    const now = Math.min(claim.pages, left);
-    const huge = Math.min(claim.hugePages, Math.floor(now / 512) * 512);
-    taken.push({ ...claim, pages: now, hugePages: huge });
-    claim.pages -= now;
-    claim.hugePages -= huge;
-    claim.offset += now;
-    left -= now;
-  }
-  return taken;
-}
-
-function placeClaim(node: NodeState, zone: Zone, index: number, claim: Claim): void {
-  const parts: [number, number, boolean][] = [
-    [claim.offset, claim.hugePages, true],
-    [claim.offset + claim.hugePages, claim.pages - claim.hugePages, false],
-  ];
-  for (const [offset, pages, huge] of parts) {
-    if (pages <= 0) continue;
-    const run: Run = {
-      owner: claim.mapping,
-      zone,
-      pages,
-      offset,
-      span: pages,
-      mapped: true,
-      young: true,
-      referenced: false,
-      workingset: false,
-      dirty: true,
-      huge,
-    };
-    claim.mapping.present!.spread(offset, pages, pages);
-    accountRun(run, 1);
-    node.lists[index]!.push(run);
-  }
-}
-
-/** Whatever is in use and on no list stays as it is: kernel memory, hugetlb pools, balloon pages. */
-function settleOtherPages(k: KernelState): void {
-  for (const zone of k.zones) zone.otherPages = zoneRoom(zone);
-}
-
-/** Zones that khugepaged and min_free_kbytes count. */
-export function populatedKernelZones(k: KernelState): number {
-  return k.zones.filter((zone) => zone.index <= ZONE_NORMAL).length;
 }

@@ -2,10 +2,16 @@
 import { DEF_PRIORITY, KSWAPD_MAX_FAILURES, SWAP_CLUSTER_MAX, ZONE_MOVABLE } from './constants';
 import { countVm, type KernelState } from './kernel-state';
 import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON } from './lru';
-import { canSwap } from './swap';
-import { scanControl, shrinkActiveList, shrinkNodeSteps, type ScanControl } from './vmscan';
+import { canAgeAnon } from './swap';
+import {
+  inactiveIsLow,
+  scanControl,
+  shrinkActiveList,
+  shrinkNodeSteps,
+  type ScanControl,
+} from './vmscan';
 import { zoneWatermarkOk } from './watermark';
-import type { NodeState } from './zone';
+import type { KswapdRun, KswapdTask, NodeState } from './zone';
 
 /** Nap after balancing, before kswapd sleeps for good. @kernel mm/vmscan.c kswapd_try_to_sleep() */
 const NAP_NS = 100_000_000;
@@ -16,6 +22,20 @@ const STEP_END_NS = 1_000_000_000;
 
 /** `allocatorCpu` while nobody allocates. */
 const NO_CPU = -1;
+/** Nobody asked for a class since the last run began. */
+const NO_CLASS = -1;
+
+/** A kswapd that has not been woken yet. */
+export function sleepingKswapd(): KswapdTask {
+  return {
+    state: 'asleep',
+    nextNs: Infinity,
+    order: 0,
+    classIndex: NO_CLASS,
+    runOrder: 0,
+    runClass: ZONE_MOVABLE,
+  };
+}
 
 /** The rule by which kswapd and allocators take turns; printed with every result. */
 export const SCHEDULE_RULE =
@@ -28,28 +48,50 @@ export const SCHEDULE_RULE =
   'both take turns of 4 ms. After a step kswapd has up to 1 s to finish before the state is read';
 
 /** One zone above its high mark is enough. @kernel mm/vmscan.c pgdat_balanced() */
-export function pgdatBalanced(node: NodeState): boolean {
-  if (node.zones.length === 0) return true;
-  return node.zones.some((zone) => zoneWatermarkOk(zone, 0, zone.high, ZONE_MOVABLE));
+export function pgdatBalanced(node: NodeState, order = 0, classIndex = ZONE_MOVABLE): boolean {
+  const request = { order, classIndex, flags: 0 };
+  let eligible = false;
+  for (const zone of node.zones) {
+    if (zone.index > classIndex) continue;
+    eligible = true;
+    if (zoneWatermarkOk(zone, zone.high, request)) return true;
+  }
+  return !eligible;
 }
 
 /**
  * Wakes a node's kswapd, unless it works already, is hopeless or has nothing to do.
+ * @param order, classIndex what the failing request asked for
  * @kernel mm/vmscan.c wakeup_kswapd()
  */
-export function wakeupKswapd(k: KernelState, node: NodeState): void {
+export function wakeupKswapd(
+  k: KernelState,
+  node: NodeState,
+  order: number,
+  classIndex: number,
+): void {
   const task = node.kswapd;
+  task.order = Math.max(task.order, order);
+  task.classIndex = Math.max(task.classIndex, classIndex);
   if (task.state === 'running' || node.kswapdFailures >= KSWAPD_MAX_FAILURES) return;
-  const boosted = node.zones.some((zone) => zone.boost > 0);
-  if (pgdatBalanced(node) && !boosted) return;
+  const boosted = node.zones.some((zone) => zone.index <= classIndex && zone.boost > 0);
+  if (pgdatBalanced(node, order, classIndex) && !boosted) return;
   if (task.state === 'napping') countVm(k, 'kswapd_low_wmark_hit_quickly');
   const latencyNs = sharesCpu(k, node) ? 0 : k.hardware.kswapdWakeNs;
   startRun(k, node, k.timeNs + latencyNs);
   noteWake(k, node);
 }
 
+/** A new run for what was asked for since the last one began; what nobody asked for stays as it was. */
 function startRun(k: KernelState, node: NodeState, atNs: number): void {
-  node.kswapd = { state: 'running', nextNs: atNs, run: balancePgdat(k, node) };
+  const task = node.kswapd;
+  task.state = 'running';
+  task.nextNs = atNs;
+  task.runOrder = task.order;
+  if (task.classIndex >= 0) task.runClass = task.classIndex;
+  task.order = 0;
+  task.classIndex = NO_CLASS;
+  task.run = balancePgdat(k, node, task.runOrder, task.runClass);
 }
 
 /**
@@ -76,12 +118,12 @@ export function advanceKswapd(k: KernelState): void {
   }
 }
 
-/** How many of `want` faults fit before some kswapd acts again. */
-export function pagesBeforeKswapd(k: KernelState, want: number): number {
+/** How many requests of a cost fit before some kswapd acts again. */
+export function pagesBeforeKswapd(k: KernelState, costNs: number): number {
   const next = nextTask(k);
-  if (!next) return want;
+  if (!next || costNs <= 0) return Infinity;
   const ns = (next.kswapd.nextNs - k.timeNs) * Math.max(k.busyCpus.length, 1);
-  return Math.min(want, Math.max(Math.ceil(ns / k.hardware.faultNs), 1));
+  return Math.max(Math.ceil(ns / costNs), 1);
 }
 
 /** Time passes without allocations until no kswapd is at work, for a second at most. */
@@ -121,13 +163,16 @@ function takeTurn(k: KernelState, node: NodeState): void {
 }
 
 /** @kernel mm/vmscan.c kswapd_try_to_sleep(), prepare_kswapd_sleep() */
-function endRun(k: KernelState, node: NodeState, reclaimed: number, nowNs: number): void {
-  k.totals.kswapdReclaimedPages += reclaimed;
-  noteSleep(k, node, reclaimed, nowNs);
+function endRun(k: KernelState, node: NodeState, result: KswapdRun, nowNs: number): void {
+  const task = node.kswapd;
+  k.totals.kswapdReclaimedPages += result.reclaimed;
+  noteSleep(k, node, result.reclaimed, nowNs);
   if (node.kswapdFailures >= KSWAPD_MAX_FAILURES) {
-    node.kswapd = { state: 'asleep', nextNs: Infinity };
-  } else if (pgdatBalanced(node)) {
-    node.kswapd = { state: 'napping', nextNs: nowNs + NAP_NS };
+    task.state = 'asleep';
+    task.nextNs = Infinity;
+  } else if (pgdatBalanced(node, result.order, task.runClass)) {
+    task.state = 'napping';
+    task.nextNs = nowNs + NAP_NS;
   } else {
     countVm(k, 'kswapd_high_wmark_hit_quickly');
     startRun(k, node, nowNs + k.hardware.reclaimRoundNs);
@@ -135,12 +180,14 @@ function endRun(k: KernelState, node: NodeState, reclaimed: number, nowNs: numbe
 }
 
 function wakeFromNap(k: KernelState, node: NodeState): void {
-  if (pgdatBalanced(node)) {
-    node.kswapd = { state: 'asleep', nextNs: Infinity };
+  const task = node.kswapd;
+  if (pgdatBalanced(node, 0, task.runClass)) {
+    task.state = 'asleep';
+    task.nextNs = Infinity;
     return;
   }
   countVm(k, 'kswapd_high_wmark_hit_quickly');
-  startRun(k, node, node.kswapd.nextNs);
+  startRun(k, node, task.nextNs);
   noteWake(k, node);
 }
 
@@ -168,37 +215,46 @@ function kswapdCpu(k: KernelState, node: NodeState): number {
 }
 
 /**
- * Balances a node; yields the cost of each batch in ns and returns the pages reclaimed.
+ * Balances a node; yields the cost of each batch in ns.
  * @kernel mm/vmscan.c balance_pgdat()
  */
-function* balancePgdat(k: KernelState, node: NodeState): Generator<number, number> {
+function* balancePgdat(
+  k: KernelState,
+  node: NodeState,
+  order: number,
+  classIndex: number,
+): Generator<number, KswapdRun> {
   countVm(k, 'pageoutrun');
-  let boostPages = node.zones.reduce((sum, zone) => sum + zone.boost, 0);
-  const boosts = node.zones.map((zone) => zone.boost);
-  const sc = scanControl({ cpu: kswapdCpu(k, node), kswapd: true });
-  for (const zone of node.zones) zone.reclaimActive = true;
-  let balanced = false;
+  const zones = node.zones.filter((zone) => zone.index <= classIndex);
+  const boosts = zones.map((zone) => zone.boost);
+  let boostPages = boosts.reduce((sum, boost) => sum + boost, 0);
+  const sc = scanControl({ cpu: kswapdCpu(k, node), kswapd: true, classIndex });
+  let currentOrder = order;
+  for (const zone of zones) zone.reclaimActive = true;
+  let done = false;
   while (sc.priority >= 1) {
-    balanced = pgdatBalanced(node);
+    const balanced = pgdatBalanced(node, currentOrder, classIndex);
     if (!balanced && boostPages > 0) {
       boostPages = 0;
       sc.priority = DEF_PRIORITY;
     }
-    if (balanced && boostPages === 0) break;
+    done = balanced && boostPages === 0;
+    if (done) break;
     const before = sc.nrReclaimed;
     const enough = yield* kswapdShrinkNode(k, node, sc, boostPages > 0);
+    if (currentOrder > 0 && sc.nrReclaimed >= 2 * 2 ** currentOrder) currentOrder = 0;
     const gained = sc.nrReclaimed - before;
-    if (boostPages > 0 && gained === 0) break;
     boostPages = Math.max(boostPages - gained, 0);
+    if (boostPages > 0 && gained === 0) break;
     if (!enough || gained === 0) sc.priority -= 1;
   }
-  if (sc.nrReclaimed === 0 && !balanced) node.kswapdFailures += 1;
-  node.zones.forEach((zone, i) => {
+  if (!done && sc.nrReclaimed === 0) node.kswapdFailures += 1;
+  zones.forEach((zone, i) => {
     zone.reclaimActive = false;
     zone.boost = Math.max(zone.boost - boosts[i]!, 0);
   });
   node.refaultsSeen = [...node.refaults];
-  return sc.nrReclaimed;
+  return { reclaimed: sc.nrReclaimed, order: currentOrder };
 }
 
 /** @returns true if so much was scanned that a higher priority is not called for */
@@ -208,20 +264,20 @@ function* kswapdShrinkNode(
   sc: ScanControl,
   boosting: boolean,
 ): Generator<number, boolean> {
-  sc.mayWritepage = !boosting;
+  const { priority } = sc;
+  sc.mayWritepage = !boosting || priority < DEF_PRIORITY - 2;
   sc.maySwap = !boosting;
-  if (canSwap(k) && node.lists[LRU_INACTIVE_ANON]!.pages < node.lists[LRU_ACTIVE_ANON]!.pages) {
-    shrinkActiveList(k, node, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX);
+  if (canAgeAnon(k) && inactiveIsLow(node, LRU_INACTIVE_ANON)) {
+    shrinkActiveList(k, node, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX, sc);
   }
   sc.nrScanned = 0;
-  sc.nrToReclaim = node.zones.reduce(
-    (sum, zone) => sum + Math.max(zone.high + zone.boost, SWAP_CLUSTER_MAX),
-    0,
-  );
+  sc.nrToReclaim = node.zones
+    .filter((zone) => zone.index <= sc.classIndex)
+    .reduce((sum, zone) => sum + Math.max(zone.high + zone.boost, SWAP_CLUSTER_MAX), 0);
   const pass = shrinkNodeSteps(k, node, sc);
   while (!pass.next().done) yield settleCost(sc);
   yield settleCost(sc);
-  return sc.nrScanned >= sc.nrToReclaim || (boosting && sc.priority === DEF_PRIORITY - 2);
+  return sc.nrScanned >= sc.nrToReclaim || (boosting && priority === DEF_PRIORITY - 2);
 }
 
 function settleCost(sc: ScanControl): number {

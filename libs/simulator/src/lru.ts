@@ -1,4 +1,6 @@
 /** LRU lists as runs of pages with equal state, oldest first. */
+import { PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
+import { PAGES_PER_HUGE } from './constants';
 import type { Mapping } from './page-map';
 import type { NodeState, Zone } from './zone';
 
@@ -9,13 +11,19 @@ export const LRU_ACTIVE_FILE = 3;
 export const LRU_UNEVICTABLE = 4;
 export const NR_LRU_LISTS = 5;
 
-/** Pages that one look of reclaim treats alike. `offset` and `span` say where in the owner they lie. */
+/**
+ * Pages that one look of reclaim treats alike, oldest first: page i lies at `frame + i * step` and is its
+ * owner's page `offset + i * stride`. Huge runs hold whole 2 MiB pages; there `step` moves by blocks.
+ */
 export interface Run {
   owner: Mapping;
   zone: Zone;
   pages: number;
+  /** First page (of a huge run: first page of the first block), relative to the zone's base. */
+  frame: number;
+  step: 1 | -1;
   offset: number;
-  span: number;
+  stride: number;
   /** Mapped by a process. */
   mapped: boolean;
   /** Page-table young bit. */
@@ -25,8 +33,47 @@ export interface Run {
   /** Was active before (PG_workingset). */
   workingset: boolean;
   dirty: boolean;
+  /** PG_reclaim: reclaim met it dirty; when its write ends it goes to the tail. */
+  reclaim: boolean;
   /** Transparent huge pages: `pages` is a multiple of 512 and leaves the list in whole ones. */
   huge: boolean;
+  /** The list it stands on, and its neighbours there. */
+  list: Lru | undefined;
+  newer: Run | undefined;
+  older: Run | undefined;
+}
+
+/** What a run needs to be made; marks that are not given are clear. */
+export function newRun(
+  values: Pick<Run, 'owner' | 'zone' | 'pages' | 'frame' | 'offset'> & Partial<Run>,
+): Run {
+  return {
+    step: 1,
+    stride: 1,
+    mapped: false,
+    young: false,
+    referenced: false,
+    workingset: false,
+    dirty: false,
+    reclaim: false,
+    huge: false,
+    list: undefined,
+    newer: undefined,
+    older: undefined,
+    ...values,
+  };
+}
+
+/** Owner's pages from the first to the last of a run, gaps included. */
+export function spanOf(run: Run): number {
+  return run.pages * run.stride;
+}
+
+/** Frame of a run's page `index`. */
+export function frameAt(run: Run, index: number): number {
+  if (!run.huge) return run.frame + run.step * index;
+  const block = Math.floor(index / PAGES_PER_HUGE);
+  return run.frame + run.step * block * PAGES_PER_HUGE + (index % PAGES_PER_HUGE);
 }
 
 function alike(a: Run, b: Run): boolean {
@@ -38,111 +85,194 @@ function alike(a: Run, b: Run): boolean {
     a.referenced === b.referenced &&
     a.workingset === b.workingset &&
     a.dirty === b.dirty &&
+    a.reclaim === b.reclaim &&
     a.huge === b.huge
   );
 }
 
-/** One list: a queue of runs. Index 0 of `runs()` is the tail in the kernel's words, the oldest. */
+/** Widest gap between neighbours of one run, in the owner's pages: that of interleaving over so many nodes. */
+const MAX_STRIDE = 64;
+
+/** Appends `run` to `newest` where it goes on in both address spaces. */
+function join(newest: Run, run: Run): boolean {
+  if (!alike(newest, run)) return false;
+  if (newest.huge) {
+    if (newest.step !== run.step || frameAt(newest, newest.pages) !== run.frame) return false;
+    if (newest.offset + newest.pages !== run.offset) return false;
+    newest.pages += run.pages;
+    return true;
+  }
+  const step = run.frame - frameAt(newest, newest.pages - 1);
+  const stride = run.offset - (newest.offset + (newest.pages - 1) * newest.stride);
+  if ((step !== 1 && step !== -1) || stride < 1 || stride > MAX_STRIDE) return false;
+  const fits = (part: Run): boolean =>
+    part.pages === 1 || (part.step === step && part.stride === stride);
+  if (!fits(newest) || !fits(run)) return false;
+  newest.step = step;
+  newest.stride = stride;
+  newest.pages += run.pages;
+  return true;
+}
+
+/** One list, from the tail in the kernel's words (the oldest) to the head (the newest). */
 export class Lru {
-  private queue: Run[] = [];
-  private first = 0;
+  private oldestRun: Run | undefined;
+  private newestRun: Run | undefined;
   pages = 0;
 
   constructor(readonly index: number) {}
 
   /** Puts pages at the head (newest), joining the newest run where nothing tells them apart. */
   push(run: Run): void {
-    this.pages += run.pages;
-    run.zone.lruPages[this.index]! += run.pages;
-    const newest = this.queue[this.queue.length - 1];
-    if (newest && this.first < this.queue.length && alike(newest, run)) {
-      if (newest.offset + newest.span === run.offset) {
-        newest.pages += run.pages;
-        newest.span += run.span;
-        return;
-      }
-      if (newest.offset === run.offset && newest.span === run.span) {
-        newest.pages += run.pages;
-        return;
-      }
-    }
-    this.queue.push(run);
+    this.count(run, 1);
+    const newest = this.newestRun;
+    if (newest && join(newest, run)) return;
+    run.list = this;
+    run.newer = undefined;
+    run.older = newest;
+    if (newest) newest.newer = run;
+    else this.oldestRun = run;
+    this.newestRun = run;
+    own(run);
   }
 
   /** Puts pages at the tail, where reclaim looks next (a finished write-out of reclaim). */
   pushOldest(run: Run): void {
-    this.pages += run.pages;
-    run.zone.lruPages[this.index]! += run.pages;
-    if (this.first > 0) {
-      this.first -= 1;
-      this.queue[this.first] = run;
-    } else {
-      this.queue.unshift(run);
-    }
+    this.count(run, 1);
+    const oldest = this.oldestRun;
+    run.list = this;
+    run.older = undefined;
+    run.newer = oldest;
+    if (oldest) oldest.older = run;
+    else this.newestRun = run;
+    this.oldestRun = run;
+    own(run);
   }
 
   oldest(): Run | undefined {
-    return this.queue[this.first];
+    return this.oldestRun;
   }
 
   /** Takes up to `pages` from the oldest run; a huge page leaves whole. */
   take(pages: number): Run | undefined {
-    const run = this.queue[this.first];
-    if (!run) return undefined;
-    const wanted = run.huge ? Math.ceil(pages / 512) * 512 : pages;
-    let taken = run;
-    if (wanted >= run.pages) {
-      this.first += 1;
-      if (this.first > 1024 && this.first * 2 > this.queue.length) {
-        this.queue = this.queue.slice(this.first);
-        this.first = 0;
-      }
-    } else {
-      taken = splitRun(run, wanted);
-    }
-    this.pages -= taken.pages;
-    taken.zone.lruPages[this.index]! -= taken.pages;
-    return taken;
-  }
-
-  runs(): Run[] {
-    return this.queue.slice(this.first);
+    const run = this.oldestRun;
+    return (
+      run && this.cut(run, 0, run.huge ? Math.ceil(pages / PAGES_PER_HUGE) * PAGES_PER_HUGE : pages)
+    );
   }
 
   /**
-   * Walks all runs, oldest first, and lets `part` say how many pages of each to remove.
-   * @returns the removed pages, as runs
+   * Takes pages [from, from + pages) of one of the list's runs off the list; of a huge run whole blocks.
+   * @returns the part that was taken; what is left of the run stays in its place
    */
-  remove(part: (run: Run) => number): Run[] {
-    const removed: Run[] = [];
-    const kept: Run[] = [];
-    for (let i = this.first; i < this.queue.length; i += 1) {
-      const run = this.queue[i]!;
-      const pages = Math.min(part(run), run.pages);
-      if (pages <= 0) {
-        kept.push(run);
-        continue;
-      }
-      if (pages < run.pages) kept.push(run);
-      const taken = pages < run.pages ? splitRun(run, pages) : run;
-      this.pages -= taken.pages;
-      taken.zone.lruPages[this.index]! -= taken.pages;
-      removed.push(taken);
+  cut(run: Run, from: number, pages: number): Run {
+    const count = Math.min(pages, run.pages - from);
+    if (from === 0 && count === run.pages) {
+      this.unlink(run);
+      this.count(run, -1);
+      return run;
     }
-    this.queue = kept;
-    this.first = 0;
-    return removed;
+    const taken = partOf(run, from, count);
+    const rest = run.pages - from - count;
+    if (from === 0) {
+      Object.assign(run, at(run, count));
+      run.pages = rest;
+    } else {
+      if (rest > 0) this.insertAfter(run, partOf(run, from + count, rest));
+      run.pages = from;
+    }
+    this.count(taken, -1);
+    return taken;
+  }
+
+  /**
+   * Makes the pages of a run whose owner's offset lies in [from, to) a run of their own, in their place.
+   * @returns that run, or undefined when none does
+   */
+  isolatePart(run: Run, from: number, to: number): Run | undefined {
+    const first = Math.max(Math.ceil((from - run.offset) / run.stride), 0);
+    const end = Math.min(Math.ceil((to - run.offset) / run.stride), run.pages);
+    if (end <= first) return undefined;
+    if (end < run.pages) this.insertAfter(run, partOf(run, end, run.pages - end));
+    run.pages = end;
+    if (first === 0) return run;
+    const part = partOf(run, first, end - first);
+    run.pages = first;
+    this.insertAfter(run, part);
+    return part;
+  }
+
+  /** Runs from the oldest to the newest. */
+  runs(): Run[] {
+    const runs: Run[] = [];
+    for (let run = this.oldestRun; run; run = run.newer) runs.push(run);
+    return runs;
+  }
+
+  private insertAfter(run: Run, next: Run): void {
+    next.list = this;
+    next.older = run;
+    next.newer = run.newer;
+    if (run.newer) run.newer.older = next;
+    else this.newestRun = next;
+    run.newer = next;
+    own(next);
+  }
+
+  private unlink(run: Run): void {
+    if (run.older) {
+      run.older.newer = run.newer;
+    } else {
+      this.oldestRun = run.newer;
+    }
+    if (run.newer) {
+      run.newer.older = run.older;
+    } else {
+      this.newestRun = run.older;
+    }
+    run.list = undefined;
+    run.older = undefined;
+    run.newer = undefined;
+    run.owner.runs.delete(run);
+  }
+
+  private count(run: Run, sign: 1 | -1): void {
+    this.pages += sign * run.pages;
+    run.zone.lruPages[this.index]! += sign * run.pages;
   }
 }
 
-/** Cuts the first `pages` off a run. */
-function splitRun(run: Run, pages: number): Run {
-  const span = Math.max(Math.floor((run.span * pages) / run.pages), 1);
-  const part: Run = { ...run, pages, span };
-  run.offset += span;
-  run.span = Math.max(run.span - span, 1);
-  run.pages -= pages;
-  return part;
+function own(run: Run): void {
+  run.owner.runs.add(run);
+}
+
+/** Where page `index` of a run lies, in the fields of a run. */
+function at(run: Run, index: number): Pick<Run, 'frame' | 'offset'> {
+  return { frame: frameAt(run, index), offset: run.offset + index * run.stride };
+}
+
+/** A copy of some pages of a run that stands on no list. */
+export function partOf(run: Run, from: number, pages: number): Run {
+  const copy: Run = { ...run, ...at(run, from), pages };
+  copy.list = undefined;
+  copy.older = undefined;
+  copy.newer = undefined;
+  return copy;
+}
+
+/**
+ * Takes the pages whose owner's offset lies in [from, to) off a run's list; of a huge run whole blocks.
+ * @returns undefined when none does
+ */
+export function cutOffsets(run: Run, from: number, to: number): Run | undefined {
+  const { list } = run;
+  if (!list) return undefined;
+  const unit = run.huge ? PAGES_PER_HUGE : 1;
+  let first = Math.max(Math.ceil((from - run.offset) / run.stride), 0);
+  let end = Math.min(Math.ceil((to - run.offset) / run.stride), run.pages);
+  first = Math.ceil(first / unit) * unit;
+  end = Math.floor(end / unit) * unit;
+  return end > first ? list.cut(run, first, end - first) : undefined;
 }
 
 /** The list that a fresh or returning page of this owner belongs on. */
@@ -152,7 +282,7 @@ export function lruList(node: NodeState, run: Run, active: boolean): Lru {
   return node.lists[index]!;
 }
 
-/** Books pages to their owner and node when they are allocated (sign 1) or freed (-1). */
+/** Books pages to their owner, node and pageblocks when they are allocated (sign 1) or freed (-1). */
 export function accountRun(run: Run, sign: 1 | -1): void {
   const { node } = run.zone;
   const pages = sign * run.pages;
@@ -165,5 +295,20 @@ export function accountRun(run: Run, sign: 1 | -1): void {
   if (run.huge) {
     node.hugeAnonPages += pages;
     run.owner.hugePages += pages;
+  }
+  markPageblocks(run, sign);
+}
+
+/** Counts a run's pages in the pageblocks that hold them. */
+function markPageblocks(run: Run, sign: 1 | -1): void {
+  const { lruPages } = run.zone.buddy;
+  const span = run.huge ? run.pages - PAGES_PER_HUGE : run.pages - 1;
+  const lowest = run.step === 1 ? run.frame : run.frame - span;
+  const end = lowest + run.pages;
+  for (let frame = lowest; frame < end;) {
+    const block = frame >>> PAGEBLOCK_ORDER;
+    const until = Math.min((block + 1) * PAGEBLOCK_PAGES, end);
+    lruPages[block]! += sign * (until - frame);
+    frame = until;
   }
 }

@@ -1,7 +1,7 @@
 /** Memory policies: which node's list is walked, with which mask, for which page. */
-import { PAGES_PER_HUGE } from './constants';
+import { HUGE_ORDER, PAGES_PER_HUGE } from './constants';
 import { countVm, policyNodemask, type GuestState, type KernelState } from './kernel-state';
-import { allocPages, type AllocContext, type Segment } from './page-alloc';
+import { allocContext, allocPages, type AllocContext, type Segment } from './page-alloc';
 import type { MemoryPolicy } from './types';
 import type { NodeState } from './zone';
 
@@ -13,6 +13,11 @@ export interface PolicyContext {
   cpusetList: number[] | undefined;
   guest?: GuestState;
   write: boolean;
+  /** Virtual time per base page on the CPU's own node, and what is added on others. */
+  costNs: number;
+  remoteCostNs: number;
+  /** Requests that were made before under this context, so that their zonelists are filtered once. */
+  made?: Map<string, AllocContext>;
 }
 
 export function nodeById(k: KernelState, id: number): NodeState {
@@ -27,18 +32,32 @@ function baseContext(k: KernelState, pc: PolicyContext): AllocContext {
   const first = pc.policy.nodes[0];
   const preferred =
     pc.policy.mode === 'preferred' && first !== undefined ? nodeById(k, first) : local;
-  const ac: AllocContext = {
+  const ac = allocContext({
     cpu: pc.cpu,
     preferred,
     nodemask: policyNodemask(pc.policy, pc.cpusetList),
     cpusetMems: pc.cpusetMems,
-    order: 0,
-    directReclaim: true,
-    wakeKswapd: true,
-    thisNode: false,
     write: pc.write,
-  };
+    costNs: pc.costNs,
+    remoteCostNs: pc.remoteCostNs,
+  });
   if (pc.guest) ac.guest = pc.guest;
+  return ac;
+}
+
+/** The context of a kind of request, made once. */
+function contextFor(
+  k: KernelState,
+  pc: PolicyContext,
+  kind: string,
+  values: Partial<AllocContext>,
+): AllocContext {
+  const made = (pc.made ??= new Map<string, AllocContext>());
+  let ac = made.get(kind);
+  if (!ac) {
+    ac = { ...baseContext(k, pc), ...values };
+    made.set(kind, ac);
+  }
   return ac;
 }
 
@@ -60,10 +79,13 @@ export function allocByPolicy(
   pc: PolicyContext,
   want: number,
 ): Segment | undefined {
-  const ac = baseContext(k, pc);
-  if (pc.policy.mode !== 'preferred_many') return allocPages(k, ac, want);
-  const first = allocPages(k, { ...ac, directReclaim: false }, want);
-  return first ?? allocPages(k, { ...ac, nodemask: null }, want);
+  if (pc.policy.mode !== 'preferred_many')
+    return allocPages(k, contextFor(k, pc, 'page', {}), want);
+  const within = contextFor(k, pc, 'page in the set', { directReclaim: false });
+  return (
+    allocPages(k, within, want) ??
+    allocPages(k, contextFor(k, pc, 'page anywhere', { nodemask: null }), 1)
+  );
 }
 
 /** Allocates for an interleaved page whose turn is `target`'s: that node's own list, without a mask. */
@@ -73,7 +95,7 @@ export function allocInterleaved(
   target: NodeState,
   want: number,
 ): Segment | undefined {
-  const ac: AllocContext = { ...baseContext(k, pc), preferred: target, nodemask: null };
+  const ac = contextFor(k, pc, `page on ${target.id}`, { preferred: target, nodemask: null });
   const segment = allocPages(k, ac, want);
   if (segment?.zone.node === target) {
     target.numastat.interleaveHit += segment.pages;
@@ -82,9 +104,17 @@ export function allocInterleaved(
   return segment;
 }
 
+/** Rights and cost of a huge fault. */
+export interface HugeFault {
+  reclaim: boolean;
+  wakeKswapd: boolean;
+  noRetry: boolean;
+  costNs: number;
+}
+
 /**
  * One huge page for a fault, or undefined: then base pages are used.
- * @param reclaim the fault may reclaim and compact (by `defrag` and madvise)
+ * @param mode what the fault may do (by `defrag` and madvise)
  * @param block 2 MiB index of the address, which picks the node under interleave
  * @kernel mm/mempolicy.c vma_alloc_folio()
  */
@@ -92,19 +122,23 @@ export function allocHuge(
   k: KernelState,
   pc: PolicyContext,
   block: number,
-  reclaim: boolean,
-  wakeKswapd: boolean,
+  mode: HugeFault,
 ): Segment | undefined {
-  const base: AllocContext = {
-    ...baseContext(k, pc),
-    order: 9,
-    directReclaim: reclaim,
-    wakeKswapd,
+  const huge: Partial<AllocContext> = {
+    order: HUGE_ORDER,
+    directReclaim: mode.reclaim,
+    wakeKswapd: mode.wakeKswapd,
+    noRetry: mode.noRetry,
+    noMemalloc: true,
+    costNs: mode.costNs,
+    remoteCostNs: 0,
   };
+  const request = (kind: string, values: Partial<AllocContext>): Segment | undefined =>
+    allocPages(k, contextFor(k, pc, kind, { ...huge, ...values }), 1);
   if (pc.policy.mode === 'interleave') {
     const nodes = interleaveNodes(k, pc);
     const target = nodes[block % nodes.length]!;
-    const segment = allocPages(k, { ...base, preferred: target, nodemask: null }, 1);
+    const segment = request(`huge on ${target.id}`, { preferred: target, nodemask: null });
     if (segment?.zone.node === target) {
       target.numastat.interleaveHit += 1;
       countVm(k, 'numa_interleave');
@@ -113,15 +147,15 @@ export function allocHuge(
   }
   if (pc.policy.mode === 'preferred_many') {
     return (
-      allocPages(k, { ...base, directReclaim: false }, 1) ??
-      allocPages(k, { ...base, nodemask: null }, 1)
+      request('huge in the set', { directReclaim: false }) ??
+      request('huge anywhere', { nodemask: null })
     );
   }
-  const allowed = base.nodemask?.has(base.preferred.id) ?? true;
-  if (!allowed) return allocPages(k, base, 1);
+  const base = contextFor(k, pc, 'huge', huge);
+  if (!(base.nodemask?.has(base.preferred.id) ?? true)) return allocPages(k, base, 1);
   // The local try neither retries nor reclaims after a failed compaction (6.1.y).
-  const local = allocPages(k, { ...base, thisNode: true, noRetry: true }, 1);
-  if (local || !reclaim) return local;
+  const local = request('huge here', { thisNode: true, noRetry: true });
+  if (local || !mode.reclaim) return local;
   return allocPages(k, base, 1);
 }
 

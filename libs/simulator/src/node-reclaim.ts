@@ -2,6 +2,7 @@
 import { NODE_RECLAIM_PRIORITY, RECLAIM_DISTANCE, SWAP_CLUSTER_MAX } from './constants';
 import { countVm, type KernelState } from './kernel-state';
 import { LRU_ACTIVE_FILE, LRU_INACTIVE_FILE } from './lru';
+import type { AllocContext } from './page-alloc';
 import { scanControl, shrinkNode } from './vmscan';
 import type { NodeState } from './zone';
 
@@ -30,8 +31,7 @@ export function nodeReclaim(
   k: KernelState,
   preferred: NodeState,
   node: NodeState,
-  cpu: number,
-  order: number,
+  ac: AllocContext,
   canBlock: boolean,
 ): NodeReclaimResult {
   const mode = k.sysctl.zone_reclaim_mode;
@@ -44,20 +44,20 @@ export function nodeReclaim(
     return 'skip';
   }
   if (!canBlock) return 'skip';
-  if (node.cpus.length > 0 && k.cpus[cpu]!.node !== node) return 'skip';
-  return runNodeReclaim(k, node, cpu, order, mode);
+  if (node.cpus.length > 0 && k.cpus[ac.cpu]!.node !== node) return 'skip';
+  return runNodeReclaim(k, node, ac, mode);
 }
 
 function runNodeReclaim(
   k: KernelState,
   node: NodeState,
-  cpu: number,
-  order: number,
+  ac: AllocContext,
   mode: number,
 ): NodeReclaimResult {
-  const wanted = 2 ** order;
+  const wanted = 2 ** ac.order;
   const sc = scanControl({
-    cpu,
+    cpu: ac.cpu,
+    classIndex: ac.classIndex,
     nrToReclaim: Math.max(wanted, SWAP_CLUSTER_MAX),
     mayWritepage: (mode & RECLAIM_WRITE) !== 0,
     mayUnmap: (mode & RECLAIM_UNMAP) !== 0,

@@ -60,7 +60,7 @@ export function oomBadness(guest: GuestState, totalPages: number): number {
   for (const mapping of [...guest.mappings, guest.overhead]) {
     pages += mapping.swapPages + mapping.pagesByNode.reduce((sum, n) => sum + n, 0);
   }
-  for (const tables of guest.pageTables.values()) pages += tables;
+  pages += guest.pageTables.length;
   return pages + guest.spec.oomScoreAdj * Math.floor(totalPages / 1000);
 }
 
@@ -73,7 +73,7 @@ function describeNodes(k: KernelState, oc: OomControl): string {
       const file = zone.lruPages[2]! + zone.lruPages[3]!;
       const anon = zone.lruPages[0]! + zone.lruPages[1]!;
       return (
-        `node ${zone.node.id} ${zone.name}: free ${zone.free}, min ${zone.min + zone.boost} + reserve ` +
+        `node ${zone.node.id} ${zone.name}: free ${zone.buddy.freePages}, min ${zone.min + zone.boost} + reserve ` +
         `${zone.protection[3] ?? 0}, cache ${file}, anonymous ${anon} pages`
       );
     })

@@ -1,50 +1,118 @@
 /** The allocator: the walk over the zonelist, the fast path at low, the slow path at min. */
-import { HUGE_ORDER, MAX_RECLAIM_RETRIES, PAGES_PER_HUGE, ZONE_MOVABLE } from './constants';
-import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
+import { MIGRATE_MOVABLE, MIGRATE_UNMOVABLE } from './buddy';
+import {
+  MAX_RECLAIM_RETRIES,
+  PAGE_ALLOC_COSTLY_ORDER,
+  ZONE_DMA32,
+  ZONE_MOVABLE,
+  ZONE_NORMAL,
+} from './constants';
+import { reserveHighatomicPageblock, unreserveHighatomicPageblock } from './fallback';
+import { countVm, type GuestState, type KernelState } from './kernel-state';
 import { advanceKswapd, pagesBeforeKswapd, wakeupKswapd } from './kswapd';
 import { nodeReclaim } from './node-reclaim';
 import { outOfMemory } from './oom';
+import { drainPcps } from './pcp';
+import type { PcpRun } from './pcp-list';
+import { rmqueue } from './rmqueue';
 import { tryToFreePages, zoneReclaimablePages } from './vmscan';
-import { neededPages, zoneWatermarkOk } from './watermark';
-import { drainPcps, pcpPages, takeFree, takeHuge, type NodeState, type Zone } from './zone';
+import {
+  ALLOC_HIGHATOMIC,
+  ALLOC_KSWAPD,
+  ALLOC_MIN_RESERVE,
+  ALLOC_NOFRAGMENT,
+  ALLOC_NON_BLOCK,
+  neededPages,
+  zoneWatermarkOk,
+  type WatermarkRequest,
+} from './watermark';
+import type { NodeState, Zone } from './zone';
 
-/** One kind of request: who asks, from which CPU, for which nodes (`struct alloc_context`). */
+/** One kind of request: who asks, from which CPU, for which nodes (`struct alloc_context` and gfp). */
 export interface AllocContext {
+  /** CPU position. */
   cpu: number;
   /** Node whose fallback list is walked. */
   preferred: NodeState;
   /** Policy nodes (node ids), or null. */
   nodemask: Set<number> | null;
   cpusetMems: Set<number> | null;
-  order: 0 | 9;
+  order: number;
+  /** Migrate type asked for. */
+  type: number;
+  /** Highest zone index it may use: 3 for user pages, 2 for kernel pages. */
+  classIndex: number;
   directReclaim: boolean;
   wakeKswapd: boolean;
+  /** __GFP_HIGH: may go below the min mark, and ignores cpusets if it cannot wait. */
+  high: boolean;
   /** Only the preferred node (__GFP_THISNODE). */
   thisNode: boolean;
-  /** Gives up after the first failed compaction (__GFP_NORETRY on a THP's local try). */
-  noRetry?: boolean;
+  /** Gives up after the first failed compaction (__GFP_NORETRY). */
+  noRetry: boolean;
+  /** __GFP_NOMEMALLOC, as huge page faults have it. */
+  noMemalloc: boolean;
   /** Page-cache write: the node's dirty limit is checked (__GFP_WRITE). */
   write: boolean;
+  /** Virtual time per request served, on the CPU's own node and on others. */
+  costNs: number;
+  remoteCostNs: number;
   guest?: GuestState;
+  /** The filtered list, once it was made. */
+  zonelist?: Zone[];
 }
 
-/** Pages that were handed out from one zone. */
+/** Blocks handed out from one zone, in the order of the requests. */
 export interface Segment {
   zone: Zone;
+  /** Base pages of all runs. */
   pages: number;
+  runs: PcpRun[];
 }
 
 type Mark = 'min' | 'low' | 'high';
 
-/** The preferred node's fallback list, filtered by policy nodes and cpuset. */
-export function filteredZonelist(k: KernelState, ac: AllocContext): Zone[] {
-  const all = k.zonelists[ac.preferred.position]!;
-  return all.filter(
-    ({ node }) =>
+/** A request for user memory by default; `values` says how it differs. */
+export function allocContext(
+  values: Partial<AllocContext> & Pick<AllocContext, 'cpu' | 'preferred'>,
+): AllocContext {
+  return {
+    nodemask: null,
+    cpusetMems: null,
+    order: 0,
+    type: MIGRATE_MOVABLE,
+    classIndex: ZONE_MOVABLE,
+    directReclaim: true,
+    wakeKswapd: true,
+    high: false,
+    thisNode: false,
+    noRetry: false,
+    noMemalloc: false,
+    write: false,
+    costNs: 0,
+    remoteCostNs: 0,
+    ...values,
+  };
+}
+
+/** The preferred node's fallback list, filtered by class, policy nodes and cpuset. */
+export function filteredZonelist(k: KernelState, ac: AllocContext, cpuset = true): Zone[] {
+  return k.zonelists[ac.preferred.position]!.filter(
+    ({ node, index }) =>
+      index <= ac.classIndex &&
       (!ac.thisNode || node === ac.preferred) &&
       (ac.nodemask?.has(node.id) ?? true) &&
-      (ac.cpusetMems?.has(node.id) ?? true),
+      (!cpuset || (ac.cpusetMems?.has(node.id) ?? true)),
   );
+}
+
+/** What one walk of the zonelist may do. */
+interface Walk {
+  mark: Mark;
+  flags: number;
+  want: number;
+  /** Set when node reclaim worked without success: the next request would try it again. */
+  reclaimTried: boolean;
 }
 
 /**
@@ -54,73 +122,107 @@ export function filteredZonelist(k: KernelState, ac: AllocContext): Zone[] {
 function getPageFromFreelist(
   k: KernelState,
   ac: AllocContext,
-  zonelist: Zone[],
-  mark: Mark,
-  want: number,
+  zonelist: readonly Zone[],
+  walk: Walk,
 ): Segment | undefined {
   const preferred = zonelist[0];
-  let atOnce = want;
-  for (const zone of zonelist) {
-    if (ac.write && mark === 'low' && !nodeDirtyOk(k, zone.node)) continue;
-    if (!zoneWatermarkOk(zone, ac.order, zone[mark])) {
-      const result = nodeReclaim(k, preferred!.node, zone.node, ac.cpu, ac.order, ac.directReclaim);
-      if (result === 'skip') continue;
-      if (!zoneWatermarkOk(zone, ac.order, zone[mark])) {
-        // The next request tries to reclaim again, so that only one page may follow from here.
-        atOnce = 1;
-        continue;
+  if (!preferred) return undefined;
+  let flags = walk.flags;
+  for (;;) {
+    const noFallback = (flags & ALLOC_NOFRAGMENT) !== 0;
+    let restart = false;
+    for (const zone of zonelist) {
+      if (ac.write && walk.mark === 'low' && !nodeDirtyOk(k, zone.node)) continue;
+      if (noFallback && k.nodes.length > 1 && zone.node !== preferred.node) {
+        // Memory nearby is worth more than an unfragmented zone.
+        restart = true;
+        break;
       }
+      const segment = tryZone(k, ac, preferred, zone, flags, walk);
+      if (segment) return segment;
     }
-    const pages =
-      ac.order === 0 ? rmqueue(zone, ac.cpu, zone[mark], atOnce) : rmqueueHuge(zone, ac);
-    if (pages === 0) continue;
-    noteAllocation(k, ac, preferred!, zone, ac.order === 0 ? pages : 1, pages);
-    return { zone, pages };
+    if (!noFallback) return undefined;
+    if (!restart && zonelist.length === 0) return undefined;
+    flags &= ~ALLOC_NOFRAGMENT;
   }
-  return undefined;
 }
 
-/**
- * Order-0 pages through the CPU's list, in one step for as many refills as the mark allows. The
- * refill that crosses the mark delivers one page and strands the rest of its batch.
- * @kernel mm/page_alloc.c rmqueue_pcplist()
- */
-function rmqueue(zone: Zone, cpu: number, mark: number, want: number): number {
-  const pcp = zone.pcps[cpu]!;
-  pcp.freeFactor = want > 30 ? 0 : Math.floor(pcp.freeFactor / 2 ** want);
-  if (pcp.pages > 0) {
-    const pages = Math.min(want, pcp.pages);
-    pcp.pages -= pages;
-    return pages;
+function tryZone(
+  k: KernelState,
+  ac: AllocContext,
+  preferred: Zone,
+  zone: Zone,
+  flags: number,
+  walk: Walk,
+): Segment | undefined {
+  const request: WatermarkRequest = { order: ac.order, classIndex: ac.classIndex, flags };
+  const mark = zone[walk.mark];
+  if (!watermarkFast(zone, mark, walk.mark, ac, request)) {
+    const result = nodeReclaim(
+      k,
+      preferred.node,
+      zone.node,
+      ac,
+      ac.directReclaim && walk.mark !== 'high',
+    );
+    if (result === 'skip') return undefined;
+    walk.reclaimTried = true;
+    if (!zoneWatermarkOk(zone, mark, request)) return undefined;
   }
-  const batch = zone.pcpBatch > 1 ? Math.max(zone.pcpBatch, 2) : 1;
-  const room = zone.free - neededPages(zone, mark) - 1;
-  const whole = Math.floor(room / batch);
-  let pages = Math.min(want, whole * batch);
-  let refills = Math.ceil(pages / batch);
-  if (want > pages && zone.free > refills * batch) {
-    refills += 1;
-    pages += 1;
+  const cost = k.cpus[ac.cpu]!.node === zone.node ? ac.costNs : ac.costNs + ac.remoteCostNs;
+  // One by one: pages that pass only without the boost, and after a try to reclaim, which the next request repeats.
+  const needed = neededPages(zone, mark, request);
+  const single = walk.reclaimTried || zone.buddy.freePages <= needed;
+  const runs = rmqueue(
+    zone,
+    {
+      cpu: ac.cpu,
+      order: ac.order,
+      type: ac.type,
+      flags,
+      boostFactor: k.sysctl.watermark_boost_factor,
+      neededPages: needed,
+    },
+    single ? 1 : Math.min(walk.want, pagesBeforeKswapd(k, cost)),
+  );
+  if (zone.boostedWatermark) {
+    zone.boostedWatermark = false;
+    wakeupKswapd(k, zone.node, 0, zone.index);
   }
-  const taken = Math.min(refills * batch, zone.free);
-  takeFree(zone, taken);
-  pcp.pages = taken - pages;
-  return pages;
+  if (runs.length === 0) return undefined;
+  return handOut(k, ac, preferred, zone, runs, flags, cost);
 }
 
-function rmqueueHuge(zone: Zone, ac: AllocContext): number {
-  const pcp = zone.pcps[ac.cpu]!;
-  pcp.freeFactor = Math.floor(pcp.freeFactor / 2);
-  if (pcp.hugePages === 0) {
-    const blocks = Math.min(2, zone.hugeFree / PAGES_PER_HUGE);
-    for (let i = 0; i < blocks; i += 1) {
-      takeHuge(zone);
-      pcp.hugePages += PAGES_PER_HUGE;
-    }
-  }
-  if (pcp.hugePages === 0) return 0;
-  pcp.hugePages -= PAGES_PER_HUGE;
-  return PAGES_PER_HUGE;
+function handOut(
+  k: KernelState,
+  ac: AllocContext,
+  preferred: Zone,
+  zone: Zone,
+  runs: PcpRun[],
+  flags: number,
+  costNs: number,
+): Segment {
+  let blocks = 0;
+  for (const run of runs) blocks += run.count;
+  if ((flags & ALLOC_HIGHATOMIC) !== 0) reserveHighatomicPageblock(zone, runs[0]!.frame);
+  const pages = blocks << ac.order;
+  noteAllocation(k, ac, preferred, zone, blocks, pages);
+  if (costNs > 0) k.timeNs += (blocks * costNs) / Math.max(k.busyCpus.length, 1);
+  return { zone, pages, runs };
+}
+
+/** GFP_ATOMIC single pages may ignore the boost at the min mark. @kernel zone_watermark_fast() */
+function watermarkFast(
+  zone: Zone,
+  mark: number,
+  name: Mark,
+  ac: AllocContext,
+  request: WatermarkRequest,
+): boolean {
+  if (zoneWatermarkOk(zone, mark, request)) return true;
+  const atomic = ac.high && !ac.directReclaim && ac.order === 0;
+  if (!atomic || zone.boost === 0 || name !== 'min') return false;
+  return zoneWatermarkOk(zone, mark - zone.boost, request);
 }
 
 /** @kernel mm/page-writeback.c node_dirty_ok() */
@@ -129,7 +231,7 @@ function nodeDirtyOk(k: KernelState, node: NodeState): boolean {
     (sum, zone) => sum + Math.min(zone.managed, zone.high + Math.max(...zone.protection, 0)),
     0,
   );
-  const free = node.zones.reduce((sum, zone) => sum + zone.free, 0);
+  const free = node.zones.reduce((sum, zone) => sum + zone.buddy.freePages, 0);
   const file = node.lists[2]!.pages + node.lists[3]!.pages;
   const dirtyable = Math.max(free - reserve, 0) + file;
   const limit = Math.floor((k.sysctl.dirty_ratio * dirtyable) / 100);
@@ -145,7 +247,7 @@ function noteAllocation(
   times: number,
   pages: number,
 ): void {
-  countVm(k, `pgalloc_${zone.name.toLowerCase()}`, pages);
+  countVm(k, PGALLOC[zone.index]!, pages);
   const stats = zone.node.numastat;
   if (zone.node === preferred.node) {
     stats.numaHit += times;
@@ -165,52 +267,96 @@ function noteAllocation(
   }
 }
 
+const PGALLOC = ['pgalloc_dma', 'pgalloc_dma32', 'pgalloc_normal', 'pgalloc_movable'];
+
 /**
- * Allocates up to `want` order-0 pages (one segment of one zone) or one huge page.
+ * Allocates blocks for up to `want` requests: one segment of one zone.
  * @returns undefined when the request fails, or when its own process was killed for it
+ * @kernel mm/page_alloc.c __alloc_pages()
  */
 export function allocPages(k: KernelState, ac: AllocContext, want: number): Segment | undefined {
-  const zonelist = filteredZonelist(k, ac);
-  if (zonelist.length === 0) return undefined;
+  const zonelist = (ac.zonelist ??= filteredZonelist(k, ac));
   k.allocatorCpu = ac.cpu;
   advanceKswapd(k);
-  const fast = getPageFromFreelist(k, ac, zonelist, 'low', pagesBeforeKswapd(k, want));
-  if (fast) return fast;
-  return allocPagesSlowpath(k, ac, zonelist, want);
+  const walk: Walk = {
+    mark: 'low',
+    flags: fastFlags(k, ac, zonelist[0]),
+    want,
+    reclaimTried: false,
+  };
+  const segment = getPageFromFreelist(k, ac, zonelist, walk);
+  if (segment) return segment;
+  return allocPagesSlowpath(k, ac, zonelist, walk.reclaimTried ? 1 : want);
 }
 
-function nodesOf(zonelist: Zone[]): NodeState[] {
-  return [...new Set(zonelist.map((zone) => zone.node))];
+/** @kernel mm/page_alloc.c alloc_flags_nofragment() */
+function fastFlags(k: KernelState, ac: AllocContext, preferred: Zone | undefined): number {
+  const flags = ac.wakeKswapd ? ALLOC_KSWAPD : 0;
+  if (preferred?.index !== ZONE_NORMAL) return flags;
+  const hasDma32 = preferred.node.zones.some((zone) => zone.index === ZONE_DMA32);
+  return k.nodes.length > 1 && !hasDma32 ? flags : flags | ALLOC_NOFRAGMENT;
 }
 
-/** @kernel mm/page_alloc.c __alloc_pages_slowpath() @differs no compaction, no highatomic reserve */
+/** @kernel mm/page_alloc.c gfp_to_alloc_flags() @differs no real-time tasks, no CMA */
+function slowFlags(ac: AllocContext): number {
+  let flags = (ac.wakeKswapd ? ALLOC_KSWAPD : 0) | (ac.high ? ALLOC_MIN_RESERVE : 0);
+  if (!ac.directReclaim && !ac.noMemalloc) {
+    flags |= ALLOC_NON_BLOCK;
+    if (ac.order > 0 && ac.high) flags |= ALLOC_HIGHATOMIC;
+  }
+  return flags;
+}
+
+function wakeAllKswapds(k: KernelState, ac: AllocContext, zonelist: readonly Zone[]): void {
+  let last: NodeState | undefined;
+  for (const { node } of zonelist) {
+    if (node !== last) wakeupKswapd(k, node, ac.order, ac.classIndex);
+    last = node;
+  }
+}
+
+/**
+ * @kernel mm/page_alloc.c __alloc_pages_slowpath()
+ * @differs no compaction: a request of a costly order fails after one round of reclaim; no memalloc tasks
+ */
 function allocPagesSlowpath(
   k: KernelState,
   ac: AllocContext,
-  zonelist: Zone[],
+  allowed: readonly Zone[],
   want: number,
 ): Segment | undefined {
-  const nodes = nodesOf(zonelist);
-  let noProgressLoops = 0;
-  for (;;) {
-    if (ac.wakeKswapd) {
-      for (const node of nodes) wakeupKswapd(k, node);
-      advanceKswapd(k);
-    }
-    // Once kswapd has worked, the next request starts on the fast path again.
-    let segment = getPageFromFreelist(k, ac, zonelist, 'min', pagesBeforeKswapd(k, want));
-    if (segment || !ac.directReclaim) return segment;
-    if (ac.order === HUGE_ORDER) return allocHugeSlowpath(k, ac, zonelist, nodes);
-    const startNs = k.timeNs;
-    const freed = tryToFreePages(k, nodes, ac.cpu);
+  const flags = slowFlags(ac);
+  const ignoresCpuset = ac.high && !ac.directReclaim;
+  const zonelist = ignoresCpuset && ac.cpusetMems ? filteredZonelist(k, ac, false) : allowed;
+  if (zonelist.length === 0) return undefined;
+  const atMin = (most: number): Segment | undefined =>
+    getPageFromFreelist(k, ac, zonelist, { mark: 'min', flags, want: most, reclaimTried: false });
+  const costly = ac.order > PAGE_ALLOC_COSTLY_ORDER;
+  if (ac.wakeKswapd) wakeAllKswapds(k, ac, zonelist);
+  const first = atMin(want);
+  if (first) return first;
+  if (costly && ac.directReclaim && ac.noRetry) return undefined;
+  for (let noProgressLoops = 0; ;) {
     advanceKswapd(k);
-    if (freed > 0) segment = reclaimedPage(k, ac, zonelist);
-    noteDirectReclaim(k, nodes[0]!, freed, startNs);
-    if (segment) return segment;
+    if (ac.wakeKswapd) wakeAllKswapds(k, ac, zonelist);
+    const again = atMin(1);
+    if (again || !ac.directReclaim) return again;
+    const startNs = k.timeNs;
+    const freed = tryToFreePages(k, ac, zonelist);
+    const reclaimed = freed > 0 ? reclaimedPage(k, ac, zonelist, atMin) : undefined;
+    noteDirectReclaim(k, zonelist[0]!.node, freed, startNs);
+    if (reclaimed) return reclaimed;
+    if (ac.noRetry || costly) return undefined;
     noProgressLoops = freed > 0 ? 0 : noProgressLoops + 1;
-    if (shouldReclaimRetry(k, zonelist, noProgressLoops)) continue;
-    segment = getPageFromFreelist(k, ac, zonelist, 'high', 1);
-    if (segment) return segment;
+    if (shouldReclaimRetry(k, ac, zonelist, flags, noProgressLoops)) continue;
+    if (freed > 0 && shouldCompactRetry(ac, zonelist, flags)) continue;
+    const last = getPageFromFreelist(k, ac, zonelist, {
+      mark: 'high',
+      flags: 0,
+      want: 1,
+      reclaimTried: false,
+    });
+    if (last) return last;
     const victim = outOfMemory(k, ac);
     if (!victim || victim === ac.guest) {
       k.current.killed = true;
@@ -220,56 +366,47 @@ function allocPagesSlowpath(
   }
 }
 
-/**
- * A huge page's last chances: compaction, then reclaim until compaction has room, then give up.
- * @differs compaction always succeeds where the kernel finds the zone suitable for it
- */
-function allocHugeSlowpath(
+/** Reclaimed pages may lie on per-CPU lists or in the HighAtomic reserve. @kernel __alloc_pages_direct_reclaim() */
+function reclaimedPage(
   k: KernelState,
   ac: AllocContext,
-  zonelist: Zone[],
-  nodes: NodeState[],
+  zonelist: readonly Zone[],
+  atMin: (most: number) => Segment | undefined,
 ): Segment | undefined {
-  if (compactZones(zonelist)) {
-    const segment = getPageFromFreelist(k, ac, zonelist, 'min', 1);
-    if (segment) return segment;
-  }
-  if (ac.noRetry) return undefined;
-  const startNs = k.timeNs;
-  const freed = tryToFreePages(k, nodes, ac.cpu, () => zonelist.some(compactionSuitable));
-  noteDirectReclaim(k, nodes[0]!, freed, startNs);
-  if (freed === 0) return undefined;
+  const segment = atMin(1);
+  if (segment) return segment;
+  unreserveHighatomicPageblock(zonelist, ac.type, false);
   for (const zone of k.zones) drainPcps(zone);
-  compactZones(zonelist);
-  return getPageFromFreelist(k, ac, zonelist, 'min', 1);
+  return atMin(1);
 }
 
-/** @kernel mm/compaction.c compaction_suitable() for order 9 */
-function compactionSuitable(zone: Zone): boolean {
-  return zone.free - 2 * PAGES_PER_HUGE > neededPages(zone, zone.low, ZONE_MOVABLE);
+/** Could a zone serve the request if all that can be reclaimed were? @kernel should_reclaim_retry() */
+function shouldReclaimRetry(
+  k: KernelState,
+  ac: AllocContext,
+  zonelist: readonly Zone[],
+  flags: number,
+  noProgressLoops: number,
+): boolean {
+  const request: WatermarkRequest = { order: ac.order, classIndex: ac.classIndex, flags };
+  const hope =
+    noProgressLoops <= MAX_RECLAIM_RETRIES &&
+    zonelist.some((zone) =>
+      zoneWatermarkOk(
+        zone,
+        zone.min,
+        request,
+        zone.buddy.freePages + zoneReclaimablePages(k, zone),
+      ),
+    );
+  return hope || unreserveHighatomicPageblock(zonelist, ac.type, true);
 }
 
-function compactZones(zonelist: Zone[]): boolean {
-  const zone = zonelist.find(compactionSuitable);
-  if (!zone) return false;
-  zone.hugeFree = Math.max(zone.hugeFree, PAGES_PER_HUGE);
-  return true;
-}
-
-function reclaimedPage(k: KernelState, ac: AllocContext, zonelist: Zone[]): Segment | undefined {
-  const segment = getPageFromFreelist(k, ac, zonelist, 'min', 1);
-  if (segment || ac.order !== 0) return segment;
-  if (zonelist.every((zone) => pcpPages(zone) === 0)) return undefined;
-  for (const zone of k.zones) drainPcps(zone);
-  return getPageFromFreelist(k, ac, zonelist, 'min', 1);
-}
-
-/** Could a zone serve the request if all that can be reclaimed were? */
-function shouldReclaimRetry(k: KernelState, zonelist: Zone[], noProgressLoops: number): boolean {
-  if (noProgressLoops > MAX_RECLAIM_RETRIES) return false;
-  return zonelist.some(
-    (zone) => zone.free + zoneReclaimablePages(k, zone) > neededPages(zone, zone.min, ZONE_MOVABLE),
-  );
+/** Without compaction a fragmented zone is retried while single pages are to be had. */
+function shouldCompactRetry(ac: AllocContext, zonelist: readonly Zone[], flags: number): boolean {
+  if (ac.order === 0 || ac.order > PAGE_ALLOC_COSTLY_ORDER) return false;
+  const request: WatermarkRequest = { order: 0, classIndex: ac.classIndex, flags };
+  return zonelist.some((zone) => zoneWatermarkOk(zone, zone.min, request));
 }
 
 function noteDirectReclaim(k: KernelState, node: NodeState, freed: number, startNs: number): void {
@@ -290,31 +427,35 @@ function noteDirectReclaim(k: KernelState, node: NodeState, freed: number, start
   });
 }
 
+/** A block that the kernel itself uses. */
+export interface KernelBlock {
+  zone: Zone;
+  frame: number;
+  order: number;
+}
+
 /**
  * Takes one kernel page (page table, slab) with the local policy of a CPU.
- * @returns its zone, or undefined when there is none (the replay goes on without it)
+ * @param type Unmovable by default; slab that can be reclaimed asks for Reclaimable
+ * @returns undefined when there is none (the replay goes on without it)
  */
 export function allocKernelPage(
   k: KernelState,
   cpu: number,
   preferred: NodeState,
   guest: GuestState | undefined,
-): Zone | undefined {
-  const ac: AllocContext = {
+  type = MIGRATE_UNMOVABLE,
+): KernelBlock | undefined {
+  const ac = allocContext({
     cpu,
     preferred,
-    nodemask: null,
-    cpusetMems: null,
-    order: 0,
-    directReclaim: true,
-    wakeKswapd: true,
-    thisNode: false,
-    write: false,
-  };
+    type,
+    classIndex: ZONE_NORMAL,
+    costNs: k.hardware.faultNs,
+  });
   if (guest) ac.guest = guest;
   const segment = allocPages(k, ac, 1);
   if (!segment) return undefined;
   segment.zone.kernelPages += 1;
-  passTime(k, k.hardware.faultNs, false);
-  return segment.zone;
+  return { zone: segment.zone, frame: segment.runs[0]!.frame, order: 0 };
 }

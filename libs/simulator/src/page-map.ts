@@ -1,5 +1,6 @@
-/** Which pages of a mapping exist, by 2 MiB block: counts, not addresses. */
+/** Which pages of a mapping exist, by 2 MiB block: counts; the runs on the LRU lists hold the addresses. */
 import { PAGES_PER_HUGE } from './constants';
+import type { Run } from './lru';
 
 /** Pages per 512-page block; grows on demand. */
 export class BlockCounts {
@@ -74,6 +75,12 @@ export interface Mapping {
   swapped?: BlockCounts;
   /** Age of the last eviction per block (workingset shadow), files only. */
   evicted?: Map<number, { nodePosition: number; age: number; workingset: boolean }>;
+  /** Its resident pages: every run of it that stands on an LRU list. */
+  runs: Set<Run>;
+  /** Frames of pages that were written to swap and not freed yet (swap cache). */
+  swapCache?: Mapping;
+  /** Set on a swap cache: whose pages it holds. */
+  swapCacheOf?: Mapping;
   pagesByNode: number[];
   hugePages: number;
   swapPages: number;
@@ -90,6 +97,7 @@ export function newMapping(
   const mapping: Mapping = {
     kind,
     name,
+    runs: new Set(),
     pagesByNode: new Array<number>(nodes).fill(0),
     hugePages: 0,
     swapPages: 0,

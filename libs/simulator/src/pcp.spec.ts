@@ -1,4 +1,6 @@
 import fc from 'fast-check';
+import { makeZone, pictureOf } from '../test/zone';
+import { MIGRATE_MOVABLE } from './buddy';
 import { freeToPcp, pcpBatch, pcpHigh } from './pcp';
 
 describe('per-CPU lists', () => {
@@ -27,27 +29,34 @@ describe('per-CPU lists', () => {
   });
 
   it('frees more at a time while nothing is allocated', () => {
-    const pcp = { pages: 721, hugePages: 0, freeFactor: 0 };
-    expect(freeToPcp(pcp, 1, 722, 63)).toBe(63);
-    expect(pcp.freeFactor).toBe(1);
-    expect(freeToPcp(pcp, 63, 722, 63)).toBe(126);
+    const zone = makeZone({ pcpBatch: 63, pcpHigh: 722 });
+    const run = zone.buddy.take(0, MIGRATE_MOVABLE, 785)!;
+    freeToPcp(zone, 0, 0, run.frame, 721, 1);
+    expect(zone.pcps[0]!.pages).toBe(721);
+    freeToPcp(zone, 0, 0, run.frame + 721, 1, 1);
+    expect([zone.pcps[0]!.pages, zone.pcps[0]!.freeFactor]).toEqual([722 - 63, 1]);
+    freeToPcp(zone, 0, 0, run.frame + 722, 63, 1);
+    expect([zone.pcps[0]!.pages, zone.pcps[0]!.freeFactor]).toEqual([722 - 126, 2]);
   });
 
-  it('loses no page, and equals freeing one by one', () => {
+  it('freeing many at once equals freeing one by one, to the order of every list', () => {
     fc.assert(
       fc.property(
-        fc.integer({ min: 0, max: 5000 }),
-        fc.integer({ min: 1, max: 63 }),
+        fc.integer({ min: 1, max: 3000 }),
+        fc.integer({ min: 2, max: 63 }),
         fc.integer({ min: 4, max: 40 }),
-        (pages, batch, highBatches) => {
-          const high = batch * highBatches;
-          const bulk = { pages: 0, hugePages: 0, freeFactor: 0 };
-          const single = { pages: 0, hugePages: 0, freeFactor: 0 };
-          const drained = freeToPcp(bulk, pages, high, batch);
-          let drainedSingly = 0;
-          for (let i = 0; i < pages; i += 1) drainedSingly += freeToPcp(single, 1, high, batch);
-          expect(drained + bulk.pages).toBe(pages);
-          expect({ drained, bulk }).toEqual({ drained: drainedSingly, bulk: single });
+        fc.constantFrom<1 | -1>(1, -1),
+        (pages, pcpBatch, highBatches, step) => {
+          const marks = { pcpBatch, pcpHigh: pcpBatch * highBatches };
+          const [bulk, single] = [makeZone(marks), makeZone(marks)];
+          for (const zone of [bulk, single]) {
+            for (let left = pages; left > 0;)
+              left -= zone.buddy.take(0, MIGRATE_MOVABLE, left)!.count;
+          }
+          const first = step === 1 ? 0 : pages - 1;
+          freeToPcp(bulk, 0, 0, first, pages, step);
+          for (let i = 0; i < pages; i += 1) freeToPcp(single, 0, 0, first + i * step, 1, 1);
+          expect(pictureOf(bulk)).toEqual(pictureOf(single));
         },
       ),
     );

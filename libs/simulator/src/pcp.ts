@@ -1,14 +1,42 @@
-/** Per-CPU page lists (pcp) as counts: sizes, refill and drain. */
-import { PCP_BATCH_SCALE_MAX } from './constants';
+/** Per-CPU page lists (pcp): sizes, refill, drain. */
+import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
+import { PAGE_ALLOC_COSTLY_ORDER, PCP_BATCH_SCALE_MAX } from './constants';
+import { rmqueueSmallestOrSteal } from './fallback';
+import { PcpList, type PcpRun } from './pcp-list';
 import { kernelProfiles, type KernelProfile } from './profile';
+import type { Zone } from './zone';
 
-/** One CPU's list of a zone. Pages here are not free to anyone else and not in `free`. */
-export interface Pcp {
-  /** Movable order-0 pages: what guest memory and page cache are taken from. */
-  pages: number;
-  /** Pages of an order-9 list, kept apart because order-0 requests never take them. */
-  hugePages: number;
-  freeFactor: number;
+/** Lists of orders 0..3 by type, then two for huge pages: other types, movable. */
+export const NR_LOWORDER_PCP_LISTS = MIGRATE_PCPTYPES * (PAGE_ALLOC_COSTLY_ORDER + 1);
+export const NR_PCP_LISTS = NR_LOWORDER_PCP_LISTS + 2;
+
+/** One CPU's lists of a zone. Pages here are not free to anyone else and not in NR_FREE_PAGES. */
+export class Pcp {
+  /** Pages on all lists. */
+  pages = 0;
+  /** Doublings of the next drain (`free_factor`). */
+  freeFactor = 0;
+  readonly lists: PcpList[] = [];
+
+  constructor() {
+    for (let i = 0; i < NR_PCP_LISTS; i += 1) {
+      const order = i < NR_LOWORDER_PCP_LISTS ? Math.floor(i / MIGRATE_PCPTYPES) : PAGEBLOCK_ORDER;
+      this.lists.push(new PcpList(order));
+    }
+  }
+}
+
+/** @kernel mm/page_alloc.c order_to_pindex() */
+export function orderToPindex(order: number, type: number): number {
+  if (order > PAGE_ALLOC_COSTLY_ORDER) {
+    return NR_LOWORDER_PCP_LISTS + (type === MIGRATE_MOVABLE ? 1 : 0);
+  }
+  return MIGRATE_PCPTYPES * order + type;
+}
+
+/** Does an order go through the per-CPU lists? @kernel mm/page_alloc.c pcp_allowed_order() */
+export function pcpAllowedOrder(order: number): boolean {
+  return order <= PAGE_ALLOC_COSTLY_ORDER || order === PAGEBLOCK_ORDER;
 }
 
 /**
@@ -25,7 +53,7 @@ export function pcpBatch(
 }
 
 /**
- * Pages that one CPU's list may hold.
+ * Pages that one CPU's lists may hold.
  * @param lowPages the zone's stored low mark (without boost)
  * @param nodeCpus CPUs of the zone's node; `onlineCpus` is taken where the node has none
  * @kernel mm/page_alloc.c zone_highsize()
@@ -44,43 +72,175 @@ export function pcpHigh(input: {
   return Math.max(Math.floor(total / cpus), input.batchPages * 4);
 }
 
-/** @kernel mm/page_alloc.c nr_pcp_free() */
-function nrPcpFree(pcp: Pcp, high: number, batch: number): number {
+/** Blocks that one refill asks for. @kernel mm/page_alloc.c __rmqueue_pcplist() */
+export function refillBlocks(zone: Zone, order: number): number {
+  return zone.pcpBatch > 1 ? Math.max(zone.pcpBatch >> order, 2) : zone.pcpBatch;
+}
+
+/**
+ * Fills an empty list with one batch from the buddy lists, stealing where it must.
+ * @returns blocks obtained
+ * @kernel mm/page_alloc.c rmqueue_bulk()
+ */
+export function refillPcp(
+  zone: Zone,
+  pcp: Pcp,
+  order: number,
+  type: number,
+  flags: number,
+  boostFactor: number,
+): number {
+  const pieces: PcpRun[] = [];
+  let left = refillBlocks(zone, order);
+  let obtained = 0;
+  while (left > 0) {
+    const run = rmqueueSmallestOrSteal(zone, order, type, left, flags, boostFactor);
+    if (!run) break;
+    pieces.push({ frame: run.frame, count: run.count, step: 1, type });
+    left -= run.count;
+    obtained += run.count;
+  }
+  pcp.lists[orderToPindex(order, type)]!.refill(pieces);
+  pcp.pages += obtained << order;
+  return obtained;
+}
+
+/**
+ * Pages to drain when the lists are full.
+ * @kernel mm/page_alloc.c nr_pcp_free()
+ */
+function nrPcpFree(pcp: Pcp, high: number, batch: number, freeHigh: boolean): number {
+  if (freeHigh) return pcp.pages;
   if (high < batch) return 1;
   const most = high - batch;
   const wanted = batch * 2 ** pcp.freeFactor;
   if (wanted < most && pcp.freeFactor < PCP_BATCH_SCALE_MAX) pcp.freeFactor += 1;
-  return Math.max(Math.min(wanted, most), Math.min(batch, most));
+  // The kernel's clamp() lets the lower border win only where the upper one allows it.
+  return Math.min(Math.max(wanted, batch), most);
 }
 
 /**
- * Puts freed order-0 pages on a list and drains it as the kernel does.
- * @returns pages that went on to the buddy lists
- * @kernel mm/page_alloc.c free_unref_page_commit()
+ * Frees blocks one after the other through a CPU's lists: the first at `frame`, each next one `step`
+ * blocks further. Each goes to the list of its pageblock's type.
+ * @kernel mm/page_alloc.c free_unref_page(), free_unref_page_commit()
  */
-export function freeToPcp(pcp: Pcp, pages: number, high: number, batch: number): number {
-  let left = pages;
-  let drained = 0;
+export function freeToPcp(
+  zone: Zone,
+  cpu: number,
+  order: number,
+  frame: number,
+  count: number,
+  step: 1 | -1,
+): void {
+  let at = frame;
+  let left = count;
   while (left > 0) {
-    const held = pcp.pages + pcp.hugePages;
-    const room = Math.max(high - held, 1);
-    if (left < room) {
-      pcp.pages += left;
-      return drained;
-    }
-    pcp.pages += room;
-    left -= room;
-    const wanted = nrPcpFree(pcp, high, batch);
-    const most = high - batch;
-    if (wanted === most && pcp.freeFactor >= PCP_BATCH_SCALE_MAX) {
-      // The factor no longer moves: every further `wanted` pages push out as many.
-      const cycles = Math.floor(left / Math.max(wanted, 1));
-      left -= cycles * wanted;
-      drained += cycles * wanted;
-    }
-    const freed = Math.min(wanted, pcp.pages);
-    pcp.pages -= freed;
-    drained += freed;
+    const type = zone.buddy.typeOf(at);
+    const alike = Math.min(left, blocksOfType(zone, order, at, left, step, type));
+    freeAlike(zone, zone.pcps[cpu]!, order, at, alike, step, type);
+    at += (step * alike) << order;
+    left -= alike;
   }
-  return drained;
+}
+
+/** How many blocks from `at` on lie in pageblocks of one type. */
+function blocksOfType(
+  zone: Zone,
+  order: number,
+  at: number,
+  count: number,
+  step: 1 | -1,
+  type: number,
+): number {
+  const { types } = zone.buddy;
+  let block = at >>> PAGEBLOCK_ORDER;
+  let frames = step === 1 ? (block + 1) * PAGEBLOCK_PAGES - at : at - block * PAGEBLOCK_PAGES + 1;
+  const wanted = count << order;
+  while (frames < wanted) {
+    block += step;
+    if (types[block] !== type) break;
+    frames += PAGEBLOCK_PAGES;
+  }
+  return order === 0 ? frames : Math.max(Math.ceil(frames / 2 ** order), 1);
+}
+
+function freeAlike(
+  zone: Zone,
+  pcp: Pcp,
+  order: number,
+  frame: number,
+  count: number,
+  step: 1 | -1,
+  type: number,
+): void {
+  const pindex = orderToPindex(order, type < MIGRATE_PCPTYPES ? type : MIGRATE_MOVABLE);
+  const list = pcp.lists[pindex]!;
+  const high = zone.reclaimActive ? Math.min(zone.pcpBatch * 4, zone.pcpHigh) : zone.pcpHigh;
+  let at = frame;
+  let left = count;
+  while (left > 0) {
+    const freeHigh = pcp.freeFactor > 0 && order > 0 && order <= PAGE_ALLOC_COSTLY_ORDER;
+    const limit = freeHigh ? 0 : high;
+    const room = Math.max(Math.ceil((limit - pcp.pages) / 2 ** order), 1);
+    const pushed = Math.min(room, left);
+    const last = at + ((step * (pushed - 1)) << order);
+    list.pushHead({ frame: last, count: pushed, step: step === 1 ? -1 : 1, type });
+    pcp.pages += pushed << order;
+    at = last + (step << order);
+    left -= pushed;
+    if (pcp.pages >= limit) {
+      drainPages(zone, pcp, nrPcpFree(pcp, limit, zone.pcpBatch, freeHigh), pindex);
+    }
+  }
+}
+
+/**
+ * Gives pages of a CPU's lists back to the buddy lists, oldest first, starting with one list and going
+ * round the others.
+ * @kernel mm/page_alloc.c free_pcppages_bulk()
+ */
+export function drainPages(zone: Zone, pcp: Pcp, pages: number, pindex: number): void {
+  let left = Math.min(pcp.pages, pages);
+  let index = pindex - 1;
+  let lowest = 0;
+  let highest = NR_PCP_LISTS - 1;
+  while (left > 0) {
+    for (;;) {
+      index += 1;
+      if (index > highest) index = lowest;
+      if (pcp.lists[index]!.count > 0) break;
+      if (index === highest) highest -= 1;
+      if (index === lowest) lowest += 1;
+    }
+    const list = pcp.lists[index]!;
+    while (left > 0 && list.count > 0) {
+      const run = list.takeTail(Math.ceil(left / 2 ** list.order))!;
+      giveBack(zone, list.order, run);
+      left -= run.count << list.order;
+      pcp.pages -= run.count << list.order;
+    }
+  }
+}
+
+function giveBack(zone: Zone, order: number, run: PcpRun): void {
+  if (order === 0) {
+    const down = run.step === -1;
+    const lowest = down ? run.frame - run.count + 1 : run.frame;
+    zone.buddy.freeRange(lowest, run.count, run.type, down);
+    return;
+  }
+  for (let i = 0; i < run.count; i += 1) {
+    zone.buddy.free(run.frame + ((run.step * i) << order), order, run.type);
+  }
+}
+
+/** Empties every CPU's lists of a zone. @kernel mm/page_alloc.c drain_pages_zone() */
+export function drainPcps(zone: Zone): void {
+  for (const pcp of zone.pcps) {
+    if (pcp.pages > 0) drainPages(zone, pcp, pcp.pages, 0);
+  }
+}
+
+export function pcpPages(zone: Zone): number {
+  return zone.pcps.reduce((sum, pcp) => sum + pcp.pages, 0);
 }

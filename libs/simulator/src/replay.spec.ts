@@ -20,7 +20,8 @@ describe('preferred on a node full of cache', () => {
     const [local, remote] = pagesOf(result, 'g');
     expect(remote).toBeGreaterThan(6000);
     expect(local! + remote!).toBe(8000);
-    expect(last(result).nodes[0]!.lru.inactiveFilePages).toBe(30000);
+    // A boost of one pageblock, raised by page tables that steal a block, is all that kswapd gives back.
+    expect(last(result).nodes[0]!.lru.inactiveFilePages).toBeGreaterThan(30000 - 512 - 32);
     expect(result.totals.nodeReclaimedPages).toBe(0);
     const spill = result.steps[2]!.events.find(({ type }) => type === 'spill');
     expect(spill).toMatchObject({ guest: 'g', fromNode: 0, toNode: 1, zone: 'Normal' });
@@ -95,7 +96,7 @@ describe('policies', () => {
     expect(pagesOf(run(twoNodes(), [guestStep('g', 10000, both)]), 'g')).toEqual([5000, 5000]);
     const full = run(twoNodes(), [cacheStep(31000, 0), guestStep('g', 10000, both)]);
     expect(pagesOf(full, 'g')[1]).toBeGreaterThan(9000);
-    expect(last(full).nodes[0]!.lru.inactiveFilePages).toBe(31000);
+    expect(last(full).nodes[0]!.lru.inactiveFilePages).toBeGreaterThan(31000 - 512 - 32);
   });
 
   it('preferred_many leaves its nodes only when they are full of what cannot go', () => {

@@ -1,10 +1,12 @@
 /** The state in the kernel's words, as results carry it. */
 import { countVm, type GuestState, type KernelState } from './kernel-state';
-import type { GuestSnapshot, LruPages, NodeSnapshot, Snapshot } from './types';
-import { pcpPages, type NodeState } from './zone';
+import { MIGRATE_TYPE_NAMES } from './types';
+import type { GuestSnapshot, LruPages, MigrateTypeName, NodeSnapshot, Snapshot } from './types';
+import { MAX_ORDER, NR_MIGRATE_TYPES } from './buddy';
+import { pcpPages } from './pcp';
+import type { NodeState, Zone } from './zone';
 
-function lruOf(node: NodeState): LruPages {
-  const pages = (list: number): number => node.lists[list]!.pages;
+function lruPages(pages: (list: number) => number): LruPages {
   return {
     inactiveAnonPages: pages(0),
     activeAnonPages: pages(1),
@@ -14,14 +16,56 @@ function lruOf(node: NodeState): LruPages {
   };
 }
 
-function nodeSnapshot(node: NodeState): NodeSnapshot {
+function blocksByOrder(zone: Zone): number[] {
+  return Array.from({ length: MAX_ORDER }, (_, order) => {
+    let blocks = 0;
+    for (let type = 0; type < NR_MIGRATE_TYPES; type += 1) blocks += zone.buddy.count(order, type);
+    return blocks;
+  });
+}
+
+/** Types without any free block are left out, as in /proc/pagetypeinfo's reading. */
+function blocksByType(zone: Zone): Partial<Record<MigrateTypeName, number[]>> {
+  const byType: Partial<Record<MigrateTypeName, number[]>> = {};
+  MIGRATE_TYPE_NAMES.forEach((name, type) => {
+    if (type >= NR_MIGRATE_TYPES || zone.buddy.freePagesByType[type] === 0) return;
+    byType[name] = Array.from({ length: MAX_ORDER }, (_, order) => zone.buddy.count(order, type));
+  });
+  return byType;
+}
+
+/** Pageblocks whose first page lies in the zone, by type. */
+function pageblocks(zone: Zone): Partial<Record<MigrateTypeName, number>> {
+  const counts = new Array<number>(NR_MIGRATE_TYPES).fill(0);
+  for (let block = 0; block < zone.usedPageblocks; block += 1) {
+    counts[zone.buddy.types[block]!]! += 1;
+  }
+  return Object.fromEntries(
+    MIGRATE_TYPE_NAMES.slice(0, NR_MIGRATE_TYPES).map((name, type) => [name, counts[type]!]),
+  );
+}
+
+function nodeSnapshot(node: NodeState, cpuIds: number[]): NodeSnapshot {
   return {
     nodeId: node.id,
     zones: node.zones.map((zone) => ({
       name: zone.name,
-      freePages: zone.free,
+      startPfn: zone.startPfn,
+      spannedPages: zone.spanned,
+      presentPages: zone.present,
+      freePages: zone.buddy.freePages,
       pcpPages: pcpPages(zone),
-      hugeFreePages: zone.hugeFree,
+      freeBlocks: blocksByOrder(zone),
+      freeBlocksByType: blocksByType(zone),
+      pageblocksByType: pageblocks(zone),
+      reservedHighatomicPages: zone.reservedHighatomic,
+      lru: lruPages((list) => zone.lruPages[list]!),
+      pagesets: zone.pcps.map((pcp, cpu) => ({
+        cpu: cpuIds[cpu]!,
+        countPages: pcp.pages,
+        highPages: zone.pcpHigh,
+        batchPages: zone.pcpBatch,
+      })),
       boostPages: zone.boost,
       minPages: zone.min,
       lowPages: zone.low,
@@ -31,13 +75,16 @@ function nodeSnapshot(node: NodeState): NodeSnapshot {
       pcpHighPages: zone.pcpHigh,
       pcpBatchPages: zone.pcpBatch,
     })),
-    lru: lruOf(node),
+    lru: lruPages((list) => node.lists[list]!.pages),
     filePages: node.filePages,
     anonPages: node.anonPages,
     mappedPages: node.mappedPages,
     dirtyPages: node.dirtyPages,
     writebackPages: node.writebackPages,
     slabReclaimablePages: node.slabReclaimable,
+    slabUnreclaimablePages: node.slabUnreclaimable,
+    shmemPages: node.shmemPages,
+    kswapdFailures: node.kswapdFailures,
     anonTransparentHugepages: node.hugeAnonPages / 512,
     numastat: { ...node.numastat },
   };
@@ -73,12 +120,14 @@ export function takeSnapshot(k: KernelState, before?: Snapshot): Snapshot {
     for (const name of names) delta += (k.vmstat[name] ?? 0) - (before.vmstat[name] ?? 0);
     return delta / seconds;
   };
+  const cpuIds = k.cpus.map((cpu) => cpu.id);
   return {
     timeNs: k.timeNs,
-    nodes: k.nodes.map(nodeSnapshot),
+    nodes: k.nodes.map((node) => nodeSnapshot(node, cpuIds)),
     guests: [...k.guests.values()].map((guest) => guestSnapshot(k, guest)),
     vmstat: { ...k.vmstat },
     sysctl: structuredClone(k.sysctl),
+    swapTotalPages: k.swap.totalPages,
     swapUsedPages: k.swap.totalPages - k.swap.freePages,
     rates: {
       pgscank: rate('pgscan_kswapd'),

@@ -1,5 +1,6 @@
 /** One number for the whole final state: equal inputs and seeds must give equal hashes everywhere. */
 import { createHash } from 'node:crypto';
+import { MAX_ORDER, NR_MIGRATE_TYPES } from './buddy';
 import type { KernelState } from './kernel-state';
 import { takeSnapshot } from './snapshot';
 
@@ -16,14 +17,22 @@ export function stateHash(k: KernelState): string {
   const hash = createHash('sha256');
   hash.update(canonical({ seed: k.seed, snapshot: takeSnapshot(k), thp: k.thp, swap: k.swap }));
   for (const zone of k.zones) {
-    hash.update(canonical([zone.hugeFree, zone.mergingPages, zone.pcps, zone.lruPages]));
+    hash.update(zone.buddy.types);
+    for (let order = 0; order < MAX_ORDER; order += 1) {
+      for (let type = 0; type < NR_MIGRATE_TYPES; type += 1) {
+        hash.update(`${order}.${type}:${zone.buddy.list(order, type).join(',')};`);
+      }
+    }
+    for (const pcp of zone.pcps) {
+      hash.update(canonical([pcp.pages, pcp.freeFactor, pcp.lists.map((list) => list.pieces())]));
+    }
   }
   for (const node of k.nodes) {
     for (const list of node.lists) {
       for (const run of list.runs()) {
         hash.update(
-          `${run.owner.name}|${run.zone.index}|${run.pages}|${run.offset}|${run.span}|` +
-            `${+run.mapped}${+run.young}${+run.referenced}${+run.workingset}${+run.dirty}${+run.huge};`,
+          `${run.owner.name}|${run.zone.index}|${run.frame}|${run.step}|${run.pages}|` +
+            `${run.offset}|${run.stride}|${+run.mapped}${+run.young}${+run.referenced}${+run.workingset}${+run.dirty}${+run.huge};`,
         );
       }
     }

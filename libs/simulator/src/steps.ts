@@ -1,15 +1,9 @@
 /** What each step does to the state. */
-import { PAGES_PER_HUGE } from './constants';
-import { touchRange, type TouchTarget } from './fault';
-import {
-  dirtyBackgroundThresh,
-  openFile,
-  readFile,
-  setMapped,
-  writeBackDirty,
-  type CacheAccess,
-} from './filemap';
-import { exitGuest, freeRuns } from './guest-exit';
+import { PAGES_PER_HUGE, ZONE_MOVABLE } from './constants';
+import { touchOverhead, touchRange, type TouchTarget } from './fault';
+import { openFile, readFile, setMapped, type CacheAccess } from './filemap';
+import { freeBlock, freeRun } from './free-run';
+import { exitGuest, freeOffsets } from './guest-exit';
 import { addGuest, cpusOf } from './kernel';
 import {
   caveat,
@@ -20,11 +14,11 @@ import {
   type KernelState,
 } from './kernel-state';
 import { advanceKswapd, wakeupKswapd } from './kswapd';
-import { lruList, accountRun } from './lru';
-import { allocByPolicy } from './mempolicy';
+import { spanOf } from './lru';
 import { freeSwap } from './swap';
 import { writeSysctl, writeThp } from './sysctl';
 import type { ReplayStep, StepResult } from './types';
+import { dirtyBackgroundThresh, writeBackDirty } from './writeback';
 
 /** Pages a guest touches before the next one of a `touch_many` has its turn. */
 const TURN_PAGES = 64;
@@ -105,6 +99,8 @@ function cacheStep(k: KernelState, step: CacheStep, tick: Tick): StepOutcome {
       cpusetMems: step.cpusetMems ? new Set(step.cpusetMems) : null,
       cpusetList: step.cpusetMems,
       write: step.access === 'write',
+      costNs: 0,
+      remoteCostNs: 0,
     },
   };
   const chunk = 256 * PAGES_PER_HUGE;
@@ -121,7 +117,7 @@ function cacheStep(k: KernelState, step: CacheStep, tick: Tick): StepOutcome {
     }
   }
   if (step.access === 'mapped') {
-    setMapped(k, file, true);
+    setMapped(file, true);
     if (step.name !== undefined) file.mapper = step.name;
   }
   pace(k, startNs, done, step.ratePagesPerSecond);
@@ -165,46 +161,6 @@ function targetOf(guest: GuestState, index: number): TouchTarget {
   return { guest, region, mapping: guest.mappings[index]!, index };
 }
 
-/** The process itself: small anonymous memory under its task policy. */
-function touchOverhead(k: KernelState, guest: GuestState, pages: number): boolean {
-  const region = guest.spec.regions[0]!;
-  const policy =
-    region.policyScope === 'task' ? region.policy : { mode: 'default' as const, nodes: [] };
-  const cpu = guest.cpuPositions[0]![0]!;
-  let left = pages;
-  while (left > 0) {
-    const pc = {
-      policy: policy.mode === 'interleave' ? { mode: 'default' as const, nodes: [] } : policy,
-      cpu,
-      cpusetMems: region.cpusetMems ? new Set(region.cpusetMems) : null,
-      cpusetList: region.cpusetMems,
-      guest,
-      write: false,
-    };
-    const segment = allocByPolicy(k, pc, left);
-    if (!segment || !guest.alive) return false;
-    const offset = pages - left;
-    const run = {
-      owner: guest.overhead,
-      zone: segment.zone,
-      pages: segment.pages,
-      offset,
-      span: segment.pages,
-      mapped: true,
-      young: true,
-      referenced: false,
-      workingset: false,
-      dirty: true,
-      huge: false,
-    };
-    guest.overhead.present!.spread(offset, segment.pages, segment.pages);
-    accountRun(run, 1);
-    lruList(segment.zone.node, run, false).push(run);
-    left -= segment.pages;
-  }
-  return true;
-}
-
 /** Touches in pieces, so that progress is reported and a cancelled replay ends soon. */
 function touchInTurns(
   k: KernelState,
@@ -245,7 +201,7 @@ function touchStep(
   const target = findRegion(k, step.name, step.cell);
   if (!target) return NO_SUCH_GUEST;
   enter(k, step.name, target.guest);
-  markYoung(k, target, step.offsetPages, step.pages);
+  markYoung(target, step.offsetPages, step.pages);
   const done = touchInTurns(
     k,
     target,
@@ -258,14 +214,11 @@ function touchStep(
 }
 
 /** Resident pages of the range are looked at again: their young bits are set. */
-function markYoung(k: KernelState, target: TouchTarget, offset: number, pages: number): void {
-  for (const node of k.nodes) {
-    for (const list of node.lists) {
-      for (const run of list.runs()) {
-        if (run.owner !== target.mapping) continue;
-        if (run.offset < offset + pages && run.offset + run.span > offset) run.young = true;
-      }
-    }
+function markYoung(target: TouchTarget, offset: number, pages: number): void {
+  for (const run of [...target.mapping.runs]) {
+    if (run.young || run.offset >= offset + pages || run.offset + spanOf(run) <= offset) continue;
+    const part = run.list!.isolatePart(run, offset, offset + pages);
+    if (part) part.young = true;
   }
 }
 
@@ -309,29 +262,15 @@ function cpusInUse(k: KernelState, touches: { name: string; cell: number }[]): n
   return [...cpus];
 }
 
-/** @kernel MADV_DONTNEED; @differs a strided free removes the same share of every run it meets */
+/** @kernel MADV_DONTNEED @differs a huge page is freed whole or stays whole */
 function freeStep(k: KernelState, step: Extract<ReplayStep, { op: 'free' }>): StepOutcome {
   const target = findRegion(k, step.name, step.cell);
   if (!target) return NO_SUCH_GUEST;
   const { mapping, guest } = target;
-  const end = step.offsetPages + step.pages;
-  const share =
-    step.stepPages > 0 ? Math.max(step.stepPages - step.keepPages, 0) / step.stepPages : 1;
-  let freed = 0;
-  for (const node of k.nodes) {
-    for (const list of node.lists) {
-      const runs = list.remove((run) => {
-        if (run.owner !== mapping) return 0;
-        const overlap =
-          Math.min(run.offset + run.span, end) - Math.max(run.offset, step.offsetPages);
-        if (overlap <= 0) return 0;
-        const pages = Math.floor((run.pages * overlap * share) / run.span);
-        return run.huge ? Math.floor(pages / PAGES_PER_HUGE) * PAGES_PER_HUGE : pages;
-      });
-      for (const run of runs) mapping.present!.spread(run.offset, run.span, -run.pages);
-      freed += freeRuns(k, runs, guest.cpuPositions[target.index]![0]!, share === 1);
-    }
-  }
+  const cpu = guest.cpuPositions[target.index]![0]!;
+  const { offsetPages: from, stepPages, keepPages } = step;
+  const pattern = { from, to: from + step.pages, stepPages, keepPages };
+  const freed = freeOffsets(k, mapping, pattern, cpu);
   passTime(k, freed * k.hardware.freeNs, false);
   return { status: 'ok', pagesDone: freed };
 }
@@ -339,7 +278,7 @@ function freeStep(k: KernelState, step: Extract<ReplayStep, { op: 'free' }>): St
 function killStep(k: KernelState, name: string): StepOutcome {
   for (const file of k.files.values()) {
     if (file.mapper !== name) continue;
-    setMapped(k, file, false);
+    setMapped(file, false);
     delete file.mapper;
     return OK;
   }
@@ -354,7 +293,7 @@ function killStep(k: KernelState, name: string): StepOutcome {
 function settleStep(k: KernelState): StepOutcome {
   enter(k, 'settle');
   for (const node of k.nodes) {
-    if (node.zones.some((zone) => zone.boost > 0)) wakeupKswapd(k, node);
+    if (node.zones.some((zone) => zone.boost > 0)) wakeupKswapd(k, node, 0, ZONE_MOVABLE);
   }
   advanceKswapd(k);
   passTime(k, 400_000_000, false);
@@ -367,21 +306,24 @@ function dropCaches(k: KernelState): StepOutcome {
   let freed = 0;
   for (const node of k.nodes) {
     for (const list of [node.lists[2]!, node.lists[3]!]) {
-      const runs = list.remove((run) => (run.mapped || run.dirty ? 0 : run.pages));
-      for (const run of runs) run.owner.present?.spread(run.offset, run.span, -run.pages);
-      freed += freeRuns(k, runs, 0, true);
+      for (const run of list.runs()) {
+        if (run.mapped || run.dirty) continue;
+        list.cut(run, 0, run.pages);
+        run.owner.present?.spread(run.offset, spanOf(run), -run.pages);
+        freed += run.pages;
+        freeRun(k, run, 0);
+      }
     }
   }
-  for (const file of k.files.values()) dropTree(file);
+  for (const file of k.files.values()) dropTree(k, file);
   return { status: 'ok', pagesDone: freed };
 }
 
-function dropTree(file: CachedFile): void {
+function dropTree(k: KernelState, file: CachedFile): void {
   if (file.mapping.present!.total > 0) return;
-  for (const zone of file.slabPages ?? []) {
-    zone.kernelPages -= 1;
+  for (const { zone, frame, order } of file.slabPages ?? []) {
     zone.node.slabReclaimable -= 1;
-    zone.free += 1;
+    freeBlock(k, zone, 0, frame, order);
   }
   file.slabPages = [];
   file.writtenPages = 0;
@@ -393,7 +335,7 @@ function swapInOverhead(k: KernelState, guest: GuestState): number {
   const pages = overhead.swapPages;
   overhead.present!.spread(0, guest.spec.overheadPages, -pages);
   overhead.swapped!.spread(0, guest.spec.overheadPages, -pages);
-  freeSwap(k, { owner: overhead }, pages);
+  freeSwap(k, overhead, pages);
   countVm(k, 'pswpin', pages);
   passTime(k, pages * k.hardware.swapInNs, false);
   touchOverhead(k, guest, pages);

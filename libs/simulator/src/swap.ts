@@ -1,13 +1,29 @@
 /** Swap space as a count of slots, without clusters and devices. */
 import { countVm, type KernelState } from './kernel-state';
-import { accountRun, type Run } from './lru';
+import { accountRun, newRun, spanOf, type Run } from './lru';
+import { newMapping, type Mapping } from './page-map';
 
 export function canSwap(k: KernelState): boolean {
   return k.swap.freePages > 0;
 }
 
+/** Is there swap at all, so that anonymous pages are worth aging? @kernel mm/vmscan.c can_age_anon_pages() */
+export function canAgeAnon(k: KernelState): boolean {
+  return k.swap.totalPages > 0;
+}
+
+/** The swap cache of an owner's pages. */
+function swapCacheOf(k: KernelState, owner: Mapping): Mapping {
+  if (owner.swapCache) return owner.swapCache;
+  const cache = newMapping('anon', `${owner.name}/swap cache`, k.nodes.length, false, owner.guest);
+  cache.swapCacheOf = owner;
+  owner.swapCache = cache;
+  return cache;
+}
+
 /**
  * Writes the pages of a run to swap slots and takes them from their owner.
+ * @param run stands on no list
  * @returns the same page frames as swap cache; the next look of reclaim frees them
  * @kernel mm/vmscan.c pageout(), mm/swap_state.c add_to_swap()
  * @differs the write is over before that next look, whatever the device
@@ -15,26 +31,30 @@ export function canSwap(k: KernelState): boolean {
 export function swapOut(k: KernelState, run: Run): Run {
   k.swap.freePages -= run.pages;
   run.owner.swapPages += run.pages;
-  run.owner.swapped?.spread(run.offset, run.span, run.pages);
+  run.owner.swapped?.spread(run.offset, spanOf(run), run.pages);
   k.totals.swappedOutPages += run.pages;
   countVm(k, 'pswpout', run.pages);
   countVm(k, 'nr_vmscan_write', run.pages);
   if (run.huge) countVm(k, 'thp_swpout', run.pages / 512);
   accountRun(run, -1);
-  const cached: Run = {
-    ...run,
-    owner: k.swapCache,
-    mapped: false,
-    young: false,
-    referenced: false,
-    dirty: false,
-  };
+  const { zone, pages, frame, step, offset, stride, workingset, huge } = run;
+  const cached = newRun({
+    owner: swapCacheOf(k, run.owner),
+    zone,
+    pages,
+    frame,
+    step,
+    offset,
+    stride,
+    workingset,
+    huge,
+  });
   accountRun(cached, 1);
   return cached;
 }
 
 /** Releases slots of a mapping that is freed or read back. */
-export function freeSwap(k: KernelState, run: { owner: Run['owner'] }, pages: number): void {
+export function freeSwap(k: KernelState, owner: Mapping, pages: number): void {
   k.swap.freePages += pages;
-  run.owner.swapPages -= pages;
+  owner.swapPages -= pages;
 }

@@ -7,6 +7,8 @@ export interface ThpMode {
   /** The fault may reclaim and compact. */
   reclaim: boolean;
   wakeKswapd: boolean;
+  /** Gives up after a failed compaction: `always` without madvise. */
+  noRetry: boolean;
 }
 
 /** @kernel mm/huge_memory.c hugepage_vma_check(), vma_thp_gfp_mask() */
@@ -17,14 +19,14 @@ export function thpMode(k: KernelState, advice: 'none' | 'huge' | 'nohuge'): Thp
     advice !== 'nohuge' && (enabled === 'always' || (enabled === 'madvise' && madvised));
   switch (defrag) {
     case 'always':
-      return { eligible, reclaim: true, wakeKswapd: false };
+      return { eligible, reclaim: true, wakeKswapd: false, noRetry: !madvised };
     case 'defer':
-      return { eligible, reclaim: false, wakeKswapd: true };
+      return { eligible, reclaim: false, wakeKswapd: true, noRetry: false };
     case 'defer+madvise':
-      return { eligible, reclaim: madvised, wakeKswapd: !madvised };
+      return { eligible, reclaim: madvised, wakeKswapd: !madvised, noRetry: false };
     case 'madvise':
-      return { eligible, reclaim: madvised, wakeKswapd: false };
+      return { eligible, reclaim: madvised, wakeKswapd: false, noRetry: false };
     case 'never':
-      return { eligible, reclaim: false, wakeKswapd: false };
+      return { eligible, reclaim: false, wakeKswapd: false, noRetry: false };
   }
 }

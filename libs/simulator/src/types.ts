@@ -14,8 +14,15 @@ export const ZONE_NAMES = ['DMA', 'DMA32', 'Normal', 'Movable'] as const;
 export type ZoneName = (typeof ZONE_NAMES)[number];
 
 /** Migrate types in the order of /proc/pagetypeinfo. */
-export type MigrateTypeName =
-  'Unmovable' | 'Movable' | 'Reclaimable' | 'HighAtomic' | 'CMA' | 'Isolate';
+export const MIGRATE_TYPE_NAMES = [
+  'Unmovable',
+  'Movable',
+  'Reclaimable',
+  'HighAtomic',
+  'CMA',
+  'Isolate',
+] as const;
+export type MigrateTypeName = (typeof MIGRATE_TYPE_NAMES)[number];
 
 /** One CPU's page list of a zone: pages held there are in neither `freePages` nor the buddy lists. */
 export interface HostPageset {
@@ -43,6 +50,8 @@ export interface HostZone {
   freeBlocks: number[];
   /** Free blocks by order per migrate type (/proc/pagetypeinfo), where known. */
   freeBlocksByType?: Partial<Record<MigrateTypeName, number[]>>;
+  /** Pageblocks of 2 MiB per migrate type ("Number of blocks type" of /proc/pagetypeinfo), where known. */
+  pageblocksByType?: Partial<Record<MigrateTypeName, number>>;
   pagesets: HostPageset[];
   /** LRU pages of this zone (nr_zone_*), where known; otherwise the node's are spread by used pages. */
   lru?: LruPages;
@@ -262,6 +271,7 @@ export interface Snapshot {
   vmstat: Record<string, number>;
   sysctl: HostSysctls;
   swapUsedPages: number;
+  swapTotalPages: number;
   /** `sar -B` style rates over the step (pages per second of virtual time). */
   rates: { pgscank: number; pgscand: number; pgsteal: number; pgfault: number };
 }
@@ -270,10 +280,20 @@ export interface NodeSnapshot {
   nodeId: number;
   zones: {
     name: ZoneName;
+    startPfn: number;
+    spannedPages: number;
+    presentPages: number;
     freePages: number;
+    /** Pages on the lists of all CPUs. */
     pcpPages: number;
-    /** Free pages that lie in free blocks of 2 MiB and more, as far as counting tells. */
-    hugeFreePages: number;
+    /** Free blocks by order 0..10, all migrate types together. */
+    freeBlocks: number[];
+    /** Free blocks by order per migrate type; types without any are left out. */
+    freeBlocksByType: Partial<Record<MigrateTypeName, number[]>>;
+    pageblocksByType: Partial<Record<MigrateTypeName, number>>;
+    reservedHighatomicPages: number;
+    lru: LruPages;
+    pagesets: HostPageset[];
     boostPages: number;
     /** Without boost. */
     minPages: number;
@@ -291,6 +311,9 @@ export interface NodeSnapshot {
   dirtyPages: number;
   writebackPages: number;
   slabReclaimablePages: number;
+  slabUnreclaimablePages: number;
+  shmemPages: number;
+  kswapdFailures: number;
   anonTransparentHugepages: number;
   numastat: Numastat;
 }

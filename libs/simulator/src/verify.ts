@@ -2,7 +2,8 @@
 import { InvariantError } from './errors';
 import type { KernelState } from './kernel-state';
 import type { Mapping } from './page-map';
-import { pcpPages, type NodeState, type Zone } from './zone';
+import { pcpPages } from './pcp';
+import type { NodeState, Zone } from './zone';
 
 /** @throws InvariantError naming the first contradiction */
 export function verify(k: KernelState, step: number): void {
@@ -24,7 +25,10 @@ export function verify(k: KernelState, step: number): void {
 
 function allMappings(k: KernelState): Mapping[] {
   const guests = [...k.guests.values()].flatMap((guest) => [...guest.mappings, guest.overhead]);
-  return [...guests, ...[...k.files.values()].map((file) => file.mapping), ...k.hostMappings];
+  const files = [...k.files.values()].map((file) => file.mapping);
+  return [...guests, ...files, ...k.hostMappings].flatMap((mapping) =>
+    mapping.swapCache ? [mapping, mapping.swapCache] : [mapping],
+  );
 }
 
 function recountNode(
@@ -76,14 +80,14 @@ function checkZone(
   const lru = zone.lruPages.reduce((sum, pages) => sum + pages, 0);
   const listed = (recounted ?? []).reduce((sum, pages) => sum + pages, 0);
   if (lru !== listed) fail(`${name}: ${listed} pages on lists, counted ${lru}`);
-  for (const count of [zone.free, zone.kernelPages, zone.hugeFree, ...zone.lruPages]) {
+  for (const count of [zone.buddy.freePages, zone.kernelPages, ...zone.lruPages]) {
     if (!Number.isInteger(count) || count < 0) fail(`${name}: a count of ${count}`);
   }
   for (const pcp of zone.pcps) {
-    if (pcp.pages < 0 || pcp.hugePages < 0) fail(`${name}: a negative per-CPU list`);
+    const held = pcp.lists.reduce((sum, list) => sum + list.count * 2 ** list.order, 0);
+    if (pcp.pages !== held) fail(`${name}: ${held} pages on per-CPU lists, counted ${pcp.pages}`);
   }
-  if (zone.hugeFree > zone.free) fail(`${name}: ${zone.hugeFree} huge of ${zone.free} free`);
-  const total = zone.free + pcpPages(zone) + lru + zone.kernelPages + zone.otherPages;
+  const total = zone.buddy.freePages + pcpPages(zone) + lru + zone.kernelPages + zone.otherPages;
   if (total !== zone.managed) fail(`${name}: pages add up to ${total}, managed ${zone.managed}`);
 }
 

@@ -1,20 +1,26 @@
 /** Reclaim core: scan balance, shrinking of the four lists, and what happens to each page looked at. */
-import { DEF_PRIORITY, SWAP_CLUSTER_MAX } from './constants';
+import { DEF_PRIORITY, SWAP_CLUSTER_MAX, ZONE_MOVABLE } from './constants';
+import { freeRun } from './free-run';
 import { countVm, passTime, type KernelState } from './kernel-state';
 import {
+  partOf,
   LRU_ACTIVE_ANON,
   LRU_ACTIVE_FILE,
   LRU_INACTIVE_ANON,
   LRU_INACTIVE_FILE,
-  accountRun,
+  spanOf,
   type Run,
 } from './lru';
-import { canSwap, swapOut } from './swap';
-import { freePages, giveFree, type NodeState } from './zone';
+import type { AllocContext } from './page-alloc';
+import { writeBackDirty } from './writeback';
+import { canAgeAnon, canSwap, swapOut } from './swap';
+import type { NodeState, Zone } from './zone';
 
 /** One reclaimer's task (`struct scan_control`). */
 export interface ScanControl {
   nrToReclaim: number;
+  /** Zones above this index are left alone (`reclaim_idx`). */
+  classIndex: number;
   priority: number;
   mayWritepage: boolean;
   mayUnmap: boolean;
@@ -34,6 +40,7 @@ export interface ScanControl {
 export function scanControl(values: Partial<ScanControl> & { cpu: number }): ScanControl {
   return {
     nrToReclaim: SWAP_CLUSTER_MAX,
+    classIndex: ZONE_MOVABLE,
     priority: DEF_PRIORITY,
     mayWritepage: true,
     mayUnmap: true,
@@ -49,7 +56,7 @@ export function scanControl(values: Partial<ScanControl> & { cpu: number }): Sca
 }
 
 /** @kernel mm/vmscan.c inactive_is_low() */
-function inactiveIsLow(node: NodeState, inactiveList: number): boolean {
+export function inactiveIsLow(node: NodeState, inactiveList: number): boolean {
   const inactive = node.lists[inactiveList]!.pages;
   const active = node.lists[inactiveList + 1]!.pages;
   const gib = Math.floor((inactive + active) / 262144);
@@ -67,15 +74,21 @@ interface ScanPlan {
 /** @kernel mm/vmscan.c prepare_scan_count(), get_scan_count() @differs no memory cgroups */
 function getScanCount(k: KernelState, node: NodeState, sc: ScanControl): ScanPlan {
   const sizes = [0, 0, 0, 0];
-  for (let list = 0; list < sizes.length; list += 1) sizes[list] = node.lists[list]!.pages;
+  const inClass = [0, 0, 0, 0];
+  for (let list = 0; list < sizes.length; list += 1) {
+    sizes[list] = node.lists[list]!.pages;
+    for (const zone of node.zones) {
+      if (zone.index <= sc.classIndex) inClass[list]! += zone.lruPages[list]!;
+    }
+  }
   const divisor = 2 ** sc.priority;
-  const shifted = (list: number): number => Math.floor(sizes[list]! / divisor);
+  const shifted = (list: number): number => Math.floor(inClass[list]! / divisor);
   const force = sc.forceDeactivate;
   const deactivateAnon =
     force || node.refaults[0] !== node.refaultsSeen[0] || inactiveIsLow(node, LRU_INACTIVE_ANON);
   const deactivateFile =
     force || node.refaults[1] !== node.refaultsSeen[1] || inactiveIsLow(node, LRU_INACTIVE_FILE);
-  const cacheTrim = shifted(LRU_INACTIVE_FILE) > 0 && !deactivateFile;
+  const cacheTrim = Math.floor(sizes[LRU_INACTIVE_FILE]! / divisor) > 0 && !deactivateFile;
   const plan = { deactivateAnon, deactivateFile };
   const share = (list: number, part: number, of: number): number =>
     part === of ? shifted(list) : Math.floor((shifted(list) * part) / Math.max(of, 1));
@@ -89,7 +102,8 @@ function getScanCount(k: KernelState, node: NodeState, sc: ScanControl): ScanPla
   const { swappiness } = k.sysctl;
   if (!sc.maySwap || !canSwap(k)) return all(0, 1, false);
   if (sc.priority === 0 && swappiness > 0) return all(1, 1, false);
-  if (fileIsTiny(node, sizes) && !deactivateAnon && shifted(LRU_INACTIVE_ANON) > 0) {
+  const anon = Math.floor(sizes[LRU_INACTIVE_ANON]! / divisor);
+  if (fileIsTiny(node, sizes) && !deactivateAnon && anon > 0) {
     return all(1, 0, false);
   }
   if (cacheTrim) return all(0, 1, false);
@@ -107,7 +121,7 @@ function fileIsTiny(node: NodeState, sizes: number[]): boolean {
   let free = 0;
   for (const zone of node.zones) {
     highPages += zone.high + zone.boost;
-    free += zone.free;
+    free += zone.buddy.freePages;
   }
   return sizes[LRU_INACTIVE_FILE]! + sizes[LRU_ACTIVE_FILE]! + free <= highPages;
 }
@@ -136,28 +150,23 @@ export function* shrinkNodeSteps(
   let reclaimed = 0;
   sc.costNs += k.hardware.reclaimRoundNs;
   while (nr[LRU_INACTIVE_ANON]! + nr[LRU_ACTIVE_FILE]! + nr[LRU_INACTIVE_FILE]! > 0) {
-    let looked = false;
-    const scannedBefore = sc.nrScanned;
     const reclaimedBefore = reclaimed;
     for (let list = LRU_INACTIVE_ANON; list <= LRU_ACTIVE_FILE; list += 1) {
       if (nr[list]! <= 0) continue;
       const batch = Math.min(nr[list]!, SWAP_CLUSTER_MAX);
       nr[list]! -= batch;
-      if (node.lists[list]!.pages > 0) looked = true;
       reclaimed += shrinkList(k, node, list, batch, sc, plan);
     }
-    sc.costNs +=
-      (sc.nrScanned - scannedBefore) * k.hardware.scanNs +
-      (reclaimed - reclaimedBefore) * k.hardware.stealNs;
-    if (!looked) break;
+    sc.costNs += (reclaimed - reclaimedBefore) * k.hardware.stealNs;
     yield;
     if (reclaimed < sc.nrToReclaim || goOn) continue;
     if (!rebalance(nr, targets)) break;
   }
   sc.nrReclaimed += reclaimed;
-  if (canSwap(k) && inactiveIsLow(node, LRU_INACTIVE_ANON)) {
-    shrinkActiveList(k, node, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX);
+  if (canAgeAnon(k) && inactiveIsLow(node, LRU_INACTIVE_ANON)) {
+    shrinkActiveList(k, node, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX, sc);
   }
+  if (reclaimed > 0) node.kswapdFailures = 0;
 }
 
 /** After the goal is met: drop the smaller type, cut the other in proportion. False: stop. */
@@ -190,11 +199,47 @@ function shrinkList(
 ): number {
   if (list === LRU_ACTIVE_ANON || list === LRU_ACTIVE_FILE) {
     const allowed = list === LRU_ACTIVE_ANON ? plan.deactivateAnon : plan.deactivateFile;
-    if (allowed) shrinkActiveList(k, node, list, pages);
+    if (allowed) shrinkActiveList(k, node, list, pages, sc);
     else sc.skippedDeactivate = true;
     return 0;
   }
   return shrinkInactiveList(k, node, list, pages, sc);
+}
+
+/** What one look takes off a list. */
+interface Isolated {
+  runs: Run[];
+  /** Pages passed, those that were skipped or rotated included. */
+  scannedPages: number;
+}
+
+/**
+ * Takes up to `pages` off the old end of a list. Pages of zones above the class, and mapped ones where
+ * they may not be unmapped, go to the head instead.
+ * @kernel mm/vmscan.c isolate_lru_folios()
+ */
+function isolate(node: NodeState, list: number, pages: number, sc: ScanControl): Isolated {
+  const lru = node.lists[list]!;
+  const runs: Run[] = [];
+  const skipped: Run[] = [];
+  let left = pages;
+  let scannedPages = 0;
+  while (left > 0) {
+    const oldest = lru.oldest();
+    if (!oldest) break;
+    if (oldest.zone.index > sc.classIndex) {
+      scannedPages += oldest.pages;
+      skipped.push(lru.take(oldest.pages)!);
+      continue;
+    }
+    const run = lru.take(left)!;
+    left -= run.pages;
+    scannedPages += run.pages;
+    if (run.mapped && !sc.mayUnmap) lru.push(run);
+    else runs.push(run);
+  }
+  for (const run of skipped) lru.push(run);
+  return { runs, scannedPages };
 }
 
 /** @kernel mm/vmscan.c shrink_active_list() @differs no executable mappings */
@@ -203,16 +248,16 @@ export function shrinkActiveList(
   node: NodeState,
   list: number,
   pages: number,
+  sc: ScanControl,
 ): void {
-  let left = pages;
-  while (left > 0) {
-    const run = node.lists[list]!.take(left);
-    if (!run) return;
-    left -= run.pages;
-    countVm(k, 'pgrefill', run.pages);
+  const { runs, scannedPages } = isolate(node, list, pages, sc);
+  countVm(k, 'pgrefill', scannedPages);
+  for (const run of runs) {
     countVm(k, 'pgdeactivate', run.pages);
     // The look at the page tables clears the young bits.
-    node.lists[list - 1]!.push({ ...run, young: false, workingset: true });
+    run.young = false;
+    run.workingset = true;
+    node.lists[list - 1]!.push(run);
   }
 }
 
@@ -224,29 +269,42 @@ function shrinkInactiveList(
   pages: number,
   sc: ScanControl,
 ): number {
-  let left = Math.min(pages, node.lists[list]!.pages);
-  let reclaimed = 0;
-  let scanned = 0;
-  const back: PutBack[] = [];
-  while (left > 0) {
-    const run = node.lists[list]!.take(left);
-    if (!run) break;
-    left -= run.pages;
-    scanned += run.pages;
-    if (run.mapped && sc.mayUnmap) sc.costNs += run.pages * k.hardware.rmapNs;
-    const fate = pageFate(k, run, sc);
-    if (fate === 'reclaim') reclaimed += reclaimRun(k, node, run, sc, back);
-    else back.push([run, fate]);
-  }
-  for (const [run, where] of back) putBack(k, node, list, run, where);
-  sc.nrScanned += scanned;
+  const { runs, scannedPages } = isolate(node, list, pages, sc);
   const who = sc.kswapd ? 'kswapd' : 'direct';
   const type = list < LRU_INACTIVE_FILE ? 'anon' : 'file';
-  countVm(k, `pgscan_${who}`, scanned);
-  countVm(k, `pgscan_${type}`, scanned);
-  countVm(k, `pgsteal_${who}`, reclaimed);
-  countVm(k, `pgsteal_${type}`, reclaimed);
+  countVm(k, sc.kswapd ? 'pgscan_kswapd' : 'pgscan_direct', scannedPages);
+  countVm(k, type === 'anon' ? 'pgscan_anon' : 'pgscan_file', scannedPages);
+  sc.costNs += scannedPages * k.hardware.scanNs;
+  if (runs.length === 0) return 0;
+  const batch: Batch = { freed: [], back: [], pageouts: 0, takenPages: 0, dirtyPages: 0 };
+  for (const run of runs) {
+    batch.takenPages += run.pages;
+    if (run.mapped) sc.costNs += run.pages * k.hardware.rmapNs;
+    shrinkRun(k, node, run, sc, batch);
+  }
+  sc.nrScanned += batch.takenPages;
+  let reclaimed = 0;
+  for (const run of batch.freed.reverse()) {
+    reclaimed += run.pages;
+    freeRun(k, run, sc.cpu, true);
+  }
+  for (const [run, where] of batch.back) putBack(k, node, list, run, where);
+  countVm(k, who === 'kswapd' ? 'pgsteal_kswapd' : 'pgsteal_direct', reclaimed);
+  countVm(k, type === 'anon' ? 'pgsteal_anon' : 'pgsteal_file', reclaimed);
+  noteCost(node, type, batch.pageouts);
+  if (batch.dirtyPages === batch.takenPages) wakeupFlusherThreads(k);
   return reclaimed;
+}
+
+/** What becomes of the pages of one isolated batch. */
+interface Batch {
+  freed: Run[];
+  back: PutBack[];
+  /** Pages whose write-out to swap was started. */
+  pageouts: number;
+  takenPages: number;
+  /** Dirty file pages that nobody writes yet. */
+  dirtyPages: number;
 }
 
 /** `rotate`: written to swap; the end of the write moves it to the tail. */
@@ -258,16 +316,70 @@ function putBack(k: KernelState, node: NodeState, list: number, run: Run, where:
     node.lists[list]!.pushOldest(run);
     return;
   }
+  const { pages } = run;
   node.lists[where === 'activate' ? list + 1 : list]!.push(run);
   if (where === 'keep') return;
-  node.nonresidentAge += run.pages;
-  countVm(k, 'pgactivate', run.pages);
+  node.nonresidentAge += pages;
+  countVm(k, 'pgactivate', pages);
 }
 
-/** @kernel mm/vmscan.c shrink_folio_list(), folio_check_references() */
-function pageFate(k: KernelState, run: Run, sc: ScanControl): 'reclaim' | 'keep' | 'activate' {
+/** Decides about pages of one kind. @kernel mm/vmscan.c shrink_folio_list() */
+function shrinkRun(k: KernelState, node: NodeState, run: Run, sc: ScanControl, batch: Batch): void {
+  const fate = checkReferences(run);
+  if (fate !== 'reclaim') {
+    batch.back.push([run, fate]);
+    return;
+  }
   const anon = run.owner.kind === 'anon' || run.owner.shmem;
-  if (run.mapped && !sc.mayUnmap) return 'keep';
+  if (!anon) {
+    if (run.dirty) {
+      // Reclaim itself never writes file pages: they are marked, and the flushers are woken.
+      batch.dirtyPages += run.pages;
+      run.reclaim = true;
+      batch.back.push([run, 'activate']);
+      return;
+    }
+    evict(node, run);
+    batch.freed.push(run);
+    return;
+  }
+  if (run.owner.swapCacheOf) {
+    batch.freed.push(run);
+    return;
+  }
+  const slots = Math.min(k.swap.freePages, run.pages);
+  const unit = run.huge ? 512 : 1;
+  const writable = Math.floor(slots / unit) * unit;
+  if (writable < run.pages) {
+    // No slot left: the rest is activated, as add_to_swap() fails for it.
+    const rest = splitOff(run, writable);
+    if (writable > 0) swapRun(k, run, sc, batch);
+    batch.back.push([rest, 'activate']);
+    return;
+  }
+  swapRun(k, run, sc, batch);
+}
+
+function swapRun(k: KernelState, run: Run, sc: ScanControl, batch: Batch): void {
+  if (!sc.mayWritepage) {
+    batch.back.push([run, 'keep']);
+    return;
+  }
+  sc.costNs += run.pages * k.hardware.pageoutNs;
+  batch.pageouts += run.pages;
+  batch.back.push([swapOut(k, run), 'rotate']);
+}
+
+/** Cuts the pages from `pages` on off a run that stands on no list; all of it when `pages` is 0. */
+function splitOff(run: Run, pages: number): Run {
+  if (pages === 0) return run;
+  const rest = partOf(run, pages, run.pages - pages);
+  run.pages = pages;
+  return rest;
+}
+
+/** @kernel mm/vmscan.c folio_check_references() @differs no executable mappings */
+function checkReferences(run: Run): 'reclaim' | 'keep' | 'activate' {
   if (run.mapped && run.young) {
     const active = run.referenced;
     run.young = false;
@@ -275,79 +387,25 @@ function pageFate(k: KernelState, run: Run, sc: ScanControl): 'reclaim' | 'keep'
     return active ? 'activate' : 'keep';
   }
   run.referenced = false;
-  if (!anon && run.dirty) {
-    writeBack(k, run, sc);
-    return 'reclaim';
-  }
-  if (anon && run.owner !== k.swapCache && k.swap.freePages < run.pages) return 'activate';
   return 'reclaim';
 }
 
 /**
- * Reclaim that meets dirty file pages wakes the flushers, which write everything there is.
- * @kernel mm/vmscan.c shrink_inactive_list(), wakeup_flusher_threads()
- * @differs written at once, and the page looked at is reclaimed in the same look
+ * Reclaim that met nothing but dirty file pages wakes the flushers, which write everything there is.
+ * What reclaim had marked goes to the old end of the inactive list when its write ends.
+ * @kernel mm/vmscan.c shrink_inactive_list(), fs/fs-writeback.c wakeup_flusher_threads()
  */
-function writeBack(k: KernelState, run: Run, sc: ScanControl): void {
-  let pages = run.pages;
-  run.dirty = false;
-  run.zone.node.dirtyPages -= run.pages;
-  for (const node of k.nodes) {
-    for (const list of node.lists) {
-      for (const other of node.dirtyPages > 0 ? list.runs() : []) {
-        if (!other.dirty || other.owner.kind !== 'file') continue;
-        other.dirty = false;
-        node.dirtyPages -= other.pages;
-        pages += other.pages;
-      }
-    }
-  }
-  sc.costNs += pages * k.hardware.pageoutNs;
-  countVm(k, 'nr_written', pages);
-}
-
-function reclaimRun(
-  k: KernelState,
-  node: NodeState,
-  run: Run,
-  sc: ScanControl,
-  back: PutBack[],
-): number {
-  const anon = run.owner.kind === 'anon' || run.owner.shmem;
-  if (anon && run.owner !== k.swapCache) {
-    if (!sc.mayWritepage) {
-      back.push([run, 'keep']);
-      return 0;
-    }
-    sc.costNs += run.pages * k.hardware.pageoutNs;
-    node.anonCost += run.pages;
-    back.push([swapOut(k, run), 'rotate']);
-    return 0;
-  }
-  if (anon) {
-    accountRun(run, -1);
-  } else {
-    evict(node, run);
-    accountRun(run, -1);
-  }
-  decayCosts(node);
-  countVm(k, 'pgfree', run.pages);
-  if (run.huge) {
-    giveFree(run.zone, run.pages, false);
-    run.zone.hugeFree += run.pages;
-  } else {
-    freePages(run.zone, sc.cpu, run.pages);
-  }
-  return run.pages;
+function wakeupFlusherThreads(k: KernelState): void {
+  writeBackDirty(k, 0);
 }
 
 /** Leaves a shadow behind, so that a later read knows how long ago the page left. */
 function evict(node: NodeState, run: Run): void {
   node.nonresidentAge += run.pages;
   const { owner } = run;
-  owner.present?.spread(run.offset, run.span, -run.pages);
+  owner.present?.spread(run.offset, spanOf(run), -run.pages);
   if (!owner.evicted) return;
-  const last = Math.floor((run.offset + run.span - 1) / 512);
+  const last = Math.floor((run.offset + spanOf(run) - 1) / 512);
   for (let block = Math.floor(run.offset / 512); block <= last; block += 1) {
     owner.evicted.set(block, {
       nodePosition: node.position,
@@ -358,70 +416,48 @@ function evict(node: NodeState, run: Run): void {
 }
 
 /** @kernel mm/swap.c lru_note_cost() */
-function decayCosts(node: NodeState): void {
-  const lruPages = node.lists.slice(0, 4).reduce((sum, list) => sum + list.pages, 0);
-  if (node.anonCost + node.fileCost > lruPages / 4) {
-    node.anonCost = Math.floor(node.anonCost / 2);
-    node.fileCost = Math.floor(node.fileCost / 2);
+export function noteCost(node: NodeState, type: 'anon' | 'file', pages: number): void {
+  if (type === 'anon') node.anonCost += pages;
+  else node.fileCost += pages;
+  let lruPages = 0;
+  for (let list = LRU_INACTIVE_ANON; list <= LRU_ACTIVE_FILE; list += 1) {
+    lruPages += node.lists[list]!.pages;
   }
-}
-
-/** Charges the file list for the re-read of pages that were active before. */
-export function noteFileCost(node: NodeState, pages: number): void {
-  node.fileCost += pages;
-  decayCosts(node);
+  if (node.anonCost + node.fileCost <= Math.floor(lruPages / 4)) return;
+  node.anonCost = Math.floor(node.anonCost / 2);
+  node.fileCost = Math.floor(node.fileCost / 2);
 }
 
 /** Pages that reclaim could free in a zone at best; free pages stand in where there are none (6.1.y). */
-export function zoneReclaimablePages(k: KernelState, zone: NodeState['zones'][number]): number {
+export function zoneReclaimablePages(k: KernelState, zone: Zone): number {
   let pages = zone.lruPages[LRU_INACTIVE_FILE]! + zone.lruPages[LRU_ACTIVE_FILE]!;
   if (canSwap(k)) pages += zone.lruPages[LRU_INACTIVE_ANON]! + zone.lruPages[LRU_ACTIVE_ANON]!;
-  return pages > 0 ? pages : zone.free;
+  return pages > 0 ? pages : zone.buddy.freePages;
 }
 
 /**
  * Direct reclaim of the allocating task over the nodes of its zonelist.
- * @param highOrderReady for a huge page: a zone has room for compaction, reclaim may stop
  * @returns pages freed
  * @kernel mm/vmscan.c try_to_free_pages(), do_try_to_free_pages()
+ * @differs no throttling on pfmemalloc reserves
  */
 export function tryToFreePages(
   k: KernelState,
-  nodes: NodeState[],
-  cpu: number,
-  highOrderReady?: () => boolean,
+  ac: AllocContext,
+  zonelist: readonly Zone[],
 ): number {
-  countVm(k, 'allocstall_movable');
-  let freed = 0;
+  const nodes = [...new Set(zonelist.map((zone) => zone.node))];
+  const sc = scanControl({ cpu: ac.cpu, classIndex: ac.classIndex });
   for (const forceDeactivate of [false, true]) {
-    const sc = scanControl({ cpu, forceDeactivate });
+    countVm(k, ac.classIndex === ZONE_MOVABLE ? 'allocstall_movable' : 'allocstall_normal');
+    sc.forceDeactivate = forceDeactivate;
     for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority -= 1) {
-      for (const node of nodes) {
-        const before = sc.nrReclaimed;
-        shrinkNodeForOrder(k, node, sc, highOrderReady);
-        if (sc.nrReclaimed > before) node.kswapdFailures = 0;
-      }
+      for (const node of nodes) shrinkNode(k, node, sc);
       if (sc.nrReclaimed >= sc.nrToReclaim) break;
-      if (highOrderReady?.()) break;
     }
-    freed += sc.nrReclaimed;
     for (const node of nodes) node.refaultsSeen = [...node.refaults];
-    if (freed > 0 || !sc.skippedDeactivate) break;
+    if (sc.nrReclaimed > 0 || !sc.skippedDeactivate) break;
   }
-  k.totals.directReclaimedPages += freed;
-  return freed;
-}
-
-/** @kernel mm/vmscan.c should_continue_reclaim() */
-function shrinkNodeForOrder(
-  k: KernelState,
-  node: NodeState,
-  sc: ScanControl,
-  highOrderReady?: () => boolean,
-): void {
-  for (;;) {
-    const before = sc.nrReclaimed;
-    shrinkNode(k, node, sc);
-    if (!highOrderReady || sc.nrReclaimed === before || highOrderReady()) return;
-  }
+  k.totals.directReclaimedPages += sc.nrReclaimed;
+  return sc.nrReclaimed;
 }

@@ -2,6 +2,8 @@ import {
   lowmemReserve,
   minFreeKbytes,
   multFrac,
+  ALLOC_MIN_RESERVE,
+  ALLOC_NON_BLOCK,
   neededPages,
   setupPerZoneWmarks,
   zoneWatermarkOk,
@@ -150,30 +152,38 @@ describe('lowmem_reserve (W5)', () => {
 });
 
 describe('the watermark check (W6)', () => {
-  const zone = (free: number, boost = 0, hugeFree = 0) => ({
-    free,
+  const zone = (freePages: number, boost = 0, largest = -1, reservedHighatomic = 0) => ({
     boost,
-    hugeFree,
+    reservedHighatomic,
     protection: [0, 0, 2004, 2004],
+    buddy: { freePages, hasBlock: (order: number) => order <= largest },
   });
+  const page = { order: 0, classIndex: NORMAL, flags: 0 };
 
   it('DMA with 1355 free pages is refused at 3 + 2004', () => {
-    expect(neededPages(zone(1355), 3, NORMAL)).toBe(2007);
-    expect(zoneWatermarkOk(zone(1355), 0, 3, NORMAL)).toBe(false);
+    expect(neededPages(zone(1355), 3, page)).toBe(2007);
+    expect(zoneWatermarkOk(zone(1355), 3, page)).toBe(false);
   });
 
   it('is strict', () => {
-    expect(zoneWatermarkOk(zone(2007), 0, 3, NORMAL)).toBe(false);
-    expect(zoneWatermarkOk(zone(2008), 0, 3, NORMAL)).toBe(true);
+    expect(zoneWatermarkOk(zone(2007), 3, page)).toBe(false);
+    expect(zoneWatermarkOk(zone(2008), 3, page)).toBe(true);
   });
 
   it('includes the boost', () => {
-    expect(zoneWatermarkOk(zone(2008, 1), 0, 3, NORMAL)).toBe(false);
+    expect(zoneWatermarkOk(zone(2008, 1), 3, page)).toBe(false);
   });
 
   it('order 9 needs 511 pages more and a free block', () => {
-    expect(zoneWatermarkOk(zone(2008 + 511, 0, 0), 9, 3, NORMAL)).toBe(false);
-    expect(zoneWatermarkOk(zone(2008 + 511, 0, 512), 9, 3, NORMAL)).toBe(true);
-    expect(zoneWatermarkOk(zone(2007 + 511, 0, 512), 9, 3, NORMAL)).toBe(false);
+    const huge = { ...page, order: 9 };
+    expect(zoneWatermarkOk(zone(2008 + 511, 0, 8), 3, huge)).toBe(false);
+    expect(zoneWatermarkOk(zone(2008 + 511, 0, 10), 3, huge)).toBe(true);
+    expect(zoneWatermarkOk(zone(2007 + 511, 0, 10), 3, huge)).toBe(false);
+  });
+
+  it('atomic requests may use 5/8 of min, and only they count on the HighAtomic reserve', () => {
+    const atomic = { ...page, flags: ALLOC_MIN_RESERVE | ALLOC_NON_BLOCK };
+    expect(neededPages(zone(0, 0, -1, 512), 200, page)).toBe(200 + 2004 + 512);
+    expect(neededPages(zone(0, 0, -1, 512), 200, atomic)).toBe(75 + 2004);
   });
 });

@@ -118,31 +118,72 @@ export function lowmemReserve(zones: ZoneSize[], lowmemReserveRatio: number[]): 
   });
 }
 
+/** Rights and habits of a request besides its mark (`ALLOC_*`). */
+export const ALLOC_KSWAPD = 1;
+export const ALLOC_NOFRAGMENT = 2;
+export const ALLOC_HIGHATOMIC = 4;
+export const ALLOC_MIN_RESERVE = 8;
+export const ALLOC_NON_BLOCK = 16;
+/** Any of these lets a request count on the HighAtomic reserve. */
+const ALLOC_RESERVES = ALLOC_NON_BLOCK | ALLOC_MIN_RESERVE | ALLOC_HIGHATOMIC;
+
 /** A zone's numbers that the watermark check reads. */
 export interface WatermarkZone {
-  free: number;
   boost: number;
   protection: number[];
-  /** Free blocks of order >= 9, for the order-9 check. */
-  hugeFree: number;
+  reservedHighatomic: number;
+  buddy: {
+    freePages: number;
+    /** A free block of at least this order on an ordinary list, or with the right on the reserve's. */
+    hasBlock(order: number, highatomic: boolean): boolean;
+  };
+}
+
+/** What a request asks of the check. */
+export interface WatermarkRequest {
+  order: number;
+  /** Zone index of the request's class: 2 Normal, 3 Movable. */
+  classIndex: number;
+  flags: number;
+}
+
+/** An order-0 user page without special rights. */
+export const USER_PAGE: WatermarkRequest = { order: 0, classIndex: ZONE_MOVABLE, flags: 0 };
+
+/**
+ * Free pages that a request must leave untouched: the mark with boost, less what its rights take off,
+ * plus the protection of its class and the HighAtomic reserve it may not count on.
+ * The check is strict: `free - (2^order - 1) > needed`.
+ */
+export function neededPages(
+  zone: WatermarkZone,
+  mark: number,
+  request: WatermarkRequest = USER_PAGE,
+): number {
+  const { flags } = request;
+  let min = mark + zone.boost;
+  let reserved = zone.reservedHighatomic;
+  if ((flags & ALLOC_RESERVES) !== 0) {
+    reserved = 0;
+    if ((flags & ALLOC_MIN_RESERVE) !== 0) {
+      min -= Math.floor(min / 2);
+      if ((flags & ALLOC_NON_BLOCK) !== 0) min -= Math.floor(min / 4);
+    }
+  }
+  return min + (zone.protection[request.classIndex] ?? 0) + reserved;
 }
 
 /**
- * Free pages that a request must leave untouched: stored mark + boost + protection of its class.
- * The check is strict: `free - (2^order - 1) > needed`.
+ * @param freePages pages to count as free, the zone's own by default
+ * @kernel mm/page_alloc.c __zone_watermark_ok()
  */
-export function neededPages(zone: WatermarkZone, mark: number, classIndex = ZONE_MOVABLE): number {
-  return mark + zone.boost + (zone.protection[classIndex] ?? 0);
-}
-
-/** @kernel mm/page_alloc.c __zone_watermark_ok() @differs orders other than 0 and 9 are not asked for */
 export function zoneWatermarkOk(
   zone: WatermarkZone,
-  order: number,
   mark: number,
-  classIndex = ZONE_MOVABLE,
+  request: WatermarkRequest = USER_PAGE,
+  freePages = zone.buddy.freePages,
 ): boolean {
-  const free = zone.free - (2 ** order - 1);
-  if (free <= neededPages(zone, mark, classIndex)) return false;
-  return order === 0 || zone.hugeFree >= 2 ** order;
+  const { order, flags } = request;
+  if (freePages - (2 ** order - 1) <= neededPages(zone, mark, request)) return false;
+  return order === 0 || zone.buddy.hasBlock(order, (flags & ALLOC_HIGHATOMIC) !== 0);
 }

@@ -18,7 +18,10 @@ export interface RecordedZone {
 export interface RecordedSnapshot {
   zoneinfo: Record<string, { zones: Record<string, RecordedZone>; stats: Record<string, number> }>;
   buddyinfo: Record<string, Record<string, number[]>>;
-  pagetypeinfo: { free: Record<string, Record<string, Record<string, number[]>>> };
+  pagetypeinfo: {
+    free: Record<string, Record<string, Record<string, number[]>>>;
+    blocks?: Record<string, Record<string, Record<string, number>>>;
+  };
   meminfo: Record<string, number>;
   sysctl: Record<string, string>;
   nodes: Record<

@@ -49,6 +49,7 @@ function hostZone(
     protectionPages: zone.protection,
     freeBlocks: snapshot.buddyinfo[nodeId]?.[name] ?? [],
     freeBlocksByType: snapshot.pagetypeinfo.free[nodeId]?.[name],
+    pageblocksByType: snapshot.pagetypeinfo.blocks?.[nodeId]?.[name],
     pagesets: zone.pagesets.map(({ cpu, count, high, batch }) => ({
       cpu,
       countPages: count,

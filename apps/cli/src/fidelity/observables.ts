@@ -1,3 +1,4 @@
+import { extfragIndex } from '@zonewise/simulator';
 import type {
   NodeSnapshot,
   Numastat,
@@ -39,10 +40,7 @@ function addZones(values: Values, node: NodeSnapshot): void {
     values.set(key('pcp_batch'), zone.pcpBatchPages);
     values.set(key('free_pcp'), zone.freePages + zone.pcpPages);
     values.set(key('boost'), zone.boostPages);
-    // The index is -1 wherever a block of the order is free; elsewhere it needs every free block's order.
-    if (zone.hugeFreePages > 0) {
-      values.set(`extfrag.${node.nodeId}.${zone.name}.order9`, -1);
-    }
+    values.set(`extfrag.${node.nodeId}.${zone.name}.order9`, extfragIndex(zone.freeBlocks, 9));
     // Device holds no pages, so its entry repeats the one before.
     for (let index = 0; index < PROTECTION_ENTRIES; index += 1) {
       const pages = zone.protectionPages[index] ?? zone.protectionPages.at(-1) ?? 0;

@@ -161,13 +161,6 @@ describe('free lists', () => {
     expect(text).toContain('type      Movable      1      2      0 ');
   });
 
-  it('of an older snapshot, which has no blocks, are the largest Movable blocks of the free pages', () => {
-    const host = smallHost([smallNode(0, [smallZone('Normal', { freePages: 1027 })])]);
-    const snapshot = snapshotOf(host);
-    delete snapshot.nodes[0]!.zones[0]!.freeBlocksByType;
-    expect(printBuddyinfo(stateOf(host, snapshot))).toMatch(/ 1 +1( +0){8} +1 \n$/);
-  });
-
   it('leave nodes without memory out', () => {
     const state = stateOf(smallHost([smallNode(0, []), smallNode(1, [smallZone('Normal')])]));
     expect(linesOf(printPagetypeinfo(state), /Page block order/)).toHaveLength(1);

@@ -4,7 +4,6 @@ import type {
   HostNode,
   HostPageset,
   HostSysctls,
-  HostZone,
   MigrateTypeName,
   NodeSnapshot,
   Snapshot,
@@ -16,25 +15,15 @@ import type { NodeStatName, NumaEventName, ZoneStatName } from './counter-names'
 export type Counts<Name extends string = string> = Partial<Record<Name, number>>;
 
 /** A zone of a snapshot. What a snapshot does not hold is taken from the host model. */
-export type PrintableZone = NodeSnapshot['zones'][number] &
-  Partial<
-    Pick<
-      HostZone,
-      'startPfn' | 'spannedPages' | 'presentPages' | 'pagesets' | 'lru' | 'freeBlocksByType'
-    >
-  > & {
-    /** Pageblocks of 2 MiB by the type they are marked with. */
-    pageblocksByType?: Partial<Record<MigrateTypeName, number>>;
-    /** Further counters of the zone, current values. */
-    stats?: Counts;
-  };
+export type PrintableZone = NodeSnapshot['zones'][number] & {
+  /** Further counters of the zone, current values. */
+  stats?: Counts;
+};
 
 /** A node of a snapshot. */
 export type PrintableNode = Omit<NodeSnapshot, 'zones'> &
-  Partial<Pick<HostNode, 'shmemPages' | 'slabUnreclaimablePages' | 'hugepages'>> & {
+  Partial<Pick<HostNode, 'hugepages'>> & {
     zones: PrintableZone[];
-    /** Balancing runs of kswapd in a row that reclaimed nothing. */
-    kswapdFailures?: number;
     /** kswapd works on the node or naps between two runs. */
     kswapdAwake?: boolean;
     /** Further counters of the node, current values. */
@@ -44,8 +33,6 @@ export type PrintableNode = Omit<NodeSnapshot, 'zones'> &
 /** The state after a step of a replay; every `Snapshot` is one. */
 export type PrintableSnapshot = Omit<Snapshot, 'nodes'> & {
   nodes: PrintableNode[];
-  /** Swap that is on at this moment; absent: as much as at the start. */
-  swapTotalPages?: number;
 };
 
 /** What the host's own texts said when it was imported. */

@@ -10,13 +10,14 @@ export function snapshotOf(host: HostModel): PrintableSnapshot {
     guests: [],
     vmstat: {},
     sysctl: host.sysctl,
+    swapTotalPages: host.swap.totalPages,
     swapUsedPages: host.swap.totalPages - host.swap.freePages,
     rates: { pgscank: 0, pgscand: 0, pgsteal: 0, pgfault: 0 },
   };
 }
 
 function nodeOf(node: HostNode): PrintableNode {
-  return { ...node, anonTransparentHugepages: 0, zones: node.zones.map(zoneOf) };
+  return { ...node, kswapdFailures: 0, anonTransparentHugepages: 0, zones: node.zones.map(zoneOf) };
 }
 
 function zoneOf(zone: HostZone): PrintableZone {
@@ -29,7 +30,10 @@ function zoneOf(zone: HostZone): PrintableZone {
     pcpPages: zone.pagesets.reduce((sum, { countPages }) => sum + countPages, 0),
     pcpHighPages: pageset?.highPages ?? 0,
     pcpBatchPages: pageset?.batchPages ?? 0,
-    hugeFreePages: 0,
+    reservedHighatomicPages: 0,
+    freeBlocksByType: zone.freeBlocksByType ?? { Movable: zone.freeBlocks },
+    pageblocksByType: zone.pageblocksByType ?? {},
+    lru: zone.lru ?? NO_LRU,
   };
 }
 

@@ -1,0 +1,23 @@
+/** How fragmented a zone is for an order, as debugfs prints it. */
+
+/**
+ * External fragmentation index of a zone for an order.
+ * @param freeBlocks free blocks by order
+ * @returns -1 where a block of the order is free, 0 without any free block, else up to 1 in steps of 0.001:
+ *   towards 0 memory is short, towards 1 it is scattered
+ * @kernel mm/vmstat.c fill_contig_page_info(), __fragmentation_index()
+ */
+export function extfragIndex(freeBlocks: number[], order: number): number {
+  let pages = 0;
+  let blocks = 0;
+  let suitable = 0;
+  freeBlocks.forEach((count, at) => {
+    blocks += count;
+    pages += count * 2 ** at;
+    if (at >= order) suitable += count * 2 ** (at - order);
+  });
+  if (blocks === 0) return 0;
+  if (suitable > 0) return -1;
+  const missing = Math.floor((1000 + Math.floor((pages * 1000) / 2 ** order)) / blocks);
+  return (1000 - missing) / 1000;
+}

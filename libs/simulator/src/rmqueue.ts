@@ -1,0 +1,127 @@
+/** Taking pages of one zone: through the CPU's list where the order has one, else from the buddy lists. */
+import { MIGRATE_HIGHATOMIC } from './buddy';
+import { rmqueueSmallestOrSteal } from './fallback';
+import { orderToPindex, pcpAllowedOrder, refillBlocks, refillPcp, type Pcp } from './pcp';
+import type { PcpRun } from './pcp-list';
+import { ALLOC_HIGHATOMIC, ALLOC_NON_BLOCK } from './watermark';
+import type { Zone } from './zone';
+
+/** What is asked of a zone after its mark was found good. */
+export interface ZoneRequest {
+  /** CPU position. */
+  cpu: number;
+  order: number;
+  type: number;
+  flags: number;
+  boostFactor: number;
+  /** Free pages that must stay above for the next request to pass the same mark. */
+  neededPages: number;
+}
+
+/**
+ * Takes up to `want` blocks, as many as requests that follow each other would get without anything but
+ * refills happening in between.
+ * @returns blocks in the order of the requests; [] when the zone has none
+ * @kernel mm/page_alloc.c rmqueue()
+ */
+export function rmqueue(zone: Zone, request: ZoneRequest, want: number): PcpRun[] {
+  if (pcpAllowedOrder(request.order)) {
+    const runs = rmqueuePcplist(zone, request, want);
+    if (runs.length > 0) return runs;
+  }
+  const run = rmqueueBuddy(zone, request);
+  return run ? [run] : [];
+}
+
+/** @kernel mm/page_alloc.c rmqueue_pcplist(), __rmqueue_pcplist() */
+function rmqueuePcplist(zone: Zone, request: ZoneRequest, want: number): PcpRun[] {
+  const pcp = zone.pcps[request.cpu]!;
+  const runs = takeCached(zone, pcp, request, want);
+  let taken = 0;
+  for (const run of runs) taken += run.count;
+  pcp.freeFactor = taken > 30 ? 0 : pcp.freeFactor >> Math.max(taken, 1);
+  return runs;
+}
+
+function takeCached(zone: Zone, pcp: Pcp, request: ZoneRequest, want: number): PcpRun[] {
+  const { order, type } = request;
+  const list = pcp.lists[orderToPindex(order, type)]!;
+  let most = want;
+  if (list.count === 0) {
+    const batch = refillBlocks(zone, order);
+    const refills = order === 0 ? quietRefills(zone, request, batch, want) : 0;
+    if (refills > 0) return streamRefills(zone, pcp, request, refills * batch, want);
+    const quiet = zone.buddy.freePagesByType[type]! >= batch << order && order === 0;
+    refillPcp(zone, pcp, order, type, request.flags, request.boostFactor);
+    // After a steal, or below the mark, the next request has to look at the zone anew.
+    if (!quiet || zone.buddy.freePages <= request.neededPages) most = 1;
+  }
+  const runs: PcpRun[] = [];
+  for (let left = most; left > 0;) {
+    const run = list.takeHead(left);
+    if (!run) break;
+    runs.push(run);
+    left -= run.count;
+    pcp.pages -= run.count << order;
+  }
+  return runs;
+}
+
+/** Whole refills that the wish, the mark and the type's own blocks allow. */
+function quietRefills(zone: Zone, request: ZoneRequest, batch: number, want: number): number {
+  const { buddy } = zone;
+  return Math.min(
+    Math.ceil(want / batch),
+    Math.floor((buddy.freePages - request.neededPages - 1) / batch),
+    Math.floor(buddy.freePagesByType[request.type]! / batch),
+  );
+}
+
+/** Many refills as one stream; what the last one has too much stays on the list. */
+function streamRefills(
+  zone: Zone,
+  pcp: Pcp,
+  request: ZoneRequest,
+  pages: number,
+  want: number,
+): PcpRun[] {
+  const { type } = request;
+  const runs: PcpRun[] = [];
+  const rest: PcpRun[] = [];
+  let due = Math.min(want, pages);
+  for (let left = pages; left > 0;) {
+    const run = zone.buddy.take(0, type, left)!;
+    left -= run.count;
+    const now = Math.min(run.count, due);
+    due -= now;
+    if (now > 0) appendRun(runs, run.frame, now, type);
+    if (now < run.count) {
+      rest.push({ frame: run.frame + now, count: run.count - now, step: 1, type });
+    }
+  }
+  pcp.lists[orderToPindex(0, type)]!.refill(rest);
+  pcp.pages += Math.max(pages - want, 0);
+  return runs;
+}
+
+function appendRun(runs: PcpRun[], frame: number, count: number, type: number): void {
+  const last = runs[runs.length - 1];
+  if (last && last.frame + last.count === frame) last.count += count;
+  else runs.push({ frame, count, step: 1, type });
+}
+
+/** @kernel mm/page_alloc.c rmqueue_buddy() */
+function rmqueueBuddy(zone: Zone, request: ZoneRequest): PcpRun | undefined {
+  const { order, type, flags, boostFactor } = request;
+  const reserve = (): PcpRun | undefined => {
+    const run = zone.buddy.take(order, MIGRATE_HIGHATOMIC, 1);
+    return run && { ...run, step: 1, type: MIGRATE_HIGHATOMIC };
+  };
+  if ((flags & ALLOC_HIGHATOMIC) !== 0) {
+    const run = reserve();
+    if (run) return run;
+  }
+  const run = rmqueueSmallestOrSteal(zone, order, type, 1, flags, boostFactor);
+  if (run) return { ...run, step: 1, type };
+  return (flags & ALLOC_NON_BLOCK) !== 0 ? reserve() : undefined;
+}
