@@ -1,23 +1,14 @@
 /** Guests touching their memory: faults by 2 MiB block, huge pages first where they are allowed. */
 import { PAGES_PER_HUGE } from './constants';
 import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
-import { MIGRATE_MOVABLE } from './buddy';
 import { accountRun, lruList, LRU_UNEVICTABLE, newRun, type Run } from './lru';
-import {
-  allocByPolicy,
-  allocHuge,
-  allocInterleaved,
-  interleaveNodes,
-  type PolicyContext,
-} from './mempolicy';
+import { allocByPolicy, allocHuge, allocTurns, type PolicyContext } from './mempolicy';
 import { allocKernelPage, type Segment } from './page-alloc';
 import type { Mapping } from './page-map';
-import { orderToPindex } from './pcp';
 import { freeSwap } from './swap';
 import { thpMode } from './thp';
 import type { RegionSpec } from './types';
-import { neededPages } from './watermark';
-import type { NodeState, Zone } from './zone';
+import type { Zone } from './zone';
 
 export interface TouchTarget {
   guest: GuestState;
@@ -155,10 +146,7 @@ function touchBasePages(
   return done;
 }
 
-/**
- * Pages of a block go to the policy's nodes in turn; each falls back by its own node's list. Where every
- * node has room the turns are taken many at once, node by node: their zones do not touch each other.
- */
+/** Pages of a block go to the policy's nodes in turn; each falls back by its own node's list. */
 function touchInterleaved(
   k: KernelState,
   target: TouchTarget,
@@ -166,50 +154,17 @@ function touchInterleaved(
   block: number,
   missing: number,
 ): number {
-  const nodes = interleaveNodes(k, pc);
-  const { length } = nodes;
   const start = block * PAGES_PER_HUGE + target.mapping.present!.get(block);
   const byTask = target.region.policyScope === 'task';
-  let turn = byTask ? target.guest.ilPrev : start;
-  let done = 0;
-  while (done < missing) {
-    const rounds = Math.min(Math.floor((missing - done) / length), quietRounds(k, pc, nodes));
-    if (rounds > 1) {
-      for (let i = 0; i < length; i += 1) {
-        const node = nodes[(turn + i) % length]!;
-        const segment = allocInterleaved(k, pc, node, rounds)!;
-        placeInterleaved(k, target, segment, start + done + i, length);
-      }
-      done += rounds * length;
-      turn += rounds * length;
-    } else {
-      const segment = allocInterleaved(k, pc, nodes[turn % length]!, 1);
-      if (!segment || !target.guest.alive) break;
-      placeInterleaved(k, target, segment, start + done, length);
-      noteSpill(k, target, pc, segment.zone);
-      done += 1;
-      turn += 1;
-    }
-  }
-  if (byTask) target.guest.ilPrev = turn;
+  const turn = byTask ? target.guest.ilPrev : start;
+  const done = allocTurns(k, pc, turn, missing, (segment, first, stride) => {
+    if (!target.guest.alive) return false;
+    placeInterleaved(k, target, segment, start + first - turn, stride);
+    noteSpill(k, target, pc, segment.zone);
+    return true;
+  });
+  if (byTask) target.guest.ilPrev = turn + done;
   return done;
-}
-
-/** Rounds that all nodes' nearest zones can serve from the CPU's list or whole refills, kswapd asleep. */
-function quietRounds(k: KernelState, pc: PolicyContext, nodes: NodeState[]): number {
-  if (k.nodes.some((node) => node.kswapd.nextNs !== Infinity)) return 0;
-  let rounds = Infinity;
-  for (const node of nodes) {
-    const zone = k.zonelists[node.position]![0]!;
-    const list = zone.pcps[pc.cpu]!.lists[orderToPindex(0, MIGRATE_MOVABLE)]!;
-    const room = zone.buddy.freePages - neededPages(zone, zone.low);
-    if (room <= 0) return 0;
-    const refills = Math.floor(
-      Math.min(room - 1, zone.buddy.freePagesByType[MIGRATE_MOVABLE]!) / zone.pcpBatch,
-    );
-    rounds = Math.min(rounds, list.count > 0 ? list.count : refills * zone.pcpBatch);
-  }
-  return rounds;
 }
 
 /** Pages of one node's turns: every `stride`th page of the block. */

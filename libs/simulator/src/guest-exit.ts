@@ -1,8 +1,10 @@
 /** Giving back what a process or a mapping holds: exit, MADV_DONTNEED, drop_caches. */
 import { freeBlock, freeRun } from './free-run';
 import { passTime, type GuestState, type KernelState } from './kernel-state';
-import { cutOffsets, spanOf, type Run } from './lru';
+import { cutOffsets, partOf, spanOf, type Run } from './lru';
 import { BlockCounts, type Mapping } from './page-map';
+import { freeSwap } from './swap';
+import type { Zone } from './zone';
 
 /** Runs in the order in which an unmap meets them: by the owner's offset. */
 function byOffset(runs: Iterable<Run>): Run[] {
@@ -18,10 +20,9 @@ export interface FreePattern {
 }
 
 /**
- * Frees an owner's resident pages of a pattern, upwards.
+ * Frees an owner's resident pages of a pattern, upwards, frames of its swap cache among them.
  * @param cpu position of the CPU whose lists take them
  * @returns pages freed
- * @differs pages of interleaved runs are freed run by run
  */
 export function freeOffsets(
   k: KernelState,
@@ -30,14 +31,39 @@ export function freeOffsets(
   cpu: number,
 ): number {
   let freed = 0;
-  for (const run of byOffset(mapping.runs)) {
-    for (const part of cutPattern(run, pattern)) {
-      mapping.present?.spread(part.offset, spanOf(part), -part.pages);
-      freed += part.pages;
-      freeRun(k, part, cpu);
+  for (const part of inOrder(partsOf(mapping, pattern))) {
+    mapping.present?.spread(part.offset, spanOf(part), -part.pages);
+    if (part.owner === mapping.swapCache) {
+      mapping.swapped?.spread(part.offset, spanOf(part), -part.pages);
+      freeSwap(k, mapping, part.pages);
     }
+    freed += part.pages;
+    freeRun(k, part, cpu);
   }
   return freed;
+}
+
+function partsOf(mapping: Mapping, pattern: FreePattern): Run[] {
+  const runs = mapping.swapCache ? [...mapping.runs, ...mapping.swapCache.runs] : mapping.runs;
+  return byOffset(runs).flatMap((run) => cutPattern(run, pattern));
+}
+
+/** Parts whose offsets interlock in one zone are taken apart, so that each zone gets its pages upwards. */
+function inOrder(parts: Run[]): Run[] {
+  const ends = new Map<Zone, number>();
+  let interlocked = false;
+  for (const part of parts) {
+    if (part.offset < (ends.get(part.zone) ?? 0)) interlocked = true;
+    ends.set(
+      part.zone,
+      Math.max(ends.get(part.zone) ?? 0, part.offset + spanOf(part) - part.stride + 1),
+    );
+  }
+  if (!interlocked) return parts;
+  const pages = parts.flatMap((part) =>
+    part.huge ? [part] : Array.from({ length: part.pages }, (_, i) => partOf(part, i, 1)),
+  );
+  return pages.sort((a, b) => a.offset - b.offset);
 }
 
 /** Takes a pattern's pages off a run's list, ascending; cut from above, so that the run keeps its start. */
@@ -62,14 +88,8 @@ function cutPattern(run: Run, { from, to, stepPages, keepPages }: FreePattern): 
 
 /** Frees everything of a mapping, swap included. */
 export function freeMapping(k: KernelState, mapping: Mapping, cpu: number): number {
-  let freed = 0;
-  for (const owner of mapping.swapCache ? [mapping, mapping.swapCache] : [mapping]) {
-    for (const run of byOffset(owner.runs)) {
-      run.list!.cut(run, 0, run.pages);
-      freed += run.pages;
-      freeRun(k, run, cpu);
-    }
-  }
+  const everything = { from: 0, to: Infinity, stepPages: 0, keepPages: 0 };
+  const freed = freeOffsets(k, mapping, everything, cpu);
   k.swap.freePages += mapping.swapPages;
   mapping.swapPages = 0;
   if (mapping.present) mapping.present = new BlockCounts();

@@ -108,12 +108,17 @@ export function caveat(k: KernelState, code: string, message: string): void {
   if (!k.caveats.has(code)) k.caveats.set(code, message);
 }
 
-/** Effective nodes of a policy within a cpuset; null means no mask. */
+/**
+ * Nodes that a policy limits a request to; null means no mask. A bind to nodes that the cpuset does not
+ * have at all counts as none.
+ * @kernel mm/mempolicy.c policy_nodemask()
+ */
 export function policyNodemask(
   policy: MemoryPolicy,
   cpusetMems: number[] | undefined,
 ): Set<number> | null {
-  if (policy.mode !== 'bind' && policy.mode !== 'preferred_many') return null;
+  if (policy.mode === 'preferred_many') return new Set(policy.nodes);
+  if (policy.mode !== 'bind') return null;
   const allowed = cpusetMems ? policy.nodes.filter((n) => cpusetMems.includes(n)) : policy.nodes;
-  return new Set(allowed.length > 0 ? allowed : policy.nodes);
+  return allowed.length > 0 ? new Set(allowed) : null;
 }

@@ -17,8 +17,6 @@ import type { KswapdRun, KswapdTask, NodeState } from './zone';
 const NAP_NS = 100_000_000;
 /** Turn of each when kswapd and allocators share the node's CPUs: one tick of the scheduler (HZ=250). */
 const SLICE_NS = 4_000_000;
-/** After a step kswapd has this long to finish before the state is read. */
-const STEP_END_NS = 1_000_000_000;
 
 /** `allocatorCpu` while nobody allocates. */
 const NO_CPU = -1;
@@ -126,10 +124,10 @@ export function pagesBeforeKswapd(k: KernelState, costNs: number): number {
   return Math.max(Math.ceil(ns / costNs), 1);
 }
 
-/** Time passes without allocations until no kswapd is at work, for a second at most. */
-export function finishKswapd(k: KernelState): void {
+/** Time passes without allocations until no kswapd is at work, for `mostNs` at most. */
+export function finishKswapd(k: KernelState, mostNs: number): void {
   k.allocatorCpu = NO_CPU;
-  const untilNs = k.timeNs + STEP_END_NS;
+  const untilNs = k.timeNs + mostNs;
   for (let node = working(k); node; node = working(k)) {
     if (node.kswapd.nextNs > untilNs) return;
     k.timeNs = Math.max(k.timeNs, node.kswapd.nextNs);

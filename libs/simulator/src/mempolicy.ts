@@ -1,8 +1,11 @@
 /** Memory policies: which node's list is walked, with which mask, for which page. */
+import { MIGRATE_MOVABLE } from './buddy';
 import { HUGE_ORDER, PAGES_PER_HUGE } from './constants';
 import { countVm, policyNodemask, type GuestState, type KernelState } from './kernel-state';
 import { allocContext, allocPages, type AllocContext, type Segment } from './page-alloc';
+import { orderToPindex } from './pcp';
 import type { MemoryPolicy } from './types';
+import { neededPages } from './watermark';
 import type { NodeState } from './zone';
 
 /** A task's view of memory: its policy, its CPU, its cpuset. */
@@ -102,6 +105,59 @@ export function allocInterleaved(
     countVm(k, 'numa_interleave', segment.pages);
   }
   return segment;
+}
+
+/**
+ * Requests of an interleave policy, one turn after the other. Where every node has room the turns are
+ * taken many at once, node by node: their zones do not touch each other.
+ * @param turn the first request's turn
+ * @param place takes a segment: its pages belong to turns `first`, `first + stride`, ...; false ends it
+ * @returns requests served
+ * @kernel mm/mempolicy.c offset_il_node(), interleave_nodes()
+ */
+export function allocTurns(
+  k: KernelState,
+  pc: PolicyContext,
+  turn: number,
+  want: number,
+  place: (segment: Segment, first: number, stride: number) => boolean,
+): number {
+  const nodes = interleaveNodes(k, pc);
+  const { length } = nodes;
+  let done = 0;
+  while (done < want) {
+    const at = turn + done;
+    const rounds = Math.min(Math.floor((want - done) / length), quietRounds(k, pc, nodes));
+    if (rounds > 1) {
+      for (let i = 0; i < length; i += 1) {
+        const segment = allocInterleaved(k, pc, nodes[(at + i) % length]!, rounds)!;
+        if (!place(segment, at + i, length)) return done;
+      }
+      done += rounds * length;
+      continue;
+    }
+    const segment = allocInterleaved(k, pc, nodes[at % length]!, 1);
+    if (!segment || !place(segment, at, length)) return done;
+    done += 1;
+  }
+  return done;
+}
+
+/** Rounds that all nodes' own zones can serve from the CPU's list or by whole refills, every kswapd asleep. */
+function quietRounds(k: KernelState, pc: PolicyContext, nodes: NodeState[]): number {
+  if (k.nodes.some((node) => node.kswapd.nextNs !== Infinity)) return 0;
+  let rounds = Infinity;
+  for (const node of nodes) {
+    const zone = k.zonelists[node.position]![0];
+    if (zone?.node !== node || !(pc.cpusetMems?.has(node.id) ?? true)) return 0;
+    const list = zone.pcps[pc.cpu]!.lists[orderToPindex(0, MIGRATE_MOVABLE)]!;
+    const room = zone.buddy.freePages - neededPages(zone, zone.low);
+    if (room <= 0) return 0;
+    const own = zone.buddy.freePagesByType[MIGRATE_MOVABLE]!;
+    const refills = Math.floor(Math.min(room - 1, own) / zone.pcpBatch);
+    rounds = Math.min(rounds, list.count > 0 ? list.count : refills * zone.pcpBatch);
+  }
+  return rounds;
 }
 
 /** Rights and cost of a huge fault. */

@@ -10,6 +10,9 @@ import type { ReplayControl, ReplayInput, ReplayResult, Snapshot, StepResult } f
 import { checkInput } from './validate-input';
 import { verify } from './verify';
 
+/** After a step kswapd has this long to finish before the state is read. */
+const STEP_END_NS = 1_000_000_000;
+
 /**
  * Replays guests' memory demand through the page allocator of the host.
  * @throws SimulatorInputError when the input cannot be replayed
@@ -67,7 +70,7 @@ function oneStep(
   const startNs = k.timeNs;
   const outcome = runStep(k, step, report);
   const durationNs = k.timeNs - startNs;
-  finishKswapd(k);
+  finishKswapd(k, STEP_END_NS);
   return {
     n: index + 1,
     op: step.op,

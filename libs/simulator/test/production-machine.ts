@@ -1,0 +1,456 @@
+/** The simulator behind the machine's interface, for comparison with the page-by-page reference. */
+import {
+  Buddy,
+  MAX_ORDER,
+  MIGRATE_MOVABLE,
+  MIGRATE_UNMOVABLE,
+  NR_MIGRATE_TYPES,
+} from '../src/buddy';
+import { markAccessed } from '../src/filemap';
+import { freeBlock } from '../src/free-run';
+import { freeOffsets } from '../src/guest-exit';
+import { hardwareProfiles } from '../src/hardware-profile';
+import { buildKernel, setupLowmemReserve, setupNodeReclaim, setupWatermarks } from '../src/kernel';
+import type { KernelState } from '../src/kernel-state';
+import { finishKswapd } from '../src/kswapd';
+import { accountRun, frameAt, lruList, newRun, spanOf } from '../src/lru';
+import { allocByPolicy, allocTurns, type PolicyContext } from '../src/mempolicy';
+import { allocContext, allocPages, type AllocContext, type Segment } from '../src/page-alloc';
+import { newMapping, type Mapping } from '../src/page-map';
+import { drainPcps } from '../src/pcp';
+import { kernelProfiles } from '../src/profile';
+import { writeSysctl } from '../src/sysctl';
+import { ZONE_NAMES } from '../src/types';
+import type { HostModel, HostZone } from '../src/types';
+import { tryToFreePages } from '../src/vmscan';
+import type { Zone } from '../src/zone';
+import { filteredZonelist } from '../src/page-alloc';
+import { policyNodemask } from '../src/kernel-state';
+import type {
+  Machine,
+  MachineAnswer,
+  MachineConfig,
+  MachineOp,
+  MachinePicture,
+  MachinePolicy,
+  NodePicture,
+  RequestKind,
+  ZonePicture,
+} from './machine';
+
+/** A block of a `kernel` or `atomic` request. */
+interface Block {
+  zone: Zone;
+  frame: number;
+  order: number;
+}
+
+interface Owner {
+  /** Memory on the LRU; undefined for kernel blocks. */
+  mapping?: Mapping;
+  blocks: (Block | undefined)[];
+  /** By index: has a page that was not freed by an operation. */
+  live: boolean[];
+}
+
+type AllocOp = Extract<MachineOp, { op: 'alloc' }>;
+
+export function productionMachine(config: MachineConfig): Machine {
+  const k = buildKernel({
+    host: hostOf(config),
+    runningGuests: [],
+    steps: [],
+    seed: 0,
+    hardwareProfile: 'generic-2s',
+  });
+  k.hardware = { ...hardwareProfiles['generic-2s']!, ...config.costs };
+  for (const zone of k.zones) handOver(zone);
+  setupWatermarks(k);
+  setupLowmemReserve(k);
+  setupNodeReclaim(k);
+  return new ProductionMachine(k);
+}
+
+/** Boot: all pages free in their largest aligned blocks, ascending, each at its list's tail. */
+function handOver(zone: Zone): void {
+  zone.buddy = new Buddy(
+    zone.buddy.basePfn,
+    zone.startPfn + zone.spanned - zone.buddy.basePfn,
+    zone.startPfn - zone.buddy.basePfn,
+  );
+  let at = zone.buddy.firstFrame;
+  while (at < zone.buddy.frames) {
+    let order = MAX_ORDER - 1;
+    while (at % 2 ** order !== 0 || at + 2 ** order > zone.buddy.frames) order -= 1;
+    zone.buddy.add(at, order, MIGRATE_MOVABLE, true);
+    at += 2 ** order;
+  }
+  zone.otherPages = 0;
+}
+
+function hostOf(config: MachineConfig): HostModel {
+  const none = {
+    inactiveAnonPages: 0,
+    activeAnonPages: 0,
+    inactiveFilePages: 0,
+    activeFilePages: 0,
+    unevictablePages: 0,
+  };
+  const cpus = config.nodes.flatMap((node) => node.cpus);
+  return {
+    kernelProfile: '6.1.y',
+    nodes: config.nodes.map((node, nodeId) => ({
+      nodeId,
+      cpus: node.cpus,
+      zones: node.zones.map(({ index, startPfn, pages }): HostZone => ({
+        name: ZONE_NAMES[index],
+        startPfn,
+        spannedPages: pages,
+        presentPages: pages,
+        managedPages: pages,
+        freePages: 0,
+        boostPages: 0,
+        minPages: 0,
+        lowPages: 0,
+        highPages: 0,
+        protectionPages: [0, 0, 0, 0, 0],
+        freeBlocks: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        pagesets: cpus.map((cpu) => ({ cpu, countPages: 0, highPages: 4, batchPages: 1 })),
+      })),
+      lru: none,
+      filePages: 0,
+      mappedPages: 0,
+      shmemPages: 0,
+      anonPages: 0,
+      dirtyPages: 0,
+      writebackPages: 0,
+      slabReclaimablePages: 0,
+      slabUnreclaimablePages: 0,
+      hugepages: [],
+      numastat: {
+        numaHit: 0,
+        numaMiss: 0,
+        numaForeign: 0,
+        interleaveHit: 0,
+        localNode: 0,
+        otherNode: 0,
+      },
+    })),
+    distances: config.distances,
+    sysctl: {
+      ...kernelProfiles['6.1.y'].defaultSysctls,
+      ...config.sysctl,
+      dirty_writeback_centisecs: 0,
+    },
+    thp: { enabled: 'never', defrag: 'never' },
+    swap: { totalPages: config.swapPages, freePages: config.swapPages },
+  };
+}
+
+/** The simulator's own state and functions, called as a replay's steps call them. */
+export class ProductionMachine implements Machine {
+  private readonly owners = new Map<number, Owner>();
+
+  constructor(readonly k: KernelState) {}
+
+  run(op: MachineOp): MachineAnswer {
+    const { k } = this;
+    k.current = { name: 'machine', killed: false };
+    k.events = [];
+    const done = this.dispatch(op);
+    k.allocatorCpu = -1;
+    return { done };
+  }
+
+  private dispatch(op: MachineOp): number {
+    const { k } = this;
+    switch (op.op) {
+      case 'alloc':
+        return op.kind === 'anon' || op.kind === 'file' ? this.allocUser(op) : this.allocKernel(op);
+      case 'free':
+        return this.free(op);
+      case 'touch':
+        for (const run of this.runsOf(op.owner, op.from, op.count)) {
+          const part = run.list!.isolatePart(run, op.from, op.from + op.count);
+          if (part) part.young = true;
+        }
+        return 0;
+      case 'access': {
+        const mapping = this.owners.get(op.owner)?.mapping;
+        if (mapping) markAccessed(k, mapping, op.from, op.from + op.count);
+        return 0;
+      }
+      case 'reclaim': {
+        const ac = this.context('anon', op.cpu, op.policy, null);
+        return tryToFreePages(k, ac, filteredZonelist(k, ac));
+      }
+      case 'sysctl':
+        writeSysctl(k, op.name, op.value);
+        return 0;
+      case 'drain':
+        for (const zone of k.zones) drainPcps(zone);
+        return 0;
+      case 'settle':
+        finishKswapd(k, 1_000_000_000);
+        return 0;
+    }
+  }
+
+  private owner(id: number, kind: RequestKind): Owner {
+    let owner = this.owners.get(id);
+    if (!owner) {
+      owner = { blocks: [], live: [] };
+      if (kind === 'anon' || kind === 'file') {
+        owner.mapping = newMapping(kind, `owner ${id}`, this.k.nodes.length, false);
+        this.k.hostMappings.push(owner.mapping);
+      }
+      this.owners.set(id, owner);
+    }
+    return owner;
+  }
+
+  private position(cpu: number): number {
+    const found = this.k.cpus.find(({ id }) => id === cpu);
+    if (!found) throw new RangeError(`cpu ${cpu} is not in the machine`);
+    return found.position;
+  }
+
+  private policyContext(cpu: number, policy: MachinePolicy, mems: number[] | null): PolicyContext {
+    const { faultNs, remoteFaultNs } = this.k.hardware;
+    return {
+      policy,
+      cpu: this.position(cpu),
+      cpusetMems: mems ? new Set(mems) : null,
+      cpusetList: mems ?? undefined,
+      write: false,
+      costNs: faultNs,
+      remoteCostNs: remoteFaultNs,
+    };
+  }
+
+  private context(
+    kind: RequestKind,
+    cpu: number,
+    policy: MachinePolicy,
+    mems: number[] | null,
+  ): AllocContext {
+    const { k } = this;
+    const position = this.position(cpu);
+    const user = kind === 'anon' || kind === 'file';
+    return allocContext({
+      cpu: position,
+      preferred: policy.mode === 'preferred' ? k.nodes[policy.nodes[0]!]! : k.cpus[position]!.node,
+      nodemask: policyNodemask(policy, mems ?? undefined),
+      cpusetMems: mems ? new Set(mems) : null,
+      classIndex: user ? 3 : 2,
+      directReclaim: kind !== 'atomic',
+      high: kind === 'atomic',
+      costNs: k.hardware.faultNs,
+      remoteCostNs: k.hardware.remoteFaultNs,
+    });
+  }
+
+  private allocUser(op: AllocOp): number {
+    const { k } = this;
+    const owner = this.owner(op.owner, op.kind);
+    const pc = this.policyContext(op.cpu, op.policy, op.mems);
+    const first = owner.live.length;
+    const place = (segment: Segment, offset: number, stride: number): boolean => {
+      let at = offset;
+      for (const { frame, count, step } of segment.runs) {
+        const run = newRun({
+          owner: owner.mapping!,
+          zone: segment.zone,
+          pages: count,
+          frame,
+          step,
+          offset: at,
+          stride,
+          mapped: op.kind === 'anon',
+          young: op.kind === 'anon',
+          referenced: op.kind === 'file',
+        });
+        accountRun(run, 1);
+        lruList(segment.zone.node, run, false).push(run);
+        for (let i = 0; i < count; i += 1) owner.live[at + i * stride] = true;
+        at += count * stride;
+      }
+      return true;
+    };
+    if (op.policy.mode === 'interleave') return allocTurns(k, pc, first, op.count, place);
+    let done = 0;
+    while (done < op.count) {
+      const segment = allocByPolicy(k, pc, op.count - done);
+      if (!segment) break;
+      place(segment, first + done, 1);
+      done += segment.pages;
+    }
+    return done;
+  }
+
+  private allocKernel(op: AllocOp): number {
+    const { k } = this;
+    const owner = this.owner(op.owner, op.kind);
+    const policy: MachinePolicy =
+      op.policy.mode === 'interleave' ? { mode: 'default', nodes: [] } : op.policy;
+    const ac = this.context(op.kind, op.cpu, policy, op.mems);
+    ac.order = op.order;
+    ac.type = op.kind === 'kernel' ? op.type : MIGRATE_UNMOVABLE;
+    const within = policy.mode === 'preferred_many' ? { ...ac, directReclaim: false } : undefined;
+    const anywhere = policy.mode === 'preferred_many' ? { ...ac, nodemask: null } : ac;
+    let done = 0;
+    while (done < op.count) {
+      const want = op.count - done;
+      const segment =
+        (within && allocPages(k, within, want)) ?? allocPages(k, anywhere, within ? 1 : want);
+      if (!segment) break;
+      for (const { frame, count, step } of segment.runs) {
+        for (let i = 0; i < count; i += 1) {
+          owner.blocks.push({
+            zone: segment.zone,
+            frame: frame + ((step * i) << op.order),
+            order: op.order,
+          });
+          owner.live.push(true);
+          done += 1;
+        }
+      }
+      segment.zone.kernelPages += segment.pages;
+    }
+    return done;
+  }
+
+  private free(op: Extract<MachineOp, { op: 'free' }>): number {
+    const { k } = this;
+    const owner = this.owners.get(op.owner);
+    if (!owner) return 0;
+    const cpu = this.position(op.cpu);
+    const goes = (index: number): boolean =>
+      owner.live[index] === true && (index - op.from) % op.every >= op.keep;
+    const end = Math.min(op.from + op.count, owner.live.length);
+    const gone: number[] = [];
+    for (let index = op.from; index < end; index += 1) if (goes(index)) gone.push(index);
+    if (owner.mapping) this.freeUser(owner, op, gone, cpu);
+    else {
+      for (const index of gone) {
+        const block = owner.blocks[index]!;
+        freeBlock(k, block.zone, cpu, block.frame, block.order);
+        owner.blocks[index] = undefined;
+      }
+    }
+    for (const index of gone) owner.live[index] = false;
+    return gone.length;
+  }
+
+  private freeUser(
+    owner: Owner,
+    op: Extract<MachineOp, { op: 'free' }>,
+    gone: number[],
+    cpu: number,
+  ): void {
+    const mapping = owner.mapping!;
+    const frames = this.frames(owner);
+    const swapped = gone.filter((index) => frames[index] === -2).length;
+    const before = mapping.swapPages;
+    freeOffsets(
+      this.k,
+      mapping,
+      { from: op.from, to: op.from + op.count, stepPages: op.every, keepPages: op.keep },
+      cpu,
+    );
+    // Slots of pages whose swap-cache frame has gone already.
+    const released = before - mapping.swapPages;
+    this.k.swap.freePages += swapped - released;
+    mapping.swapPages -= swapped - released;
+  }
+
+  private runsOf(id: number, from: number, count: number) {
+    const mapping = this.owners.get(id)?.mapping;
+    if (!mapping || mapping.kind !== 'anon') return [];
+    return [...mapping.runs].filter(
+      (run) => run.offset < from + count && run.offset + spanOf(run) > from,
+    );
+  }
+
+  private frames(owner: Owner): number[] {
+    const frames = owner.live.map((live, index) => {
+      const block = owner.blocks[index];
+      if (block) return block.frame + block.zone.buddy.basePfn;
+      return live && owner.mapping?.kind === 'anon' ? -2 : -1;
+    });
+    for (const run of owner.mapping?.runs ?? []) {
+      for (let i = 0; i < run.pages; i += 1) {
+        frames[run.offset + i * run.stride] = frameAt(run, i) + run.zone.buddy.basePfn;
+      }
+    }
+    return frames;
+  }
+
+  picture(): MachinePicture {
+    const { k } = this;
+    const flags: [number, number][] = [];
+    const nodes = k.nodes.map((node): NodePicture => {
+      const lru = node.lists.map((list) => {
+        const frames: number[] = [];
+        for (const run of list.runs()) {
+          const bits =
+            (run.referenced ? 1 : 0) |
+            (run.young ? 2 : 0) |
+            (run.workingset ? 4 : 0) |
+            (run.owner.swapCacheOf ? 8 : 0);
+          for (let i = 0; i < run.pages; i += 1) {
+            const pfn = frameAt(run, i) + run.zone.buddy.basePfn;
+            frames.push(pfn);
+            if (bits !== 0) flags.push([pfn, bits]);
+          }
+        }
+        return frames.reverse();
+      });
+      const { numaHit, numaMiss, numaForeign, interleaveHit, localNode, otherNode } = node.numastat;
+      return {
+        lru,
+        numastat: [numaHit, numaMiss, numaForeign, interleaveHit, localNode, otherNode],
+        nonresidentAge: node.nonresidentAge,
+        anonCost: node.anonCost,
+        fileCost: node.fileCost,
+        kswapdState: node.kswapd.state,
+        kswapdNextNs: node.kswapd.nextNs,
+        kswapdFailures: node.kswapdFailures,
+      };
+    });
+    return {
+      timeNs: k.timeNs,
+      swapFreePages: k.swap.freePages,
+      vmstat: Object.fromEntries(Object.entries(k.vmstat).filter(([, count]) => count !== 0)),
+      zones: k.zones.map(zonePicture),
+      nodes,
+      owners: [...this.owners].map(([owner, state]) => ({ owner, frames: this.frames(state) })),
+      flags: flags.sort((a, b) => a[0] - b[0]),
+    };
+  }
+}
+
+function zonePicture(zone: Zone): ZonePicture {
+  const { buddy } = zone;
+  const pfn = (frame: number): number => frame + buddy.basePfn;
+  return {
+    node: zone.node.id,
+    index: zone.index as ZonePicture['index'],
+    free: buddy.freePages,
+    boost: zone.boost,
+    min: zone.min,
+    low: zone.low,
+    high: zone.high,
+    protection: zone.protection,
+    reservedHighatomic: zone.reservedHighatomic,
+    lists: Array.from({ length: MAX_ORDER }, (_, order) =>
+      Array.from({ length: NR_MIGRATE_TYPES }, (__, type) => buddy.list(order, type).map(pfn)),
+    ),
+    pageblockTypes: [...buddy.types].slice(Math.floor(buddy.firstFrame / 512)),
+    pcps: zone.pcps.map((pcp) => ({
+      count: pcp.pages,
+      freeFactor: pcp.freeFactor,
+      lists: pcp.lists.map((list) => list.frames().map(pfn)),
+    })),
+  };
+}
