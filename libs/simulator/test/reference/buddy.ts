@@ -110,7 +110,7 @@ export function freeOnePage(
 
 /**
  * Takes the first block of the smallest order that has one on the lists of this type, and splits it: the
- * upper halves go to the heads of the lower lists.
+ * upper halves go to the lower lists, which are empty then.
  * @kernel mm/page_alloc.c __rmqueue_smallest(), expand()
  * @returns the page, -1 if no list of the type has a block
  */
@@ -126,12 +126,16 @@ export function rmqueueSmallest(
       continue;
     }
     removeFromFreeList(system, page);
+    let taken = page;
     for (let half = current - 1; half >= order; half--) {
-      const where = system.mutation === 'split puts the upper half at the tail' ? 'tail' : 'head';
-      addToFreeList(system, zone, page + (1 << half), half, type, where);
+      let upper = taken + (1 << half);
+      if (system.mutation === 'split gives out the upper half') {
+        [taken, upper] = [upper, taken];
+      }
+      addToFreeList(system, zone, upper, half, type, 'head');
     }
-    system.pages.pcpType[page] = type;
-    return page;
+    system.pages.pcpType[taken] = type;
+    return taken;
   }
   return -1;
 }

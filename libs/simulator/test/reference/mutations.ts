@@ -3,7 +3,7 @@
  * a mutation that nothing notices is a rule that nothing tests.
  */
 export const MUTATIONS = [
-  'split puts the upper half at the tail',
+  'split gives out the upper half',
   'merged block never goes to the tail',
   'watermark passes at the mark',
   'protection ignored',

@@ -26,9 +26,16 @@ import {
   YOUNG,
   ZONE_NAMES,
   count,
+  sum,
   zoneOf,
 } from './state';
 import type { Node, Owner, System, Zone } from './state';
+
+const PGSKIP = ZONE_NAMES.map((name) => `pgskip_${name}`);
+const KSWAPD_EVENTS = { scan: 'pgscan_kswapd', steal: 'pgsteal_kswapd' };
+const DIRECT_EVENTS = { scan: 'pgscan_direct', steal: 'pgsteal_direct' };
+const ANON_EVENTS = { scan: 'pgscan_anon', steal: 'pgsteal_anon' };
+const FILE_EVENTS = { scan: 'pgscan_file', steal: 'pgsteal_file' };
 
 /**
  * Takes pages from the tail of a list. Pages of too high zones are skipped without being counted against the
@@ -46,6 +53,14 @@ function isolatePages(
   const taken: number[] = [];
   const skipped: number[] = [];
   const head = node.lru[list] as number;
+  const eligible = sum(node.zones, (zone) =>
+    zone.index > sc.reclaimIndex ? 0 : (zone.lruPages[list] ?? 0),
+  );
+  if (eligible === 0) {
+    // The walk would take every page off and put all of them back in the same order.
+    node.zones.forEach((zone) => count(system, PGSKIP[zone.index] as string, zone.lruPages[list]));
+    return { taken, scanned: node.lruPages[list] ?? 0 };
+  }
   let scanned = 0;
   for (let scan = 0; scan < nrToScan && !system.lists.isEmpty(head);) {
     const page = system.lists.last(head);
@@ -66,7 +81,7 @@ function isolatePages(
   }
   for (const page of skipped) {
     system.lists.addHead(head, page);
-    count(system, `pgskip_${ZONE_NAMES[zoneOf(system, page).index]}`);
+    count(system, PGSKIP[zoneOf(system, page).index] as string);
   }
   return { taken, scanned };
 }
@@ -151,11 +166,9 @@ function shrinkInactiveList(
   nrToScan: number,
 ): number {
   const file = isFile(list);
-  const by = sc.kswapd ? 'kswapd' : 'direct';
-  const kind = file ? 'file' : 'anon';
+  const events = [sc.kswapd ? KSWAPD_EVENTS : DIRECT_EVENTS, file ? FILE_EVENTS : ANON_EVENTS];
   const { taken, scanned } = isolatePages(system, node, sc, list, nrToScan);
-  count(system, `pgscan_${by}`, scanned);
-  count(system, `pgscan_${kind}`, scanned);
+  events.forEach(({ scan }) => count(system, scan, scanned));
   sc.costNs += scanned * system.config.costs.scanNs;
   if (taken.length === 0) {
     return 0;
@@ -187,8 +200,7 @@ function shrinkInactiveList(
       written++;
     }
   });
-  count(system, `pgsteal_${by}`, freed.length);
-  count(system, `pgsteal_${kind}`, freed.length);
+  events.forEach(({ steal }) => count(system, steal, freed.length));
   sc.costNs += freed.length * system.config.costs.stealNs;
   noteCost(system, node, file, written);
   return freed.length;

@@ -1,0 +1,293 @@
+import * as fc from 'fast-check';
+import type {
+  MachineConfig,
+  MachineCosts,
+  MachineNodeConfig,
+  MachineOp,
+  MachinePolicy,
+  ZoneIndex,
+} from '../machine';
+
+/** A machine and what is done to it: one case of the property test. */
+export interface FuzzCase {
+  config: MachineConfig;
+  ops: MachineOp[];
+}
+
+const BLOCK = 1024;
+const PAGEBLOCK = 512;
+
+interface Shape {
+  cpus: number;
+  zones: { index: ZoneIndex; pages: number; gap: 'none' | 'block' | 'odd'; odd: number }[];
+}
+
+const ZONE_MIXES: readonly (readonly ZoneIndex[])[] = [
+  [2],
+  [2],
+  [2],
+  [1, 2],
+  [1, 2],
+  [0, 1, 2],
+  [2, 3],
+  [0, 1, 2, 3],
+  [3],
+  [1],
+  [],
+];
+
+/** Mostly small zones, which soon cross their marks; the larger ones have pcp batches above 1. */
+const zonePages = fc.oneof(
+  { weight: 10, arbitrary: fc.integer({ min: 600, max: 3000 }) },
+  { weight: 4, arbitrary: fc.integer({ min: 2048, max: 6000 }) },
+  { weight: 4, arbitrary: fc.constantFrom(1024, 2048, 3072, 4096) },
+  { weight: 1, arbitrary: fc.integer({ min: 12288, max: 18000 }) },
+);
+
+const shape: fc.Arbitrary<Shape> = fc.constantFrom(...ZONE_MIXES).chain((mix) =>
+  fc.record({
+    cpus: fc.oneof(
+      { weight: 4, arbitrary: fc.integer({ min: 1, max: 3 }) },
+      { weight: 1, arbitrary: fc.constant(0) },
+    ),
+    zones: fc.tuple(
+      ...mix.map((index) =>
+        fc.record({
+          index: fc.constant(index),
+          pages: zonePages,
+          gap: fc.constantFrom('none' as const, 'block' as const, 'odd' as const),
+          odd: fc.integer({ min: 1, max: BLOCK - 1 }),
+        }),
+      ),
+    ),
+  }),
+);
+
+function roundUp(value: number, multiple: number): number {
+  return Math.ceil(value / multiple) * multiple;
+}
+
+/** Lays the zones out one after the other; two zones never share a pageblock. */
+function layOut(shapes: readonly Shape[]): MachineNodeConfig[] {
+  let cpu = 0;
+  let end = BLOCK;
+  return shapes.map(({ cpus, zones }) => ({
+    cpus: Array.from({ length: cpus }, () => cpu++),
+    zones: zones.map(({ index, pages, gap, odd }) => {
+      const startPfn =
+        gap === 'none'
+          ? roundUp(end, PAGEBLOCK)
+          : roundUp(end, BLOCK) + (gap === 'odd' ? odd : BLOCK);
+      end = startPfn + pages;
+      return { index, startPfn, pages };
+    }),
+  }));
+}
+
+const nodes = fc
+  .array(shape, { minLength: 1, maxLength: 4 })
+  .filter(
+    (shapes) =>
+      shapes.some((node) => node.cpus > 0) && shapes.some((node) => node.zones.length > 0),
+  )
+  .map(layOut);
+
+function symmetric(size: number, values: readonly number[]): number[][] {
+  return Array.from({ length: size }, (_, i) =>
+    Array.from({ length: size }, (__, j) =>
+      i === j ? 10 : (values[Math.min(i, j) * 4 + Math.max(i, j)] ?? 20),
+    ),
+  );
+}
+
+const costs: fc.Arbitrary<MachineCosts> = fc.record({
+  faultNs: fc.integer({ min: 100, max: 5000 }),
+  remoteFaultNs: fc.integer({ min: 0, max: 2000 }),
+  scanNs: fc.integer({ min: 0, max: 3000 }),
+  rmapNs: fc.integer({ min: 0, max: 3000 }),
+  stealNs: fc.integer({ min: 0, max: 3000 }),
+  reclaimRoundNs: fc.integer({ min: 1, max: 300_000 }),
+  pageoutNs: fc.integer({ min: 0, max: 20_000 }),
+  kswapdWakeNs: fc.integer({ min: 0, max: 500_000 }),
+});
+
+const lowmemReserveRatio = fc.constantFrom<number[][]>(
+  [256, 256, 32, 0],
+  [256, 256, 32, 0],
+  [8, 8, 8, 0],
+  [2, 3, 4, 0],
+  [0, 0, 0, 0],
+);
+const boostFactor = fc.constantFrom(15000, 15000, 15000, 0, 40000, 100);
+const reclaimMode = fc.constantFrom(0, 0, 0, 1, 1, 2, 3, 4, 5, 7);
+const scaleFactor = fc.constantFrom(10, 10, 50, 200, 600);
+const swappiness = fc.constantFrom(60, 60, 0, 1, 100, 200);
+const minUnmappedRatio = fc.constantFrom(1, 1, 0, 5, 40);
+
+/** Writes min_free_kbytes as a share of the machine, in thousandths. */
+function minFreeKbytes(totalPages: number): fc.Arbitrary<number> {
+  return fc
+    .constantFrom(2, 5, 10, 20, 40, 80)
+    .map((share) => Math.floor((totalPages * share * 4) / 1000));
+}
+
+function pagesOf(all: readonly MachineNodeConfig[]): number {
+  return all.reduce((total, node) => total + node.zones.reduce((sum, z) => sum + z.pages, 0), 0);
+}
+
+const config: fc.Arbitrary<MachineConfig> = nodes.chain((all) =>
+  fc.record({
+    nodes: fc.constant(all),
+    distances: fc
+      .array(fc.constantFrom(20, 20, 20, 21, 30, 31), { minLength: 16, maxLength: 16 })
+      .map((values) => symmetric(all.length, values)),
+    sysctl: fc.record({
+      min_free_kbytes: minFreeKbytes(pagesOf(all)),
+      watermark_scale_factor: scaleFactor,
+      watermark_boost_factor: boostFactor,
+      lowmem_reserve_ratio: lowmemReserveRatio,
+      zone_reclaim_mode: reclaimMode,
+      min_unmapped_ratio: minUnmappedRatio,
+      swappiness,
+    }),
+    swapPages: fc.constantFrom(0, 0, 40, 400, 4000),
+    costs,
+  }),
+);
+
+function subset(ids: readonly number[]): fc.Arbitrary<number[]> {
+  return fc
+    .subarray([...ids], { minLength: 1 })
+    .map((nodesOfSubset) => [...nodesOfSubset].sort((a, b) => a - b));
+}
+
+function policy(ids: readonly number[]): fc.Arbitrary<MachinePolicy> {
+  const some = subset(ids);
+  const of = (mode: MachinePolicy['mode']): fc.Arbitrary<MachinePolicy> =>
+    some.map((list) => ({ mode, nodes: list }));
+  return fc.oneof(
+    { weight: 6, arbitrary: fc.constant<MachinePolicy>({ mode: 'default', nodes: [] }) },
+    { weight: 2, arbitrary: of('preferred') },
+    { weight: 2, arbitrary: of('preferred_many') },
+    { weight: 3, arbitrary: of('bind') },
+    { weight: 2, arbitrary: of('interleave') },
+  );
+}
+
+function op(machine: MachineConfig): fc.Arbitrary<MachineOp> {
+  const total = pagesOf(machine.nodes);
+  const ids = machine.nodes.map((_, id) => id);
+  const owner = fc.integer({ min: 0, max: 3 });
+  const cpu = fc.constantFrom(...machine.nodes.flatMap((node) => node.cpus));
+  const mems = fc.oneof(
+    { weight: 6, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: subset(ids) },
+  );
+  const range = fc.oneof(
+    { weight: 2, arbitrary: fc.record({ from: fc.constant(0), count: fc.constant(total) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        from: fc.integer({ min: 0, max: Math.floor(total / 3) }),
+        count: fc.integer({ min: 1, max: Math.floor(total / 3) }),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        from: fc.integer({ min: 0, max: 300 }),
+        count: fc.integer({ min: 1, max: 100 }),
+      }),
+    },
+  );
+  /** How many pages a request list wants: a few, some, or a good part of the machine. */
+  const pages = fc.oneof(
+    { weight: 3, arbitrary: fc.integer({ min: 1, max: 8 }) },
+    { weight: 3, arbitrary: fc.integer({ min: 1, max: 300 }) },
+    { weight: 3, arbitrary: fc.integer({ min: 1, max: Math.floor(total / 2) }) },
+    { weight: 1, arbitrary: fc.constant(total) },
+  );
+  const order = fc.oneof(
+    { weight: 5, arbitrary: fc.constant(0) },
+    { weight: 4, arbitrary: fc.integer({ min: 1, max: 3 }) },
+    { weight: 3, arbitrary: fc.integer({ min: 4, max: 10 }) },
+  );
+  const user = fc.record({
+    op: fc.constant('alloc' as const),
+    owner,
+    kind: fc.constantFrom('anon' as const, 'file' as const),
+    cpu,
+    policy: policy(ids),
+    mems,
+    order: fc.constant(0),
+    type: fc.constant(0 as const),
+    count: pages,
+  });
+  const kernel = fc
+    .record({
+      op: fc.constant('alloc' as const),
+      owner,
+      kind: fc.constantFrom('kernel' as const, 'kernel' as const, 'atomic' as const),
+      cpu,
+      policy: policy(ids),
+      mems,
+      order,
+      type: fc.constantFrom(0 as const, 0 as const, 2 as const),
+      count: pages,
+    })
+    .map((request) => ({ ...request, count: Math.max(request.count >> request.order, 1) }));
+  const free = fc
+    .record({
+      op: fc.constant('free' as const),
+      owner,
+      cpu,
+      range,
+      every: fc.integer({ min: 1, max: 9 }),
+      keep: fc.integer({ min: 0, max: 8 }),
+    })
+    .map(({ range: { from, count }, ...rest }) => ({
+      ...rest,
+      from,
+      count,
+      keep: rest.keep % rest.every,
+    }));
+  const write = fc.oneof(
+    fc.record({ name: fc.constant('min_free_kbytes' as const), value: minFreeKbytes(total) }),
+    fc.record({ name: fc.constant('watermark_scale_factor' as const), value: scaleFactor }),
+    fc.record({ name: fc.constant('watermark_boost_factor' as const), value: boostFactor }),
+    fc.record({ name: fc.constant('lowmem_reserve_ratio' as const), value: lowmemReserveRatio }),
+    fc.record({ name: fc.constant('zone_reclaim_mode' as const), value: reclaimMode }),
+    fc.record({ name: fc.constant('min_unmapped_ratio' as const), value: minUnmappedRatio }),
+    fc.record({ name: fc.constant('swappiness' as const), value: swappiness }),
+  );
+  const look = fc
+    .record({ op: fc.constantFrom('touch' as const, 'access' as const), owner, range })
+    .map(({ op: name, owner: whose, range: { from, count } }) => ({
+      op: name,
+      owner: whose,
+      from,
+      count,
+    }));
+  return fc.oneof(
+    { weight: 12, arbitrary: user },
+    { weight: 12, arbitrary: kernel },
+    { weight: 11, arbitrary: free },
+    { weight: 6, arbitrary: look },
+    {
+      weight: 2,
+      arbitrary: fc.record({ op: fc.constant('reclaim' as const), cpu, policy: policy(ids) }),
+    },
+    { weight: 3, arbitrary: write.map((given) => ({ op: 'sysctl' as const, ...given })) },
+    { weight: 1, arbitrary: fc.constant({ op: 'drain' as const }) },
+    { weight: 2, arbitrary: fc.constant({ op: 'settle' as const }) },
+  );
+}
+
+/** Machines with up to `maxOps` operations each. */
+export function fuzzCase(minOps: number, maxOps: number): fc.Arbitrary<FuzzCase> {
+  return config.chain((machine) =>
+    fc
+      .array(op(machine), { minLength: minOps, maxLength: maxOps, size: 'max' })
+      .map((ops) => ({ config: machine, ops })),
+  );
+}

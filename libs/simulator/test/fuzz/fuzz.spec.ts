@@ -1,0 +1,182 @@
+import * as fc from 'fast-check';
+import type { Machine, MachineOp, MachinePicture } from '../machine';
+import { MUTATIONS, referenceMachine } from '../reference';
+import { alloc, free, lab } from '../reference/lab';
+import { fuzzCase } from './arbitrary';
+import type { FuzzCase } from './arbitrary';
+import { firstDifference, report, runMachines } from './compare';
+import { cover, noCoverage } from './coverage';
+import { findMutants } from './mutants';
+
+describe('the reference', () => {
+  it('keeps every page in one place and every count true', () => {
+    const coverage = noCoverage();
+    fc.assert(
+      fc.property(fuzzCase(10, 25), ({ config, ops }) => {
+        const machine = referenceMachine(config);
+        let before = machine.picture();
+        machine.verify();
+        for (const op of ops) {
+          const { done } = machine.run(op);
+          machine.verify();
+          const after = machine.picture();
+          cover(coverage, op, done, before, after);
+          before = after;
+        }
+      }),
+      { seed: 20_261_121, numRuns: 25 },
+    );
+    // A run that never came under pressure would prove little.
+    expect(Object.entries(coverage).filter(([, times]) => times === 0)).toEqual([]);
+  });
+
+  it('does the same when it is run again', () => {
+    fc.assert(
+      fc.property(fuzzCase(10, 20), ({ config, ops }) => {
+        const found = runMachines(config, ops, referenceMachine(config), referenceMachine(config));
+        expect(found).toBeNull();
+      }),
+      { seed: 7, numRuns: 5 },
+    );
+  });
+});
+
+describe('planted errors', () => {
+  /** Pages that are touched between two looks are activated; random operations seldom time it so. */
+  function touchedTwice(): FuzzCase {
+    const config = lab([2048], 20, { swappiness: 200 });
+    config.swapPages = 100;
+    const reclaim: MachineOp = { op: 'reclaim', cpu: 0, policy: { mode: 'default', nodes: [] } };
+    const touch: MachineOp = { op: 'touch', owner: 1, from: 0, count: 2048 };
+    return { config, ops: [alloc('anon', 1500), reclaim, touch, reclaim, touch, reclaim] };
+  }
+
+  /** Of two nodes at the same distance only a full third one shows which comes first. */
+  function threeNodes(): FuzzCase {
+    return { config: lab([700, 700, 700], 30), ops: [alloc('kernel', 1000)] };
+  }
+
+  /** Of a full pageblock exactly half is freed before another type needs it. */
+  function halfABlock(): FuzzCase {
+    const full = [alloc('anon', 4000), alloc('kernel', 90, { owner: 2 })];
+    const half: MachineOp[] = [free(512, 256), { op: 'drain' }];
+    return { config: lab([4096], 0), ops: [...full, ...half, alloc('kernel', 9, { owner: 3 })] };
+  }
+
+  /** An atomic block reserves a pageblock, which a failing request gets back. */
+  function reserveAndFail(): FuzzCase {
+    const atomic = alloc('atomic', 1, { order: 1, owner: 2 });
+    return {
+      config: lab([4096], 1024),
+      ops: [alloc('kernel', 2816), atomic, alloc('kernel', 1280)],
+    };
+  }
+
+  /** Random machines on which every shortage is first met by reclaim of the node. */
+  function withNodeReclaim({ config, ops }: FuzzCase): FuzzCase {
+    const sysctl = { ...config.sysctl, zone_reclaim_mode: 7, min_unmapped_ratio: 0 };
+    return { config: { ...config, sysctl, swapPages: 4000 }, ops };
+  }
+
+  it('are all found', () => {
+    const planned = [touchedTwice(), threeNodes(), halfABlock(), reserveAndFail()];
+    const random = fc.sample(fuzzCase(20, 20), { seed: 42, numRuns: 12 });
+    const found = findMutants([...planned, ...random, ...random.map(withNodeReclaim)]);
+    const missed = MUTATIONS.filter((mutation) => !found.has(mutation));
+    expect({ missed }).toEqual({ missed: [] });
+  });
+});
+
+describe('the comparison', () => {
+  const config = lab([4096], 20);
+  const ops: MachineOp[] = [alloc('file', 100), alloc('kernel', 3, { order: 2 }), free(10, 50)];
+
+  /** A machine whose pictures are altered in one place from its second operation on. */
+  function altered(alter: (picture: MachinePicture) => void): Machine {
+    const machine = referenceMachine(config);
+    let runs = 0;
+    return {
+      run: (op) => {
+        runs++;
+        return machine.run(op);
+      },
+      picture: () => {
+        const picture = machine.picture();
+        if (runs >= 2) {
+          alter(picture);
+        }
+        return picture;
+      },
+    };
+  }
+
+  it.each<[string, (picture: MachinePicture) => void]>([
+    ['timeNs', (picture) => picture.timeNs++],
+    ['vmstat.pgfree', (picture) => (picture.vmstat['pgfree'] = 1)],
+    ['zones[0].pcps[0].freeFactor', (picture) => (picture.zones[0]!.pcps[0]!.freeFactor = 9)],
+    ['zones[0].lists[10][1][0]', (picture) => picture.zones[0]!.lists[10]![1]!.reverse()],
+    ['nodes[0].lru[2][99]', (picture) => picture.nodes[0]!.lru[2]!.pop()],
+    ['nodes[0].kswapdNextNs', (picture) => (picture.nodes[0]!.kswapdNextNs = 5)],
+    ['owners[0].frames[17]', (picture) => (picture.owners[0]!.frames[17] = -1)],
+    ['flags[3][1]', (picture) => (picture.flags[3]![1] = 3)],
+  ])('sees a picture that is wrong at %s', (path, alter) => {
+    const found = runMachines(config, ops, altered(alter), referenceMachine(config));
+    expect(found).toMatchObject({ path, operation: 1, ops: ops.slice(0, 2) });
+  });
+
+  it('sees another answer and a thrown error', () => {
+    const machine = referenceMachine(config);
+    const wrong: Machine = { ...machine, run: (op) => ({ done: machine.run(op).done + 1 }) };
+    expect(runMachines(config, ops, wrong, referenceMachine(config))).toMatchObject({
+      path: 'answer.done',
+      left: 101,
+      right: 100,
+      operation: 0,
+    });
+    const broken: Machine = {
+      ...referenceMachine(config),
+      run: () => {
+        throw new RangeError('no such CPU');
+      },
+    };
+    const found = runMachines(config, ops, broken, referenceMachine(config));
+    expect(found?.path).toBe('answer.error');
+    expect(String(found?.left)).toContain('no such CPU');
+  });
+
+  it('leaves out owners without pages, whose order means nothing', () => {
+    const left = { ...referenceMachine(config) };
+    const withEmpty: Machine = {
+      ...left,
+      picture: () => ({
+        ...left.picture(),
+        owners: [{ owner: 9, frames: [] }, ...left.picture().owners],
+      }),
+    };
+    expect(runMachines(config, ops, withEmpty, referenceMachine(config))).toBeNull();
+  });
+
+  it('writes a difference so that it can be pasted as a test', () => {
+    const wrong = altered((picture) => picture.timeNs++);
+    const found = runMachines(config, ops, wrong, referenceMachine(config));
+    const lines = found === null ? [] : report(found, 'simulator', 'reference').split('\n');
+    expect(lines[0]).toBe(
+      'after operation 1: timeNs is 103001 in the simulator, 103000 in the reference',
+    );
+    expect(lines.slice(-3)).toEqual([
+      `  ${JSON.stringify(ops[0])},`,
+      `  ${JSON.stringify(ops[1])},`,
+      '];',
+    ]);
+  });
+
+  it('finds the first of several differences, and none where there is none', () => {
+    expect(firstDifference({ a: [1, { b: 2 }], c: 3 }, { a: [1, { b: 4 }], c: 5 })).toEqual({
+      path: 'a[1].b',
+      left: 2,
+      right: 4,
+    });
+    expect(firstDifference([1, 2], [1])).toEqual({ path: '[1]', left: 2, right: undefined });
+    expect(firstDifference({ a: Infinity }, { a: Infinity })).toBeNull();
+  });
+});
