@@ -42,6 +42,51 @@ describe('the recorded two-node host', () => {
     expect(model.kernelRelease).toBe('6.1.0-56-cloud-amd64');
   });
 
+  it('has the pageblocks of each zone by type', () => {
+    const { nodes } = imported(exampleTexts()).model;
+    expect(nodes.flatMap(({ zones }) => zones.map((zone) => zone.pageblocksByType))).toEqual([
+      { Unmovable: 1, Movable: 7, Reclaimable: 0, HighAtomic: 0, Isolate: 0 },
+      { Unmovable: 2, Movable: 1012, Reclaimable: 2, HighAtomic: 0, Isolate: 0 },
+      { Unmovable: 43, Movable: 977, Reclaimable: 4, HighAtomic: 0, Isolate: 0 },
+      { Unmovable: 46, Movable: 1996, Reclaimable: 6, HighAtomic: 0, Isolate: 0 },
+    ]);
+  });
+
+  it('leaves pageblocks of another size out', () => {
+    const pagetypeinfo = example('pagetypeinfo').replaceAll('order: 9', 'order: 10');
+    const { model, caveats } = imported({ ...exampleTexts(), pagetypeinfo });
+    expect(model.nodes[0]?.zones[0]).not.toHaveProperty('pageblocksByType');
+    expect(codes(caveats)).toEqual(['pageblock-order']);
+  });
+
+  it('finds in buddyinfo what pagetypeinfo did not count', () => {
+    // Node 1 has 2 + 1 + 3 single pages and 655 blocks of order 10. With 118 blocks less it has 120832
+    // single pages more, here all Reclaimable, and buddyinfo counts 2 + 1 + 3 + 120832.
+    const reclaimable = (text: string): string =>
+      text.replace(/(Node +1, zone +Normal, type +Reclaimable +)3 /, '$1>100000 ');
+    const buddyinfo = example('buddyinfo').replace(
+      /(Node 1, zone +Normal +)6 (.*) 655 /,
+      '$1120838 $2 537 ',
+    );
+    const pagetypeinfo = reclaimable(example('pagetypeinfo')).replace(/ 655 /, ' 537 ');
+    const { model, provenance, differences } = imported({
+      ...exampleTexts(),
+      ...{ buddyinfo, pagetypeinfo },
+    });
+    expect(differences).toEqual([]);
+    const types = model.nodes[1]?.zones[0]?.freeBlocksByType;
+    expect([types?.Unmovable?.[0], types?.Movable?.[0], types?.Reclaimable?.[0]]).toEqual([
+      2, 1, 120_835,
+    ]);
+    expect(provenance).toContainEqual(
+      expect.objectContaining({
+        path: 'nodes.1.zones.Normal.freeBlocksByType',
+        kind: 'derived',
+        note: expect.stringContaining('>100000'),
+      }),
+    );
+  });
+
   it('gives the kernel its own marks back when the settings are missing', () => {
     const { model, provenance, caveats } = imported({ zoneinfo: example('zoneinfo') });
     expect(model.sysctl.min_free_kbytes).toBe(90112);

@@ -6,7 +6,7 @@ import {
 } from '@zonewise/simulator';
 import { checkPageSize, crossCheck } from './build/cross-check';
 import { deriveMarks } from './build/derive';
-import { fillFreeBlocks } from './build/free-blocks';
+import { fillFreeBlocks, fillPageblocks } from './build/free-blocks';
 import { layOutNodes } from './build/layout';
 import { readHugepages, readNumastat, usedPages } from './build/node-extras';
 import { lruSum, nodeUses, scaleLru } from './build/node-stats';
@@ -167,6 +167,7 @@ function buildNodes(
     for (const zone of list) {
       fitZoneLru(zone, nodeId, ledger);
       fillFreeBlocks(zone, nodeId, facts, ledger);
+      fillPageblocks(zone, nodeId, facts, ledger);
     }
     nodes.push({
       nodeId,

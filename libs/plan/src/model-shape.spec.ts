@@ -28,6 +28,16 @@ describe('modelShapeProblems', () => {
     ]);
   });
 
+  it('looks into counts by migrate type', () => {
+    const [node] = structuredClone(model.nodes) as { zones: object[] }[];
+    const types = { freeBlocksByType: { Movable: [0, 'x'] }, pageblocksByType: { Movable: [1] } };
+    Object.assign(node!.zones[0]!, types);
+    expect(modelShapeProblems({ ...model, nodes: [node] }).map(({ path }) => path)).toEqual([
+      '/nodes/0/zones/0/freeBlocksByType/Movable/1',
+      '/nodes/0/zones/0/pageblocksByType/Movable',
+    ]);
+  });
+
   it.each(Object.keys(model).filter((key) => key !== 'kernelRelease'))('misses %s', (key) => {
     const rest = Object.fromEntries(Object.entries(model).filter(([name]) => name !== key));
     expect(modelShapeProblems(rest).map(({ path }) => path)).toEqual([`/${key}`]);

@@ -1,8 +1,9 @@
 /** The shape of a host model that arrives as JSON, before anything reads it as one. */
+import { MIGRATE_TYPE_NAMES } from '@zonewise/simulator';
 import type { PlanProblem } from './plan-request';
 
 /** A JSON type, an array of one shape, or an object; a key that ends in `?` may be absent. */
-type Shape = 'number' | 'string' | 'any' | readonly [Shape] | { readonly [key: string]: Shape };
+type Shape = 'number' | 'string' | readonly [Shape] | { readonly [key: string]: Shape };
 
 const LRU = {
   inactiveAnonPages: 'number',
@@ -11,6 +12,11 @@ const LRU = {
   activeFilePages: 'number',
   unevictablePages: 'number',
 } as const;
+
+/** Every migrate type may be absent. */
+function byMigrateType(value: Shape): Shape {
+  return Object.fromEntries(MIGRATE_TYPE_NAMES.map((name) => [`${name}?`, value]));
+}
 
 const ZONE = {
   name: 'string',
@@ -25,8 +31,8 @@ const ZONE = {
   highPages: 'number',
   protectionPages: ['number'],
   freeBlocks: ['number'],
-  // Only carried along at this stage of the simulator.
-  'freeBlocksByType?': 'any',
+  'freeBlocksByType?': byMigrateType(['number']),
+  'pageblocksByType?': byMigrateType('number'),
   pagesets: [{ cpu: 'number', countPages: 'number', highPages: 'number', batchPages: 'number' }],
   'lru?': LRU,
 } as const;
@@ -87,7 +93,7 @@ function typeName(value: unknown): string {
 }
 
 function check(value: unknown, shape: Shape, path: string, problems: PlanProblem[]): void {
-  if (problems.length >= MAX_PROBLEMS || shape === 'any') return;
+  if (problems.length >= MAX_PROBLEMS) return;
   const wrong = (expected: string) =>
     problems.push({
       code: 'host-model-shape',

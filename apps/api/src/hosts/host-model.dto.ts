@@ -31,6 +31,7 @@ import {
 import { WhenGiven } from '../work/when-given';
 
 const ORDERS = 11;
+const MIGRATE_TYPE = /^(Unmovable|Movable|Reclaimable|HighAtomic|CMA|Isolate)$/;
 const CPU = { max: MAX_CPUS - 1 };
 
 export class LruPagesDto implements LruPages {
@@ -84,12 +85,26 @@ export class HostZoneDto implements HostZone {
   })
   @WhenGiven()
   @MapOf({
-    key: /^(Unmovable|Movable|Reclaimable|HighAtomic|CMA|Isolate)$/,
+    key: MIGRATE_TYPE,
     maxEntries: 6,
     value: (value) => isWholes(value, { max: MAX_PAGES, maxItems: ORDERS }),
     message: 'must map migrate types to lists of free blocks by order 0..10',
   })
   freeBlocksByType?: Partial<Record<MigrateTypeName, number[]>>;
+
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: { type: 'integer' },
+    description: 'Pageblocks of 2 MiB per migrate type (/proc/pagetypeinfo).',
+  })
+  @WhenGiven()
+  @MapOf({
+    key: MIGRATE_TYPE,
+    maxEntries: 6,
+    value: (value) => isWholes([value], { max: MAX_PAGES, maxItems: 1 }),
+    message: 'must map migrate types to numbers of pageblocks',
+  })
+  pageblocksByType?: Partial<Record<MigrateTypeName, number>>;
 
   // One per CPU and zone, so by far the most objects of a model: decorators on each would take seconds.
   @ApiProperty({ type: [HostPagesetDto], maxItems: MAX_CPUS })

@@ -2,6 +2,7 @@ import type { HostZone, MigrateTypeName } from '@zonewise/simulator';
 import type { HostFacts } from '../facts';
 import type { Ledger } from '../ledger';
 import { ORDERS, pagesInBlocks } from '../parse/buddyinfo';
+import { CAP } from '../parse/pagetypeinfo';
 
 const MAX_ORDER_BLOCK = ORDERS - 1;
 
@@ -75,11 +76,16 @@ export function fillFreeBlocks(
     return;
   }
   settleSum(zone, path, printed === undefined ? 'pagetypeinfo' : 'buddyinfo', ledger);
-  if (byType !== null) {
-    zone.freeBlocksByType = reconcileTypes(zone.freeBlocks, byType.blocks);
-    ledger.read(`${path}ByType`, 'pagetypeinfo');
-  }
+  if (byType === null) return;
+  zone.freeBlocksByType = reconcileTypes(zone.freeBlocks, byType.blocks);
+  if (byType.capped && printed !== undefined)
+    ledger.derived(`${path}ByType`, 'pagetypeinfo', CAP_NOTE);
+  else ledger.read(`${path}ByType`, 'pagetypeinfo');
 }
+
+const CAP_NOTE =
+  `a count printed as >${CAP} is what buddyinfo has of the order beyond the other types; where several ` +
+  'types are cut, Movable or else the first of them has it';
 
 function settleSum(zone: HostZone, path: string, source: string, ledger: Ledger): void {
   const listed = pagesInBlocks(zone.freeBlocks);
@@ -120,7 +126,7 @@ function sumTypes(blocks: TypeBlocks): number[] {
   return sum;
 }
 
-/** Order in which types give up blocks that the total does not have; Movable also takes the surplus. */
+/** Order in which types give up blocks that the total does not have. */
 const GIVE_UP: readonly MigrateTypeName[] = [
   'Movable',
   'Unmovable',
@@ -130,23 +136,58 @@ const GIVE_UP: readonly MigrateTypeName[] = [
   'HighAtomic',
 ];
 
-/** Makes the types of each order add up to the total: Movable takes or gives the difference first. */
+/**
+ * Makes the types of each order add up to the total. What they lack goes to the type whose count reached
+ * the cap of pagetypeinfo, else to Movable; a surplus is taken from Movable first.
+ */
 export function reconcileTypes(total: readonly number[], types: TypeBlocks): TypeBlocks {
   const result: TypeBlocks = {};
   for (const [name, list] of Object.entries(types) as [MigrateTypeName, number[]][])
     result[name] = [...list];
-  const movable = (result.Movable ??= new Array<number>(ORDERS).fill(0));
+  result.Movable ??= new Array<number>(ORDERS).fill(0);
   for (const [order, count] of total.entries()) {
     let surplus = -count;
     for (const list of Object.values(result)) surplus += list[order] ?? 0;
-    if (surplus < 0) movable[order] = (movable[order] ?? 0) - surplus;
+    const taker =
+      GIVE_UP.find((name) => (result[name]?.[order] ?? 0) >= CAP) ?? ('Movable' as const);
+    const list = result[taker];
+    if (surplus < 0 && list !== undefined) list[order] = (list[order] ?? 0) - surplus;
     for (const name of GIVE_UP) {
-      const list = result[name];
-      if (surplus <= 0 || list === undefined) continue;
-      const given = Math.min(surplus, list[order] ?? 0);
-      list[order] = (list[order] ?? 0) - given;
+      const giver = result[name];
+      if (surplus <= 0 || giver === undefined) continue;
+      const given = Math.min(surplus, giver[order] ?? 0);
+      giver[order] = (giver[order] ?? 0) - given;
       surplus -= given;
     }
   }
   return result;
+}
+
+/** Order of the pageblocks that the model counts: 2 MiB. */
+const PAGEBLOCK_ORDER = 9;
+
+/**
+ * Fills `pageblocksByType` of a zone where pagetypeinfo has the counts. They are of blocks of 2 MiB unless
+ * the kernel was built without hugetlb pages: blocks of another size say nothing about these.
+ */
+export function fillPageblocks(
+  zone: HostZone,
+  nodeId: number,
+  facts: HostFacts,
+  ledger: Ledger,
+): void {
+  const counted = facts.pagetypeinfo?.blocks.find(
+    (entry) => entry.nodeId === nodeId && entry.zone === zone.name,
+  );
+  if (counted === undefined) return;
+  const order = facts.pagetypeinfo?.pageBlockOrder ?? PAGEBLOCK_ORDER;
+  if (order !== PAGEBLOCK_ORDER) {
+    ledger.caveat(
+      'pageblock-order',
+      `pagetypeinfo counts pageblocks of order ${order}, the model has those of order ${PAGEBLOCK_ORDER}: their types are left out.`,
+    );
+    return;
+  }
+  zone.pageblocksByType = { ...counted.blocks };
+  ledger.read(`nodes.${nodeId}.zones.${zone.name}.pageblocksByType`, 'pagetypeinfo');
 }

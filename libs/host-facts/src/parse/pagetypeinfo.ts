@@ -29,7 +29,8 @@ export interface Pagetypeinfo {
 }
 
 const MOST_BLOCKS = 2 ** 40;
-const CAP = 100_000;
+/** The kernel stops counting a list here: it walks the list under the zone's lock. */
+export const CAP = 100_000;
 /**
  * Types by printed name. `Reserve` (before 4.4) was handed out to any type as a last resort; no later
  * kernel has such blocks and would have them as Movable, the type every pageblock starts with.

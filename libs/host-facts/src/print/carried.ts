@@ -1,7 +1,6 @@
 import type { Parsed } from '../errors';
 import { parseVmstat } from '../parse/counters';
 import { parseMeminfo } from '../parse/meminfo';
-import { parsePagetypeinfo } from '../parse/pagetypeinfo';
 import { parseZoneinfo } from '../parse/zoneinfo';
 import type { HostTexts } from '../types';
 import { carriedZoneKey, type CarriedCounts } from './printed-state';
@@ -11,11 +10,7 @@ import { carriedZoneKey, type CarriedCounts } from './printed-state';
  * A text that is not there, or that the parser refuses, carries nothing: an imported host has no such text.
  */
 export function carriedCounts(texts: HostTexts): CarriedCounts {
-  const carried: CarriedCounts = {
-    nodeStats: new Map(),
-    zoneStats: new Map(),
-    pageblocks: new Map(),
-  };
+  const carried: CarriedCounts = { nodeStats: new Map(), zoneStats: new Map() };
   const vmstat = read(texts.vmstat, parseVmstat);
   if (vmstat !== undefined) carried.vmstat = vmstat;
   const meminfo = read(texts.meminfo, parseMeminfo);
@@ -24,9 +19,6 @@ export function carriedCounts(texts: HostTexts): CarriedCounts {
   for (const [nodeId, stats] of zoneinfo?.nodeStats ?? []) carried.nodeStats.set(nodeId, stats);
   for (const { nodeId, name, stats } of zoneinfo?.zones ?? [])
     carried.zoneStats.set(carriedZoneKey(nodeId, name), stats);
-  const pagetypeinfo = read(texts.pagetypeinfo, parsePagetypeinfo);
-  for (const { nodeId, zone, blocks } of pagetypeinfo?.blocks ?? [])
-    carried.pageblocks.set(carriedZoneKey(nodeId, zone), blocks);
   return carried;
 }
 

@@ -1,10 +1,9 @@
 import { ORDERS } from '../parse/buddyinfo';
+import { CAP } from '../parse/pagetypeinfo';
 import { left, right, textOf } from './layout';
 import { PRINTED_TYPES, type NodeState, type PrintedState, type ZoneState } from './printed-state';
 
 const PAGEBLOCK_ORDER = 9;
-/** The kernel stops counting a list here: it walks the list under the zone's lock. */
-const MOST_COUNTED = 100_000;
 const ORDER_NUMBERS = Array.from({ length: ORDERS }, (_, order) => order);
 
 /** A zone's free blocks of an order, all migrate types together. */
@@ -59,7 +58,7 @@ function typeLines(nodeId: number, zone: ZoneState): string[] {
   return PRINTED_TYPES.map((type) => {
     const counts = ORDER_NUMBERS.map((order) => {
       const blocks = zone.freeBlocksByType[type][order] ?? 0;
-      return blocks >= MOST_COUNTED ? `>${MOST_COUNTED} ` : `${right(blocks, 6)} `;
+      return blocks >= CAP ? `>${CAP} ` : `${right(blocks, 6)} `;
     });
     const heading = `Node ${right(nodeId, 4)}, zone ${right(zone.name, 8)}, type ${right(type, 12)}`;
     return `${heading} ${counts.join('')}`;

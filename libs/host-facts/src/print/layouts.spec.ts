@@ -149,18 +149,6 @@ describe('free lists', () => {
     expect(printBuddyinfo(state)).toContain('zone   Normal  99999 100000      0 ');
   });
 
-  it('count CMA blocks as Movable, which they are for a kernel without CMA', () => {
-    const zone = smallZone('Normal', {
-      freePages: 5,
-      freeBlocksByType: {
-        Movable: [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        CMA: [0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-      },
-    });
-    const text = printPagetypeinfo(stateOf(smallHost([smallNode(0, [zone])])));
-    expect(text).toContain('type      Movable      1      2      0 ');
-  });
-
   it('leave nodes without memory out', () => {
     const state = stateOf(smallHost([smallNode(0, []), smallNode(1, [smallZone('Normal')])]));
     expect(linesOf(printPagetypeinfo(state), /Page block order/)).toHaveLength(1);
@@ -214,7 +202,6 @@ describe('/proc/vmstat', () => {
       vmstat: { pgfault: 100, nr_written: 40, pgpgin: 3, nr_mlock: 9 },
       nodeStats: new Map([[0, { nr_written: 40, nr_kernel_stack: 5 }]]),
       zoneStats: new Map(),
-      pageblocks: new Map(),
     };
     const state = printedState({ host, snapshot, carried });
     const text = printVmstat(state);

@@ -14,21 +14,13 @@ import type { NodeStatName, NumaEventName, ZoneStatName } from './counter-names'
 /** Counts by the kernel's names; a name that is absent is not known. */
 export type Counts<Name extends string = string> = Partial<Record<Name, number>>;
 
-/** A zone of a snapshot. What a snapshot does not hold is taken from the host model. */
-export type PrintableZone = NodeSnapshot['zones'][number] & {
-  /** Further counters of the zone, current values. */
-  stats?: Counts;
-};
+export type PrintableZone = NodeSnapshot['zones'][number];
 
 /** A node of a snapshot. */
-export type PrintableNode = Omit<NodeSnapshot, 'zones'> &
-  Partial<Pick<HostNode, 'hugepages'>> & {
-    zones: PrintableZone[];
-    /** kswapd works on the node or naps between two runs. */
-    kswapdAwake?: boolean;
-    /** Further counters of the node, current values. */
-    stats?: Counts;
-  };
+export type PrintableNode = NodeSnapshot & {
+  /** kswapd works on the node or naps between two runs. */
+  kswapdAwake?: boolean;
+};
 
 /** The state after a step of a replay; every `Snapshot` is one. */
 export type PrintableSnapshot = Omit<Snapshot, 'nodes'> & {
@@ -45,8 +37,6 @@ export interface CarriedCounts {
   nodeStats: Map<number, Counts>;
   /** `nr_*` and `numa_*` lines of a zone, under `carriedZoneKey`. */
   zoneStats: Map<string, Counts>;
-  /** Pageblocks by type of /proc/pagetypeinfo, under `carriedZoneKey`. */
-  pageblocks: Map<string, Partial<Record<MigrateTypeName, number>>>;
 }
 
 export interface PrintInput {
