@@ -45,7 +45,7 @@ function deathViolations(request: SimulationRequest, simulation: Simulation): Vi
   );
   const starts = [...failed].map(([guest, message]): Violation => {
     const kill = kills.find((event) => event.victim === guest);
-    const why = kill ? ` ${kill.constraint}: ${kill.report.split('\n', 1)[0] ?? ''}` : '';
+    const why = kill ? ` ${kill.constraint}: ${kill.summary}` : '';
     return { code: 'failed-start', guest, found: 1, limit: 0, message: message + why };
   });
   const others = kills

@@ -60,7 +60,8 @@ const killing =
       victim,
       invokedBy: victim,
       victimPages: 1,
-      report: '',
+      summary: '',
+      report: [],
     }));
     const [first, ...rest] = result.steps;
     const steps = first ? [{ ...first, events: [...first.events, ...events] }, ...rest] : [];

@@ -44,6 +44,15 @@ const TRANSHUGE_LIGHT =
 /** What the fault of an anonymous page asks for: 0x140dca. @kernel mm/memory.c do_anonymous_page() */
 export const GFP_ANON_FAULT = HIGHUSER_MOVABLE | bits('__GFP_COMP', '__GFP_ZERO');
 
+/** What reading a file's page asks for: 0x140cca. @kernel mm/filemap.c filemap_alloc_folio() */
+export const GFP_PAGE_CACHE = HIGHUSER_MOVABLE | GFP_BITS.__GFP_COMP;
+/** Added where the page is written. */
+export const GFP_WRITE = GFP_BITS.__GFP_WRITE;
+/** Nodes of a file's page tree: slab that can be reclaimed. @kernel lib/xarray.c xas_nomem() */
+export const GFP_TREE_NODE = KERNEL | bits('__GFP_RECLAIMABLE', '__GFP_COMP');
+/** A process's page tables: 0x400dc0. @kernel include/asm-generic/pgalloc.h GFP_PGTABLE_USER */
+export const GFP_PAGE_TABLE = KERNEL | bits('__GFP_ACCOUNT', '__GFP_ZERO');
+
 /** Names in the order in which the kernel looks for them: sets before their parts. */
 const GFP_NAMES: readonly (readonly [name: string, mask: number])[] = [
   ['GFP_TRANSHUGE', TRANSHUGE_LIGHT | GFP_BITS.__GFP_DIRECT_RECLAIM],

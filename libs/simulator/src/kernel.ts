@@ -90,6 +90,7 @@ function buildNode(host: HostNode, position: number): NodeState {
     slabReclaimable: host.slabReclaimablePages,
     slabUnreclaimable: host.slabUnreclaimablePages,
     hugeAnonPages: 0,
+    hugepages: structuredClone(host.hugepages),
     numastat: { ...host.numastat },
     minUnmappedPages: 0,
     minSlabPages: 0,

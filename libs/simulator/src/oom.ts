@@ -1,14 +1,11 @@
 /** The OOM killer: constraint, candidates, badness. */
 import { exitGuest } from './guest-exit';
 import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
+import { dumpHeader, type OomConstraintOfHost, type OomControl } from './oom-dump';
 import type { OomConstraint } from './types';
 
-/** What the failing request was allowed to use. */
-export interface OomControl {
-  /** Policy nodes of the request, or null. */
-  nodemask: Set<number> | null;
-  cpusetMems: Set<number> | null;
-}
+/** Kills of a replay that are reported in full; a guest that dies again and again says nothing new. */
+const FULL_REPORTS = 20;
 
 function memoryNodes(k: KernelState): number[] {
   return k.nodes.filter((node) => node.zones.length > 0).map((node) => node.id);
@@ -18,7 +15,7 @@ function memoryNodes(k: KernelState): number[] {
 export function constrainedAlloc(
   k: KernelState,
   oc: OomControl,
-): { constraint: OomConstraint; totalPages: number } {
+): { constraint: OomConstraintOfHost; totalPages: number } {
   const presentOf = (allowed: (id: number) => boolean): number =>
     k.nodes
       .filter((node) => allowed(node.id))
@@ -88,17 +85,21 @@ function describeNodes(k: KernelState, oc: OomControl): string {
  */
 export function outOfMemory(k: KernelState, oc: OomControl): GuestState | undefined {
   const { constraint, totalPages } = constrainedAlloc(k, oc);
+  const candidates = [...k.guests.values()].filter(
+    (guest) => guest.alive && isCandidate(guest, constraint, oc),
+  );
   let victim: GuestState | undefined;
   let worst = -Infinity;
-  for (const guest of k.guests.values()) {
-    if (!guest.alive || !isCandidate(guest, constraint, oc)) continue;
+  for (const guest of candidates) {
     const points = oomBadness(guest, totalPages);
     if (points === -Infinity || points < worst) continue;
     worst = points;
     victim = guest;
   }
   if (!victim) return undefined;
-  const report = describeNodes(k, oc);
+  const summary = describeNodes(k, oc);
+  const full = k.totals.oomKills < FULL_REPORTS;
+  const report = full ? dumpHeader(k, { oc, constraint, candidates, victim }) : [];
   passTime(k, k.hardware.oomKillNs, true);
   const victimPages = exitGuest(k, victim);
   for (const node of k.nodes) node.kswapdFailures = 0;
@@ -111,6 +112,7 @@ export function outOfMemory(k: KernelState, oc: OomControl): GuestState | undefi
     victim: victim.spec.name,
     invokedBy: k.current.name,
     victimPages,
+    summary,
     report,
   });
   return victim;

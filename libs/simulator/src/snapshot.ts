@@ -6,7 +6,8 @@ import { MAX_ORDER, NR_MIGRATE_TYPES } from './buddy';
 import { pcpPages } from './pcp';
 import type { NodeState, Zone } from './zone';
 
-function lruPages(pages: (list: number) => number): LruPages {
+/** LRU pages by kind; `pages` has those of a list. */
+export function lruPages(pages: (list: number) => number): LruPages {
   return {
     inactiveAnonPages: pages(0),
     activeAnonPages: pages(1),
@@ -24,8 +25,8 @@ function blocksByOrder(zone: Zone): number[] {
   });
 }
 
-/** Types without any free block are left out, as in /proc/pagetypeinfo's reading. */
-function blocksByType(zone: Zone): Partial<Record<MigrateTypeName, number[]>> {
+/** Free blocks by order; types without any are left out, as in /proc/pagetypeinfo's reading. */
+export function blocksByType(zone: Zone): Partial<Record<MigrateTypeName, number[]>> {
   const byType: Partial<Record<MigrateTypeName, number[]>> = {};
   MIGRATE_TYPE_NAMES.forEach((name, type) => {
     if (type >= NR_MIGRATE_TYPES || zone.buddy.freePagesByType[type] === 0) return;

@@ -340,8 +340,10 @@ export type ReplayEvent =
       invokedBy: string;
       /** What the victim held. */
       victimPages: number;
-      /** State of the nodes that could not serve the request. */
-      report: string;
+      /** Zones that could not serve the request, in one line. */
+      summary: string;
+      /** The kill in the lines of dmesg, without the call trace; empty after the first 20 kills of a replay. */
+      report: string[];
     }
   | { type: 'kswapd_wake'; timeNs: number; nodeId: number }
   | { type: 'kswapd_sleep'; timeNs: number; nodeId: number; reclaimedPages: number }

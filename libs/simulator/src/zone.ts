@@ -2,7 +2,7 @@
 import type { Buddy } from './buddy';
 import type { Lru } from './lru';
 import type { Pcp } from './pcp';
-import type { Numastat, ZoneName } from './types';
+import type { HostNode, Numastat, ZoneName } from './types';
 
 export interface Zone {
   node: NodeState;
@@ -79,6 +79,8 @@ export interface NodeState {
   slabReclaimable: number;
   slabUnreclaimable: number;
   hugeAnonPages: number;
+  /** Pools of hugetlb pages; a replay does not change them. */
+  hugepages: HostNode['hugepages'];
   numastat: Numastat;
   minUnmappedPages: number;
   minSlabPages: number;
