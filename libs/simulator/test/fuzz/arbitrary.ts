@@ -5,6 +5,7 @@ import type {
   MachineNodeConfig,
   MachineOp,
   MachinePolicy,
+  RequestKind,
   ZoneIndex,
 } from '../machine';
 
@@ -16,6 +17,8 @@ export interface FuzzCase {
 
 const BLOCK = 1024;
 const PAGEBLOCK = 512;
+
+const KINDS: readonly RequestKind[] = ['anon', 'file', 'kernel', 'atomic'];
 
 interface Shape {
   cpus: number;
@@ -177,7 +180,7 @@ function policy(ids: readonly number[]): fc.Arbitrary<MachinePolicy> {
 function op(machine: MachineConfig): fc.Arbitrary<MachineOp> {
   const total = pagesOf(machine.nodes);
   const ids = machine.nodes.map((_, id) => id);
-  const owner = fc.integer({ min: 0, max: 3 });
+  const owner = fc.integer({ min: 0, max: 2 * KINDS.length - 1 });
   const cpu = fc.constantFrom(...machine.nodes.flatMap((node) => node.cpus));
   const mems = fc.oneof(
     { weight: 6, arbitrary: fc.constant(null) },
@@ -212,22 +215,25 @@ function op(machine: MachineConfig): fc.Arbitrary<MachineOp> {
     { weight: 4, arbitrary: fc.integer({ min: 1, max: 3 }) },
     { weight: 3, arbitrary: fc.integer({ min: 4, max: 10 }) },
   );
-  const user = fc.record({
-    op: fc.constant('alloc' as const),
-    owner,
-    kind: fc.constantFrom('anon' as const, 'file' as const),
-    cpu,
-    policy: policy(ids),
-    mems,
-    order: fc.constant(0),
-    type: fc.constant(0 as const),
-    count: pages,
-  });
+  /** Every owner has pages of one kind, and there are two owners of each. */
+  const holder = (kind: RequestKind): fc.Arbitrary<{ kind: RequestKind; owner: number }> =>
+    fc.nat(1).map((second) => ({ kind, owner: 2 * KINDS.indexOf(kind) + second }));
+  const user = fc
+    .record({
+      op: fc.constant('alloc' as const),
+      who: fc.oneof(holder('anon'), holder('file')),
+      cpu,
+      policy: policy(ids),
+      mems,
+      order: fc.constant(0),
+      type: fc.constant(0 as const),
+      count: pages,
+    })
+    .map(({ who, ...request }) => ({ ...who, ...request }));
   const kernel = fc
     .record({
       op: fc.constant('alloc' as const),
-      owner,
-      kind: fc.constantFrom('kernel' as const, 'kernel' as const, 'atomic' as const),
+      who: fc.oneof({ weight: 2, arbitrary: holder('kernel') }, holder('atomic')),
       cpu,
       policy: policy(ids),
       mems,
@@ -235,7 +241,11 @@ function op(machine: MachineConfig): fc.Arbitrary<MachineOp> {
       type: fc.constantFrom(0 as const, 0 as const, 2 as const),
       count: pages,
     })
-    .map((request) => ({ ...request, count: Math.max(request.count >> request.order, 1) }));
+    .map(({ who, ...request }) => ({
+      ...who,
+      ...request,
+      count: Math.max(request.count >> request.order, 1),
+    }));
   const free = fc
     .record({
       op: fc.constant('free' as const),

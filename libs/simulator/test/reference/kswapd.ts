@@ -138,29 +138,20 @@ function sharesCpu(system: System, node: Node): boolean {
   return node.cpus.length === 1 && running !== undefined && running.node === node;
 }
 
-function startRun(
-  system: System,
-  node: Node,
-  atNs: number,
-  order: number,
-  classIndex: number,
-): void {
-  const kswapd = node.kswapd;
-  kswapd.state = 'running';
-  kswapd.nextNs = atNs;
-  kswapd.order = order;
-  kswapd.class = classIndex;
-  kswapd.run = balancePgdat(system, node, order, classIndex);
-}
-
-/** Starts a run for what was asked for since the last one began. */
-function startWantedRun(system: System, node: Node, atNs: number): void {
+/**
+ * A run for the order and class asked for since the last one began; nobody asked: order 0, the last class.
+ * @kernel mm/vmscan.c kswapd(), kswapd_highest_zoneidx()
+ */
+function startRun(system: System, node: Node, atNs: number): void {
   const kswapd = node.kswapd;
   const order = kswapd.wantedOrder;
   const classIndex = kswapd.wantedClass === -1 ? kswapd.class : kswapd.wantedClass;
   kswapd.wantedOrder = 0;
   kswapd.wantedClass = -1;
-  startRun(system, node, atNs, order, classIndex);
+  kswapd.state = 'running';
+  kswapd.nextNs = atNs;
+  kswapd.class = classIndex;
+  kswapd.run = balancePgdat(system, node, order, classIndex);
 }
 
 /** @kernel mm/vmscan.c wakeup_kswapd() */
@@ -178,7 +169,7 @@ export function wakeupKswapd(system: System, node: Node, order: number, classInd
     count(system, 'kswapd_low_wmark_hit_quickly');
   }
   const delay = sharesCpu(system, node) ? 0 : system.config.costs.kswapdWakeNs;
-  startWantedRun(system, node, system.timeNs + delay);
+  startRun(system, node, system.timeNs + delay);
 }
 
 /** What a kswapd does when its run is over. @kernel mm/vmscan.c kswapd(), kswapd_try_to_sleep() */
@@ -193,7 +184,7 @@ function endRun(system: System, node: Node, atNs: number, order: number): void {
     kswapd.nextNs = atNs + NAP_NS;
   } else {
     count(system, 'kswapd_high_wmark_hit_quickly');
-    startRun(system, node, atNs + system.config.costs.reclaimRoundNs, order, kswapd.class);
+    startRun(system, node, atNs + system.config.costs.reclaimRoundNs);
   }
 }
 
@@ -205,7 +196,7 @@ function wakeFromNap(system: System, node: Node): void {
     return;
   }
   count(system, 'kswapd_high_wmark_hit_quickly');
-  startWantedRun(system, node, sharesCpu(system, node) ? system.timeNs : kswapd.nextNs);
+  startRun(system, node, sharesCpu(system, node) ? system.timeNs : kswapd.nextNs);
 }
 
 /** Lets a kswapd act once: a slice on a shared CPU, else one step on its own. */

@@ -5,7 +5,7 @@ import {
   unreserveHighatomicPageblock,
 } from './fallback';
 import type { AllocFlags } from './fallback';
-import { wakeupKswapd } from './kswapd';
+import { letKswapdsAct, wakeupKswapd } from './kswapd';
 import { nodeReclaim } from './node-reclaim';
 import { drainAllPages, isPcpOrder, rmqueuePcplist } from './pcp';
 import type { AllocContext, AllocTry } from './policy';
@@ -238,7 +238,8 @@ function directReclaim(
 
 /**
  * @kernel mm/page_alloc.c __alloc_pages_slowpath()
- * @differs no compaction; no OOM killer, whose last try at the high mark is made all the same
+ * @differs no compaction; no OOM killer, whose last try at the high mark is made all the same; kswapds that
+ * are due act at the label `retry`
  */
 function slowpath(system: System, ac: AllocContext): number {
   if (ac.zonelist.length === 0) {
@@ -256,6 +257,7 @@ function slowpath(system: System, ac: AllocContext): number {
   let page = getPageFromFreelist(system, ac, flags);
   let loops = 0;
   while (page === -1) {
+    letKswapdsAct(system);
     wakeAllKswapds(system, ac);
     page = getPageFromFreelist(system, ac, flags);
     if (page !== -1 || !ac.directReclaim) {

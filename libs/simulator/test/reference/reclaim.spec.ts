@@ -18,7 +18,10 @@ describe('what a pass scans', () => {
     const node = system.nodes[0] as Node;
     node.lruPages = [...lruPages, 0];
     [node.anonCost, node.fileCost] = more.costs ?? [0, 0];
-    node.zones.forEach((zone) => (zone.free = more.free ?? 1000));
+    node.zones.forEach((zone) => {
+      zone.free = more.free ?? 1000;
+      zone.lruPages = node.lruPages;
+    });
     const sc = scanControl({ maySwap: true, ...given });
     prepareScanCount(node, sc);
     return getScanCount(system, node, sc);

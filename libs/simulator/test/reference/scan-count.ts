@@ -61,6 +61,12 @@ function pagesOn(node: Node, list: number): number {
   return node.lruPages[list] ?? 0;
 }
 
+/** @kernel mm/vmscan.c lruvec_lru_size() */
+export function eligiblePages(node: Node, list: number, reclaimIndex: number): number {
+  const zones = node.zones.filter((zone) => zone.index <= reclaimIndex);
+  return sum(zones, (zone) => zone.lruPages[list] ?? 0);
+}
+
 /**
  * Looks at the node once per pass: what may be deactivated, which kind of pages is to be spared.
  * @kernel mm/vmscan.c prepare_scan_count()
@@ -98,7 +104,6 @@ function scanBalance(system: System, sc: ScanControl): Balance {
 /**
  * How many pages of each list this pass shall scan.
  * @kernel mm/vmscan.c get_scan_count()
- * @differs whole lists of the node, whatever the zones of their pages
  * @returns by list: inactive anon, active anon, inactive file, active file
  */
 export function getScanCount(system: System, node: Node, sc: ScanControl): number[] {
@@ -113,7 +118,7 @@ export function getScanCount(system: System, node: Node, sc: ScanControl): numbe
   const shift = sc.priority + (system.mutation === 'scan shift off by one' ? 1 : 0);
 
   return [INACTIVE_ANON, ACTIVE_ANON, INACTIVE_FILE, ACTIVE_FILE].map((list) => {
-    const scan = pagesOn(node, list) >> shift;
+    const scan = eligiblePages(node, list, sc.reclaimIndex) >> shift;
     switch (balance) {
       case 'equal':
         return scan;

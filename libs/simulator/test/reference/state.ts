@@ -76,8 +76,7 @@ export interface Kswapd {
   /** What wake-ups asked for since the last run began; class -1: nothing. */
   wantedOrder: number;
   wantedClass: number;
-  /** Order and class of the present or last run. */
-  order: number;
+  /** Of the present or last run. */
   class: number;
   /** The present run: yields what it cost since the last yield, returns the order it ended with. */
   run: Iterator<number, number> | null;

@@ -11,7 +11,7 @@ import {
   testClearFlag,
 } from './lru';
 import { freePage } from './pcp';
-import { getScanCount, prepareScanCount, scanControl } from './scan-count';
+import { eligiblePages, getScanCount, prepareScanCount, scanControl } from './scan-count';
 import type { ScanControl } from './scan-count';
 import {
   ACTIVE_ANON,
@@ -26,12 +26,10 @@ import {
   YOUNG,
   ZONE_NAMES,
   count,
-  sum,
   zoneOf,
 } from './state';
 import type { Node, Owner, System, Zone } from './state';
 
-const PGSKIP = ZONE_NAMES.map((name) => `pgskip_${name}`);
 const KSWAPD_EVENTS = { scan: 'pgscan_kswapd', steal: 'pgsteal_kswapd' };
 const DIRECT_EVENTS = { scan: 'pgscan_direct', steal: 'pgsteal_direct' };
 const ANON_EVENTS = { scan: 'pgscan_anon', steal: 'pgsteal_anon' };
@@ -41,6 +39,7 @@ const FILE_EVENTS = { scan: 'pgscan_file', steal: 'pgsteal_file' };
  * Takes pages from the tail of a list. Pages of too high zones are skipped without being counted against the
  * wish; mapped pages are counted but go to the head if they may not be unmapped.
  * @kernel mm/vmscan.c isolate_lru_folios()
+ * @differs no pgskip counters
  * @returns the pages in the order they were taken, and all that were passed, skipped ones too
  */
 function isolatePages(
@@ -53,12 +52,8 @@ function isolatePages(
   const taken: number[] = [];
   const skipped: number[] = [];
   const head = node.lru[list] as number;
-  const eligible = sum(node.zones, (zone) =>
-    zone.index > sc.reclaimIndex ? 0 : (zone.lruPages[list] ?? 0),
-  );
-  if (eligible === 0) {
+  if (eligiblePages(node, list, sc.reclaimIndex) === 0) {
     // The walk would take every page off and put all of them back in the same order.
-    node.zones.forEach((zone) => count(system, PGSKIP[zone.index] as string, zone.lruPages[list]));
     return { taken, scanned: node.lruPages[list] ?? 0 };
   }
   let scanned = 0;
@@ -81,7 +76,6 @@ function isolatePages(
   }
   for (const page of skipped) {
     system.lists.addHead(head, page);
-    count(system, PGSKIP[zoneOf(system, page).index] as string);
   }
   return { taken, scanned };
 }
@@ -343,7 +337,7 @@ export function nodesOf(zonelist: readonly Zone[]): Node[] {
 /**
  * Direct reclaim: all nodes of the zonelist at each priority, until 32 pages are reclaimed.
  * @kernel mm/vmscan.c try_to_free_pages(), do_try_to_free_pages(), shrink_zones()
- * @differs no throttling; a second round with forced deactivation is not counted as another stall
+ * @differs no throttling
  * @returns pages reclaimed
  */
 export function tryToFreePages(
@@ -362,8 +356,8 @@ export function tryToFreePages(
     maySwap: true,
     cpu,
   });
-  count(system, `allocstall_${ZONE_NAMES[classIndex as 0 | 1 | 2 | 3]}`);
   for (;;) {
+    count(system, `allocstall_${ZONE_NAMES[classIndex as 0 | 1 | 2 | 3]}`);
     for (sc.priority = 12; sc.priority >= 0; sc.priority--) {
       sc.nrScanned = 0;
       for (const node of nodesOf(zonelist)) {
