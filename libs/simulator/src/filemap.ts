@@ -1,7 +1,8 @@
 /** Page cache: reading, writing and mapping files. */
 import { PAGES_PER_HUGE } from './constants';
 import { countVm, passTime, type CachedFile, type KernelState } from './kernel-state';
-import { MIGRATE_RECLAIMABLE } from './buddy';
+import { growBufferHeads, growTree } from './cache-slab';
+import type { KernelCaller } from './kernel-block';
 import {
   LRU_ACTIVE_FILE,
   LRU_INACTIVE_FILE,
@@ -13,14 +14,9 @@ import {
   type Run,
 } from './lru';
 import { allocByPolicy, allocInterleaved, interleaveNodes, type PolicyContext } from './mempolicy';
-import { allocKernelPage, type Segment } from './page-alloc';
+import type { Segment } from './page-alloc';
 import { newMapping, type Mapping } from './page-map';
 import { noteCost } from './vmscan';
-
-/** File pages per slab page of the page cache's own tree (64 per node, 7 nodes per page). */
-const FILE_PAGES_PER_SLAB_PAGE = 448;
-/** Written pages per slab page of their buffer heads (104 bytes each). */
-const WRITTEN_PAGES_PER_SLAB_PAGE = 39;
 
 export function openFile(k: KernelState, name: string): CachedFile {
   let file = k.files.get(name);
@@ -119,16 +115,24 @@ function addToCache(
   access: CacheAccess,
 ): number {
   const { pc } = access;
+  const slabCaller = callerOf(pc);
   let done = 0;
   while (done < missing) {
     const segment = allocCache(k, pc, missing - done, block * PAGES_PER_HUGE + done);
     if (!segment) return done;
+    const known = file.mapping.evicted?.has(block) ?? false;
     placeCache(k, file, block, segment, access.write);
-    if (access.write) file.writtenPages = (file.writtenPages ?? 0) + segment.pages;
-    growTree(k, file, pc);
+    growTree(k, file, known ? 0 : segment.pages, slabCaller);
+    if (access.write) growBufferHeads(k, file.mapping, segment.pages, slabCaller);
     done += segment.pages;
   }
   return done;
+}
+
+/** The same task, as its kernel memory is asked for. */
+export function callerOf(pc: PolicyContext): KernelCaller {
+  const { cpu, policy, cpusetList, guest } = pc;
+  return { cpu, policy, ...(cpusetList && { cpusetList }), ...(guest && { guest }) };
 }
 
 function allocCache(
@@ -140,24 +144,6 @@ function allocCache(
   if (pc.policy.mode !== 'interleave') return allocByPolicy(k, pc, want);
   const nodes = interleaveNodes(k, pc);
   return allocInterleaved(k, pc, nodes[offset % nodes.length]!, 1);
-}
-
-/**
- * The tree that finds cached pages grows with the file, and written pages get buffer heads.
- * @differs neither shrinks when pages leave
- */
-function growTree(k: KernelState, file: CachedFile, pc: PolicyContext): void {
-  const grown = file.mapping.present!.total;
-  const wanted =
-    Math.floor(grown / FILE_PAGES_PER_SLAB_PAGE) +
-    Math.floor((file.writtenPages ?? 0) / WRITTEN_PAGES_PER_SLAB_PAGE);
-  const slab = (file.slabPages ??= []);
-  while (slab.length < wanted) {
-    const page = allocKernelPage(k, pc.cpu, k.cpus[pc.cpu]!.node, pc.guest, MIGRATE_RECLAIMABLE);
-    if (!page) return;
-    page.zone.node.slabReclaimable += 1;
-    slab.push(page);
-  }
 }
 
 function placeCache(

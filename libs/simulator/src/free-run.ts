@@ -13,6 +13,7 @@ import type { Zone } from './zone';
 export function freeRun(k: KernelState, run: Run, cpu: number, reversed = false): void {
   accountRun(run, -1);
   countVm(k, 'pgfree', run.pages);
+  releaseBufferHeads(k, run, cpu);
   const step = reversed ? (-run.step as 1 | -1) : run.step;
   if (run.huge) {
     const blocks = run.pages / PAGES_PER_HUGE;
@@ -22,6 +23,27 @@ export function freeRun(k: KernelState, run: Run, cpu: number, reversed = false)
   }
   const first = reversed ? run.frame + run.step * (run.pages - 1) : run.frame;
   freeToPcp(run.zone, cpu, 0, first, run.pages, step);
+}
+
+/** Written pages of a file per slab of their buffer heads (104 bytes each). @kernel fs/buffer.c buffer_init() */
+export const BUFFER_HEADS_PER_SLAB = 39;
+
+/**
+ * A written page that leaves the cache gives its buffer head back; an empty slab returns to the allocator.
+ * @kernel fs/buffer.c try_to_free_buffers(), mm/slub.c __slab_free()
+ * @differs heads leave in the order in which they came; pages that were only read count as written ones
+ * while the file has any
+ */
+function releaseBufferHeads(k: KernelState, run: Run, cpu: number): void {
+  const heads = run.owner.bufferHeads;
+  if (!heads || heads.pages === 0) return;
+  heads.pages -= Math.min(heads.pages, run.pages);
+  const kept = Math.ceil(heads.pages / BUFFER_HEADS_PER_SLAB);
+  while (heads.slabs.length > kept) {
+    const { zone, frame, order } = heads.slabs.shift()!;
+    zone.node.slabReclaimable -= 2 ** order;
+    freeBlock(k, zone, cpu, frame, order);
+  }
 }
 
 /** Frees one block of the kernel's own. */

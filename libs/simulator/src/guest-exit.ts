@@ -1,8 +1,11 @@
 /** Giving back what a process or a mapping holds: exit, MADV_DONTNEED, drop_caches. */
-import { freeBlock, freeRun } from './free-run';
+import { freeRun } from './free-run';
+import { freeKernelBlocks, guestCaller, type KernelCaller } from './kernel-block';
 import { passTime, type GuestState, type KernelState } from './kernel-state';
 import { cutOffsets, partOf, spanOf, type Run } from './lru';
+import { gathered, pointersOf } from './mmu-gather';
 import { BlockCounts, type Mapping } from './page-map';
+import { endProcess } from './process-pages';
 import { freeSwap } from './swap';
 import type { Zone } from './zone';
 
@@ -30,8 +33,32 @@ export function freeOffsets(
   pattern: FreePattern,
   cpu: number,
 ): number {
+  return freeParts(k, mapping, inOrder(partsOf(mapping, pattern)), cpu);
+}
+
+/**
+ * A process gives up a pattern of its pages, with one call for each group or for the whole range.
+ * @returns pages freed
+ * @kernel mm/madvise.c madvise_dontneed_single_vma()
+ */
+export function zapOffsets(
+  k: KernelState,
+  mapping: Mapping,
+  pattern: FreePattern,
+  caller: KernelCaller,
+): number {
   let freed = 0;
-  for (const part of inOrder(partsOf(mapping, pattern))) {
+  for (const call of callsOf(inOrder(partsOf(mapping, pattern)), pattern)) {
+    gathered(k, caller, pointersOf(call), () => {
+      freed += freeParts(k, mapping, call, caller.cpu);
+    });
+  }
+  return freed;
+}
+
+function freeParts(k: KernelState, mapping: Mapping, parts: Run[], cpu: number): number {
+  let freed = 0;
+  for (const part of parts) {
     mapping.present?.spread(part.offset, spanOf(part), -part.pages);
     if (part.owner === mapping.swapCache) {
       mapping.swapped?.spread(part.offset, spanOf(part), -part.pages);
@@ -64,6 +91,20 @@ function inOrder(parts: Run[]): Run[] {
     part.huge ? [part] : Array.from({ length: part.pages }, (_, i) => partOf(part, i, 1)),
   );
   return pages.sort((a, b) => a.offset - b.offset);
+}
+
+/** The parts that each madvise() frees: one call for every group, or for the whole range. */
+function callsOf(parts: Run[], { from, stepPages }: FreePattern): Run[][] {
+  if (stepPages === 0) return parts.length > 0 ? [parts] : [];
+  const calls: Run[][] = [];
+  let group = -1;
+  for (const part of parts) {
+    const its = Math.floor((part.offset - from) / stepPages);
+    if (its !== group) calls.push([]);
+    group = its;
+    calls[calls.length - 1]!.push(part);
+  }
+  return calls;
 }
 
 /** Takes a pattern's pages off a run's list, ascending; cut from above, so that the run keeps its start. */
@@ -100,10 +141,16 @@ export function freeMapping(k: KernelState, mapping: Mapping, cpu: number): numb
 /** The process ends: killed by the OOM killer or by a step. @returns pages freed */
 export function exitGuest(k: KernelState, guest: GuestState): number {
   const cpu = guest.cpuPositions[0]?.[0] ?? 0;
+  const mappings = [...guest.mappings, guest.overhead];
+  const runs = mappings.flatMap((mapping) => [...mapping.runs]);
   let freed = 0;
-  for (const mapping of [...guest.mappings, guest.overhead]) freed += freeMapping(k, mapping, cpu);
-  for (const { zone, frame, order } of guest.pageTables) freeBlock(k, zone, cpu, frame, order);
+  gathered(k, guestCaller(guest, cpu), pointersOf(runs) + guest.pageTables.length, () => {
+    for (const mapping of mappings) freed += freeMapping(k, mapping, cpu);
+    freeKernelBlocks(k, guest.pageTables, cpu);
+  });
   guest.pageTables = [];
+  endProcess(k, guest.processPages, cpu);
+  guest.processPages = [];
   guest.alive = false;
   passTime(k, freed * k.hardware.freeNs, false);
   return freed;

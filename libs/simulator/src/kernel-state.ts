@@ -29,6 +29,8 @@ export interface GuestState {
   overhead: Mapping;
   /** Page-table pages, in the order of their allocation. */
   pageTables: KernelBlock[];
+  /** Pages that starting the process took besides its memory. */
+  processPages: KernelBlock[];
   /** CPU position per region and cpuNode. */
   cpuPositions: number[][];
   stallNs: number;
@@ -38,14 +40,33 @@ export interface GuestState {
   order: number;
 }
 
+/** A process that fills pipes: kernel memory that cannot be moved. */
+export interface PipeHolder {
+  /** CPU position that it runs on. */
+  cpu: number;
+  pipes: Pipe[];
+  /** Slabs of the pipes and their files, and the pages of the process. */
+  slabs: KernelBlock[];
+  processPages: KernelBlock[];
+}
+
+export interface Pipe {
+  /** Pages written and not read yet, oldest first. */
+  pages: KernelBlock[];
+  /** A page that was read and is kept for the next write (`tmp_page`). */
+  spare?: KernelBlock;
+}
+
 export interface CachedFile {
   mapping: Mapping;
   /** Process that maps it, while alive. */
   mapper?: string;
-  /** Slab pages that its tree takes. */
-  slabPages?: KernelBlock[];
-  /** Pages that were written while cached. */
-  writtenPages?: number;
+  /** Slabs that its tree takes. */
+  treeSlabs?: KernelBlock[];
+  /** Pages that its tree has entries for: cached ones, and shadows of reclaimed ones. */
+  treePages?: number;
+  /** What the process that maps it holds besides the file. */
+  mapperPages?: KernelBlock[];
 }
 
 /** Running totals that the result reports. */
@@ -76,6 +97,7 @@ export interface KernelState {
   swap: { totalPages: number; freePages: number };
   guests: Map<string, GuestState>;
   files: Map<string, CachedFile>;
+  pipeHolders: Map<string, PipeHolder>;
   hostMappings: Mapping[];
   vmstat: Record<string, number>;
   timeNs: number;

@@ -1,6 +1,7 @@
 /** Which pages of a mapping exist, by 2 MiB block: counts; the runs on the LRU lists hold the addresses. */
 import { PAGES_PER_HUGE } from './constants';
 import type { Run } from './lru';
+import type { KernelBlock } from './page-alloc';
 
 /** Pages per 512-page block; grows on demand. */
 export class BlockCounts {
@@ -75,6 +76,8 @@ export interface Mapping {
   swapped?: BlockCounts;
   /** Age of the last eviction per block (workingset shadow), files only. */
   evicted?: Map<number, { nodePosition: number; age: number; workingset: boolean }>;
+  /** Written pages that still carry a buffer head, and the slabs of these, oldest first; files only. */
+  bufferHeads?: { pages: number; slabs: KernelBlock[] };
   /** Its resident pages: every run of it that stands on an LRU list. */
   runs: Set<Run>;
   /** Frames of pages that were written to swap and not freed yet (swap cache). */

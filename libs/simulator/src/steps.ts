@@ -1,9 +1,10 @@
 /** What each step does to the state. */
 import { PAGES_PER_HUGE, ZONE_MOVABLE } from './constants';
 import { touchOverhead, touchRange, type TouchTarget } from './fault';
-import { openFile, readFile, setMapped, type CacheAccess } from './filemap';
-import { freeBlock, freeRun } from './free-run';
-import { exitGuest, freeOffsets } from './guest-exit';
+import { dropTree } from './cache-slab';
+import { callerOf, openFile, readFile, setMapped, type CacheAccess } from './filemap';
+import { freeRun } from './free-run';
+import { exitGuest, zapOffsets } from './guest-exit';
 import { addGuest, cpusOf } from './kernel';
 import {
   caveat,
@@ -13,11 +14,14 @@ import {
   type GuestState,
   type KernelState,
 } from './kernel-state';
+import { guestCaller } from './kernel-block';
 import { advanceKswapd, wakeupKswapd } from './kswapd';
 import { spanOf } from './lru';
 import { freeSwap } from './swap';
+import { endProcess, startProcess } from './process-pages';
 import { writeSysctl, writeThp } from './sysctl';
 import type { ReplayStep, StepResult } from './types';
+import { drainPipes, exitPipeHolder, unmovableStep } from './unmovable';
 import { dirtyBackgroundThresh, writeBackDirty } from './writeback';
 
 /** Pages a guest touches before the next one of a `touch_many` has its turn. */
@@ -43,6 +47,8 @@ export function runStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutco
       return cacheStep(k, step, tick);
     case 'guest':
       return guestStep(k, step, tick);
+    case 'unmovable':
+      return unmovableStep(k, step, tick);
     case 'touch':
       return touchStep(k, step, tick);
     case 'touch_many':
@@ -103,6 +109,27 @@ function cacheStep(k: KernelState, step: CacheStep, tick: Tick): StepOutcome {
       remoteCostNs: 0,
     },
   };
+  const processPages = startProcess(k, step.processPages, callerOf(access.pc));
+  const done = readPasses(k, step, file, access, tick);
+  if (step.access === 'mapped') {
+    setMapped(file, true);
+    if (step.name !== undefined) file.mapper = step.name;
+  }
+  if (file.mapper !== undefined && file.mapper === step.name) file.mapperPages = processPages;
+  else endProcess(k, processPages, cpu);
+  if (k.current.killed) return { status: 'killed', pagesDone: done };
+  pace(k, startNs, done, step.ratePagesPerSecond);
+  return { status: 'ok', pagesDone: done };
+}
+
+/** @returns pages looked at; fewer than asked when the reader was killed */
+function readPasses(
+  k: KernelState,
+  step: CacheStep,
+  file: CachedFile,
+  access: CacheAccess,
+  tick: Tick,
+): number {
   const chunk = 256 * PAGES_PER_HUGE;
   const total = step.pages * Math.max(step.passes, 1);
   let done = 0;
@@ -113,15 +140,10 @@ function cacheStep(k: KernelState, step: CacheStep, tick: Tick): StepOutcome {
       done += got;
       if (access.write) throttleDirty(k);
       tick(done / total);
-      if (got < length) return { status: 'killed', pagesDone: done };
+      if (got < length) return done;
     }
   }
-  if (step.access === 'mapped') {
-    setMapped(file, true);
-    if (step.name !== undefined) file.mapper = step.name;
-  }
-  pace(k, startNs, done, step.ratePagesPerSecond);
-  return { status: 'ok', pagesDone: done };
+  return done;
 }
 
 /** The flushers write what exceeds the background threshold while writers go on. */
@@ -138,6 +160,8 @@ function guestStep(
 ): StepOutcome {
   const guest = addGuest(k, step.guest);
   enter(k, step.guest.name, guest);
+  const caller = guestCaller(guest, guest.cpuPositions[0]![0]!);
+  guest.processPages = startProcess(k, step.guest.processPages, caller);
   if (!touchOverhead(k, guest, guest.spec.overheadPages)) return killed(guest, 0);
   const total = step.touchPages.reduce((sum, pages) => sum + pages, 0);
   let done = 0;
@@ -264,13 +288,15 @@ function cpusInUse(k: KernelState, touches: { name: string; cell: number }[]): n
 
 /** @kernel MADV_DONTNEED @differs a huge page is freed whole or stays whole */
 function freeStep(k: KernelState, step: Extract<ReplayStep, { op: 'free' }>): StepOutcome {
+  const holder = k.pipeHolders.get(step.name);
+  if (holder) return { status: 'ok', pagesDone: drainPipes(k, holder, step) };
   const target = findRegion(k, step.name, step.cell);
   if (!target) return NO_SUCH_GUEST;
   const { mapping, guest } = target;
   const cpu = guest.cpuPositions[target.index]![0]!;
   const { offsetPages: from, stepPages, keepPages } = step;
   const pattern = { from, to: from + step.pages, stepPages, keepPages };
-  const freed = freeOffsets(k, mapping, pattern, cpu);
+  const freed = zapOffsets(k, mapping, pattern, guestCaller(guest, cpu));
   passTime(k, freed * k.hardware.freeNs, false);
   return { status: 'ok', pagesDone: freed };
 }
@@ -279,9 +305,12 @@ function killStep(k: KernelState, name: string): StepOutcome {
   for (const file of k.files.values()) {
     if (file.mapper !== name) continue;
     setMapped(file, false);
+    endProcess(k, file.mapperPages ?? [], 0);
     delete file.mapper;
+    delete file.mapperPages;
     return OK;
   }
+  if (exitPipeHolder(k, name)) return OK;
   const guest = k.guests.get(name);
   if (!guest?.alive) return NO_SUCH_GUEST;
   enter(k, name, guest);
@@ -315,18 +344,10 @@ function dropCaches(k: KernelState): StepOutcome {
       }
     }
   }
-  for (const file of k.files.values()) dropTree(k, file);
-  return { status: 'ok', pagesDone: freed };
-}
-
-function dropTree(k: KernelState, file: CachedFile): void {
-  if (file.mapping.present!.total > 0) return;
-  for (const { zone, frame, order } of file.slabPages ?? []) {
-    zone.node.slabReclaimable -= 1;
-    freeBlock(k, zone, 0, frame, order);
+  for (const file of k.files.values()) {
+    if (file.mapping.present!.total === 0) dropTree(k, file, 0);
   }
-  file.slabPages = [];
-  file.writtenPages = 0;
+  return { status: 'ok', pagesDone: freed };
 }
 
 /** The process's own pages come back where a fresh touch would put them. */

@@ -163,6 +163,26 @@ export interface GuestProcess {
   oomScoreAdj: number;
   /** Anonymous pages of the process besides guest RAM (QEMU itself), touched at start under its task policy. */
   overheadPages: number;
+  /** What its start takes besides. Absent: nothing. */
+  processPages?: ProcessPages;
+}
+
+/** Blocks of the kernel's own and of a process image. */
+export interface ProcessPageCounts {
+  /** Single pages that cannot be moved: task structures, stacks, page tables. */
+  unmovablePages: number;
+  /** Blocks of two such pages. */
+  unmovablePairs: number;
+  /** Pages copied, stack and heap. */
+  movablePages: number;
+}
+
+/** What starting a process takes besides the memory that a step names; all of it is given back at its end. */
+export interface ProcessPages {
+  /** Taken by the process that starts it, on the host's first CPU without a policy. */
+  parent: ProcessPageCounts;
+  /** Taken by itself, on its CPU under its task policy. */
+  own: ProcessPageCounts;
 }
 
 /** A guest that already owns pages in the host model. They are never allocated again. */
@@ -194,6 +214,21 @@ export type ReplayStep = { label?: string } & (
       name?: string;
       cpusetMems?: number[];
       ratePagesPerSecond?: number;
+      /** What the reader itself takes while it runs, its buffer included. Absent: nothing. */
+      processPages?: ProcessPages;
+    }
+  | {
+      /** A process fills pipes with one page to each in turn: kernel pages that cannot be moved. */
+      op: 'unmovable';
+      name: string;
+      cpuNode: number;
+      /** Its task policy. */
+      policy: MemoryPolicy;
+      pages: number;
+      pipes: number;
+      cpusetMems?: number[];
+      ratePagesPerSecond?: number;
+      processPages?: ProcessPages;
     }
   | {
       op: 'guest';
@@ -223,7 +258,10 @@ export type ReplayStep = { label?: string } & (
       cell: number;
       offsetPages: number;
       pages: number;
-      /** Of every group of `stepPages` pages the first `keepPages` stay; 0 frees the whole range. */
+      /**
+       * Of every group of `stepPages` pages the first `keepPages` stay; 0 frees the whole range. Where `name`
+       * holds pipes, the range does not count and of every `stepPages` pipes the first `keepPages` stay filled.
+       */
       stepPages: number;
       keepPages: number;
     }

@@ -2,7 +2,7 @@
 import { SimulatorInputError, type SimulatorErrorCode } from './errors';
 import { hardwareProfiles } from './hardware-profile';
 import { kernelProfiles } from './profile';
-import type { GuestProcess, MemoryPolicy, ReplayInput, ReplayStep } from './types';
+import type { GuestProcess, MemoryPolicy, ProcessPages, ReplayInput, ReplayStep } from './types';
 import { validateHostModel } from './validate-host';
 
 export const MAX_STEPS = 10000;
@@ -10,6 +10,10 @@ const MAX_GUESTS = 4096;
 const MAX_REGIONS = 256;
 /** 64 TiB per region, file or swap area: what a replay can keep books of, and more than any host has. */
 const MAX_PAGES = 2 ** 34;
+/** What /proc/sys/fs/pipe-user-pages-hard and open files leave a process at most. */
+const MAX_PIPES = 2 ** 20;
+/** 4 GiB: more than the image of any process. */
+const MAX_PROCESS_PAGES = 2 ** 20;
 const POLICY_MODES = ['default', 'preferred', 'preferred_many', 'bind', 'interleave'];
 
 function fail(code: SimulatorErrorCode, path: string, message: string): never {
@@ -100,6 +104,16 @@ class InputCheck {
       fail('node-without-memory', path, 'cpuset.mems has no node with memory');
   }
 
+  private process(process: ProcessPages | undefined, path: string): void {
+    for (const by of ['parent', 'own'] as const) {
+      const counts = process?.[by];
+      if (!counts) continue;
+      pages(`${path}.${by}.unmovablePages`, counts.unmovablePages, MAX_PROCESS_PAGES);
+      pages(`${path}.${by}.unmovablePairs`, counts.unmovablePairs, MAX_PROCESS_PAGES);
+      pages(`${path}.${by}.movablePages`, counts.movablePages, MAX_PROCESS_PAGES);
+    }
+  }
+
   private guest(guest: GuestProcess, path: string): void {
     if (guest.regions.length === 0 || guest.regions.length > MAX_REGIONS) {
       fail(
@@ -116,6 +130,7 @@ class InputCheck {
       );
     }
     pages(`${path}.overheadPages`, guest.overheadPages);
+    this.process(guest.processPages, `${path}.processPages`);
     const cells = new Map<number, number>();
     guest.regions.forEach((region, i) => {
       const at = `${path}.regions[${i}]`;
@@ -155,6 +170,15 @@ class InputCheck {
         pages(`${path}.passes`, step.passes, 16);
         this.policy(step.policy, `${path}.policy`);
         this.cpuNodes([step.cpuNode], `${path}.cpuNode`);
+        this.process(step.processPages, `${path}.processPages`);
+        return this.cpuset(step.cpusetMems, `${path}.cpusetMems`);
+      case 'unmovable':
+        pages(`${path}.pages`, step.pages);
+        pages(`${path}.pipes`, step.pipes, MAX_PIPES);
+        if (step.pipes === 0) fail('out-of-range', `${path}.pipes`, 'at least one pipe is needed');
+        this.policy(step.policy, `${path}.policy`);
+        this.cpuNodes([step.cpuNode], `${path}.cpuNode`);
+        this.process(step.processPages, `${path}.processPages`);
         return this.cpuset(step.cpusetMems, `${path}.cpusetMems`);
       case 'guest':
         this.guest(step.guest, `${path}.guest`);

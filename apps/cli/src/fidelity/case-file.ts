@@ -59,6 +59,7 @@ export interface RecordedStep {
   rate_mibps?: number;
   step_pages?: number;
   keep_pages?: number;
+  pipes?: number;
   mlock?: number | boolean;
   oom_score_adj?: number;
   cpuset_mems?: string;

@@ -2,6 +2,7 @@ import {
   PAGES_PER_MIB,
   type MemoryPolicy,
   type PolicyMode,
+  type ProcessPages,
   type RegionSpec,
   type ReplayStep,
   type SysctlName,
@@ -11,8 +12,21 @@ import {
 import { caseHost, cpuNumbers } from './case-host';
 import type { RecordedCase, RecordedStep } from './case-file';
 
-/** Pages that the rig's stand-in for a VM touches besides its mapping: stack, heap and copied data pages. */
-const PROCESS_PAGES = 12;
+/** Pages that the rig's stand-in for a VM touches itself besides its mapping: stack and heap. */
+const OVERHEAD_PAGES = 4;
+/**
+ * What starting a process of the rig took, counted by allocation trace: the first process forks it on CPU 0,
+ * and copies its own pages on the next write to them.
+ */
+const GUEST_PROCESS: ProcessPages = {
+  parent: { unmovablePages: 14, unmovablePairs: 1, movablePages: 9 },
+  own: { unmovablePages: 1, unmovablePairs: 0, movablePages: 0 },
+};
+/** A reader has a buffer of 256 KiB besides. */
+const READER_PROCESS: ProcessPages = {
+  parent: { unmovablePages: 14, unmovablePairs: 1, movablePages: 6 },
+  own: { unmovablePages: 6, unmovablePairs: 0, movablePages: 69 },
+};
 const MODELLED_SYSCTLS: Record<string, SysctlName> = {
   'vm.min_free_kbytes': 'min_free_kbytes',
   'vm.watermark_scale_factor': 'watermark_scale_factor',
@@ -57,6 +71,8 @@ class StepCompiler {
         return this.cache(step);
       case 'guest':
         return this.guest(step);
+      case 'unmovable':
+        return this.unmovable(step);
       case 'touch':
         return {
           op: 'touch',
@@ -155,6 +171,7 @@ class StepCompiler {
       policy: this.policy(step, 'bind'),
       access,
       passes: step.passes ?? 1,
+      processPages: READER_PROCESS,
       ...(step.name === undefined ? {} : { name: step.name }),
       ...this.mems(step),
       ...this.rate(step),
@@ -180,9 +197,25 @@ class StepCompiler {
         name: step.name ?? '',
         regions: [region],
         oomScoreAdj: step.oom_score_adj ?? 0,
-        overheadPages: PROCESS_PAGES,
+        overheadPages: OVERHEAD_PAGES,
+        processPages: GUEST_PROCESS,
       },
       touchPages: [pages(step.touch_mib)],
+      ...this.rate(step),
+    };
+  }
+
+  private unmovable(step: RecordedStep): ReplayStep {
+    if (this.isLimited(step)) return { op: 'unmodelled', was: 'pipes in a memory cgroup' };
+    return {
+      op: 'unmovable',
+      name: step.name ?? '',
+      cpuNode: this.cpuNode(step),
+      policy: this.policy(step, 'default'),
+      pages: pages(step.mib),
+      pipes: step.pipes ?? 1,
+      processPages: GUEST_PROCESS,
+      ...this.mems(step),
       ...this.rate(step),
     };
   }
