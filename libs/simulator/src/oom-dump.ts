@@ -48,7 +48,7 @@ export interface OomKill {
   victim: GuestState;
 }
 
-/** The model's processes have no numbers: they get them in the order of their start, from here. */
+/** The model's processes have no numbers: they are numbered in the order of their first start, from here. */
 const FIRST_PID = 1001;
 const PAGE_BYTES = 4096;
 
@@ -66,7 +66,10 @@ export function dumpHeader(
 ): string[] {
   const invoker = k.current.guest;
   const memoryNodes = k.nodes.filter((node) => node.zones.length > 0).map((node) => node.id);
-  const tasks = [...candidates].sort((a, b) => a.order - b.order).map(reportTask);
+  const pids = new Map([...k.guests.values()].map((guest, i) => [guest, FIRST_PID + i]));
+  const tasks = [...pids].flatMap(([guest, pid]) =>
+    candidates.includes(guest) ? [reportTask(guest, pid)] : [],
+  );
   return oomReport({
     invokedBy: { name: k.current.name, oomScoreAdj: invoker?.spec.oomScoreAdj ?? 0 },
     gfpMask: gfpMaskOf(oc),
@@ -79,7 +82,7 @@ export function dumpHeader(
     nodes: k.nodes.map((node) => reportNode(k, node, oc.cpu)),
     swap: { ...k.swap, cachePages: swapCachePages(k) },
     tasks,
-    victimPid: pidOf(victim),
+    victimPid: pids.get(victim),
   });
 }
 
@@ -89,10 +92,6 @@ function gfpMaskOf({ type, write, guest }: OomControl): number {
     return write ? GFP_PAGE_CACHE | GFP_WRITE : GFP_PAGE_CACHE;
   }
   return type === MIGRATE_RECLAIMABLE ? GFP_TREE_NODE : GFP_PAGE_TABLE;
-}
-
-function pidOf(guest: GuestState): number {
-  return FIRST_PID + guest.order;
 }
 
 const mappingsOf = (guest: GuestState): Mapping[] => [...guest.mappings, guest.overhead];
@@ -107,10 +106,10 @@ function residentPages(mapping: Mapping): number {
   return sum(mapping.pagesByNode, (pages) => pages);
 }
 
-function reportTask(guest: GuestState): OomReportTask {
+function reportTask(guest: GuestState, pid: number): OomReportTask {
   const { spec } = guest;
   return {
-    pid: pidOf(guest),
+    pid,
     name: spec.name,
     uid: 0,
     totalVmPages: spec.overheadPages + sum(spec.regions, (region) => region.sizePages),

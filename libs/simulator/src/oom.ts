@@ -71,7 +71,7 @@ function describeNodes(k: KernelState, oc: OomControl): string {
       const anon = zone.lruPages[0]! + zone.lruPages[1]!;
       return (
         `node ${zone.node.id} ${zone.name}: free ${zone.buddy.freePages}, min ${zone.min + zone.boost} + reserve ` +
-        `${zone.protection[3] ?? 0}, cache ${file}, anonymous ${anon} pages`
+        `${zone.protection[3] ?? 0}, cache ${file}, anonymous ${anon}, unevictable ${zone.lruPages[4]!} pages`
       );
     })
     .join('; ');
