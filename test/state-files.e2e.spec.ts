@@ -55,6 +55,35 @@ describe('texts of a simulated host over HTTP', () => {
     );
   });
 
+  it('starts with the free blocks and pageblocks that the host printed', async () => {
+    for (const name of ['buddyinfo', 'pagetypeinfo']) {
+      expect((await file(name, '?step=0')).text).toBe(recordedText(name));
+    }
+  });
+
+  it('accounts for the free pages of its last step block by block', async () => {
+    const numbers = (text: string, pattern: RegExp): number[][] =>
+      [...text.matchAll(pattern)].map(([, list]) => list!.trim().split(/ +/).map(Number));
+    const pagesOf = (blocks: number[]): number =>
+      blocks.reduce((sum, count, order) => sum + count * 2 ** order, 0);
+    const blocks = numbers((await file('buddyinfo')).text, /^Node .*, zone +\w+ (.*)$/gm);
+    const { zoneTable } = (await client.get(`/v1/simulations/${simulation.id}`)).body;
+    expect(blocks.map(pagesOf)).toEqual(
+      zoneTable.map((row: { freePages: number }) => row.freePages),
+    );
+    const types = (await file('pagetypeinfo')).text;
+    const lists = numbers(types, /^Node .*, type +\w+ (.*)$/gm);
+    expect(lists).toHaveLength(5 * blocks.length);
+    expect(lists.reduce((sum, list) => sum + pagesOf(list), 0)).toBe(
+      blocks.reduce((sum, list) => sum + pagesOf(list), 0),
+    );
+    // Node 0: DMA 8, DMA32 1016 and Normal 1024 pageblocks; node 1: 2048.
+    const pageblocks = numbers(types, /^Node \d, zone +\w+ +((?:\d+ +){5})$/gm);
+    expect(pageblocks.map((row) => row.reduce((sum, count) => sum + count, 0))).toEqual([
+      8, 1016, 1024, 2048,
+    ]);
+  });
+
   it('ends with what the simulation says of its last step', async () => {
     const last = simulation.steps.length;
     expect((await file('vmstat')).text).toBe((await file('vmstat', `?step=${last}`)).text);
@@ -134,5 +163,25 @@ describe('texts of a simulated host over HTTP', () => {
     const { model } = (await client.get(`/v1/hosts/${other}`)).body;
     await change({ model });
     expect(await percpu()).toBe('0');
+  });
+
+  it("has the kernel's report of a kill in the simulation itself", async () => {
+    // A quarter of the host kept free leaves node 1 too small for all guests together.
+    const strict = { mode: 'strict', nodeset: [1] };
+    const numatune = { web1: strict, web2: strict, job1: strict };
+    const ask = { numatune, sysctl: { min_free_kbytes: 2_000_000 } };
+    const wait = { prefer: 'wait=60' };
+    const { body } = await client.post(`/v1/hosts/${hostId}/simulations`, ask, wait);
+    const { events } = (await client.get(`/v1/simulations/${body.id}`)).body;
+    const kill = events.find((event: { type: string }) => event.type === 'oom_kill');
+    expect(kill.report[0]).toMatch(
+      new RegExp(`^${kill.invokedBy} invoked oom-killer: gfp_mask=0x`),
+    );
+    expect(kill.report).toContain('Mem-Info:');
+    expect(kill.report.at(-2)).toContain(
+      'oom-kill:constraint=CONSTRAINT_MEMORY_POLICY,nodemask=1,',
+    );
+    expect(kill.report.at(-1)).toContain(` (${kill.victim}) total-vm:`);
+    expect(kill.summary).toMatch(/^node 1 Normal: free \d+, min \d+/);
   });
 });

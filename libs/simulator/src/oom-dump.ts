@@ -86,6 +86,7 @@ export function dumpHeader(
   });
 }
 
+/** @differs kernel pages other than reclaimable slab are all asked for as page tables are */
 function gfpMaskOf({ type, write, guest }: OomControl): number {
   if (type === MIGRATE_MOVABLE) {
     if (guest !== undefined) return GFP_ANON_FAULT;

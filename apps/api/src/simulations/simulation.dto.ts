@@ -180,7 +180,8 @@ export class SimulationDto extends SimulationSummaryDto {
   @ApiProperty({
     type: 'array',
     items: { type: 'object', additionalProperties: true },
-    description: 'Kills, spills, reclaim and kswapd, each with its step.',
+    description:
+      'Kills, spills, reclaim and kswapd, each with its step. The first 20 kills have the `report` that dmesg would show, line by line.',
     example: [{ step: 2, type: 'kswapd_wake', timeNs: 120000, nodeId: 0 }],
   })
   events: StepEvent[];
