@@ -2,6 +2,7 @@
 import { PAGES_PER_HUGE } from './constants';
 import { countVm, passTime, type CachedFile, type KernelState } from './kernel-state';
 import { growBufferHeads, growTree } from './cache-slab';
+import { balanceDirtyPages, dirtyCached, noteDirtied } from './flusher';
 import type { KernelCaller } from './kernel-block';
 import {
   LRU_ACTIVE_FILE,
@@ -53,12 +54,15 @@ export function readFile(
     const length = until - at;
     const have = present.get(block);
     const hit = length === PAGES_PER_HUGE ? have : Math.min(have, length);
-    if (hit > 0) markAccessed(k, file.mapping, at, cachedExtent(file, at, end, until));
+    const extent = hit > 0 ? cachedExtent(file, at, end, until) : until;
+    if (hit > 0) markAccessed(k, file.mapping, at, extent);
+    if (hit > 0 && access.write) dirtyCached(k, file.mapping, at, extent);
     const missing = Math.min(length - hit, PAGES_PER_HUGE - have);
     const done = addToCache(k, file, block, missing, access);
     if (done < missing) return at - offset + hit + done;
     passTime(k, length * k.hardware.cacheReadNs, false);
-    at = hit === length ? cachedExtent(file, at, end, until) : until;
+    if (access.write) balanceDirtyPages(k);
+    at = hit === length ? extent : until;
   }
   return pages;
 }
@@ -157,7 +161,6 @@ function placeCache(
   const { node } = zone;
   const present = file.mapping.present!;
   const shadow = refault(k, file, block, pages);
-  if (dirty) countVm(k, 'nr_dirtied', pages);
   for (const { frame, count, step } of segment.runs) {
     const run = newRun({
       owner: file.mapping,
@@ -175,6 +178,7 @@ function placeCache(
     accountRun(run, 1);
     lruList(node, run, shadow.activate).push(run);
   }
+  if (dirty) noteDirtied(k, file.mapping, pages);
 }
 
 /** @kernel mm/workingset.c workingset_refault() */

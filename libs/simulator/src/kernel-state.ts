@@ -1,4 +1,5 @@
 /** The whole state that allocation and reclaim share. Built by kernel.ts, changed by the mechanisms. */
+import type { Flusher } from './flusher';
 import type { HardwareProfile } from './hardware-profile';
 import type { KernelProfile } from './profile';
 import type {
@@ -99,6 +100,8 @@ export interface KernelState {
   files: Map<string, CachedFile>;
   pipeHolders: Map<string, PipeHolder>;
   hostMappings: Mapping[];
+  /** Writes dirty page cache back. */
+  flusher: Flusher;
   vmstat: Record<string, number>;
   timeNs: number;
   /** CPUs (positions) that run allocators at the same time as the current one, in `touch_many`. */

@@ -1,5 +1,6 @@
 /** Builds the state from a host model, and recomputes what the kernel recomputes when a setting changes. */
 import { Buddy } from './buddy';
+import { sleepingFlusher, startFlusher } from './flusher';
 import { hardwareProfiles } from './hardware-profile';
 import { settleOtherPages, startPages } from './initial-pages';
 import type { GuestState, KernelState } from './kernel-state';
@@ -43,6 +44,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     files: new Map(),
     pipeHolders: new Map(),
     hostMappings: [],
+    flusher: sleepingFlusher(),
     vmstat: {},
     timeNs: 0,
     busyCpus: [],
@@ -68,6 +70,7 @@ export function buildKernel(input: ReplayInput): KernelState {
   for (const guest of input.runningGuests) addGuest(k, guest);
   hostNodes.forEach((hostNode, i) => startPages(k, hostNode, nodes[i]!, input));
   settleOtherPages(k);
+  startFlusher(k);
   return k;
 }
 

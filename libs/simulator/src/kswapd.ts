@@ -1,5 +1,6 @@
 /** The background reclaimer of each node. */
 import { DEF_PRIORITY, KSWAPD_MAX_FAILURES, SWAP_CLUSTER_MAX, ZONE_MOVABLE } from './constants';
+import { advanceFlusher, flusherTurn } from './flusher';
 import { countVm, type KernelState } from './kernel-state';
 import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON } from './lru';
 import { canAgeAnon } from './swap';
@@ -109,18 +110,22 @@ function nextTask(k: KernelState): NodeState | undefined {
   return next;
 }
 
-/** Lets every kswapd catch up with the virtual time of the allocating task. */
+/** Lets every kswapd and the flusher catch up with the virtual time of the allocating task. */
 export function advanceKswapd(k: KernelState): void {
-  for (let node = nextTask(k); node && node.kswapd.nextNs <= k.timeNs; node = nextTask(k)) {
-    takeTurn(k, node);
+  for (;;) {
+    const node = nextTask(k);
+    const kswapdNs = node?.kswapd.nextNs ?? Infinity;
+    if (Math.min(kswapdNs, k.flusher.nextNs) > k.timeNs) return;
+    if (node && kswapdNs <= k.flusher.nextNs) takeTurn(k, node);
+    else flusherTurn(k);
   }
 }
 
-/** How many requests of a cost fit before some kswapd acts again. */
+/** How many requests of a cost fit before some kswapd or the flusher acts again. */
 export function pagesBeforeKswapd(k: KernelState, costNs: number): number {
-  const next = nextTask(k);
-  if (!next || costNs <= 0) return Infinity;
-  const ns = (next.kswapd.nextNs - k.timeNs) * Math.max(k.busyCpus.length, 1);
+  const nextNs = Math.min(nextTask(k)?.kswapd.nextNs ?? Infinity, k.flusher.nextNs);
+  if (nextNs === Infinity || costNs <= 0) return Infinity;
+  const ns = (nextNs - k.timeNs) * Math.max(k.busyCpus.length, 1);
   return Math.max(Math.ceil(ns / costNs), 1);
 }
 
@@ -131,6 +136,7 @@ export function finishKswapd(k: KernelState, mostNs: number): void {
   for (let node = working(k); node; node = working(k)) {
     if (node.kswapd.nextNs > untilNs) return;
     k.timeNs = Math.max(k.timeNs, node.kswapd.nextNs);
+    advanceFlusher(k);
     takeTurn(k, node);
   }
 }

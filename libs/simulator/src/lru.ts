@@ -33,6 +33,8 @@ export interface Run {
   /** Was active before (PG_workingset). */
   workingset: boolean;
   dirty: boolean;
+  /** PG_writeback: on its way to its file; dirty again if it was written to meanwhile. */
+  writeback: boolean;
   /** PG_reclaim: reclaim met it dirty; when its write ends it goes to the tail. */
   reclaim: boolean;
   /** Transparent huge pages: `pages` is a multiple of 512 and leaves the list in whole ones. */
@@ -55,6 +57,7 @@ export function newRun(
     referenced: false,
     workingset: false,
     dirty: false,
+    writeback: false,
     reclaim: false,
     huge: false,
     list: undefined,
@@ -85,6 +88,7 @@ function alike(a: Run, b: Run): boolean {
     a.referenced === b.referenced &&
     a.workingset === b.workingset &&
     a.dirty === b.dirty &&
+    a.writeback === b.writeback &&
     a.reclaim === b.reclaim &&
     a.huge === b.huge
   );
@@ -202,6 +206,13 @@ export class Lru {
     return part;
   }
 
+  /** Joins a run whose marks have changed to its neighbours where nothing tells them apart any more. */
+  rejoin(run: Run): void {
+    const { older, newer } = run;
+    if (newer && join(run, newer)) this.unlink(newer);
+    if (older && join(older, run)) this.unlink(run);
+  }
+
   /** Runs from the oldest to the newest. */
   runs(): Run[] {
     const runs: Run[] = [];
@@ -234,6 +245,7 @@ export class Lru {
     run.older = undefined;
     run.newer = undefined;
     run.owner.runs.delete(run);
+    run.owner.writing.delete(run);
   }
 
   private count(run: Run, sign: 1 | -1): void {
@@ -244,6 +256,7 @@ export class Lru {
 
 function own(run: Run): void {
   run.owner.runs.add(run);
+  if (run.writeback) run.owner.writing.add(run);
 }
 
 /** Where page `index` of a run lies, in the fields of a run. */
@@ -292,6 +305,7 @@ export function accountRun(run: Run, sign: 1 | -1): void {
   if (run.owner.shmem) node.shmemPages += pages;
   if (run.mapped && (run.owner.kind === 'file' || run.owner.shmem)) node.mappedPages += pages;
   if (run.dirty && run.owner.kind === 'file') node.dirtyPages += pages;
+  if (run.writeback) node.writebackPages += pages;
   if (run.huge) {
     node.hugeAnonPages += pages;
     run.owner.hugePages += pages;

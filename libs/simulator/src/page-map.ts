@@ -80,6 +80,8 @@ export interface Mapping {
   bufferHeads?: { pages: number; slabs: KernelBlock[] };
   /** Its resident pages: every run of it that stands on an LRU list. */
   runs: Set<Run>;
+  /** Those of its runs that are under writeback. */
+  writing: Set<Run>;
   /** Frames of pages that were written to swap and not freed yet (swap cache). */
   swapCache?: Mapping;
   /** Set on a swap cache: whose pages it holds. */
@@ -101,6 +103,7 @@ export function newMapping(
     kind,
     name,
     runs: new Set(),
+    writing: new Set(),
     pagesByNode: new Array<number>(nodes).fill(0),
     hugePages: 0,
     swapPages: 0,

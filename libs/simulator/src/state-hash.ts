@@ -32,7 +32,7 @@ export function stateHash(k: KernelState): string {
       for (const run of list.runs()) {
         hash.update(
           `${run.owner.name}|${run.zone.index}|${run.frame}|${run.step}|${run.pages}|` +
-            `${run.offset}|${run.stride}|${+run.mapped}${+run.young}${+run.referenced}${+run.workingset}${+run.dirty}${+run.huge};`,
+            `${run.offset}|${run.stride}|${+run.mapped}${+run.young}${+run.referenced}${+run.workingset}${+run.dirty}${+run.writeback}${+run.huge};`,
         );
       }
     }

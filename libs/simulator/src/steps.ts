@@ -3,6 +3,7 @@ import { PAGES_PER_HUGE, ZONE_MOVABLE } from './constants';
 import { touchOverhead, touchRange, type TouchTarget } from './fault';
 import { dropTree } from './cache-slab';
 import { callerOf, openFile, readFile, setMapped, type CacheAccess } from './filemap';
+import { finishWriting } from './flusher';
 import { freeRun } from './free-run';
 import { exitGuest, zapOffsets } from './guest-exit';
 import { addGuest, cpusOf } from './kernel';
@@ -22,10 +23,11 @@ import { endProcess, startProcess } from './process-pages';
 import { writeSysctl, writeThp } from './sysctl';
 import type { ReplayStep, StepResult } from './types';
 import { drainPipes, exitPipeHolder, unmovableStep } from './unmovable';
-import { dirtyBackgroundThresh, writeBackDirty } from './writeback';
 
 /** Pages a guest touches before the next one of a `touch_many` has its turn. */
 const TURN_PAGES = 64;
+/** A settle waits at most this long for the flusher. */
+const SETTLE_NS_MAX = 8_000_000_000;
 /** Called now and then inside a long step with the share of it that is done. */
 export type Tick = (fraction: number) => void;
 
@@ -138,19 +140,11 @@ function readPasses(
       const length = Math.min(chunk, step.pages - at);
       const got = readFile(k, file, step.offsetPages + at, length, access);
       done += got;
-      if (access.write) throttleDirty(k);
       tick(done / total);
       if (got < length) return done;
     }
   }
   return done;
-}
-
-/** The flushers write what exceeds the background threshold while writers go on. */
-function throttleDirty(k: KernelState): void {
-  const thresh = dirtyBackgroundThresh(k);
-  const dirty = k.nodes.reduce((sum, node) => sum + node.dirtyPages, 0);
-  if (dirty > thresh) writeBackDirty(k, thresh);
 }
 
 function guestStep(
@@ -318,13 +312,14 @@ function killStep(k: KernelState, name: string): StepOutcome {
   return OK;
 }
 
-/** kswapd finishes what boosts left it to do; time for background work passes. */
+/** kswapd finishes what boosts left it to do, the flusher what it was woken for; time for background work passes. */
 function settleStep(k: KernelState): StepOutcome {
   enter(k, 'settle');
   for (const node of k.nodes) {
     if (node.zones.some((zone) => zone.boost > 0)) wakeupKswapd(k, node, 0, ZONE_MOVABLE);
   }
   advanceKswapd(k);
+  finishWriting(k, SETTLE_NS_MAX);
   passTime(k, 400_000_000, false);
   advanceKswapd(k);
   return OK;
@@ -336,7 +331,7 @@ function dropCaches(k: KernelState): StepOutcome {
   for (const node of k.nodes) {
     for (const list of [node.lists[2]!, node.lists[3]!]) {
       for (const run of list.runs()) {
-        if (run.mapped || run.dirty) continue;
+        if (run.mapped || run.dirty || run.writeback) continue;
         list.cut(run, 0, run.pages);
         run.owner.present?.spread(run.offset, spanOf(run), -run.pages);
         freed += run.pages;

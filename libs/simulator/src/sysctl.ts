@@ -6,6 +6,7 @@ import {
   setupPcps,
   setupWatermarks,
 } from './kernel';
+import { wakeFlusher } from './flusher';
 import type { KernelState } from './kernel-state';
 import type { SysctlName, ThpDefrag, ThpEnabled } from './types';
 
@@ -16,6 +17,7 @@ export function writeSysctl(k: KernelState, name: SysctlName, value: number | nu
     setupLowmemReserve(k);
     return;
   }
+  const before = k.sysctl.dirty_writeback_centisecs;
   k.sysctl[name] = Array.isArray(value) ? (value[0] ?? 0) : value;
   switch (name) {
     case 'min_free_kbytes':
@@ -27,6 +29,9 @@ export function writeSysctl(k: KernelState, name: SysctlName, value: number | nu
       return;
     case 'percpu_pagelist_high_fraction':
       setupPcps(k);
+      return;
+    case 'dirty_writeback_centisecs':
+      if (k.sysctl[name] > 0 && k.sysctl[name] !== before) wakeFlusher(k, true);
       return;
     case 'min_unmapped_ratio':
     case 'min_slab_ratio':

@@ -1,8 +1,10 @@
 /** Recounts the state and compares it with the counters that the mechanisms keep. */
 import { InvariantError } from './errors';
+import { modelledWritebackPages } from './flusher';
 import type { KernelState } from './kernel-state';
 import type { Mapping } from './page-map';
 import { pcpPages } from './pcp';
+import { dirtyPages } from './writeback';
 import type { NodeState, Zone } from './zone';
 
 /** @throws InvariantError naming the first contradiction */
@@ -18,6 +20,7 @@ export function verify(k: KernelState, step: number): void {
   for (const mapping of owned.keys()) {
     if (!allMappings(k).includes(mapping)) fail(`pages of ${mapping.name} outlive their owner`);
   }
+  checkWriteback(k, fail);
   const swapped = allMappings(k).reduce((sum, mapping) => sum + mapping.swapPages, 0);
   const used = k.swap.totalPages - k.swap.freePages;
   if (k.swap.freePages < 0 || used < swapped) fail(`swap: ${swapped} pages stored, ${used} used`);
@@ -38,7 +41,7 @@ function recountNode(
   zoneLru: Map<Zone, number[]>,
   fail: (message: string) => never,
 ): void {
-  const sums = { anon: 0, file: 0, dirty: 0, huge: 0 };
+  const sums = { anon: 0, file: 0, dirty: 0, writeback: 0, huge: 0 };
   for (const list of node.lists) {
     let pages = 0;
     for (const run of list.runs()) {
@@ -54,6 +57,7 @@ function recountNode(
       if (run.owner.kind === 'file' || run.owner.shmem) sums.file += run.pages;
       else sums.anon += run.pages;
       if (run.dirty && run.owner.kind === 'file') sums.dirty += run.pages;
+      if (run.writeback) sums.writeback += run.pages;
       if (run.huge) sums.huge += run.pages;
     }
     if (pages !== list.pages)
@@ -66,9 +70,36 @@ function recountNode(
   if (sums.dirty !== node.dirtyPages) {
     fail(`node ${node.id} dirty ${sums.dirty}, not ${node.dirtyPages}`);
   }
+  const writing = node.writebackPages - k.flusher.otherWritebackPages[node.position]!;
+  if (sums.writeback !== writing) {
+    fail(`node ${node.id} writeback ${sums.writeback}, not ${writing}`);
+  }
   if (sums.huge !== node.hugeAnonPages) {
     fail(`node ${node.id} huge ${sums.huge}, not ${node.hugeAnonPages}`);
   }
+}
+
+/** Every dirty page is known to the flusher, and none was lost or written twice. */
+function checkWriteback(k: KernelState, fail: (message: string) => never): void {
+  const { files, totals } = k.flusher;
+  for (const mapping of allMappings(k)) {
+    if (mapping.kind !== 'file') continue;
+    let dirty = 0;
+    for (const run of mapping.runs) {
+      if (run.dirty) dirty += run.pages;
+      if (run.writeback !== mapping.writing.has(run)) {
+        fail(`${mapping.name}: a run at ${run.offset} is marked as written without being listed`);
+      }
+    }
+    const known = files.get(mapping)?.dirtyPages ?? 0;
+    if (dirty !== known) fail(`${mapping.name}: ${dirty} dirty pages, the flusher knows ${known}`);
+    for (const run of mapping.writing) {
+      if (!mapping.runs.has(run)) fail(`${mapping.name}: a run that left is still being written`);
+    }
+  }
+  const due = totals.startPages + totals.dirtiedPages - totals.writtenPages;
+  const left = dirtyPages(k) + modelledWritebackPages(k);
+  if (due !== left) fail(`writeback: ${left} pages dirty or being written, ${due} not written yet`);
 }
 
 function checkZone(

@@ -1,5 +1,6 @@
 /** Reclaim core: scan balance, shrinking of the four lists, and what happens to each page looked at. */
 import { DEF_PRIORITY, SWAP_CLUSTER_MAX, ZONE_MOVABLE } from './constants';
+import { advanceFlusher, wakeFlusher } from './flusher';
 import { freeRun } from './free-run';
 import { countVm, passTime, type KernelState } from './kernel-state';
 import {
@@ -12,7 +13,6 @@ import {
   type Run,
 } from './lru';
 import type { AllocContext } from './page-alloc';
-import { writeBackDirty } from './writeback';
 import { canAgeAnon, canSwap, swapOut } from './swap';
 import type { NodeState, Zone } from './zone';
 
@@ -129,7 +129,15 @@ function fileIsTiny(node: NodeState, sizes: number[]): boolean {
 /** One pass of reclaim over a node by the allocating task, which waits for it. */
 export function shrinkNode(k: KernelState, node: NodeState, sc: ScanControl): void {
   const pass = shrinkNodeSteps(k, node, sc);
-  while (!pass.next().done) continue;
+  while (!pass.next().done) {
+    if (k.flusher.state !== 'writing') continue;
+    settleCost(k, sc);
+    advanceFlusher(k);
+  }
+  settleCost(k, sc);
+}
+
+function settleCost(k: KernelState, sc: ScanControl): void {
   passTime(k, sc.costNs, true);
   sc.costNs = 0;
 }
@@ -292,7 +300,8 @@ function shrinkInactiveList(
   countVm(k, who === 'kswapd' ? 'pgsteal_kswapd' : 'pgsteal_direct', reclaimed);
   countVm(k, type === 'anon' ? 'pgsteal_anon' : 'pgsteal_file', reclaimed);
   noteCost(node, type, batch.pageouts);
-  if (batch.dirtyPages === batch.takenPages) wakeupFlusherThreads(k);
+  // Nothing but dirty pages that nobody writes: the flusher is not doing its job, or asleep.
+  if (batch.dirtyPages === batch.takenPages) wakeFlusher(k, true);
   return reclaimed;
 }
 
@@ -325,6 +334,15 @@ function putBack(k: KernelState, node: NodeState, list: number, run: Run, where:
 
 /** Decides about pages of one kind. @kernel mm/vmscan.c shrink_folio_list() */
 function shrinkRun(k: KernelState, node: NodeState, run: Run, sc: ScanControl, batch: Batch): void {
+  const unqueued = run.dirty && !run.writeback && run.owner.kind === 'file';
+  if (unqueued) batch.dirtyPages += run.pages;
+  if (run.writeback) {
+    // Being written already: out of the way until the end of its write brings it back to the tail.
+    sc.costNs += run.pages * k.hardware.stealNs;
+    run.reclaim = true;
+    batch.back.push([run, 'activate']);
+    return;
+  }
   const fate = checkReferences(run);
   if (fate !== 'reclaim') {
     batch.back.push([run, fate]);
@@ -333,8 +351,9 @@ function shrinkRun(k: KernelState, node: NodeState, run: Run, sc: ScanControl, b
   const anon = run.owner.kind === 'anon' || run.owner.shmem;
   if (!anon) {
     if (run.dirty) {
-      // Reclaim itself never writes file pages: they are marked, and the flushers are woken.
-      batch.dirtyPages += run.pages;
+      // Reclaim itself never writes file pages: they are marked, so that they come next when they are clean.
+      countVm(k, 'nr_vmscan_immediate_reclaim', run.pages);
+      sc.costNs += run.pages * k.hardware.stealNs;
       run.reclaim = true;
       batch.back.push([run, 'activate']);
       return;
@@ -388,15 +407,6 @@ function checkReferences(run: Run): 'reclaim' | 'keep' | 'activate' {
   }
   run.referenced = false;
   return 'reclaim';
-}
-
-/**
- * Reclaim that met nothing but dirty file pages wakes the flushers, which write everything there is.
- * What reclaim had marked goes to the old end of the inactive list when its write ends.
- * @kernel mm/vmscan.c shrink_inactive_list(), fs/fs-writeback.c wakeup_flusher_threads()
- */
-function wakeupFlusherThreads(k: KernelState): void {
-  writeBackDirty(k, 0);
 }
 
 /** Leaves a shadow behind, so that a later read knows how long ago the page left. */
