@@ -75,7 +75,8 @@ export function dumpHeader(
     gfpMask: gfpMaskOf(oc),
     order: oc.order,
     constraint,
-    nodemask: oc.nodemask && [...oc.nodemask],
+    // A policy that does not decide who may be killed is not shown. @kernel out_of_memory()
+    nodemask: constraint === 'CONSTRAINT_MEMORY_POLICY' ? [...(oc.nodemask ?? [])] : null,
     cpuset: oc.cpusetMems
       ? { name: k.current.name, mems: [...oc.cpusetMems] }
       : { name: '/', mems: memoryNodes },

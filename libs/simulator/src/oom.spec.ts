@@ -81,6 +81,20 @@ describe('the report of a kill', () => {
     expect(lineOf(all, 'Node 1 Normal free:')).toBeDefined();
   });
 
+  it('shows a policy only where it decides who may be killed', () => {
+    const [kill] = killsOf([guestStep('web', 80000, { mode: 'bind', nodes: [0, 1] })]);
+    expect(lineOf(kill, 'oom-kill:')).toContain(
+      'constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0-1,',
+    );
+  });
+
+  it('says that kswapd has given a node up, also at the kill that follows', () => {
+    const kills = killsOf([guestStep('web', 40000, bind(0)), guestStep('db', 40000, bind(0))]);
+    expect(
+      kills.map((kill) => /all_unreclaimable\? (\w+)/.exec(kill.report.join('\n'))?.[1]),
+    ).toEqual(['yes', 'yes']);
+  });
+
   it.each<[flags: string, what: string, request: { guest?: true; write?: true; type?: number }]>([
     ['0x140dca(GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO)', 'guest memory', { guest: true }],
     ['0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP)', 'a page of a file', {}],

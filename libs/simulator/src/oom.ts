@@ -102,7 +102,6 @@ export function outOfMemory(k: KernelState, oc: OomControl): GuestState | undefi
   const report = full ? dumpHeader(k, { oc, constraint, candidates, victim }) : [];
   passTime(k, k.hardware.oomKillNs, true);
   const victimPages = exitGuest(k, victim);
-  for (const node of k.nodes) node.kswapdFailures = 0;
   countVm(k, 'oom_kill');
   k.totals.oomKills += 1;
   k.events.push({
