@@ -8,10 +8,11 @@ import {
   NR_MIGRATE_TYPES,
 } from './buddy';
 import { PAGES_PER_HUGE } from './constants';
+import { fillPcps, pageblocksOf } from './initial-pcp';
 import { caveat, type KernelState } from './kernel-state';
 import { NR_LRU_LISTS, accountRun, newRun } from './lru';
 import { newMapping, type Mapping } from './page-map';
-import { orderToPindex, pcpPages } from './pcp';
+import { pcpPages } from './pcp';
 import { MIGRATE_TYPE_NAMES } from './types';
 import type { HostNode, HostZone, LruPages, ReplayInput } from './types';
 import { layOutZone, type Extent } from './zone-layout';
@@ -313,16 +314,14 @@ function placeZone(
     caveat(k, 'layout-approximated', `node ${zone.node.id} ${zone.name}: ${note}`);
   }
   const pcpFrames = new Frames(layout.pcp);
-  for (const cpu of k.cpus) {
-    const held = host.pagesets.find((pageset) => pageset.cpu === cpu.id)?.countPages ?? 0;
-    const pcp = zone.pcps[cpu.position]!;
-    const list = pcp.lists[orderToPindex(0, MIGRATE_MOVABLE)]!;
-    const pieces = pcpFrames.take(held);
-    list.refill(
-      pieces.map(({ frame, pages }) => ({ frame, count: pages, step: 1, type: MIGRATE_MOVABLE })),
-    );
-    pcp.pages += list.count;
-  }
+  const lruPages = pagesOf(false) + pagesOf(true);
+  fillPcps(
+    zone,
+    k.cpus.map((cpu) => host.pagesets.find(({ cpu: id }) => id === cpu.id)?.countPages ?? 0),
+    { lruPages, kernelPages: zone.managed - zone.buddy.freePages - heldPages(host, k) - lruPages },
+    pageblocksOf([...layout.lru, ...layout.huge, ...layout.pcp]),
+    (pages) => pcpFrames.take(pages),
+  );
   const frames = { base: new Frames(layout.lru), huge: new Frames(layout.huge) };
   for (const placement of placements) {
     let { offset } = placement;

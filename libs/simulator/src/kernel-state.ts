@@ -104,6 +104,8 @@ export interface KernelState {
   flusher: Flusher;
   vmstat: Record<string, number>;
   timeNs: number;
+  /** When the CPUs' statistics work is due next. */
+  vmstatNs: number;
   /** CPUs (positions) that run allocators at the same time as the current one, in `touch_many`. */
   busyCpus: number[];
   /** CPU of the last request, -1 while nobody allocates. */

@@ -47,6 +47,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     flusher: sleepingFlusher(),
     vmstat: {},
     timeNs: 0,
+    vmstatNs: 0,
     busyCpus: [],
     allocatorCpu: -1,
     totals: {

@@ -16,6 +16,10 @@ export class Pcp {
   pages = 0;
   /** Doublings of the next drain (`free_factor`). */
   freeFactor = 0;
+  /** Looks of the statistics work until an unused list of another node loses a batch; 0: none is due. */
+  expire = 0;
+  /** Pages came or went since the last look. */
+  used = false;
   readonly lists: PcpList[] = [];
 
   constructor() {
@@ -132,6 +136,7 @@ export function freeToPcp(
   count: number,
   step: 1 | -1,
 ): void {
+  zone.pcps[cpu]!.used = true;
   let at = frame;
   let left = count;
   while (left > 0) {

@@ -36,6 +36,7 @@ export function rmqueue(zone: Zone, request: ZoneRequest, want: number): PcpRun[
 /** @kernel mm/page_alloc.c rmqueue_pcplist(), __rmqueue_pcplist() */
 function rmqueuePcplist(zone: Zone, request: ZoneRequest, want: number): PcpRun[] {
   const pcp = zone.pcps[request.cpu]!;
+  pcp.used = true;
   const runs = takeCached(zone, pcp, request, want);
   let taken = 0;
   for (const run of runs) taken += run.count;

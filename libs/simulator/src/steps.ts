@@ -23,6 +23,7 @@ import { endProcess, startProcess } from './process-pages';
 import { writeSysctl, writeThp } from './sysctl';
 import type { ReplayStep, StepResult } from './types';
 import { drainPipes, exitPipeHolder, unmovableStep } from './unmovable';
+import { updateVmstat } from './vmstat-work';
 
 /** Pages a guest touches before the next one of a `touch_many` has its turn. */
 const TURN_PAGES = 64;
@@ -38,6 +39,12 @@ export interface StepOutcome {
 const OK: StepOutcome = { status: 'ok', pagesDone: 0 };
 
 export function runStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutcome {
+  const outcome = doStep(k, step, tick);
+  updateVmstat(k);
+  return outcome;
+}
+
+function doStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutcome {
   switch (step.op) {
     case 'sysctl':
       writeSysctl(k, step.name, step.value);
