@@ -22,16 +22,11 @@ function zonePicture(system: System, zone: Zone): ZonePicture {
     reservedHighatomic: zone.reservedHighatomic,
     lists: zone.freeLists.map((types) => types.map((list) => frames(system, list))),
     pageblockTypes: [...zone.pageblockTypes.subarray(firstBlock, endBlock)],
-    pcps: zone.pcps.map((pcp) => {
-      const lists = pcp.lists.map((list) => frames(system, list));
-      // The kernel numbers the huge lists the other way round than the picture.
-      const [other, movable] = lists.splice(12, 2);
-      return {
-        count: pcp.count,
-        freeFactor: pcp.freeFactor,
-        lists: [...lists, movable ?? [], other ?? []],
-      };
-    }),
+    pcps: zone.pcps.map((pcp) => ({
+      count: pcp.count,
+      freeFactor: pcp.freeFactor,
+      lists: pcp.lists.map((list) => frames(system, list)),
+    })),
   };
 }
 
