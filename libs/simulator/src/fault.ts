@@ -3,7 +3,8 @@ import { PAGES_PER_HUGE } from './constants';
 import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
 import { accountRun, lruList, LRU_UNEVICTABLE, newRun, type Run } from './lru';
 import { allocByPolicy, allocHuge, allocTurns, type PolicyContext } from './mempolicy';
-import { allocKernelPage, type Segment } from './page-alloc';
+import { allocKernelBlock, guestCaller, kernelContext } from './kernel-block';
+import type { Segment } from './page-alloc';
 import type { Mapping } from './page-map';
 import { freeSwap } from './swap';
 import { thpMode } from './thp';
@@ -80,7 +81,7 @@ function touchBlock(
   from: number,
   to: number,
 ): number {
-  const { guest, mapping } = target;
+  const { mapping } = target;
   const present = mapping.present!;
   const { cpu } = pc;
   const first = present.get(block) === 0;
@@ -88,15 +89,20 @@ function touchBlock(
   if (swapped < 0) return 0;
   const missing = missingPages(target, block, from, to);
   if (missing === 0) return to - from;
-  if (first && !allocPageTable(k, guest, cpu)) return 0;
+  if (first && !allocPageTable(k, target, cpu)) return 0;
   if (first && touchHuge(k, target, pc, block)) return to - from;
   const done = touchBasePages(k, target, pc, block, missing);
   return done === missing ? to - from : done;
 }
 
-/** One page-table page per 2 MiB, also under a huge page (the deposited table). */
-function allocPageTable(k: KernelState, guest: GuestState, cpu: number): boolean {
-  const page = allocKernelPage(k, cpu, k.cpus[cpu]!.node, guest);
+/**
+ * One page-table page per 2 MiB, also under a huge page (the deposited table). It follows the task's
+ * policy, not that of the mapping.
+ */
+function allocPageTable(k: KernelState, target: TouchTarget, cpu: number): boolean {
+  const { guest } = target;
+  const ac = kernelContext(k, guestCaller(guest, cpu), { costNs: k.hardware.faultNs });
+  const page = allocKernelBlock(k, ac);
   if (page) guest.pageTables.push(page);
   return guest.alive && !k.current.killed;
 }

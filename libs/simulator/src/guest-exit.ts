@@ -71,8 +71,21 @@ function freeParts(k: KernelState, mapping: Mapping, parts: Run[], cpu: number):
 }
 
 function partsOf(mapping: Mapping, pattern: FreePattern): Run[] {
-  const runs = mapping.swapCache ? [...mapping.runs, ...mapping.swapCache.runs] : mapping.runs;
+  const cached = [...(mapping.swapCache?.runs ?? [])].flatMap(singlePages);
+  const runs = [...mapping.runs, ...cached];
   return byOffset(runs).flatMap((run) => cutPattern(run, pattern));
+}
+
+/** A swap cache's run in pieces of one page, so that its direction does not matter. */
+function singlePages(run: Run): Run[] {
+  if (run.huge) return [run];
+  const pieces: Run[] = [];
+  while (run.pages > 1) {
+    const offset = run.offset + run.stride * (run.pages - 1);
+    const piece = run.list!.isolateLast(run);
+    pieces.push(Object.assign(piece, { offset, stride: 1 }));
+  }
+  return [...pieces, Object.assign(run, { stride: 1 })];
 }
 
 /** Parts whose offsets interlock in one zone are taken apart, so that each zone gets its pages upwards. */

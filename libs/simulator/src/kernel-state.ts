@@ -83,6 +83,8 @@ export interface Totals {
 export interface KernelState {
   profile: KernelProfile;
   hardware: HardwareProfile;
+  /** Built with CONFIG_COMPACTION: reclaim for large blocks prepares it. */
+  compaction: boolean;
   seed: number;
   nodes: NodeState[];
   /** All zones, node by node, ascending. */
@@ -106,6 +108,8 @@ export interface KernelState {
   timeNs: number;
   /** When the CPUs' statistics work is due next. */
   vmstatNs: number;
+  /** Pages handed out for the first time, where the hardware profile asks for it. */
+  freshPages: number;
   /** CPUs (positions) that run allocators at the same time as the current one, in `touch_many`. */
   busyCpus: number[];
   /** CPU of the last request, -1 while nobody allocates. */

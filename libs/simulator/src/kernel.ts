@@ -29,6 +29,7 @@ export function buildKernel(input: ReplayInput): KernelState {
   const k: KernelState = {
     profile: kernelProfiles[host.kernelProfile],
     hardware: hardwareProfiles[input.hardwareProfile ?? DEFAULT_HARDWARE]!,
+    compaction: true,
     seed: input.seed,
     nodes,
     zones: nodes.flatMap((node) => node.zones),
@@ -48,6 +49,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     vmstat: {},
     timeNs: 0,
     vmstatNs: 0,
+    freshPages: 0,
     busyCpus: [],
     allocatorCpu: -1,
     totals: {

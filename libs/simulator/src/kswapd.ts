@@ -1,16 +1,13 @@
 /** The background reclaimer of each node. */
+import { compactGap } from './compaction-suitable';
 import { DEF_PRIORITY, KSWAPD_MAX_FAILURES, SWAP_CLUSTER_MAX, ZONE_MOVABLE } from './constants';
 import { advanceFlusher, flusherTurn } from './flusher';
 import { countVm, type KernelState } from './kernel-state';
 import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON } from './lru';
 import { canAgeAnon } from './swap';
-import {
-  inactiveIsLow,
-  scanControl,
-  shrinkActiveList,
-  shrinkNodeSteps,
-  type ScanControl,
-} from './vmscan';
+import { scanControl, type ScanControl } from './scan-control';
+import { inactiveIsLow } from './scan-count';
+import { shrinkActiveList, shrinkNodeSteps } from './vmscan';
 import { zoneWatermarkOk } from './watermark';
 import type { KswapdRun, KswapdTask, NodeState } from './zone';
 
@@ -44,7 +41,7 @@ export const SCHEDULE_RULE =
   '32 pages per list, each taking what the hardware profile says; whoever is behind in virtual time acts ' +
   'next (lower node first on a tie). It works until one zone of its node is above its high mark, naps ' +
   '100 ms, looks again and sleeps. When the only CPU of its node runs an allocator, kswapd preempts at once and ' +
-  'both take turns of 4 ms. After a step kswapd has up to 1 s to finish before the state is read';
+  'both take turns of 4 ms. The state after a step is read 5 ms later; a settle step waits until every kswapd rests, 8 s at most';
 
 /** One zone above its high mark is enough. @kernel mm/vmscan.c pgdat_balanced() */
 export function pgdatBalanced(node: NodeState, order = 0, classIndex = ZONE_MOVABLE): boolean {
@@ -232,12 +229,11 @@ function* balancePgdat(
   const zones = node.zones.filter((zone) => zone.index <= classIndex);
   const boosts = zones.map((zone) => zone.boost);
   let boostPages = boosts.reduce((sum, boost) => sum + boost, 0);
-  const sc = scanControl({ cpu: kswapdCpu(k, node), kswapd: true, classIndex });
-  let currentOrder = order;
+  const sc = scanControl({ cpu: kswapdCpu(k, node), kswapd: true, order, classIndex });
   for (const zone of zones) zone.reclaimActive = true;
   let done = false;
   while (sc.priority >= 1) {
-    const balanced = pgdatBalanced(node, currentOrder, classIndex);
+    const balanced = pgdatBalanced(node, sc.order, classIndex);
     if (!balanced && boostPages > 0) {
       boostPages = 0;
       sc.priority = DEF_PRIORITY;
@@ -246,7 +242,7 @@ function* balancePgdat(
     if (done) break;
     const before = sc.nrReclaimed;
     const enough = yield* kswapdShrinkNode(k, node, sc, boostPages > 0);
-    if (currentOrder > 0 && sc.nrReclaimed >= 2 * 2 ** currentOrder) currentOrder = 0;
+    if (sc.order > 0 && sc.nrReclaimed >= compactGap(sc.order)) sc.order = 0;
     const gained = sc.nrReclaimed - before;
     boostPages = Math.max(boostPages - gained, 0);
     if (boostPages > 0 && gained === 0) break;
@@ -258,7 +254,7 @@ function* balancePgdat(
     zone.boost = Math.max(zone.boost - boosts[i]!, 0);
   });
   node.refaultsSeen = [...node.refaults];
-  return { reclaimed: sc.nrReclaimed, order: currentOrder };
+  return { reclaimed: sc.nrReclaimed, order: sc.order };
 }
 
 /** @returns true if so much was scanned that a higher priority is not called for */

@@ -13,7 +13,7 @@ export const NR_LRU_LISTS = 5;
 
 /**
  * Pages that one look of reclaim treats alike, oldest first: page i lies at `frame + i * step` and is its
- * owner's page `offset + i * stride`. Huge runs hold whole 2 MiB pages; there `step` moves by blocks.
+ * owner's page `offset + i * stride` (a negative stride only in a swap cache). Huge runs hold whole 2 MiB pages; there `step` moves by blocks.
  */
 export interface Run {
   owner: Mapping;
@@ -140,8 +140,12 @@ export class Lru {
     own(run);
   }
 
-  /** Puts pages at the tail, where reclaim looks next (a finished write-out of reclaim). */
+  /**
+   * Puts pages at the tail one after the other, each where reclaim looks next (finished write-outs), so
+   * that they stand there in reverse.
+   */
   pushOldest(run: Run): void {
+    reverse(run);
     this.count(run, 1);
     const oldest = this.oldestRun;
     run.list = this;
@@ -213,6 +217,14 @@ export class Lru {
     if (older && join(older, run)) this.unlink(run);
   }
 
+  /** Makes the newest page of a run a run of its own, in its place. */
+  isolateLast(run: Run): Run {
+    const last = partOf(run, run.pages - 1, 1);
+    run.pages -= 1;
+    this.insertAfter(run, last);
+    return last;
+  }
+
   /** Runs from the oldest to the newest. */
   runs(): Run[] {
     const runs: Run[] = [];
@@ -262,6 +274,19 @@ function own(run: Run): void {
 /** Where page `index` of a run lies, in the fields of a run. */
 function at(run: Run, index: number): Pick<Run, 'frame' | 'offset'> {
   return { frame: frameAt(run, index), offset: run.offset + index * run.stride };
+}
+
+/** Turns a run's page order around; the blocks of a huge run keep theirs inside. */
+function reverse(run: Run): void {
+  if (run.huge) {
+    run.frame = frameAt(run, run.pages - PAGES_PER_HUGE);
+  } else {
+    const last = at(run, run.pages - 1);
+    run.frame = last.frame;
+    run.offset = last.offset;
+    run.stride = -run.stride;
+  }
+  run.step = run.step === 1 ? -1 : 1;
 }
 
 /** A copy of some pages of a run that stands on no list. */

@@ -3,7 +3,8 @@ import { NODE_RECLAIM_PRIORITY, RECLAIM_DISTANCE, SWAP_CLUSTER_MAX } from './con
 import { countVm, type KernelState } from './kernel-state';
 import { LRU_ACTIVE_FILE, LRU_INACTIVE_FILE } from './lru';
 import type { AllocContext } from './page-alloc';
-import { scanControl, shrinkNode } from './vmscan';
+import { scanControl } from './scan-control';
+import { shrinkNode } from './vmscan';
 import type { NodeState } from './zone';
 
 export const RECLAIM_WRITE = 2;
@@ -57,6 +58,7 @@ function runNodeReclaim(
   const wanted = 2 ** ac.order;
   const sc = scanControl({
     cpu: ac.cpu,
+    order: ac.order,
     classIndex: ac.classIndex,
     nrToReclaim: Math.max(wanted, SWAP_CLUSTER_MAX),
     mayWritepage: (mode & RECLAIM_WRITE) !== 0,

@@ -1,5 +1,5 @@
 /** The allocator: the walk over the zonelist, the fast path at low, the slow path at min. */
-import { MIGRATE_MOVABLE, MIGRATE_UNMOVABLE } from './buddy';
+import { MIGRATE_MOVABLE, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
 import {
   MAX_RECLAIM_RETRIES,
   PAGE_ALLOC_COSTLY_ORDER,
@@ -207,8 +207,32 @@ function handOut(
   if ((flags & ALLOC_HIGHATOMIC) !== 0) reserveHighatomicPageblock(zone, runs[0]!.frame);
   const pages = blocks << ac.order;
   noteAllocation(k, ac, preferred, zone, blocks, pages);
-  if (costNs > 0) k.timeNs += (blocks * costNs) / Math.max(k.busyCpus.length, 1);
+  const ns = blocks * costNs + freshNs(k, ac, zone, runs);
+  if (ns > 0) k.timeNs += ns / Math.max(k.busyCpus.length, 1);
   return { zone, pages, runs };
+}
+
+/** What an emulated machine's memory costs when it is used for the first time. */
+function freshNs(k: KernelState, ac: AllocContext, zone: Zone, runs: PcpRun[]): number {
+  if (k.hardware.freshPageNs === 0 || ac.costNs === 0) return 0;
+  let fresh = 0;
+  zone.usedPages ??= new Uint16Array(zone.buddy.pageblocks);
+  for (const { frame, count, step } of runs) {
+    const pages = count << ac.order;
+    let at = step === 1 ? frame : frame - ((count - 1) << ac.order);
+    for (const end = at + pages; at < end;) {
+      const block = at >>> PAGEBLOCK_ORDER;
+      const until = Math.min((block + 1) * PAGEBLOCK_PAGES, end);
+      const more = Math.min(until - at, PAGEBLOCK_PAGES - zone.usedPages[block]!);
+      zone.usedPages[block]! += more;
+      fresh += more;
+      at = until;
+    }
+  }
+  const before = k.freshPages;
+  k.freshPages += fresh;
+  const free = k.hardware.freshFreePages;
+  return Math.max(k.freshPages - Math.max(before, free), 0) * k.hardware.freshPageNs;
 }
 
 /** GFP_ATOMIC single pages may ignore the boost at the min mark. @kernel zone_watermark_fast() */
@@ -432,30 +456,4 @@ export interface KernelBlock {
   zone: Zone;
   frame: number;
   order: number;
-}
-
-/**
- * Takes one kernel page (page table, slab) with the local policy of a CPU.
- * @param type Unmovable by default; slab that can be reclaimed asks for Reclaimable
- * @returns undefined when there is none (the replay goes on without it)
- */
-export function allocKernelPage(
-  k: KernelState,
-  cpu: number,
-  preferred: NodeState,
-  guest: GuestState | undefined,
-  type = MIGRATE_UNMOVABLE,
-): KernelBlock | undefined {
-  const ac = allocContext({
-    cpu,
-    preferred,
-    type,
-    classIndex: ZONE_NORMAL,
-    costNs: k.hardware.faultNs,
-  });
-  if (guest) ac.guest = guest;
-  const segment = allocPages(k, ac, 1);
-  if (!segment) return undefined;
-  segment.zone.kernelPages += 1;
-  return { zone: segment.zone, frame: segment.runs[0]!.frame, order: 0 };
 }

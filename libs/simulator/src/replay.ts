@@ -10,8 +10,8 @@ import type { ReplayControl, ReplayInput, ReplayResult, Snapshot, StepResult } f
 import { checkInput } from './validate-input';
 import { verify } from './verify';
 
-/** After a step kswapd has this long to finish before the state is read. */
-const STEP_END_NS = 1_000_000_000;
+/** Between a step's end and the reading of the state. */
+const STEP_END_NS = 5_000_000;
 
 /**
  * Replays guests' memory demand through the page allocator of the host.

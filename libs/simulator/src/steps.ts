@@ -1,5 +1,5 @@
 /** What each step does to the state. */
-import { PAGES_PER_HUGE, ZONE_MOVABLE } from './constants';
+import { PAGES_PER_HUGE } from './constants';
 import { touchOverhead, touchRange, type TouchTarget } from './fault';
 import { dropTree } from './cache-slab';
 import { callerOf, openFile, readFile, setMapped, type CacheAccess } from './filemap';
@@ -16,7 +16,7 @@ import {
   type KernelState,
 } from './kernel-state';
 import { guestCaller } from './kernel-block';
-import { advanceKswapd, wakeupKswapd } from './kswapd';
+import { advanceKswapd, finishKswapd } from './kswapd';
 import { spanOf } from './lru';
 import { freeSwap } from './swap';
 import { endProcess, startProcess } from './process-pages';
@@ -27,8 +27,9 @@ import { updateVmstat } from './vmstat-work';
 
 /** Pages a guest touches before the next one of a `touch_many` has its turn. */
 const TURN_PAGES = 64;
-/** A settle waits at most this long for the flusher. */
-const SETTLE_NS_MAX = 8_000_000_000;
+/** A settle step waits at most this long, and wants that much rest. */
+const SETTLE_NS = 8_000_000_000;
+const REST_NS = 400_000_000;
 /** Called now and then inside a long step with the share of it that is done. */
 export type Tick = (fraction: number) => void;
 
@@ -319,16 +320,16 @@ function killStep(k: KernelState, name: string): StepOutcome {
   return OK;
 }
 
-/** kswapd finishes what boosts left it to do, the flusher what it was woken for; time for background work passes. */
+/** Time passes until every kswapd has been at rest for a while and the flusher has done what it was woken for. */
 function settleStep(k: KernelState): StepOutcome {
   enter(k, 'settle');
-  for (const node of k.nodes) {
-    if (node.zones.some((zone) => zone.boost > 0)) wakeupKswapd(k, node, 0, ZONE_MOVABLE);
-  }
-  advanceKswapd(k);
-  finishWriting(k, SETTLE_NS_MAX);
-  passTime(k, 400_000_000, false);
-  advanceKswapd(k);
+  const untilNs = k.timeNs + SETTLE_NS;
+  do {
+    finishKswapd(k, untilNs - k.timeNs);
+    finishWriting(k, untilNs - k.timeNs);
+    passTime(k, REST_NS, false);
+    advanceKswapd(k);
+  } while (k.timeNs < untilNs && k.nodes.some(({ kswapd }) => kswapd.state === 'running'));
   return OK;
 }
 

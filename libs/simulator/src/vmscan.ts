@@ -1,5 +1,6 @@
 /** Reclaim core: scan balance, shrinking of the four lists, and what happens to each page looked at. */
-import { DEF_PRIORITY, SWAP_CLUSTER_MAX, ZONE_MOVABLE } from './constants';
+import { compactGap, compactionSuitable } from './compaction-suitable';
+import { DEF_PRIORITY, PAGE_ALLOC_COSTLY_ORDER, SWAP_CLUSTER_MAX, ZONE_MOVABLE } from './constants';
 import { advanceFlusher, wakeFlusher } from './flusher';
 import { freeRun } from './free-run';
 import { countVm, passTime, type KernelState } from './kernel-state';
@@ -13,118 +14,11 @@ import {
   type Run,
 } from './lru';
 import type { AllocContext } from './page-alloc';
+import { scanControl, type ScanControl } from './scan-control';
+import { getScanCount, inactiveIsLow, type ScanPlan } from './scan-count';
 import { canAgeAnon, canSwap, swapOut } from './swap';
+import { zoneWatermarkOk } from './watermark';
 import type { NodeState, Zone } from './zone';
-
-/** One reclaimer's task (`struct scan_control`). */
-export interface ScanControl {
-  nrToReclaim: number;
-  /** Zones above this index are left alone (`reclaim_idx`). */
-  classIndex: number;
-  priority: number;
-  mayWritepage: boolean;
-  mayUnmap: boolean;
-  maySwap: boolean;
-  kswapd: boolean;
-  forceDeactivate: boolean;
-  /** CPU position whose lists take the freed pages. */
-  cpu: number;
-  nrScanned: number;
-  nrReclaimed: number;
-  /** Time of the work since the cost was last settled. */
-  costNs: number;
-  /** Set when a list was left alone only because pages might be deactivated too early. */
-  skippedDeactivate: boolean;
-}
-
-export function scanControl(values: Partial<ScanControl> & { cpu: number }): ScanControl {
-  return {
-    nrToReclaim: SWAP_CLUSTER_MAX,
-    classIndex: ZONE_MOVABLE,
-    priority: DEF_PRIORITY,
-    mayWritepage: true,
-    mayUnmap: true,
-    maySwap: true,
-    kswapd: false,
-    forceDeactivate: false,
-    nrScanned: 0,
-    nrReclaimed: 0,
-    costNs: 0,
-    skippedDeactivate: false,
-    ...values,
-  };
-}
-
-/** @kernel mm/vmscan.c inactive_is_low() */
-export function inactiveIsLow(node: NodeState, inactiveList: number): boolean {
-  const inactive = node.lists[inactiveList]!.pages;
-  const active = node.lists[inactiveList + 1]!.pages;
-  const gib = Math.floor((inactive + active) / 262144);
-  const ratio = gib > 0 ? Math.floor(Math.sqrt(10 * gib)) : 1;
-  return inactive * ratio < active;
-}
-
-interface ScanPlan {
-  /** Pages to look at per list. */
-  nr: [number, number, number, number];
-  deactivateAnon: boolean;
-  deactivateFile: boolean;
-}
-
-/** @kernel mm/vmscan.c prepare_scan_count(), get_scan_count() @differs no memory cgroups */
-function getScanCount(k: KernelState, node: NodeState, sc: ScanControl): ScanPlan {
-  const sizes = [0, 0, 0, 0];
-  const inClass = [0, 0, 0, 0];
-  for (let list = 0; list < sizes.length; list += 1) {
-    sizes[list] = node.lists[list]!.pages;
-    for (const zone of node.zones) {
-      if (zone.index <= sc.classIndex) inClass[list]! += zone.lruPages[list]!;
-    }
-  }
-  const divisor = 2 ** sc.priority;
-  const shifted = (list: number): number => Math.floor(inClass[list]! / divisor);
-  const force = sc.forceDeactivate;
-  const deactivateAnon =
-    force || node.refaults[0] !== node.refaultsSeen[0] || inactiveIsLow(node, LRU_INACTIVE_ANON);
-  const deactivateFile =
-    force || node.refaults[1] !== node.refaultsSeen[1] || inactiveIsLow(node, LRU_INACTIVE_FILE);
-  const cacheTrim = Math.floor(sizes[LRU_INACTIVE_FILE]! / divisor) > 0 && !deactivateFile;
-  const plan = { deactivateAnon, deactivateFile };
-  const share = (list: number, part: number, of: number): number =>
-    part === of ? shifted(list) : Math.floor((shifted(list) * part) / Math.max(of, 1));
-  const all = (anon: number, file: number, scale: boolean): ScanPlan => {
-    const sum = scale ? anon + file : 1;
-    return {
-      ...plan,
-      nr: [share(0, anon, sum), share(1, anon, sum), share(2, file, sum), share(3, file, sum)],
-    };
-  };
-  const { swappiness } = k.sysctl;
-  if (!sc.maySwap || !canSwap(k)) return all(0, 1, false);
-  if (sc.priority === 0 && swappiness > 0) return all(1, 1, false);
-  const anon = Math.floor(sizes[LRU_INACTIVE_ANON]! / divisor);
-  if (fileIsTiny(node, sizes) && !deactivateAnon && anon > 0) {
-    return all(1, 0, false);
-  }
-  if (cacheTrim) return all(0, 1, false);
-  const total = node.anonCost + node.fileCost;
-  const anonCost = total + node.anonCost;
-  const fileCost = total + node.fileCost;
-  const sum = anonCost + fileCost;
-  const anonShare = Math.floor((swappiness * (sum + 1)) / (anonCost + 1));
-  const fileShare = Math.floor(((200 - swappiness) * (sum + 1)) / (fileCost + 1));
-  return all(anonShare, fileShare, true);
-}
-
-function fileIsTiny(node: NodeState, sizes: number[]): boolean {
-  let highPages = 0;
-  let free = 0;
-  for (const zone of node.zones) {
-    highPages += zone.high + zone.boost;
-    free += zone.buddy.freePages;
-  }
-  return sizes[LRU_INACTIVE_FILE]! + sizes[LRU_ACTIVE_FILE]! + free <= highPages;
-}
 
 /** One pass of reclaim over a node by the allocating task, which waits for it. */
 export function shrinkNode(k: KernelState, node: NodeState, sc: ScanControl): void {
@@ -143,14 +37,44 @@ function settleCost(k: KernelState, sc: ScanControl): void {
 }
 
 /**
- * One pass of reclaim over a node, one batch per list (SWAP_CLUSTER_MAX pages) at each step.
- * @kernel mm/vmscan.c shrink_node(), shrink_lruvec()
+ * Reclaim over a node, one batch per list (SWAP_CLUSTER_MAX pages) at each step; again and again where
+ * it prepares compaction.
+ * @kernel mm/vmscan.c shrink_node()
  */
 export function* shrinkNodeSteps(
   k: KernelState,
   node: NodeState,
   sc: ScanControl,
 ): Generator<void, void> {
+  const start = sc.nrReclaimed;
+  for (;;) {
+    const before = sc.nrReclaimed;
+    yield* shrinkLruvec(k, node, sc);
+    if (!shouldContinueReclaim(k, node, sc, sc.nrReclaimed - before)) break;
+  }
+  if (sc.nrReclaimed > start) node.kswapdFailures = 0;
+}
+
+/** @kernel mm/vmscan.c should_continue_reclaim(), in_reclaim_compaction() */
+function shouldContinueReclaim(
+  k: KernelState,
+  node: NodeState,
+  sc: ScanControl,
+  reclaimed: number,
+): boolean {
+  const { order, classIndex } = sc;
+  const prepares = order > PAGE_ALLOC_COSTLY_ORDER || sc.priority < DEF_PRIORITY - 2;
+  if (!k.compaction || order === 0 || !prepares || reclaimed === 0) return false;
+  for (const zone of node.zones) {
+    if (zone.index > classIndex) continue;
+    if (compactionSuitable(zone, order, zone.min, classIndex) !== 'skipped') return false;
+  }
+  const anon = canSwap(k) ? node.lists[LRU_INACTIVE_ANON]!.pages : 0;
+  return node.lists[LRU_INACTIVE_FILE]!.pages + anon > compactGap(order);
+}
+
+/** One look at the four lists. @kernel mm/vmscan.c shrink_lruvec() */
+function* shrinkLruvec(k: KernelState, node: NodeState, sc: ScanControl): Generator<void, void> {
   const plan = getScanCount(k, node, sc);
   const targets = plan.nr;
   const nr: number[] = [...plan.nr];
@@ -174,7 +98,6 @@ export function* shrinkNodeSteps(
   if (canAgeAnon(k) && inactiveIsLow(node, LRU_INACTIVE_ANON)) {
     shrinkActiveList(k, node, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX, sc);
   }
-  if (reclaimed > 0) node.kswapdFailures = 0;
 }
 
 /** After the goal is met: drop the smaller type, cut the other in proportion. False: stop. */
@@ -457,17 +380,48 @@ export function tryToFreePages(
   zonelist: readonly Zone[],
 ): number {
   const nodes = [...new Set(zonelist.map((zone) => zone.node))];
-  const sc = scanControl({ cpu: ac.cpu, classIndex: ac.classIndex });
+  const sc = scanControl({ cpu: ac.cpu, order: ac.order, classIndex: ac.classIndex });
   for (const forceDeactivate of [false, true]) {
     countVm(k, ac.classIndex === ZONE_MOVABLE ? 'allocstall_movable' : 'allocstall_normal');
     sc.forceDeactivate = forceDeactivate;
     for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority -= 1) {
-      for (const node of nodes) shrinkNode(k, node, sc);
-      if (sc.nrReclaimed >= sc.nrToReclaim) break;
+      const ready = shrinkZones(k, ac, zonelist, sc);
+      if (sc.nrReclaimed >= sc.nrToReclaim || ready) break;
     }
     for (const node of nodes) node.refaultsSeen = [...node.refaults];
     if (sc.nrReclaimed > 0 || !sc.skippedDeactivate) break;
   }
   k.totals.directReclaimedPages += sc.nrReclaimed;
   return sc.nrReclaimed;
+}
+
+/**
+ * Each node of a zonelist once; for a costly order not those whose zones are ready for compaction.
+ * @returns true if some zone is
+ * @kernel mm/vmscan.c shrink_zones(), compaction_ready()
+ */
+function shrinkZones(
+  k: KernelState,
+  ac: AllocContext,
+  zonelist: readonly Zone[],
+  sc: ScanControl,
+): boolean {
+  let ready = false;
+  let last: NodeState | undefined;
+  for (const zone of zonelist) {
+    if (k.compaction && ac.order > PAGE_ALLOC_COSTLY_ORDER && compactionReady(zone, ac)) {
+      ready = true;
+      continue;
+    }
+    if (zone.node === last) continue;
+    last = zone.node;
+    shrinkNode(k, zone.node, sc);
+  }
+  return ready;
+}
+
+function compactionReady(zone: Zone, { order, classIndex }: AllocContext): boolean {
+  const suitable = compactionSuitable(zone, order, zone.min, classIndex);
+  if (suitable !== 'continue') return suitable === 'success';
+  return zoneWatermarkOk(zone, zone.high + compactGap(order), { order: 0, classIndex, flags: 0 });
 }

@@ -39,6 +39,8 @@ export interface Zone {
   boostedWatermark: boolean;
   /** nr_reserved_highatomic. */
   reservedHighatomic: number;
+  /** Pages of each pageblock that were ever handed out, where the hardware profile asks for it. */
+  usedPages?: Uint16Array;
 }
 
 /** The node's background reclaimer as an actor in virtual time. */

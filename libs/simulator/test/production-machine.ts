@@ -64,6 +64,7 @@ export function productionMachine(config: MachineConfig): Machine {
     hardwareProfile: 'generic-2s',
   });
   k.hardware = { ...hardwareProfiles['generic-2s']!, ...config.costs };
+  k.compaction = false;
   for (const zone of k.zones) handOver(zone);
   setupWatermarks(k);
   setupLowmemReserve(k);
@@ -441,7 +442,7 @@ function zonePicture(zone: Zone): ZonePicture {
     min: zone.min,
     low: zone.low,
     high: zone.high,
-    protection: zone.protection,
+    protection: zone.protection.slice(0, 4),
     reservedHighatomic: zone.reservedHighatomic,
     lists: Array.from({ length: MAX_ORDER }, (_, order) =>
       Array.from({ length: NR_MIGRATE_TYPES }, (__, type) => buddy.list(order, type).map(pfn)),

@@ -1,0 +1,44 @@
+/** Is compaction worth trying in a zone? The scanners themselves are not modelled yet. */
+import { PAGE_ALLOC_COSTLY_ORDER } from './constants';
+import { extfragIndex } from './fragmentation-index';
+import { MAX_ORDER, NR_MIGRATE_TYPES } from './buddy';
+import { zoneWatermarkOk } from './watermark';
+import type { Zone } from './zone';
+
+/** vm.extfrag_threshold, in thousandths. */
+const EXTFRAG_THRESHOLD = 500;
+
+/** `success`: a block is there; `continue`: compaction may run; `skipped`: too little is free, or it is not scattered. */
+export type Suitability = 'success' | 'continue' | 'skipped';
+
+/** Free pages that compaction wants beyond the mark. @kernel include/linux/compaction.h compact_gap() */
+export function compactGap(order: number): number {
+  return 2 * 2 ** order;
+}
+
+/**
+ * @param mark stored mark that the request itself is held to
+ * @kernel mm/compaction.c compaction_suitable()
+ */
+export function compactionSuitable(
+  zone: Zone,
+  order: number,
+  mark: number,
+  classIndex: number,
+): Suitability {
+  if (zoneWatermarkOk(zone, mark, { order, classIndex, flags: 0 })) return 'success';
+  const costly = order > PAGE_ALLOC_COSTLY_ORDER;
+  const room = (costly ? zone.low : zone.min) + compactGap(order);
+  if (!zoneWatermarkOk(zone, room, { order: 0, classIndex, flags: 0 })) return 'skipped';
+  if (!costly) return 'continue';
+  const index = extfragIndex(freeBlocks(zone), order) * 1000;
+  return index >= 0 && index <= EXTFRAG_THRESHOLD ? 'skipped' : 'continue';
+}
+
+function freeBlocks(zone: Zone): number[] {
+  return Array.from({ length: MAX_ORDER }, (_, order) => {
+    let blocks = 0;
+    for (let type = 0; type < NR_MIGRATE_TYPES; type += 1) blocks += zone.buddy.count(order, type);
+    return blocks;
+  });
+}

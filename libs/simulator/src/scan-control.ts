@@ -1,0 +1,44 @@
+/** What a reclaimer works for and what it may do. */
+import { DEF_PRIORITY, SWAP_CLUSTER_MAX, ZONE_MOVABLE } from './constants';
+
+/** One reclaimer's task (`struct scan_control`). */
+export interface ScanControl {
+  nrToReclaim: number;
+  /** Order of the request, which reclaim for compaction looks at. */
+  order: number;
+  /** Zones above this index are left alone (`reclaim_idx`). */
+  classIndex: number;
+  priority: number;
+  mayWritepage: boolean;
+  mayUnmap: boolean;
+  maySwap: boolean;
+  kswapd: boolean;
+  forceDeactivate: boolean;
+  /** CPU position whose lists take the freed pages. */
+  cpu: number;
+  nrScanned: number;
+  nrReclaimed: number;
+  /** Time of the work since the cost was last settled. */
+  costNs: number;
+  /** Set when a list was left alone only because pages might be deactivated too early. */
+  skippedDeactivate: boolean;
+}
+
+export function scanControl(values: Partial<ScanControl> & { cpu: number }): ScanControl {
+  return {
+    nrToReclaim: SWAP_CLUSTER_MAX,
+    order: 0,
+    classIndex: ZONE_MOVABLE,
+    priority: DEF_PRIORITY,
+    mayWritepage: true,
+    mayUnmap: true,
+    maySwap: true,
+    kswapd: false,
+    forceDeactivate: false,
+    nrScanned: 0,
+    nrReclaimed: 0,
+    costNs: 0,
+    skippedDeactivate: false,
+    ...values,
+  };
+}
