@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { cacheStep, guestStep, twoNodes } from '../test/host';
-import { advanceFlusher, dirtyCached, finishWriting, wakeFlusher } from './flusher';
+import { advanceFlusher, dirtyCached, finishWriting, flusherTurn, wakeFlusher } from './flusher';
 import { hardwareProfiles } from './hardware-profile';
 import { buildKernel } from './kernel';
 import type { KernelState } from './kernel-state';
@@ -187,12 +187,18 @@ describe('who waits', () => {
     expect(run('read').steps[0]!.durationNs).toBeLessThan(durationNs);
   });
 
-  it('is a task that shares its only CPU with the flusher, for half of the time', () => {
+  it('is a task that has its only CPU in turns with the flusher', () => {
     const k = kernel(LAZY);
     write(k, 'f', 100);
     const start = k.timeNs;
     wakeFlusher(k, true);
-    expect(k.timeNs - start).toBe(k.hardware.flusherLatencyNs / 2);
+    const { flusherLatencyNs, writebackPagesPerSecond } = k.hardware;
+    expect(k.timeNs - start).toBe(flusherLatencyNs / 2);
+    k.timeNs = k.flusher.nextNs;
+    flusherTurn(k);
+    // Another thread ends the writes: two thirds of the 100 pages' time.
+    const writeNs = (100 / writebackPagesPerSecond) * 1e9;
+    expect(k.timeNs - start - flusherLatencyNs).toBeCloseTo((writeNs * 2) / 3, 3);
   });
 });
 

@@ -26,7 +26,7 @@ const PIECE_PAGES = 1024;
 /** MAX_PAUSE: a writer sleeps at most this long before it looks again. */
 const MAX_PAUSE_NS = 200_000_000;
 
-/** Why the flusher writes (`enum wb_reason`); `start`: what was under way when the replay began. */
+/** Why the flusher writes (`enum wb_reason`). */
 type Reason = 'vmscan' | 'periodic' | 'background';
 
 /** The thread that writes dirty cache back, an actor in virtual time. */
@@ -140,7 +140,7 @@ export function wakeFlusher(k: KernelState, all: boolean): void {
 function startRun(k: KernelState, atNs: number): void {
   k.flusher.state = 'writing';
   k.flusher.run = flush(k);
-  schedule(k, atNs, k.hardware.flusherLatencyNs);
+  schedule(k, atNs, k.hardware.flusherLatencyNs, 1);
 }
 
 /** Sleeps until the next periodic look, if there will be one. @kernel fs/fs-writeback.c wb_wakeup_delayed() */
@@ -154,13 +154,14 @@ function rest(k: KernelState, nowNs: number): void {
 }
 
 /**
- * The flusher is busy for `ns`. Where the allocating task has the node's only CPU both take turns, so that
- * half of that time is lost to the task.
- * @differs on nodes with more CPUs the flusher always finds one to itself
+ * The flusher is busy for `ns`. Where the allocating task has the node's only CPU all take equal turns, so
+ * that this part of the time is lost to the task.
+ * @param workers threads at work: the flusher, and once pages are under way the one that ends their writes
+ * @differs on nodes with more CPUs they always find one to themselves
  */
-function schedule(k: KernelState, atNs: number, ns: number): void {
+function schedule(k: KernelState, atNs: number, ns: number, workers: number): void {
   k.flusher.nextNs = atNs + ns;
-  if (k.cpus[k.allocatorCpu]?.node.cpus.length === 1) k.timeNs += ns / 2;
+  if (k.cpus[k.allocatorCpu]?.node.cpus.length === 1) k.timeNs += (ns * workers) / (workers + 1);
 }
 
 /** Lets the flusher catch up with virtual time. */
@@ -175,7 +176,7 @@ export function flusherTurn(k: KernelState): void {
   if (flusher.state === 'waiting') return startRun(k, nowNs);
   const step = flusher.run!.next();
   if (step.done) rest(k, nowNs);
-  else schedule(k, nowNs, step.value);
+  else schedule(k, nowNs, step.value, 2);
 }
 
 /** Time passes without allocations until the flusher has done what it was woken for, for `mostNs` at most. */
