@@ -79,7 +79,7 @@ function createZone(
     min: 0,
     low: 0,
     high: 0,
-    protection: [0, 0, 0, 0, 0],
+    protection: [0, 0, 0, 0],
     reservedHighatomic: 0,
     freeLists: Array.from({ length: MAX_ORDER }, () => createLists(TYPES)),
     pageblockTypes: new Uint8Array(entries / PAGEBLOCK_PAGES).fill(MOVABLE),

@@ -42,11 +42,11 @@ export function setupPerZoneWmarks(system: System): void {
   }
 }
 
-/** Classes 0..4, the last for Device memory. @kernel mm/page_alloc.c setup_per_zone_lowmem_reserve() */
+/** @kernel mm/page_alloc.c setup_per_zone_lowmem_reserve() */
 export function setupLowmemReserve(system: System): void {
   for (const zone of system.zones) {
     const ratio = system.sysctl.lowmem_reserve_ratio[zone.index] ?? 0;
-    zone.protection = [0, 1, 2, 3, 4].map((classIndex) => {
+    zone.protection = [0, 1, 2, 3].map((classIndex) => {
       const above = zone.node.zones.filter((z) => z.index > zone.index && z.index <= classIndex);
       return ratio < 1 ? 0 : Math.floor(sum(above, (z) => z.managed) / ratio);
     });
