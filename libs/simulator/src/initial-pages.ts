@@ -318,7 +318,11 @@ function placeZone(
   fillPcps(
     zone,
     k.cpus.map((cpu) => host.pagesets.find(({ cpu: id }) => id === cpu.id)?.countPages ?? 0),
-    { lruPages, kernelPages: zone.managed - zone.buddy.freePages - heldPages(host, k) - lruPages },
+    {
+      lruPages,
+      kernelPages: zone.managed - zone.buddy.freePages - heldPages(host, k) - lruPages,
+      heldPages: heldPages(host, k),
+    },
     pageblocksOf([...layout.lru, ...layout.huge, ...layout.pcp]),
     (pages) => pcpFrames.take(pages),
   );

@@ -28,14 +28,23 @@ const build = (host: HostModel): KernelState =>
 describe('types of cached pages', () => {
   it('follow what is in use and whose pageblocks there are', () => {
     // Three quarters of the used pages are the kernel's, two thirds of its pageblocks Unmovable.
-    expect(typeShares(400, { lruPages: 1000, kernelPages: 3000 }, [2, 50, 1, 0])).toEqual([
-      200, 100, 100,
-    ]);
+    expect(
+      typeShares(400, { lruPages: 1000, kernelPages: 3000, heldPages: 400 }, [2, 50, 1, 0]),
+    ).toEqual([200, 100, 100]);
+  });
+
+  it("are the kernel's for no more pages than it still has", () => {
+    const used = { lruPages: 0, kernelPages: 64, heldPages: 1024 };
+    expect(typeShares(512, used, [2, 50, 0, 0])).toEqual([32, 480, 0]);
   });
 
   it('are Movable where the kernel has no pageblock, or no page', () => {
-    expect(typeShares(400, { lruPages: 0, kernelPages: 3000 }, [0, 53, 0, 0])).toEqual([0, 400, 0]);
-    expect(typeShares(400, { lruPages: 1, kernelPages: 0 }, [2, 50, 1, 0])).toEqual([0, 400, 0]);
+    expect(
+      typeShares(400, { lruPages: 0, kernelPages: 3000, heldPages: 400 }, [0, 53, 0, 0]),
+    ).toEqual([0, 400, 0]);
+    expect(typeShares(400, { lruPages: 1, kernelPages: 0, heldPages: 400 }, [2, 50, 1, 0])).toEqual(
+      [0, 400, 0],
+    );
   });
 });
 

@@ -19,6 +19,8 @@ export interface UsedPages {
   lruPages: number;
   /** Pages in use that stand on no list: the kernel's own. */
   kernelPages: number;
+  /** Pages on all CPUs' lists. */
+  heldPages: number;
 }
 
 /** Pages of one CPU's lists by migrate type. */
@@ -26,7 +28,8 @@ export type TypeShares = [unmovable: number, movable: number, reclaimable: numbe
 
 /**
  * The likely types of a CPU's cached pages: what was freed last is like what is in use. The kernel's share is
- * split by the pageblocks of its types, and can not exceed what the kernel has in the zone.
+ * split by the pageblocks of its types. On all lists together it does not exceed what the kernel still has in
+ * the zone: a zone without much of it got its cached pages from memory that was handed over at boot.
  * @param pageblocks pageblocks by type, for Unmovable and Reclaimable at their index
  * @differs the kernel counts only all types together (/proc/zoneinfo)
  */
@@ -35,11 +38,11 @@ export function typeShares(
   used: UsedPages,
   pageblocks: readonly number[],
 ): TypeShares {
-  const { lruPages, kernelPages } = used;
+  const { lruPages, kernelPages, heldPages } = used;
   const unmovable = pageblocks[MIGRATE_UNMOVABLE]!;
   const kernelBlocks = unmovable + pageblocks[MIGRATE_RECLAIMABLE]!;
   if (kernelBlocks === 0 || kernelPages <= 0) return [0, held, 0];
-  const kernel = Math.floor((held * kernelPages) / (kernelPages + lruPages));
+  const kernel = Math.floor((held * kernelPages) / Math.max(kernelPages + lruPages, heldPages));
   const first = Math.round((kernel * unmovable) / kernelBlocks);
   return [first, held - kernel, kernel - first];
 }
