@@ -26,6 +26,7 @@ import { tryToFreePages } from '../src/vmscan';
 import type { Zone } from '../src/zone';
 import { filteredZonelist } from '../src/page-alloc';
 import { policyNodemask } from '../src/kernel-state';
+import { IndexSet } from './index-set';
 import type {
   Machine,
   MachineAnswer,
@@ -48,9 +49,10 @@ interface Block {
 interface Owner {
   /** Memory on the LRU; undefined for kernel blocks. */
   mapping?: Mapping;
+  /** Blocks of kernel requests by index; undefined where they were freed. */
   blocks: (Block | undefined)[];
-  /** By index: has a page that was not freed by an operation. */
-  live: boolean[];
+  /** Indices of user pages that were given out and not freed by an operation, on swap or not. */
+  live: IndexSet;
 }
 
 type AllocOp = Extract<MachineOp, { op: 'alloc' }>;
@@ -200,7 +202,7 @@ export class ProductionMachine implements Machine {
   private owner(id: number, kind: RequestKind): Owner {
     let owner = this.owners.get(id);
     if (!owner) {
-      owner = { blocks: [], live: [] };
+      owner = { blocks: [], live: new IndexSet() };
       if (kind === 'anon' || kind === 'file') {
         owner.mapping = newMapping(kind, `owner ${id}`, this.k.nodes.length, false);
         this.k.hostMappings.push(owner.mapping);
@@ -255,7 +257,7 @@ export class ProductionMachine implements Machine {
     const { k } = this;
     const owner = this.owner(op.owner, op.kind);
     const pc = this.policyContext(op.cpu, op.policy, op.mems);
-    const first = owner.live.length;
+    const first = owner.live.end;
     const place = (segment: Segment, offset: number, stride: number): boolean => {
       let at = offset;
       for (const { frame, count, step } of segment.runs) {
@@ -273,19 +275,21 @@ export class ProductionMachine implements Machine {
         });
         accountRun(run, 1);
         lruList(segment.zone.node, run, false).push(run);
-        for (let i = 0; i < count; i += 1) owner.live[at + i * stride] = true;
         at += count * stride;
       }
       return true;
     };
-    if (op.policy.mode === 'interleave') return allocTurns(k, pc, first, op.count, place);
     let done = 0;
-    while (done < op.count) {
-      const segment = allocByPolicy(k, pc, op.count - done);
-      if (!segment) break;
-      place(segment, first + done, 1);
-      done += segment.pages;
+    if (op.policy.mode === 'interleave') done = allocTurns(k, pc, first, op.count, place);
+    else {
+      while (done < op.count) {
+        const segment = allocByPolicy(k, pc, op.count - done);
+        if (!segment) break;
+        place(segment, first + done, 1);
+        done += segment.pages;
+      }
     }
+    owner.live.append(done);
     return done;
   }
 
@@ -312,7 +316,6 @@ export class ProductionMachine implements Machine {
             frame: frame + ((step * i) << op.order),
             order: op.order,
           });
-          owner.live.push(true);
           done += 1;
         }
       }
@@ -326,43 +329,31 @@ export class ProductionMachine implements Machine {
     const owner = this.owners.get(op.owner);
     if (!owner) return 0;
     const cpu = this.position(op.cpu);
-    const goes = (index: number): boolean =>
-      owner.live[index] === true && (index - op.from) % op.every >= op.keep;
-    const end = Math.min(op.from + op.count, owner.live.length);
-    const gone: number[] = [];
-    for (let index = op.from; index < end; index += 1) if (goes(index)) gone.push(index);
-    if (owner.mapping) this.freeUser(owner, op, gone, cpu);
-    else {
-      for (const index of gone) {
-        const block = owner.blocks[index]!;
-        freeBlock(k, block.zone, cpu, block.frame, block.order);
-        owner.blocks[index] = undefined;
-      }
+    if (owner.mapping) return this.freeUser(owner, op, cpu);
+    const end = Math.min(op.from + op.count, owner.blocks.length);
+    let freed = 0;
+    for (let index = op.from; index < end; index += 1) {
+      const block = owner.blocks[index];
+      if (!block || (index - op.from) % op.every < op.keep) continue;
+      freeBlock(k, block.zone, cpu, block.frame, block.order);
+      owner.blocks[index] = undefined;
+      freed += 1;
     }
-    for (const index of gone) owner.live[index] = false;
-    return gone.length;
+    return freed;
   }
 
-  private freeUser(
-    owner: Owner,
-    op: Extract<MachineOp, { op: 'free' }>,
-    gone: number[],
-    cpu: number,
-  ): void {
+  private freeUser(owner: Owner, op: Extract<MachineOp, { op: 'free' }>, cpu: number): number {
     const mapping = owner.mapping!;
-    const frames = this.frames(owner);
-    const swapped = gone.filter((index) => frames[index] === -2).length;
-    const before = mapping.swapPages;
-    freeOffsets(
-      this.k,
-      mapping,
-      { from: op.from, to: op.from + op.count, stepPages: op.every, keepPages: op.keep },
-      cpu,
-    );
-    // Slots of pages whose swap-cache frame has gone already.
-    const released = before - mapping.swapPages;
-    this.k.swap.freePages += swapped - released;
-    mapping.swapPages -= swapped - released;
+    const { from, every, keep } = op;
+    const to = Math.min(from + op.count, owner.live.end);
+    const gone = owner.live.remove({ from, to, every, keep });
+    const pattern = { from, to, stepPages: keep === 0 ? 0 : every, keepPages: keep };
+    const freed = keep < every ? freeOffsets(this.k, mapping, pattern, cpu) : 0;
+    if (mapping.kind === 'file') return freed;
+    // The others' swap-cache frames were reclaimed before; only their slots are left.
+    this.k.swap.freePages += gone - freed;
+    mapping.swapPages -= gone - freed;
+    return gone;
   }
 
   private runsOf(id: number, from: number, count: number) {
@@ -374,11 +365,12 @@ export class ProductionMachine implements Machine {
   }
 
   private frames(owner: Owner): number[] {
-    const frames = owner.live.map((live, index) => {
-      const block = owner.blocks[index];
-      if (block) return block.frame + block.zone.buddy.basePfn;
-      return live && owner.mapping?.kind === 'anon' ? -2 : -1;
-    });
+    const frames = owner.mapping
+      ? new Array<number>(owner.live.end).fill(-1)
+      : owner.blocks.map((block) => (block ? block.frame + block.zone.buddy.basePfn : -1));
+    if (owner.mapping?.kind === 'anon') {
+      owner.live.forEach((start, end) => frames.fill(-2, start, end));
+    }
     for (const run of owner.mapping?.runs ?? []) {
       for (let i = 0; i < run.pages; i += 1) {
         frames[run.offset + i * run.stride] = frameAt(run, i) + run.zone.buddy.basePfn;
