@@ -57,7 +57,7 @@ interface Owner {
 
 type AllocOp = Extract<MachineOp, { op: 'alloc' }>;
 
-export function productionMachine(config: MachineConfig): Machine {
+export function productionMachine(config: MachineConfig): ProductionMachine {
   const k = buildKernel({
     host: hostOf(config),
     runningGuests: [],

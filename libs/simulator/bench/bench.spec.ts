@@ -1,0 +1,73 @@
+import { productionMachine } from '../test/production-machine';
+import { comparePhases, comparePlan } from './benches';
+import { main, table } from './main';
+import { fillHoles, fillPages, fillZone, freeEveryOther, freeZone, oneZone } from './machines';
+import { bytesOf, largestFootprint, pictureHash } from './measure';
+
+const ONCE = { production: 1, reference: 1 };
+
+describe('the measurements of the core, small', () => {
+  it('leave both machines alike after filling and emptying a zone', () => {
+    const pages = 8192;
+    const phases = [
+      { name: 'fill', ops: fillZone(pages) },
+      { name: 'holes', ops: freeEveryOther(pages) },
+      { name: 'fill again', ops: fillHoles(pages) },
+      { name: 'free', ops: freeZone(pages) },
+    ];
+    const results = comparePhases(oneZone(pages), phases, {}, ONCE);
+    // 99 of 100 pages; half of them; 49 of 100; what every-other left.
+    expect(results.map(({ params }) => params['pages'])).toEqual([8110, 4055, 4014, 4055]);
+    for (const { stateHash, referenceHash } of results) expect(stateHash).toBe(referenceHash);
+  });
+
+  it('leave both machines alike after the plan', () => {
+    const { stateHash, referenceHash, params } = comparePlan(0.25, ONCE);
+    expect(stateHash).toBe(referenceHash);
+    // Cache 60 %, guests some 38.5 %, a quarter of these freed and started again: more than the whole memory.
+    expect(Number(params['pages'])).toBeGreaterThan(65_536);
+  });
+
+  it('tell states apart by their hash', () => {
+    const [one, other] = [productionMachine(oneZone(4096)), productionMachine(oneZone(4096))];
+    expect(pictureHash(one.picture())).toBe(pictureHash(other.picture()));
+    one.run(fillZone(1024)[0]!);
+    expect(pictureHash(one.picture())).not.toBe(pictureHash(other.picture()));
+  });
+
+  it('count a run per page where every other one is free', () => {
+    const pages = 8192;
+    const machine = productionMachine(oneZone(pages));
+    const full = largestFootprint(machine, fillZone(pages));
+    const holes = largestFootprint(machine, freeEveryOther(pages));
+    expect(full.runs).toBeLessThan(10);
+    expect(holes.runs).toBe(fillPages(pages) / 2);
+    expect(bytesOf(holes)).toBeGreaterThan(bytesOf(full));
+  });
+
+  it('print a line for each measurement, with both hashes where they differ', () => {
+    const result = {
+      ...{ name: 'plan-1TiB', params: { pages: 1000 }, ms: 1, wallMs: 2, nsPerPage: 1000 },
+      ...{ referenceRatio: 2, referenceNsPerPage: 2000, bytesPerGib: 2048, footprint: null },
+      ...{ stateHash: 'aa', referenceHash: 'bb' },
+    };
+    expect(table([result]).split('\n')[1]).toBe(
+      '  plan-1TiB  1,000  1.00  1,000.000            2,000.0      2      2.0  aa, reference bb',
+    );
+    expect(table([{ ...result, referenceHash: 'aa' }])).toContain('aa =');
+  });
+
+  it('refuse a group that does not exist', () => {
+    const printed: string[] = [];
+    const write = jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      printed.push(String(text));
+      return true;
+    });
+    try {
+      expect(main(['--only', 'zones'])).toBe(2);
+    } finally {
+      write.mockRestore();
+    }
+    expect(printed.join('')).toContain("--only is 'zones'");
+  });
+});
