@@ -21,8 +21,8 @@ const DIRTY_EXPIRE_NS = 30_000_000_000;
 const NS_PER_CENTISECOND = 10_000_000;
 /** MIN_WRITEBACK_PAGES: what a file's turn is rounded to. */
 const MIN_WRITEBACK_PAGES = 1024;
-/** Pages whose write ends at the same moment. */
-const PIECE_PAGES = 1024;
+/** Writes end together that the device does in this time, but at least those of MIN_WRITEBACK_PAGES. */
+const PIECE_SECONDS = 0.01;
 /** MAX_PAUSE: a writer sleeps at most this long before it looks again. */
 const MAX_PAUSE_NS = 200_000_000;
 
@@ -283,11 +283,13 @@ function* finishRange(
   from: number,
   to: number,
 ): Generator<number, void> {
+  const rate = k.hardware.writebackPagesPerSecond;
+  const piece = Math.max(Math.floor(rate * PIECE_SECONDS), MIN_WRITEBACK_PAGES);
   let at = from;
   while (pagesBetween(mapping.writing, at, to) > 0) {
-    const until = Math.min(offsetAfter([...mapping.writing], at, PIECE_PAGES), to);
+    const until = Math.min(offsetAfter([...mapping.writing], at, piece), to);
     const pages = pagesBetween(mapping.writing, at, until);
-    yield (pages / k.hardware.writebackPagesPerSecond) * 1e9;
+    yield (pages / rate) * 1e9;
     k.flusher.totals.writtenPages += endWriteback(k, mapping, at, until);
     at = until;
   }
