@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import type { Machine, MachineOp, MachinePicture } from '../machine';
+import { productionMachine } from '../production-machine';
 import { MUTATIONS, referenceMachine } from '../reference';
 import { alloc, free, lab } from '../reference/lab';
 import { fuzzCase } from './arbitrary';
@@ -7,6 +8,7 @@ import type { FuzzCase } from './arbitrary';
 import { firstDifference, report, runMachines } from './compare';
 import { cover, noCoverage } from './coverage';
 import { findMutants } from './mutants';
+import { withoutFreeCounts, withoutOpenDifferences } from './open-differences';
 
 describe('the reference', () => {
   it('keeps every page in one place and every count true', () => {
@@ -41,6 +43,43 @@ describe('the reference', () => {
   });
 });
 
+describe('the simulator', () => {
+  it('agrees with the reference after every operation', () => {
+    const coverage = noCoverage();
+    fc.assert(
+      fc.property(fuzzCase(10, 30), (given) => {
+        const { config, ops } = withoutOpenDifferences(given);
+        let before: MachinePicture | null = null;
+        const found = runMachines(
+          config,
+          ops,
+          withoutFreeCounts(productionMachine(config)),
+          withoutFreeCounts(referenceMachine(config)),
+          (op, done, after) => {
+            cover(coverage, op, done, before ?? after, after);
+            before = after;
+          },
+        );
+        if (found !== null) {
+          throw new Error(report(found, 'simulator', 'reference'));
+        }
+      }),
+      { seed: 5, numRuns: 20, endOnFailure: true },
+    );
+    const { refusals, spills, boosts, kswapdRuns, directReclaims, highatomicReserved } = coverage;
+    for (const times of [
+      refusals,
+      spills,
+      boosts,
+      kswapdRuns,
+      directReclaims,
+      highatomicReserved,
+    ]) {
+      expect(times).toBeGreaterThan(0);
+    }
+  });
+});
+
 describe('planted errors', () => {
   /** Pages that are touched between two looks are activated; random operations seldom time it so. */
   function touchedTwice(): FuzzCase {
@@ -72,6 +111,13 @@ describe('planted errors', () => {
     };
   }
 
+  /** Of a full zone only blocks below order 4 of another type are free. */
+  function smallBlocks(): FuzzCase {
+    const freed: MachineOp[] = [free(16, 8), free(520, 4), { op: 'drain' }];
+    const ops = [alloc('kernel', 4096), ...freed, alloc('anon', 1, { owner: 2 })];
+    return { config: lab([4096], 0), ops };
+  }
+
   /** Random machines on which every shortage is first met by reclaim of the node. */
   function withNodeReclaim({ config, ops }: FuzzCase): FuzzCase {
     const sysctl = { ...config.sysctl, zone_reclaim_mode: 7, min_unmapped_ratio: 0 };
@@ -79,7 +125,7 @@ describe('planted errors', () => {
   }
 
   it('are all found', () => {
-    const planned = [touchedTwice(), threeNodes(), halfABlock(), reserveAndFail()];
+    const planned = [touchedTwice(), threeNodes(), halfABlock(), reserveAndFail(), smallBlocks()];
     const random = fc.sample(fuzzCase(20, 20), { seed: 42, numRuns: 12 });
     const found = findMutants([...planned, ...random, ...random.map(withNodeReclaim)]);
     const missed = MUTATIONS.filter((mutation) => !found.has(mutation));

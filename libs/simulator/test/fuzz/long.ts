@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { referenceMachine } from '../reference';
+import { productionMachine } from '../production-machine';
 import { report } from './compare';
 import { coverageText, noCoverage } from './coverage';
 import { fuzz } from './harness';
@@ -56,7 +56,7 @@ function options(argv: readonly string[]): Options | null {
  * @param make what is compared with the reference
  * @returns exit code: 0 no difference, 1 a difference, 2 wrong arguments
  */
-export function main(argv: readonly string[], make: MakeMachine): number {
+export function main(argv: readonly string[], make: MakeMachine = productionMachine): number {
   let given: Options | null;
   try {
     given = options(argv);
@@ -100,5 +100,5 @@ export function main(argv: readonly string[], make: MakeMachine): number {
 }
 
 if (require.main === module) {
-  process.exitCode = main(process.argv.slice(2), referenceMachine);
+  process.exitCode = main(process.argv.slice(2));
 }
