@@ -10,6 +10,7 @@ import {
   PAGEBLOCK_PAGES,
   type BlockRun,
 } from './buddy';
+import { framesOf } from './lru';
 import { ALLOC_KSWAPD, ALLOC_NOFRAGMENT, multFrac } from './watermark';
 import type { Zone } from './zone';
 
@@ -118,12 +119,28 @@ function stealWholeBlock(zone: Zone, frame: number, type: number, oldType: numbe
   const block = frame >>> PAGEBLOCK_ORDER;
   const freePages = moveFreepagesBlock(zone, frame, type);
   if (freePages === 0) return false;
-  const movablePages = buddy.lruPages[block]!;
+  const movablePages =
+    block * PAGEBLOCK_PAGES < buddy.firstFrame
+      ? lruPagesFrom(zone, frame, (block + 1) * PAGEBLOCK_PAGES)
+      : buddy.lruPages[block]!;
   let alikePages = 0;
   if (type === MIGRATE_MOVABLE) alikePages = movablePages;
   else if (oldType === MIGRATE_MOVABLE) alikePages = PAGEBLOCK_PAGES - freePages - movablePages;
   if (freePages + alikePages >= PAGEBLOCK_PAGES / 2) buddy.types[block] = type;
   return true;
+}
+
+/** LRU pages of [from, to): a pageblock that starts before the zone is walked from the stolen block on. */
+function lruPagesFrom(zone: Zone, from: number, to: number): number {
+  let pages = 0;
+  for (const list of zone.node.lists) {
+    for (const run of list.runs()) {
+      if (run.zone !== zone) continue;
+      const { lowest, end } = framesOf(run);
+      pages += Math.max(Math.min(end, to) - Math.max(lowest, from), 0);
+    }
+  }
+  return pages;
 }
 
 /**

@@ -338,12 +338,17 @@ export function accountRun(run: Run, sign: 1 | -1): void {
   markPageblocks(run, sign);
 }
 
+/** Frames of a run, lowest first: [lowest, end). */
+export function framesOf(run: Run): { lowest: number; end: number } {
+  const span = run.huge ? run.pages - PAGES_PER_HUGE : run.pages - 1;
+  const lowest = run.step === 1 ? run.frame : run.frame - span;
+  return { lowest, end: lowest + run.pages };
+}
+
 /** Counts a run's pages in the pageblocks that hold them. */
 function markPageblocks(run: Run, sign: 1 | -1): void {
   const { lruPages } = run.zone.buddy;
-  const span = run.huge ? run.pages - PAGES_PER_HUGE : run.pages - 1;
-  const lowest = run.step === 1 ? run.frame : run.frame - span;
-  const end = lowest + run.pages;
+  const { lowest, end } = framesOf(run);
   for (let frame = lowest; frame < end;) {
     const block = frame >>> PAGEBLOCK_ORDER;
     const until = Math.min((block + 1) * PAGEBLOCK_PAGES, end);

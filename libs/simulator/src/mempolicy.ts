@@ -16,6 +16,8 @@ export interface PolicyContext {
   cpusetList: number[] | undefined;
   guest?: GuestState;
   write: boolean;
+  /** The pages are for page cache. */
+  cache?: boolean;
   /** Virtual time per base page on the CPU's own node, and what is added on others. */
   costNs: number;
   remoteCostNs: number;
@@ -41,6 +43,7 @@ function baseContext(k: KernelState, pc: PolicyContext): AllocContext {
     nodemask: policyNodemask(pc.policy, pc.cpusetList),
     cpusetMems: pc.cpusetMems,
     write: pc.write,
+    cache: pc.cache ?? false,
     costNs: pc.costNs,
     remoteCostNs: pc.remoteCostNs,
   });

@@ -94,3 +94,10 @@ function noteNodeReclaim(k: KernelState, node: NodeState, reclaimed: number, ok:
     guest: k.current.name,
   });
 }
+
+/** Pages of new cache after which a node that was found full of what cannot go may be reclaimed after all. */
+export function pagesBeforeNodeReclaim(k: KernelState, node: NodeState): number {
+  const mode = k.sysctl.zone_reclaim_mode;
+  if ((mode & 7) === 0) return Infinity;
+  return Math.max(node.minUnmappedPages - nodePagecacheReclaimable(node, mode), 0) + 1;
+}

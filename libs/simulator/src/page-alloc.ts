@@ -10,7 +10,7 @@ import {
 import { reserveHighatomicPageblock, unreserveHighatomicPageblock } from './fallback';
 import { countVm, type GuestState, type KernelState } from './kernel-state';
 import { advanceKswapd, pagesBeforeKswapd, wakeupKswapd } from './kswapd';
-import { nodeReclaim } from './node-reclaim';
+import { nodeReclaim, pagesBeforeNodeReclaim } from './node-reclaim';
 import { outOfMemory } from './oom';
 import { drainPcps } from './pcp';
 import type { PcpRun } from './pcp-list';
@@ -54,6 +54,8 @@ export interface AllocContext {
   noMemalloc: boolean;
   /** Page-cache write: the node's dirty limit is checked (__GFP_WRITE). */
   write: boolean;
+  /** For page cache: its pages make node reclaim possible. */
+  cache: boolean;
   /** Virtual time per request served, on the CPU's own node and on others. */
   costNs: number;
   remoteCostNs: number;
@@ -89,6 +91,7 @@ export function allocContext(
     noRetry: false,
     noMemalloc: false,
     write: false,
+    cache: false,
     costNs: 0,
     remoteCostNs: 0,
     ...values,
@@ -165,7 +168,10 @@ function tryZone(
       ac,
       ac.directReclaim && walk.mark !== 'high',
     );
-    if (result === 'skip') return undefined;
+    if (result === 'skip') {
+      if (ac.cache) walk.want = Math.min(walk.want, pagesBeforeNodeReclaim(k, zone.node));
+      return undefined;
+    }
     walk.reclaimTried = true;
     if (!zoneWatermarkOk(zone, mark, request)) return undefined;
   }

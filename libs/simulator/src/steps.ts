@@ -115,6 +115,7 @@ function cacheStep(k: KernelState, step: CacheStep, tick: Tick): StepOutcome {
       cpusetMems: step.cpusetMems ? new Set(step.cpusetMems) : null,
       cpusetList: step.cpusetMems,
       write: step.access === 'write',
+      cache: true,
       costNs: 0,
       remoteCostNs: 0,
     },

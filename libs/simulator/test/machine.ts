@@ -71,6 +71,7 @@ export type RequestKind = 'anon' | 'file' | 'kernel' | 'atomic';
 export type MachineOp =
   | {
       op: 'alloc';
+      /** All its blocks are of one kind. */
       owner: number;
       kind: RequestKind;
       cpu: number;

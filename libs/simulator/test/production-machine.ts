@@ -185,6 +185,8 @@ export class ProductionMachine implements Machine {
       }
       case 'reclaim': {
         const ac = this.context('anon', op.cpu, op.policy, null);
+        // Only the second pass, anywhere, may reclaim.
+        if (op.policy.mode === 'preferred_many') ac.nodemask = null;
         return tryToFreePages(k, ac, filteredZonelist(k, ac));
       }
       case 'sysctl':
@@ -257,6 +259,7 @@ export class ProductionMachine implements Machine {
     const { k } = this;
     const owner = this.owner(op.owner, op.kind);
     const pc = this.policyContext(op.cpu, op.policy, op.mems);
+    pc.cache = op.kind === 'file';
     const first = owner.live.end;
     const place = (segment: Segment, offset: number, stride: number): boolean => {
       let at = offset;
@@ -301,8 +304,10 @@ export class ProductionMachine implements Machine {
     const ac = this.context(op.kind, op.cpu, policy, op.mems);
     ac.order = op.order;
     ac.type = op.kind === 'kernel' ? op.type : MIGRATE_UNMOVABLE;
-    const within = policy.mode === 'preferred_many' ? { ...ac, directReclaim: false } : undefined;
-    const anywhere = policy.mode === 'preferred_many' ? { ...ac, nodemask: null } : ac;
+    const many = policy.mode === 'preferred_many';
+    const inMems = policy.nodes.some((node) => op.mems?.includes(node) ?? true);
+    const within = many && inMems ? { ...ac, directReclaim: false } : undefined;
+    const anywhere = many ? { ...ac, nodemask: null } : ac;
     let done = 0;
     while (done < op.count) {
       const want = op.count - done;
@@ -434,7 +439,7 @@ function zonePicture(zone: Zone): ZonePicture {
     min: zone.min,
     low: zone.low,
     high: zone.high,
-    protection: zone.protection.slice(0, 4),
+    protection: zone.protection,
     reservedHighatomic: zone.reservedHighatomic,
     lists: Array.from({ length: MAX_ORDER }, (_, order) =>
       Array.from({ length: NR_MIGRATE_TYPES }, (__, type) => buddy.list(order, type).map(pfn)),
