@@ -150,6 +150,6 @@ export function policyNodemask(
 ): Set<number> | null {
   if (policy.mode === 'preferred_many') return new Set(policy.nodes);
   if (policy.mode !== 'bind') return null;
-  const allowed = cpusetMems ? policy.nodes.filter((n) => cpusetMems.includes(n)) : policy.nodes;
-  return allowed.length > 0 ? new Set(allowed) : null;
+  const meets = !cpusetMems || policy.nodes.some((node) => cpusetMems.includes(node));
+  return meets ? new Set(policy.nodes) : null;
 }

@@ -320,12 +320,17 @@ export function lruList(node: NodeState, run: Run, active: boolean): Lru {
   return node.lists[index]!;
 }
 
+/** NR_FILE_PAGES counts page cache, shared memory and swap cache. */
+export function countsAsFile(owner: Mapping): boolean {
+  return owner.kind === 'file' || owner.shmem || owner.swapCacheOf !== undefined;
+}
+
 /** Books pages to their owner, node and pageblocks when they are allocated (sign 1) or freed (-1). */
 export function accountRun(run: Run, sign: 1 | -1): void {
   const { node } = run.zone;
   const pages = sign * run.pages;
   run.owner.pagesByNode[node.position]! += pages;
-  if (run.owner.kind === 'file' || run.owner.shmem) node.filePages += pages;
+  if (countsAsFile(run.owner)) node.filePages += pages;
   else node.anonPages += pages;
   if (run.owner.shmem) node.shmemPages += pages;
   if (run.mapped && (run.owner.kind === 'file' || run.owner.shmem)) node.mappedPages += pages;

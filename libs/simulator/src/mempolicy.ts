@@ -90,7 +90,7 @@ export function allocByPolicy(
   const within = contextFor(k, pc, 'page in the set', { directReclaim: false });
   return (
     allocPages(k, within, want) ??
-    allocPages(k, contextFor(k, pc, 'page anywhere', { nodemask: null }), 1)
+    allocPages(k, contextFor(k, pc, 'page anywhere', { nodemask: null, secondPass: true }), 1)
   );
 }
 
@@ -207,7 +207,7 @@ export function allocHuge(
   if (pc.policy.mode === 'preferred_many') {
     return (
       request('huge in the set', { directReclaim: false }) ??
-      request('huge anywhere', { nodemask: null })
+      request('huge anywhere', { nodemask: null, secondPass: true })
     );
   }
   const base = contextFor(k, pc, 'huge', huge);

@@ -12,7 +12,7 @@ import { countVm, type GuestState, type KernelState } from './kernel-state';
 import { advanceKswapd, pagesBeforeKswapd, wakeupKswapd } from './kswapd';
 import { nodeReclaim, pagesBeforeNodeReclaim } from './node-reclaim';
 import { outOfMemory } from './oom';
-import { drainPcps } from './pcp';
+import { drainPcps, halveFreeFactor } from './pcp';
 import type { PcpRun } from './pcp-list';
 import { rmqueue } from './rmqueue';
 import { tryToFreePages, zoneReclaimablePages } from './vmscan';
@@ -56,6 +56,8 @@ export interface AllocContext {
   write: boolean;
   /** For page cache: its pages make node reclaim possible. */
   cache: boolean;
+  /** Goes on with a request whose first pass failed: no kswapd acts in between. */
+  secondPass: boolean;
   /** Virtual time per request served, on the CPU's own node and on others. */
   costNs: number;
   remoteCostNs: number;
@@ -92,6 +94,7 @@ export function allocContext(
     noMemalloc: false,
     write: false,
     cache: false,
+    secondPass: false,
     costNs: 0,
     remoteCostNs: 0,
     ...values,
@@ -116,6 +119,8 @@ interface Walk {
   want: number;
   /** Set when node reclaim worked without success: the next request would try it again. */
   reclaimTried: boolean;
+  /** Zones that passed their mark but had no block to give: each further request asks them in vain. */
+  vain: Zone[];
 }
 
 /**
@@ -195,8 +200,11 @@ function tryZone(
     zone.boostedWatermark = false;
     wakeupKswapd(k, zone.node, 0, zone.index);
   }
-  if (runs.length === 0) return undefined;
-  return handOut(k, ac, preferred, zone, runs, flags, cost);
+  if (runs.length === 0) {
+    walk.vain.push(zone);
+    return undefined;
+  }
+  return handOut(k, ac, preferred, zone, runs, flags, cost, walk.vain);
 }
 
 function handOut(
@@ -207,9 +215,11 @@ function handOut(
   runs: PcpRun[],
   flags: number,
   costNs: number,
+  vain: readonly Zone[],
 ): Segment {
   let blocks = 0;
   for (const run of runs) blocks += run.count;
+  if (blocks > 1) for (const other of vain) halveFreeFactor(other.pcps[ac.cpu]!, blocks - 1);
   if ((flags & ALLOC_HIGHATOMIC) !== 0) reserveHighatomicPageblock(zone, runs[0]!.frame);
   const pages = blocks << ac.order;
   noteAllocation(k, ac, preferred, zone, blocks, pages);
@@ -307,12 +317,13 @@ const PGALLOC = ['pgalloc_dma', 'pgalloc_dma32', 'pgalloc_normal', 'pgalloc_mova
 export function allocPages(k: KernelState, ac: AllocContext, want: number): Segment | undefined {
   const zonelist = (ac.zonelist ??= filteredZonelist(k, ac));
   k.allocatorCpu = ac.cpu;
-  advanceKswapd(k);
+  if (!ac.secondPass) advanceKswapd(k);
   const walk: Walk = {
     mark: 'low',
     flags: fastFlags(k, ac, zonelist[0]),
     want,
     reclaimTried: false,
+    vain: [],
   };
   const segment = getPageFromFreelist(k, ac, zonelist, walk);
   if (segment) return segment;
@@ -360,11 +371,21 @@ function allocPagesSlowpath(
   const zonelist = ignoresCpuset && ac.cpusetMems ? filteredZonelist(k, ac, false) : allowed;
   if (zonelist.length === 0) return undefined;
   const atMin = (most: number): Segment | undefined =>
-    getPageFromFreelist(k, ac, zonelist, { mark: 'min', flags, want: most, reclaimTried: false });
+    getPageFromFreelist(k, ac, zonelist, {
+      mark: 'min',
+      flags,
+      want: most,
+      reclaimTried: false,
+      vain: [],
+    });
   const costly = ac.order > PAGE_ALLOC_COSTLY_ORDER;
   if (ac.wakeKswapd) wakeAllKswapds(k, ac, zonelist);
   const first = atMin(want);
-  if (first) return first;
+  if (first) {
+    // Each further page of the segment would have woken them again.
+    if (ac.wakeKswapd && first.pages >> ac.order > 1) wakeAllKswapds(k, ac, zonelist);
+    return first;
+  }
   if (costly && ac.directReclaim && ac.noRetry) return undefined;
   for (let noProgressLoops = 0; ;) {
     advanceKswapd(k);
@@ -385,6 +406,7 @@ function allocPagesSlowpath(
       flags: 0,
       want: 1,
       reclaimTried: false,
+      vain: [],
     });
     if (last) return last;
     const victim = outOfMemory(k, ac);

@@ -109,6 +109,11 @@ export function refillPcp(
   return obtained;
 }
 
+/** Every request that looks at a CPU's lists makes its next drain smaller. @kernel rmqueue_pcplist() */
+export function halveFreeFactor(pcp: Pcp, requests: number): void {
+  pcp.freeFactor = requests > 30 ? 0 : pcp.freeFactor >> requests;
+}
+
 /**
  * Pages to drain when the lists are full.
  * @kernel mm/page_alloc.c nr_pcp_free()

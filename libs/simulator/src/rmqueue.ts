@@ -1,7 +1,14 @@
 /** Taking pages of one zone: through the CPU's list where the order has one, else from the buddy lists. */
 import { MIGRATE_HIGHATOMIC } from './buddy';
 import { rmqueueSmallestOrSteal } from './fallback';
-import { orderToPindex, pcpAllowedOrder, refillBlocks, refillPcp, type Pcp } from './pcp';
+import {
+  halveFreeFactor,
+  orderToPindex,
+  pcpAllowedOrder,
+  refillBlocks,
+  refillPcp,
+  type Pcp,
+} from './pcp';
 import type { PcpRun } from './pcp-list';
 import { ALLOC_HIGHATOMIC, ALLOC_NON_BLOCK } from './watermark';
 import type { Zone } from './zone';
@@ -40,7 +47,7 @@ function rmqueuePcplist(zone: Zone, request: ZoneRequest, want: number): PcpRun[
   const runs = takeCached(zone, pcp, request, want);
   let taken = 0;
   for (const run of runs) taken += run.count;
-  pcp.freeFactor = taken > 30 ? 0 : pcp.freeFactor >> Math.max(taken, 1);
+  halveFreeFactor(pcp, Math.max(taken, 1));
   return runs;
 }
 

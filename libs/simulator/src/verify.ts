@@ -1,5 +1,6 @@
 /** Recounts the state and compares it with the counters that the mechanisms keep. */
 import { InvariantError } from './errors';
+import { countsAsFile } from './lru';
 import { modelledWritebackPages } from './flusher';
 import type { KernelState } from './kernel-state';
 import type { Mapping } from './page-map';
@@ -54,7 +55,7 @@ function recountNode(
       const perList = zoneLru.get(run.zone) ?? node.lists.map(() => 0);
       perList[list.index]! += run.pages;
       zoneLru.set(run.zone, perList);
-      if (run.owner.kind === 'file' || run.owner.shmem) sums.file += run.pages;
+      if (countsAsFile(run.owner)) sums.file += run.pages;
       else sums.anon += run.pages;
       if (run.dirty && run.owner.kind === 'file') sums.dirty += run.pages;
       if (run.writeback) sums.writeback += run.pages;

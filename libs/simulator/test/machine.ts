@@ -127,7 +127,7 @@ export interface ZonePicture {
   lists: number[][][];
   /** Type of each pageblock, from the block that holds the zone's first page. */
   pageblockTypes: number[];
-  /** By CPU position (CPUs in node order). `lists[i]`: 0..11 = order * 3 + type, 12 huge movable, 13 huge other; head to tail. */
+  /** By CPU position (CPUs in node order). `lists[i]`: 0..11 = order * 3 + type, 12 huge other, 13 huge movable; head to tail. */
   pcps: { count: number; freeFactor: number; lists: number[][] }[];
 }
 

@@ -307,7 +307,7 @@ export class ProductionMachine implements Machine {
     const many = policy.mode === 'preferred_many';
     const inMems = policy.nodes.some((node) => op.mems?.includes(node) ?? true);
     const within = many && inMems ? { ...ac, directReclaim: false } : undefined;
-    const anywhere = many ? { ...ac, nodemask: null } : ac;
+    const anywhere = many ? { ...ac, nodemask: null, secondPass: within !== undefined } : ac;
     let done = 0;
     while (done < op.count) {
       const want = op.count - done;
@@ -439,7 +439,7 @@ function zonePicture(zone: Zone): ZonePicture {
     min: zone.min,
     low: zone.low,
     high: zone.high,
-    protection: zone.protection,
+    protection: zone.protection.slice(0, 4),
     reservedHighatomic: zone.reservedHighatomic,
     lists: Array.from({ length: MAX_ORDER }, (_, order) =>
       Array.from({ length: NR_MIGRATE_TYPES }, (__, type) => buddy.list(order, type).map(pfn)),
