@@ -1,4 +1,11 @@
-import type { Machine, MachineAnswer, MachineConfig, MachineOp, MachinePicture } from '../machine';
+import type {
+  Machine,
+  MachineAnswer,
+  MachineConfig,
+  MachineOp,
+  MachinePicture,
+  MachinePolicy,
+} from '../machine';
 import { boot } from './boot';
 import { letKswapdsAct, settle } from './kswapd';
 import { addToLru, clearPage, markAccessed, removeFromLru, setFlag } from './lru';
@@ -169,13 +176,15 @@ function writeSysctl(system: System, op: Op<'sysctl'>): void {
   }
 }
 
+/** Direct reclaim by itself; no page will be used, so interleaving does not choose a node. */
 function reclaim(system: System, op: Op<'reclaim'>): number {
   const cpu = cpuPosition(system, op.cpu);
+  const local: MachinePolicy = { mode: 'default', nodes: [] };
   const tries = allocTries(system, {
     kind: 'anon',
     order: 0,
     type: 1,
-    policy: op.policy,
+    policy: op.policy.mode === 'interleave' ? local : op.policy,
     mems: null,
     cpu,
     index: 0,
