@@ -79,10 +79,10 @@ export function footprint({ k }: ProductionMachine): Footprint {
     buddyBytes: sum(k.zones.map((zone) => zone.buddy.bytes)),
     runs: sum(k.hostMappings.map(({ runs, swapCache }) => runs.size + (swapCache?.runs.size ?? 0))),
     pcpRuns: sum(
-      k.zones.flatMap((zone) =>
-        zone.pcps.flatMap((pcp) =>
-          pcp.lists.map((list) => (list.count > 0 ? list.pieces().length : 0)),
-        ),
+      k.zones.flatMap(({ pcps }) =>
+        pcps
+          .filter((pcp) => pcp.pages > 0)
+          .flatMap(({ lists }) => lists.map((list) => (list.count > 0 ? list.pieces().length : 0))),
       ),
     ),
   };

@@ -2,6 +2,7 @@
 import { MIGRATE_MOVABLE } from './buddy';
 import { HUGE_ORDER, PAGES_PER_HUGE } from './constants';
 import { countVm, policyNodemask, type GuestState, type KernelState } from './kernel-state';
+import { pagesBeforeKswapd } from './kswapd';
 import { allocContext, allocPages, type AllocContext, type Segment } from './page-alloc';
 import { orderToPindex } from './pcp';
 import type { MemoryPolicy } from './types';
@@ -133,8 +134,12 @@ export function allocTurns(
     const rounds = Math.min(Math.floor((want - done) / length), quietRounds(k, pc, nodes));
     if (rounds > 1) {
       for (let i = 0; i < length; i += 1) {
-        const segment = allocInterleaved(k, pc, nodes[(at + i) % length]!, rounds)!;
-        if (!place(segment, at + i, length)) return done;
+        const node = nodes[(at + i) % length]!;
+        for (let round = 0; round < rounds;) {
+          const segment = allocInterleaved(k, pc, node, rounds - round)!;
+          if (!place(segment, at + i + round * length, length)) return done;
+          round += segment.pages;
+        }
       }
       done += rounds * length;
       continue;
@@ -146,10 +151,10 @@ export function allocTurns(
   return done;
 }
 
-/** Rounds that all nodes' own zones can serve from the CPU's list or by whole refills, every kswapd asleep. */
+/** Rounds that all nodes' own zones can serve from the CPU's list and by whole refills, before any kswapd acts. */
 function quietRounds(k: KernelState, pc: PolicyContext, nodes: NodeState[]): number {
-  if (k.nodes.some((node) => node.kswapd.nextNs !== Infinity)) return 0;
-  let rounds = Infinity;
+  const requests = pagesBeforeKswapd(k, pc.costNs + pc.remoteCostNs);
+  let rounds = Math.floor(requests / nodes.length);
   for (const node of nodes) {
     const zone = k.zonelists[node.position]![0];
     if (zone?.node !== node || !(pc.cpusetMems?.has(node.id) ?? true)) return 0;
@@ -158,7 +163,7 @@ function quietRounds(k: KernelState, pc: PolicyContext, nodes: NodeState[]): num
     if (room <= 0) return 0;
     const own = zone.buddy.freePagesByType[MIGRATE_MOVABLE]!;
     const refills = Math.floor(Math.min(room - 1, own) / zone.pcpBatch);
-    rounds = Math.min(rounds, list.count > 0 ? list.count : refills * zone.pcpBatch);
+    rounds = Math.min(rounds, list.count + refills * zone.pcpBatch);
   }
   return rounds;
 }
