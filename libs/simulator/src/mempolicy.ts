@@ -3,11 +3,18 @@ import { MIGRATE_MOVABLE } from './buddy';
 import { HUGE_ORDER, PAGES_PER_HUGE } from './constants';
 import { countVm, policyNodemask, type GuestState, type KernelState } from './kernel-state';
 import { pagesBeforeKswapd } from './kswapd';
-import { allocContext, allocPages, type AllocContext, type Segment } from './page-alloc';
+import { reclaimsNode } from './node-reclaim';
+import {
+  allocContext,
+  allocPages,
+  filteredZonelist,
+  type AllocContext,
+  type Segment,
+} from './page-alloc';
 import { orderToPindex } from './pcp';
 import type { MemoryPolicy } from './types';
-import { neededPages } from './watermark';
-import type { NodeState } from './zone';
+import { neededPages, zoneWatermarkOk } from './watermark';
+import type { NodeState, Zone } from './zone';
 
 /** A task's view of memory: its policy, its CPU, its cpuset. */
 export interface PolicyContext {
@@ -95,15 +102,19 @@ export function allocByPolicy(
   );
 }
 
-/** Allocates for an interleaved page whose turn is `target`'s: that node's own list, without a mask. */
+/** A request for a page whose turn is `target`'s: that node's own list, without a mask. */
+function turnContext(k: KernelState, pc: PolicyContext, target: NodeState): AllocContext {
+  return contextFor(k, pc, `page on ${target.id}`, { preferred: target, nodemask: null });
+}
+
+/** Allocates for an interleaved page whose turn is `target`'s. */
 export function allocInterleaved(
   k: KernelState,
   pc: PolicyContext,
   target: NodeState,
   want: number,
 ): Segment | undefined {
-  const ac = contextFor(k, pc, `page on ${target.id}`, { preferred: target, nodemask: null });
-  const segment = allocPages(k, ac, want);
+  const segment = allocPages(k, turnContext(k, pc, target), want);
   if (segment?.zone.node === target) {
     target.numastat.interleaveHit += segment.pages;
     countVm(k, 'numa_interleave', segment.pages);
@@ -112,8 +123,9 @@ export function allocInterleaved(
 }
 
 /**
- * Requests of an interleave policy, one turn after the other. Where every node has room the turns are
- * taken many at once, node by node: their zones do not touch each other.
+ * Requests of an interleave policy, one turn after the other. Where nothing but refills happens the turns
+ * are taken many at once, node by node: either their zones do not touch each other, or all get their pages
+ * from one zone, which hands them out in the same order whoever asks.
  * @param turn the first request's turn
  * @param place takes a segment: its pages belong to turns `first`, `first + stride`, ...; false ends it
  * @returns requests served
@@ -131,13 +143,16 @@ export function allocTurns(
   let done = 0;
   while (done < want) {
     const at = turn + done;
-    const rounds = Math.min(Math.floor((want - done) / length), quietRounds(k, pc, nodes));
+    const quiet = quietRounds(k, pc, nodes);
+    const rounds = Math.min(Math.floor((want - done) / length), quiet.rounds);
     if (rounds > 1) {
       for (let i = 0; i < length; i += 1) {
         const node = nodes[(at + i) % length]!;
+        const first = quiet.oneZone ? at + i * rounds : at + i;
+        const stride = quiet.oneZone ? 1 : length;
         for (let round = 0; round < rounds;) {
           const segment = allocInterleaved(k, pc, node, rounds - round)!;
-          if (!place(segment, at + i + round * length, length)) return done;
+          if (!place(segment, first + round * stride, stride)) return done;
           round += segment.pages;
         }
       }
@@ -151,21 +166,51 @@ export function allocTurns(
   return done;
 }
 
-/** Rounds that all nodes' own zones can serve from the CPU's list and by whole refills, before any kswapd acts. */
-function quietRounds(k: KernelState, pc: PolicyContext, nodes: NodeState[]): number {
-  const requests = pagesBeforeKswapd(k, pc.costNs + pc.remoteCostNs);
-  let rounds = Math.floor(requests / nodes.length);
+/** Rounds of turns that can be taken at once. */
+interface QuietRounds {
+  rounds: number;
+  /** All turns' pages come from the same zone. */
+  oneZone: boolean;
+}
+
+const NO_ROUNDS: QuietRounds = { rounds: 0, oneZone: false };
+
+/** Rounds that the nodes' zones can serve from the CPU's lists and by whole refills, before any kswapd acts. */
+function quietRounds(k: KernelState, pc: PolicyContext, nodes: NodeState[]): QuietRounds {
+  const costNs = pc.costNs + pc.remoteCostNs + k.hardware.freshPageNs;
+  let rounds = Math.floor(pagesBeforeKswapd(k, costNs) / nodes.length);
+  const zones: Zone[] = [];
   for (const node of nodes) {
-    const zone = k.zonelists[node.position]![0];
-    if (zone?.node !== node || !(pc.cpusetMems?.has(node.id) ?? true)) return 0;
-    const list = zone.pcps[pc.cpu]!.lists[orderToPindex(0, MIGRATE_MOVABLE)]!;
-    const room = zone.buddy.freePages - neededPages(zone, zone.low);
-    if (room <= 0) return 0;
-    const own = zone.buddy.freePagesByType[MIGRATE_MOVABLE]!;
-    const refills = Math.floor(Math.min(room - 1, own) / zone.pcpBatch);
-    rounds = Math.min(rounds, list.count + refills * zone.pcpBatch);
+    const zone = servingZone(k, turnContext(k, pc, node));
+    if (!zone) return NO_ROUNDS;
+    if (!zones.includes(zone)) zones.push(zone);
   }
-  return rounds;
+  const oneZone = nodes.length > 1 && zones.length === 1;
+  if (!oneZone && zones.length < nodes.length) return NO_ROUNDS;
+  for (const zone of zones) {
+    const pages = quietPages(zone, pc.cpu);
+    rounds = Math.min(rounds, oneZone ? Math.floor(pages / nodes.length) : pages);
+  }
+  return { rounds, oneZone };
+}
+
+/** The zone that the fast path takes from; undefined where it would have to reclaim one first, or there is none. */
+function servingZone(k: KernelState, ac: AllocContext): Zone | undefined {
+  const zonelist = (ac.zonelist ??= filteredZonelist(k, ac));
+  for (const zone of zonelist) {
+    if (zoneWatermarkOk(zone, zone.low)) return zone;
+    if (reclaimsNode(k, zonelist[0]!.node, zone.node, ac.cpu)) return undefined;
+  }
+  return undefined;
+}
+
+/** Pages that a zone above its low mark has for a CPU without stealing or falling below the mark. */
+function quietPages(zone: Zone, cpu: number): number {
+  const list = zone.pcps[cpu]!.lists[orderToPindex(0, MIGRATE_MOVABLE)]!;
+  const room = zone.buddy.freePages - neededPages(zone, zone.low);
+  const own = zone.buddy.freePagesByType[MIGRATE_MOVABLE]!;
+  const refills = Math.floor(Math.min(room - 1, own) / zone.pcpBatch);
+  return list.count + refills * zone.pcpBatch;
 }
 
 /** Rights and cost of a huge fault. */

@@ -23,6 +23,22 @@ export function nodePagecacheReclaimable(node: NodeState, mode: number): number 
 }
 
 /**
+ * Are requests of a CPU to reclaim a node rather than to leave it: is the mode on, the node near, and no
+ * other node's CPUs responsible for it?
+ * @kernel mm/page_alloc.c zone_allows_reclaim(), mm/vmscan.c node_reclaim()
+ */
+export function reclaimsNode(
+  k: KernelState,
+  preferred: NodeState,
+  node: NodeState,
+  cpu: number,
+): boolean {
+  if ((k.sysctl.zone_reclaim_mode & 7) === 0) return false;
+  if ((k.distances[preferred.position]?.[node.position] ?? 0) > RECLAIM_DISTANCE) return false;
+  return node.cpus.length === 0 || k.cpus[cpu]!.node === node;
+}
+
+/**
  * Tries to make room on a node whose zone failed its mark.
  * @param preferred node of the request's preferred zone
  * @param canBlock the request may reclaim (a THP fault without madvise may not)
@@ -35,17 +51,14 @@ export function nodeReclaim(
   ac: AllocContext,
   canBlock: boolean,
 ): NodeReclaimResult {
+  if (!canBlock || !reclaimsNode(k, preferred, node, ac.cpu)) return 'skip';
   const mode = k.sysctl.zone_reclaim_mode;
-  if ((mode & 7) === 0) return 'skip';
-  if ((k.distances[preferred.position]?.[node.position] ?? 0) > RECLAIM_DISTANCE) return 'skip';
   if (
     nodePagecacheReclaimable(node, mode) <= node.minUnmappedPages &&
     node.slabReclaimable <= node.minSlabPages
   ) {
     return 'skip';
   }
-  if (!canBlock) return 'skip';
-  if (node.cpus.length > 0 && k.cpus[ac.cpu]!.node !== node) return 'skip';
   return runNodeReclaim(k, node, ac, mode);
 }
 
