@@ -80,6 +80,11 @@ export function wakeupKswapd(
   noteWake(k, node);
 }
 
+/** A further wake-up changes nothing: it works already, or is hopeless. */
+export function isSettled(node: NodeState): boolean {
+  return node.kswapd.state === 'running' || node.kswapdFailures >= KSWAPD_MAX_FAILURES;
+}
+
 /** A new run for what was asked for since the last one began; what nobody asked for stays as it was. */
 function startRun(k: KernelState, node: NodeState, atNs: number): void {
   const task = node.kswapd;

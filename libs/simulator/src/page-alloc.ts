@@ -9,7 +9,7 @@ import {
 } from './constants';
 import { reserveHighatomicPageblock, unreserveHighatomicPageblock } from './fallback';
 import { countVm, type GuestState, type KernelState } from './kernel-state';
-import { advanceKswapd, pagesBeforeKswapd, wakeupKswapd } from './kswapd';
+import { advanceKswapd, isSettled, pagesBeforeKswapd, wakeupKswapd } from './kswapd';
 import { nodeReclaim, pagesBeforeNodeReclaim } from './node-reclaim';
 import { outOfMemory } from './oom';
 import { drainPcps, halveFreeFactor } from './pcp';
@@ -380,7 +380,9 @@ function allocPagesSlowpath(
     });
   const costly = ac.order > PAGE_ALLOC_COSTLY_ORDER;
   if (ac.wakeKswapd) wakeAllKswapds(k, ac, zonelist);
-  const first = atMin(want);
+  // A kswapd that found nothing to do may find it after the next page.
+  const quiet = zonelist.every(({ node }) => isSettled(node));
+  const first = atMin(quiet ? want : 1);
   if (first) {
     // Each further page of the segment would have woken them again.
     if (ac.wakeKswapd && first.pages >> ac.order > 1) wakeAllKswapds(k, ac, zonelist);

@@ -305,8 +305,7 @@ export class ProductionMachine implements Machine {
     ac.order = op.order;
     ac.type = op.kind === 'kernel' ? op.type : MIGRATE_UNMOVABLE;
     const many = policy.mode === 'preferred_many';
-    const inMems = policy.nodes.some((node) => op.mems?.includes(node) ?? true);
-    const within = many && inMems ? { ...ac, directReclaim: false } : undefined;
+    const within = many ? { ...ac, directReclaim: false } : undefined;
     const anywhere = many ? { ...ac, nodemask: null, secondPass: within !== undefined } : ac;
     let done = 0;
     while (done < op.count) {
