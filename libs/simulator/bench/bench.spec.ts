@@ -2,7 +2,7 @@ import { productionMachine } from '../test/production-machine';
 import { comparePhases, comparePlan } from './benches';
 import { main, table } from './main';
 import { fillHoles, fillPages, fillZone, freeEveryOther, freeZone, oneZone } from './machines';
-import { bytesOf, largestFootprint, pictureHash } from './measure';
+import { largestFootprints, pictureHash } from './measure';
 
 const ONCE = { production: 1, reference: 1 };
 
@@ -38,21 +38,29 @@ describe('the measurements of the core, small', () => {
   it('count a run per page where every other one is free', () => {
     const pages = 8192;
     const machine = productionMachine(oneZone(pages));
-    const full = largestFootprint(machine, fillZone(pages));
-    const holes = largestFootprint(machine, freeEveryOther(pages));
-    expect(full.runs).toBeLessThan(10);
-    expect(holes.runs).toBe(fillPages(pages) / 2);
-    expect(bytesOf(holes)).toBeGreaterThan(bytesOf(full));
+    const full = largestFootprints(machine, fillZone(pages));
+    const holes = largestFootprints(machine, freeEveryOther(pages));
+    expect(full.largest.runs).toBeLessThan(10);
+    expect(full.uniform).toEqual(full.largest);
+    expect(holes.largest.runs).toBe(fillPages(pages) / 2);
+    // Both began with the full zone; nothing is uniform after the first page was freed.
+    expect(holes.uniform).toEqual(full.largest);
   });
 
   it('print a line for each measurement, with both hashes where they differ', () => {
     const result = {
       ...{ name: 'plan-1TiB', params: { pages: 1000 }, ms: 1, wallMs: 2, nsPerPage: 1000 },
-      ...{ referenceRatio: 2, referenceNsPerPage: 2000, bytesPerGib: 2048, footprint: null },
+      ...{
+        referenceRatio: 2,
+        referenceNsPerPage: 2000,
+        bytesPerGib: 2048,
+        uniformBytesPerGib: 1024,
+      },
+      ...{ freeListBytesPerGib: 512, footprints: null },
       ...{ stateHash: 'aa', referenceHash: 'bb' },
     };
     expect(table([result]).split('\n')[1]).toBe(
-      '  plan-1TiB  1,000  1.00  1,000.000            2,000.0      2      2.0  aa, reference bb',
+      '  plan-1TiB  1,000  1.00  1,000.000            2,000.0      2              1.0           2.0                 0.5  aa, reference bb',
     );
     expect(table([{ ...result, referenceHash: 'aa' }])).toContain('aa =');
   });

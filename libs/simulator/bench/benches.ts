@@ -16,11 +16,12 @@ import {
 import {
   best,
   bytesOf,
-  largestFootprint,
+  eventCounts,
+  largestFootprints,
   pictureHash,
   productionHash,
   timed,
-  type Footprint,
+  type Footprints,
   type Took,
 } from './measure';
 
@@ -36,9 +37,13 @@ export interface Result {
   /** How many times as long the reference takes per page; null where it did not run. */
   referenceRatio: number | null;
   referenceNsPerPage: number | null;
-  /** Largest footprint after any operation; null where it was not counted. */
+  /** Free lists and runs, the largest after any operation; null where they were not counted. */
   bytesPerGib: number | null;
-  footprint: Footprint | null;
+  /** The free lists' part of it. */
+  freeListBytesPerGib: number | null;
+  /** Largest while no page had ever been freed. */
+  uniformBytesPerGib: number | null;
+  footprints: Footprints | null;
   stateHash: string;
   /** Of the reference after the same operations, null where it did not run them. */
   referenceHash: string | null;
@@ -55,6 +60,28 @@ export interface Bench {
 export interface Phase {
   name: string;
   ops: MachineOp[];
+}
+
+type Memory = Pick<
+  Result,
+  'bytesPerGib' | 'freeListBytesPerGib' | 'uniformBytesPerGib' | 'footprints'
+>;
+
+const NOT_COUNTED: Memory = {
+  bytesPerGib: null,
+  freeListBytesPerGib: null,
+  uniformBytesPerGib: null,
+  footprints: null,
+};
+
+function counted(footprints: Footprints, gib: number): Memory {
+  const { largest, uniform } = footprints;
+  return {
+    bytesPerGib: bytesOf(largest) / gib,
+    freeListBytesPerGib: largest.buddyBytes / gib,
+    uniformBytesPerGib: bytesOf(uniform) / gib,
+    footprints,
+  };
 }
 
 const nsPerPage = ({ cpuMs, pages }: Took): number => (cpuMs * 1e6) / Math.max(pages, 1);
@@ -96,8 +123,7 @@ export function comparePhases(
       nsPerPage: nsPerPage(took),
       referenceRatio: referenceNsPerPage / nsPerPage(took),
       referenceNsPerPage,
-      bytesPerGib: null,
-      footprint: null,
+      ...NOT_COUNTED,
       stateHash: production.hash,
       referenceHash: reference.hash,
     };
@@ -144,8 +170,7 @@ export function worstCase(gib: number, tries = { production: 3, reference: 3 }):
       const results = comparePhases(config, phases, { zoneGib: gib }, tries);
       const machine = productionMachine(config);
       return results.map((result, i) => {
-        const most = largestFootprint(machine, phases[i]!.ops);
-        return { ...result, footprint: most, bytesPerGib: bytesOf(most) / gib };
+        return { ...result, ...counted(largestFootprints(machine, phases[i]!.ops), gib) };
       });
     },
   };
@@ -168,17 +193,22 @@ export function planAlone(gib: number, tries = 3): Result {
   for (let round = 0; round < tries; round += 1) rounds.push(timed(productionMachine(config), ops));
   const took = best(rounds);
   const machine = productionMachine(config);
-  const most = largestFootprint(machine, ops);
+  const memory = counted(largestFootprints(machine, ops), gib);
   return {
     name: `plan-${sizeName(gib)}`,
-    params: { nodes: 8, guests: GUESTS, totalGib: gib, pages: took.pages },
+    params: {
+      nodes: 8,
+      guests: GUESTS,
+      totalGib: gib,
+      pages: took.pages,
+      ...eventCounts(machine),
+    },
     ms: took.cpuMs,
     wallMs: took.wallMs,
     nsPerPage: nsPerPage(took),
     referenceRatio: null,
     referenceNsPerPage: null,
-    bytesPerGib: bytesOf(most) / gib,
-    footprint: most,
+    ...memory,
     stateHash: productionHash(machine),
     referenceHash: null,
   };

@@ -25,6 +25,8 @@ function number(value: number | null, digits: number): string {
   });
 }
 
+const kib = (bytes: number | null): string => number(bytes === null ? null : bytes / 1024, 1);
+
 /** Says whether both machines ended alike. */
 function hashText({ stateHash, referenceHash }: Result): string {
   if (referenceHash === null) return stateHash;
@@ -35,10 +37,21 @@ function hashText({ stateHash, referenceHash }: Result): string {
 
 export function table(results: readonly Result[]): string {
   const lines = new Table({
-    head: ['', 'pages', 'ms', 'ns/page', 'reference ns/page', 'times', 'KiB/GiB', 'state'],
+    head: [
+      '',
+      'pages',
+      'ms',
+      'ns/page',
+      'reference ns/page',
+      'times',
+      'uniform KiB/GiB',
+      'most KiB/GiB',
+      'of that free lists',
+      'state',
+    ],
     chars: PLAIN,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-    colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right', 'left'],
+    colAligns: ['left', ...new Array<'right'>(8).fill('right'), 'left'],
   });
   for (const result of results) {
     lines.push([
@@ -48,7 +61,9 @@ export function table(results: readonly Result[]): string {
       number(result.nsPerPage, 3),
       number(result.referenceNsPerPage, 1),
       number(result.referenceRatio, 0),
-      number(result.bytesPerGib === null ? null : result.bytesPerGib / 1024, 1),
+      kib(result.uniformBytesPerGib),
+      kib(result.bytesPerGib),
+      kib(result.freeListBytesPerGib),
       hashText(result),
     ]);
   }
