@@ -101,7 +101,10 @@ export function allocTries(
         : [make(cpuNode, mems, null, true)];
     case 'preferred_many': {
       const second = make(cpuNode, mems, null, true);
-      return inMems.length > 0 ? [make(cpuNode, inMems, policy.nodes, false), second] : [second];
+      // Atomic requests leave the cpuset in the slow path of the first pass already.
+      return inMems.length > 0 || atomic
+        ? [make(cpuNode, inMems, policy.nodes, false), second]
+        : [second];
     }
     case 'interleave': {
       if (!user) {
