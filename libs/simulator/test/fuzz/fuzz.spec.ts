@@ -8,7 +8,7 @@ import type { FuzzCase } from './arbitrary';
 import { firstDifference, report, runMachines } from './compare';
 import { cover, noCoverage } from './coverage';
 import { findMutants } from './mutants';
-import { withoutFreeCounts, withoutOpenDifferences } from './open-differences';
+import { withoutOpenDifferences } from './open-differences';
 
 describe('the reference', () => {
   it('keeps every page in one place and every count true', () => {
@@ -53,8 +53,8 @@ describe('the simulator', () => {
         const found = runMachines(
           config,
           ops,
-          withoutFreeCounts(productionMachine(config)),
-          withoutFreeCounts(referenceMachine(config)),
+          productionMachine(config),
+          referenceMachine(config),
           (op, done, after) => {
             cover(coverage, op, done, before ?? after, after);
             before = after;
