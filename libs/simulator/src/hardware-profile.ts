@@ -33,6 +33,8 @@ export interface HardwareProfile {
   writebackPagesPerSecond: number;
   /** From waking the flusher to its first pages being handed to the device. */
   flusherLatencyNs: number;
+  /** Of so many pages written to swap one is written before its batch is put back and stays cached; 0: none. */
+  pagesPerEarlyWrite: number;
   /** Reading one page back from swap. */
   swapInNs: number;
   /** Freeing one page at exit. */
@@ -60,6 +62,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     stealNs: 250,
     reclaimRoundNs: 1_500,
     pageoutNs: 12_000,
+    pagesPerEarlyWrite: 0,
     writebackPagesPerSecond: 500_000,
     flusherLatencyNs: 1_000_000,
     swapInNs: 80_000,
@@ -91,6 +94,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     stealNs: 1_400,
     reclaimRoundNs: 5_000,
     pageoutNs: 12_000,
+    pagesPerEarlyWrite: 48,
     writebackPagesPerSecond: 100_000,
     flusherLatencyNs: 60_000_000,
     swapInNs: 33_000,
@@ -100,6 +104,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     sources: [
       'faultNs, cacheReadNs: wall times of the recorded touch and cache steps divided by their pages',
       'hugeFaultNs: wall times of recorded touches of huge pages without reclaim, 2.2 to 2.6 ms each',
+      'pagesPerEarlyWrite: pages written less pages rotated in recorded steps that swap, 1 to 4 of 100',
       'freshPageNs, freshFreePages: samples of recorded touches: 8.8 us a page up to about 480 MiB touched in all, 16.4 us from there on, 8.8 us again for memory that was in use before (the emulator gets its own memory from its host then); local or remote makes no difference',
       'scanNs, stealNs, reclaimRoundNs: wall times of touches with and without node reclaim compared',
       'pageoutNs, swapInNs: wall times of touches that swap, less the faults, divided by pages swapped',

@@ -309,7 +309,20 @@ function swapRun(k: KernelState, run: Run, sc: ScanControl, batch: Batch): void 
   }
   sc.costNs += run.pages * k.hardware.pageoutNs;
   batch.pageouts += run.pages;
-  batch.back.push([swapOut(k, run), 'rotate']);
+  const cached = swapOut(k, run);
+  const early = earlyWrites(k, cached);
+  const rest = early < cached.pages ? splitOff(cached, early) : undefined;
+  // A write that ends before its batch is put back finds no page on a list to rotate.
+  if (early > 0) batch.back.push([cached, 'keep']);
+  if (rest) batch.back.push([rest, 'rotate']);
+}
+
+/** Pages of a run whose write ends too early, by the hardware's share of them. */
+function earlyWrites(k: KernelState, run: Run): number {
+  const every = k.hardware.pagesPerEarlyWrite;
+  if (every === 0 || run.huge) return 0;
+  const before = k.totals.swappedOutPages - run.pages;
+  return Math.floor(k.totals.swappedOutPages / every) - Math.floor(before / every);
 }
 
 /** Cuts the pages from `pages` on off a run that stands on no list; all of it when `pages` is 0. */
