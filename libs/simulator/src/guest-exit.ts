@@ -33,7 +33,45 @@ export function freeOffsets(
   pattern: FreePattern,
   cpu: number,
 ): number {
-  return freeParts(k, mapping, inOrder(partsOf(mapping, pattern)), cpu);
+  const runs = byOffset(mapping.runs);
+  if (pattern.stepPages === 0 || !separate(mapping, runs)) {
+    return freeParts(k, mapping, inOrder(partsOf(mapping, pattern)), cpu);
+  }
+  let freed = 0;
+  for (const run of runs) {
+    cutUpwards(run, pattern, (part) => {
+      freed += freeParts(k, mapping, [part], cpu);
+    });
+  }
+  return freed;
+}
+
+/** Can each run's pages be freed before the next run is cut, without a zone getting its pages out of order? */
+function separate(mapping: Mapping, runs: readonly Run[]): boolean {
+  if (mapping.kind === 'file' || (mapping.swapCache?.runs.size ?? 0) > 0) return false;
+  const ends = new Map<Zone, number>();
+  for (const run of runs) {
+    if (run.huge || run.offset < (ends.get(run.zone) ?? 0)) return false;
+    ends.set(run.zone, run.offset + spanOf(run));
+  }
+  return true;
+}
+
+/** Takes a pattern's pages off a run's list, ascending, and hands out each part before the next is cut. */
+function cutUpwards(run: Run, pattern: FreePattern, take: (part: Run) => void): void {
+  const { from, to, stepPages, keepPages } = pattern;
+  const end = run.offset + spanOf(run);
+  const firstGroup = Math.floor((Math.max(run.offset, from) - from) / stepPages);
+  let rest = run;
+  for (let group = from + firstGroup * stepPages; group < Math.min(end, to); group += stepPages) {
+    const part = cutOffsets(rest, group + keepPages, Math.min(group + stepPages, to));
+    if (!part) continue;
+    const partEnd = part.offset + spanOf(part);
+    // What lies above the part became a run of its own, unless nothing was left below.
+    if (partEnd < end && rest.offset < part.offset) rest = rest.newer!;
+    take(part);
+    if (partEnd >= end) return;
+  }
 }
 
 /**
