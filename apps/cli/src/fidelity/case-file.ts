@@ -73,7 +73,7 @@ export interface RecordedCase {
   title: string;
   kernel: { release: string };
   topology: { nodes: { mib: number; cpus: number }[]; swap_mib?: number };
-  boot: { sysctls: Record<string, string>; mm: Record<string, string> };
+  boot: { sysctls: Record<string, string>; mm: Record<string, string>; log?: string[] };
   steps: { n: number; step: RecordedStep; snapshot?: RecordedSnapshot }[];
 }
 

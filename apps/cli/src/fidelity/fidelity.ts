@@ -1,17 +1,27 @@
 import { replay } from '@zonewise/simulator';
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { answersOf, compare, type Comparison } from './answers';
-import { isRecordedCase, type RecordedCase } from './case-file';
+import { writeFileSync } from 'node:fs';
+import { answersOf } from './answers';
+import type { RecordedCase } from './case-file';
 import { caseHost } from './case-host';
 import { caseSteps } from './case-steps';
 import { observables, type Observable } from './observables';
-import { render } from '../table';
+import { readCases } from './read-cases';
+import { caseTable, summaryTable } from './report';
+import {
+  addTallies,
+  scoreCase,
+  unscored,
+  type ScoredCase,
+  type Tallies,
+  type Tally,
+} from './score';
 
 export interface FidelityOptions {
   /** Folder of case files, whole or stripped of their answers. */
   casesDir: string;
-  /** Where to write the predictions for scoring. */
+  /** Letters of the groups of cases to replay; all of them when it is left out. */
+  groups?: string;
+  /** Where to write the predictions and how they compare. */
   jsonFile?: string;
 }
 
@@ -19,6 +29,20 @@ export interface CaseRun {
   id: string;
   observables: Observable[];
   caveats: string[];
+}
+
+/** A behaviour case is one that is recorded for more than the layout of its machine. */
+export const WHOLE_CASES = 'behaviour cases with every placement and kill right';
+export type Summary = Tallies & Partial<Record<typeof WHOLE_CASES, Tally>>;
+
+export interface FidelityRun {
+  cases: ScoredCase[];
+  /** Null when no case holds answers. */
+  summary: Summary | null;
+  /** Codes of what the model leaves out in at least one of the cases. */
+  caveats: string[];
+  /** Cases of other kernels, which are not replayed. */
+  skipped: string[];
 }
 
 /** Replays one recorded case from its boot state. Same case, same result, on every machine. */
@@ -31,86 +55,104 @@ export function runCase(recorded: RecordedCase, verify = false): CaseRun {
     hardwareProfile: 'lab-tcg',
     verify,
   });
-  const modelled = observables(result);
   return {
     id: recorded.id,
-    observables: modelled,
+    observables: observables(result),
     caveats: result.caveats.map(({ code }) => code),
   };
 }
 
-/** Recorded cases of a folder in the order of their file names. */
-export function readCases(folder: string): RecordedCase[] {
-  return readdirSync(folder)
-    .filter((name) => name.endsWith('.json'))
-    .sort()
-    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as unknown)
-    .filter(isRecordedCase);
+function summarize(scored: { group: string; tallies: Tallies }[]): Summary | null {
+  if (scored.length === 0) return null;
+  const behaviour = scored.filter(({ group }) => group !== 'L');
+  const right = ({ inside, total }: Tally = { inside: 0, total: 0 }) => inside === total;
+  const whole = behaviour.filter(
+    ({ tallies }) => right(tallies.placement) && right(tallies.oom),
+  ).length;
+  return {
+    ...addTallies(scored.map(({ tallies }) => tallies)),
+    [WHOLE_CASES]: { inside: whole, total: behaviour.length },
+  };
 }
 
-function row(recorded: RecordedCase, run: CaseRun, comparison: Comparison | null): string[] {
-  const answers =
-    comparison === null
-      ? ['no answers', 'no answers', 'no answers']
-      : [
-          comparison.layoutRight ? 'right' : 'WRONG',
-          comparison.killsRight ? 'right' : 'WRONG',
-          `${comparison.worstPlacementPercent.toFixed(2)} %`,
-        ];
-  return [recorded.id, String(recorded.steps.length - 1), ...answers, run.caveats.join(' ')];
+/** Replays the cases one after another and compares each with its recording. */
+export function compareCases(
+  cases: Iterable<RecordedCase>,
+  { groups, verify = false }: { groups?: string; verify?: boolean } = {},
+  onCase: (id: string) => void = () => undefined,
+): FidelityRun {
+  const run: FidelityRun = { cases: [], summary: null, caveats: [], skipped: [] };
+  const scored: { group: string; tallies: Tallies }[] = [];
+  const caveats = new Set<string>();
+  for (const recorded of cases) {
+    const { id, group, kernel } = recorded;
+    if (groups !== undefined && !groups.includes(group)) continue;
+    if (!kernel.release.startsWith('6.1.')) {
+      run.skipped.push(`${id}: recorded on ${kernel.release}, the model follows 6.1.y`);
+      continue;
+    }
+    onCase(id);
+    const predicted = runCase(recorded, verify);
+    for (const code of predicted.caveats) caveats.add(code);
+    const answers = answersOf(recorded);
+    if (answers === null) {
+      run.cases.push({ id, observables: unscored(predicted.observables), tallies: {} });
+      continue;
+    }
+    const log = recorded.boot.log ?? [];
+    const score = scoreCase(recorded, answers, log, predicted.observables);
+    run.cases.push(score);
+    scored.push({ group, tallies: score.tallies });
+  }
+  run.summary = summarize(scored);
+  run.caveats = [...caveats].sort();
+  return run;
 }
 
-/** A placement this close to the kernel's own range, in percent of the guest's size, counts as right. */
-const PLACEMENT_PERCENT = 5;
+/** The text that the command prints. */
+export function printed({ cases, summary, caveats, skipped }: FidelityRun): string {
+  const lines = skipped.map((reason) => `skipped ${reason}`);
+  if (summary !== null) {
+    const { inside, total } = summary[WHOLE_CASES] ?? { inside: 0, total: 0 };
+    lines.push(caseTable(cases), '', summaryTable(summary), '');
+    lines.push(`${inside} of ${total} ${WHOLE_CASES}`);
+  }
+  const answers = summary === null ? ', none of them holds answers to compare with' : '';
+  lines.push(`${cases.length} cases replayed${answers}; caveats: ${caveats.join(', ') || 'none'}`);
+  return `${lines.join('\n')}\n`;
+}
 
-/** How many of the cases with answers are right; nothing for stripped copies. */
-function summary(comparisons: Comparison[]): string[] {
-  if (comparisons.length === 0) return [];
-  const count = (right: (comparison: Comparison) => boolean) =>
-    `${comparisons.filter(right).length} of ${comparisons.length}`;
-  return [
-    `marks and protections right in ${count(({ layoutRight }) => layoutRight)}`,
-    `kills right in ${count(({ killsRight }) => killsRight)}`,
-    `every placement within ${PLACEMENT_PERCENT} % of the guest's size in ${count(
-      ({ worstPlacementPercent }) => worstPlacementPercent <= PLACEMENT_PERCENT,
-    )}`,
-  ];
+/** The JSON that the command writes: `tallies` of a case and `summary` only where there are answers. */
+export function toJson({ cases, summary }: FidelityRun): string {
+  return JSON.stringify({
+    cases: cases.map(({ id, observables: rows, tallies }) => ({
+      id,
+      observables: rows,
+      ...(summary === null ? {} : { summary: tallies }),
+    })),
+    ...(summary === null ? {} : { summary }),
+  });
+}
+
+function showProgress(id: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${id}`);
 }
 
 /**
- * Replays every case of a folder, prints one line for each, and writes the predictions.
+ * Replays every case of a folder, prints how each compares with its recording, and writes the predictions.
  * @returns exit code: 0 when every case was replayed, 1 when the folder holds none
  */
-export function runFidelity({ casesDir, jsonFile }: FidelityOptions): number {
-  const rows: string[][] = [];
-  const runs: CaseRun[] = [];
-  const comparisons: Comparison[] = [];
-  for (const recorded of readCases(casesDir)) {
-    if (!recorded.kernel.release.startsWith('6.1.')) {
-      process.stdout.write(
-        `skipped ${recorded.id}: recorded on ${recorded.kernel.release}, the model follows 6.1.y\n`,
-      );
-      continue;
-    }
-    const run = runCase(recorded);
-    const answers = answersOf(recorded);
-    const comparison = answers === null ? null : compare(answers, run.observables);
-    runs.push(run);
-    if (comparison !== null) comparisons.push(comparison);
-    rows.push(row(recorded, run, comparison));
-    if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${recorded.id}`);
-  }
-  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
-  if (runs.length === 0) {
-    process.stderr.write(`zonewise: ${casesDir} holds no case recorded on a 6.1 kernel\n`);
+export function runFidelity({ casesDir, groups, jsonFile }: FidelityOptions): number {
+  const run = compareCases(readCases(casesDir), { groups }, showProgress);
+  showProgress('');
+  if (run.cases.length === 0) {
+    const wanted = groups === undefined ? '' : ` of groups ${groups}`;
+    process.stderr.write(`zonewise: ${casesDir} holds no case${wanted} recorded on a 6.1 kernel\n`);
     return 1;
   }
-  const head = ['case', 'steps', 'marks', 'kills', 'placement off by at most', 'caveats'];
-  const lines = [`${runs.length} cases replayed`, ...summary(comparisons)];
-  process.stdout.write(`${render(head, rows)}\n\n${lines.join('\n')}\n`);
+  process.stdout.write(printed(run));
   if (jsonFile !== undefined) {
-    const cases = runs.map(({ id, observables: predicted }) => ({ id, observables: predicted }));
-    writeFileSync(jsonFile, JSON.stringify({ cases }));
+    writeFileSync(jsonFile, toJson(run));
     process.stdout.write(`predictions written to ${jsonFile}\n`);
   }
   return 0;

@@ -1,11 +1,23 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { runFidelity } from './fidelity';
+import { ownCases } from './read-cases';
+
+function groupLetters(value: string): string {
+  if (/^[A-Z]+$/.test(value)) return value;
+  throw new InvalidArgumentError(`expected letters of groups such as LABC, found '${value}'`);
+}
 
 new Command('fidelity')
-  .description('replay recorded kernel cases and write what the model predicts for each')
-  .requiredOption('--cases <dir>', 'folder of case files')
-  .option('--json <file>', 'where to write the predictions')
-  .action(({ cases, json }: { cases: string; json?: string }) => {
-    process.exitCode = runFidelity({ casesDir: cases, jsonFile: json });
+  .description('replay recorded kernel cases and compare what the model predicts for each')
+  .option('--cases <dir>', 'folder of case files (.json or .json.br)', ownCases())
+  .option('--groups <letters>', 'only the cases of these groups, e.g. LABCDEFGI', groupLetters)
+  .option('--json <file>', 'where to write predictions and comparison')
+  .action(({ cases, groups, json }: { cases: string; groups?: string; json?: string }) => {
+    try {
+      process.exitCode = runFidelity({ casesDir: cases, groups, jsonFile: json });
+    } catch (error) {
+      process.stderr.write(`zonewise: ${error instanceof Error ? error.message : String(error)}\n`);
+      process.exitCode = 1;
+    }
   })
   .parse();
