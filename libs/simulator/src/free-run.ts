@@ -1,6 +1,7 @@
 /** Giving page frames back to the allocator. */
 import { PAGES_PER_HUGE } from './constants';
 import { PAGEBLOCK_ORDER } from './buddy';
+import { noteFreeChange } from './free-count';
 import { countVm, type KernelState } from './kernel-state';
 import { accountRun, type Run } from './lru';
 import { freeToPcp, pcpAllowedOrder } from './pcp';
@@ -57,5 +58,8 @@ export function freeBlock(
   zone.kernelPages -= 2 ** order;
   countVm(k, 'pgfree', 2 ** order);
   if (pcpAllowedOrder(order)) freeToPcp(zone, cpu, order, frame, 1, 1);
-  else zone.buddy.free(frame, order, zone.buddy.typeOf(frame));
+  else {
+    zone.buddy.free(frame, order, zone.buddy.typeOf(frame));
+    noteFreeChange(zone, zone.pcps[cpu]!, 2 ** order);
+  }
 }

@@ -4,6 +4,7 @@ import { sleepingFlusher, startFlusher } from './flusher';
 import { hardwareProfiles } from './hardware-profile';
 import { settleOtherPages, startPages } from './initial-pages';
 import type { GuestState, KernelState } from './kernel-state';
+import { statThreshold } from './free-count';
 import { sleepingKswapd } from './kswapd';
 import { Lru, NR_LRU_LISTS } from './lru';
 import { newMapping } from './page-map';
@@ -69,6 +70,7 @@ export function buildKernel(input: ReplayInput): KernelState {
   }
   setupZonelists(k);
   setupNodeReclaim(k);
+  for (const zone of k.zones) zone.statThreshold = statThreshold(zone.managed, k.cpus.length);
   for (const zone of k.zones) zone.pcps = k.cpus.map(() => new Pcp());
   for (const guest of input.runningGuests) addGuest(k, guest);
   hostNodes.forEach((hostNode, i) => startPages(k, hostNode, nodes[i]!, input));
@@ -132,6 +134,8 @@ function buildZone(host: HostZone, node: NodeState): Zone {
     usedPageblocks: Math.ceil(
       Math.min(frames, host.presentPages + frames - host.spannedPages) / 512,
     ),
+    freeDrift: 0,
+    statThreshold: 0,
     boost: host.boostPages,
     min: host.minPages - host.boostPages,
     low: host.lowPages - host.boostPages,

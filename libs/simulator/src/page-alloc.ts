@@ -183,6 +183,7 @@ function tryZone(
   const cost = k.cpus[ac.cpu]!.node === zone.node ? ac.costNs : ac.costNs + ac.remoteCostNs;
   // One by one: pages that pass only without the boost, and after a try to reclaim, which the next request repeats.
   const needed = neededPages(zone, mark, request);
+  // So are the last ones above the mark, while NR_FREE_PAGES runs ahead.
   const single = walk.reclaimTried || zone.buddy.freePages <= needed;
   const runs = rmqueue(
     zone,

@@ -2,6 +2,7 @@
 import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
 import { PAGE_ALLOC_COSTLY_ORDER, PCP_BATCH_SCALE_MAX } from './constants';
 import { rmqueueSmallestOrSteal } from './fallback';
+import { noteFreeChange, noteFreed } from './free-count';
 import { PcpList, type PcpRun } from './pcp-list';
 import { kernelProfiles, type KernelProfile } from './profile';
 import type { Zone } from './zone';
@@ -16,6 +17,8 @@ export class Pcp {
   pages = 0;
   /** Doublings of the next drain (`free_factor`). */
   freeFactor = 0;
+  /** Change of NR_FREE_PAGES that this CPU has not handed over yet (`vm_stat_diff`). */
+  freeDiff = 0;
   /** Looks of the statistics work until an unused list of another node loses a batch; 0: none is due. */
   expire = 0;
   /** Pages came or went since the last look. */
@@ -106,6 +109,7 @@ export function refillPcp(
   }
   pcp.lists[orderToPindex(order, type)]!.refill(pieces);
   pcp.pages += obtained << order;
+  noteFreeChange(zone, pcp, -(obtained << order));
   return obtained;
 }
 
@@ -226,6 +230,7 @@ export function drainPages(zone: Zone, pcp: Pcp, pages: number, pindex: number):
     while (left > 0 && list.count > 0) {
       const run = list.takeTail(Math.ceil(left / 2 ** list.order))!;
       giveBack(zone, list.order, run);
+      noteFreed(zone, pcp, run.count, 1 << list.order);
       left -= run.count << list.order;
       pcp.pages -= run.count << list.order;
     }

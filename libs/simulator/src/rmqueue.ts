@@ -1,4 +1,5 @@
 /** Taking pages of one zone: through the CPU's list where the order has one, else from the buddy lists. */
+import { noteFreeChange } from './free-count';
 import { MIGRATE_HIGHATOMIC } from './buddy';
 import { rmqueueSmallestOrSteal } from './fallback';
 import {
@@ -109,7 +110,16 @@ function streamRefills(
   }
   pcp.lists[orderToPindex(0, type)]!.refill(rest);
   pcp.pages += Math.max(pages - want, 0);
+  const batch = refillBlocks(zone, 0);
+  if (batch > zone.statThreshold) pcp.freeDiff = settledDiff(zone, pcp);
+  else for (let left = pages; left > 0; left -= batch) noteFreeChange(zone, pcp, -batch);
   return runs;
+}
+
+/** A refill larger than the threshold hands everything over at once. */
+function settledDiff(zone: Zone, pcp: Pcp): number {
+  zone.freeDrift += pcp.freeDiff;
+  return 0;
 }
 
 function appendRun(runs: PcpRun[], frame: number, count: number, type: number): void {
@@ -123,6 +133,7 @@ function rmqueueBuddy(zone: Zone, request: ZoneRequest): PcpRun | undefined {
   const { order, type, flags, boostFactor } = request;
   const reserve = (): PcpRun | undefined => {
     const run = zone.buddy.take(order, MIGRATE_HIGHATOMIC, 1);
+    if (run) noteFreeChange(zone, zone.pcps[request.cpu]!, -(1 << order));
     return run && { ...run, step: 1, type: MIGRATE_HIGHATOMIC };
   };
   if ((flags & ALLOC_HIGHATOMIC) !== 0) {
@@ -130,6 +141,9 @@ function rmqueueBuddy(zone: Zone, request: ZoneRequest): PcpRun | undefined {
     if (run) return run;
   }
   const run = rmqueueSmallestOrSteal(zone, order, type, 1, flags, boostFactor);
-  if (run) return { ...run, step: 1, type };
+  if (run) {
+    noteFreeChange(zone, zone.pcps[request.cpu]!, -(1 << order));
+    return { ...run, step: 1, type };
+  }
   return (flags & ALLOC_NON_BLOCK) !== 0 ? reserve() : undefined;
 }

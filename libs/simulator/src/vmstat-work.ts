@@ -1,5 +1,6 @@
 /** The statistics work of each CPU, which once a second also gives up pages of other nodes that it no longer uses. */
 import type { KernelState } from './kernel-state';
+import { handOverFreeCounts } from './free-count';
 import { drainPages } from './pcp';
 
 /** Interval of the work. @kernel mm/vmstat.c sysctl_stat_interval */
@@ -21,6 +22,7 @@ export function updateVmstat(k: KernelState): void {
 
 function lookAtPcps(k: KernelState): void {
   for (const zone of k.zones) {
+    handOverFreeCounts(zone);
     zone.pcps.forEach((pcp, cpu) => {
       if (pcp.used) pcp.expire = EXPIRE_LOOKS;
       pcp.used = false;

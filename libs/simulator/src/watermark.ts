@@ -132,6 +132,8 @@ export interface WatermarkZone {
   boost: number;
   protection: number[];
   reservedHighatomic: number;
+  /** How far NR_FREE_PAGES runs ahead of the free lists. */
+  freeDrift?: number;
   buddy: {
     freePages: number;
     /** A free block of at least this order on an ordinary list, or with the right on the reserve's. */
@@ -181,7 +183,7 @@ export function zoneWatermarkOk(
   zone: WatermarkZone,
   mark: number,
   request: WatermarkRequest = USER_PAGE,
-  freePages = zone.buddy.freePages,
+  freePages = zone.buddy.freePages + (zone.freeDrift ?? 0),
 ): boolean {
   const { order, flags } = request;
   if (freePages - (2 ** order - 1) <= neededPages(zone, mark, request)) return false;

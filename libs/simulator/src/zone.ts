@@ -17,6 +17,10 @@ export interface Zone {
   usedPageblocks: number;
   /** Free lists and pageblock types; `buddy.freePages` is NR_FREE_PAGES. */
   buddy: Buddy;
+  /** How far NR_FREE_PAGES runs ahead of the free lists. */
+  freeDrift: number;
+  /** Pages of change that a CPU may hold back. */
+  statThreshold: number;
   boost: number;
   /** Marks without boost. */
   min: number;

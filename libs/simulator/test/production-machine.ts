@@ -67,7 +67,11 @@ export function productionMachine(config: MachineConfig): ProductionMachine {
   });
   k.hardware = { ...hardwareProfiles['generic-2s']!, ...config.costs };
   k.compaction = false;
-  for (const zone of k.zones) handOver(zone);
+  for (const zone of k.zones) {
+    handOver(zone);
+    // The machine's counts are exact.
+    zone.statThreshold = 0;
+  }
   setupWatermarks(k);
   setupLowmemReserve(k);
   setupNodeReclaim(k);

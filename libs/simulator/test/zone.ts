@@ -19,6 +19,8 @@ export function makeZone(values: Partial<Zone> = {}): Zone {
     present: pages,
     usedPageblocks: pages / 512,
     buddy,
+    freeDrift: 0,
+    statThreshold: 0,
     boost: 0,
     min: 100,
     low: 125,
