@@ -79,7 +79,7 @@ function counted(footprints: Footprints, gib: number): Memory {
   return {
     bytesPerGib: bytesOf(largest) / gib,
     freeListBytesPerGib: largest.buddyBytes / gib,
-    uniformBytesPerGib: bytesOf(uniform) / gib,
+    uniformBytesPerGib: uniform && bytesOf(uniform) / gib,
     footprints,
   };
 }
@@ -177,7 +177,7 @@ export function worstCase(gib: number, tries = { production: 3, reference: 3 }):
 }
 
 /** The plan on both machines. */
-export function comparePlan(gib: number, tries = { production: 3, reference: 1 }): Result {
+export function comparePlan(gib: number, tries = { production: 20, reference: 1 }): Result {
   const pages = gib * PAGES_PER_GIB;
   const phases = [{ name: `plan-${sizeName(gib)}`, ops: planOps(pages) }];
   const params = { nodes: 8, guests: GUESTS, totalGib: gib };

@@ -60,7 +60,7 @@ export function table(results: readonly Result[]): string {
       number(result.ms, 2),
       number(result.nsPerPage, 3),
       number(result.referenceNsPerPage, 1),
-      number(result.referenceRatio, 0),
+      number(result.referenceRatio, (result.referenceRatio ?? 0) < 10 ? 2 : 0),
       kib(result.uniformBytesPerGib),
       kib(result.bytesPerGib),
       kib(result.freeListBytesPerGib),

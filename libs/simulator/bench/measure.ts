@@ -96,8 +96,8 @@ export function bytesOf({ buddyBytes, runs, pcpRuns }: Footprint): number {
 export interface Footprints {
   /** Largest after any operation. */
   largest: Footprint;
-  /** Largest while no page had ever been freed: the blocks are as the boot left them. */
-  uniform: Footprint;
+  /** Largest while no page had ever been freed: the blocks are as the boot left them. Null: one was before. */
+  uniform: Footprint | null;
 }
 
 /** Runs operations untimed, and counts after each. */
@@ -105,13 +105,14 @@ export function largestFootprints(
   machine: ProductionMachine,
   ops: readonly MachineOp[],
 ): Footprints {
+  const untouched = (): boolean => (machine.k.vmstat['pgfree'] ?? 0) === 0;
   let largest = footprint(machine);
-  let uniform = largest;
+  let uniform = untouched() ? largest : null;
   for (const op of ops) {
     machine.run(op);
     const now = footprint(machine);
     if (bytesOf(now) > bytesOf(largest)) largest = now;
-    if ((machine.k.vmstat['pgfree'] ?? 0) === 0) uniform = largest;
+    if (untouched()) uniform = largest;
   }
   return { largest, uniform };
 }
