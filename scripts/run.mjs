@@ -103,6 +103,10 @@ function runBuilt(entry, entryArgs) {
   return run(process.execPath, ['--enable-source-maps', join(root, 'dist', entry), ...entryArgs]);
 }
 
+function runSource(entry) {
+  return run(process.execPath, ['-r', '@swc-node/register', join(root, entry), ...args]);
+}
+
 function test() {
   mkdirSync(dirname(JEST_RESULTS), { recursive: true });
   const status = tool('jest', ['--json', '--outputFile', JEST_RESULTS, ...args], {
@@ -177,6 +181,9 @@ const TASKS = {
     ensureBuilt(),
     runBuilt('apps/cli/src/fidelity/main.js', args)
   ),
+  /** Sources that are no part of the service: run as they are. */
+  fuzz: () => (ensureInstalled(), runSource('libs/simulator/test/fuzz/long.ts')),
+  bench: () => (ensureInstalled(), runSource('libs/simulator/bench/main.ts')),
   build: () => (ensureInstalled(), build(), 0),
   /** What `bin/zonewise.js` asks for before it starts. */
   ready: () => (ensureInstalled(), ensureBuilt(), 0),
