@@ -36,13 +36,8 @@ export function noteFreeChange(zone: Zone, pcp: Pcp, change: number): void {
 
 /** Books pages that came back one after the other. */
 export function noteFreed(zone: Zone, pcp: Pcp, blocks: number, pages: number): void {
-  const every = zone.statThreshold + 1;
-  if (pages >= every) {
-    for (let i = 0; i < blocks; i += 1) noteFreeChange(zone, pcp, pages);
-    return;
-  }
   // After the first hand-over the CPU hands over again each time it has collected as much.
-  const perHandOver = Math.ceil(every / pages);
+  const perHandOver = Math.ceil((zone.statThreshold + 1) / pages);
   let left = blocks;
   while (left > 0 && pcp.freeDiff !== 0) {
     noteFreeChange(zone, pcp, pages);
