@@ -1,9 +1,10 @@
 import { replay } from '@zonewise/simulator';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { answersOf } from './answers';
 import type { RecordedCase } from './case-file';
 import { caseHost } from './case-host';
 import { caseSteps } from './case-steps';
+import { documented } from './document';
 import { observables, type Observable } from './observables';
 import { readCases } from './read-cases';
 import { caseTable, summaryTable } from './report';
@@ -23,6 +24,8 @@ export interface FidelityOptions {
   groups?: string;
   /** Where to write the predictions and how they compare. */
   jsonFile?: string;
+  /** A document whose blocks are renewed from this run. */
+  documentFile?: string;
 }
 
 export interface CaseRun {
@@ -142,7 +145,7 @@ function showProgress(id: string): void {
  * Replays every case of a folder, prints how each compares with its recording, and writes the predictions.
  * @returns exit code: 0 when every case was replayed, 1 when the folder holds none
  */
-export function runFidelity({ casesDir, groups, jsonFile }: FidelityOptions): number {
+export function runFidelity({ casesDir, groups, jsonFile, documentFile }: FidelityOptions): number {
   const run = compareCases(readCases(casesDir), { groups }, showProgress);
   showProgress('');
   if (run.cases.length === 0) {
@@ -154,6 +157,10 @@ export function runFidelity({ casesDir, groups, jsonFile }: FidelityOptions): nu
   if (jsonFile !== undefined) {
     writeFileSync(jsonFile, toJson(run));
     process.stdout.write(`predictions written to ${jsonFile}\n`);
+  }
+  if (documentFile !== undefined) {
+    writeFileSync(documentFile, documented(readFileSync(documentFile, 'utf8'), run));
+    process.stdout.write(`figures renewed in ${documentFile}\n`);
   }
   return 0;
 }

@@ -2,6 +2,13 @@ import { Command, InvalidArgumentError } from 'commander';
 import { runFidelity } from './fidelity';
 import { ownCases } from './read-cases';
 
+interface Options {
+  cases: string;
+  groups?: string;
+  json?: string;
+  document?: string;
+}
+
 function groupLetters(value: string): string {
   if (/^[A-Z]+$/.test(value)) return value;
   throw new InvalidArgumentError(`expected letters of groups such as LABC, found '${value}'`);
@@ -12,9 +19,15 @@ new Command('fidelity')
   .option('--cases <dir>', 'folder of case files (.json or .json.br)', ownCases())
   .option('--groups <letters>', 'only the cases of these groups, e.g. LABCDEFGI', groupLetters)
   .option('--json <file>', 'where to write predictions and comparison')
-  .action(({ cases, groups, json }: { cases: string; groups?: string; json?: string }) => {
+  .option('--document <file>', 'a document such as docs/FIDELITY.md whose figures are renewed')
+  .action(({ cases, groups, json, document }: Options) => {
     try {
-      process.exitCode = runFidelity({ casesDir: cases, groups, jsonFile: json });
+      process.exitCode = runFidelity({
+        casesDir: cases,
+        groups,
+        jsonFile: json,
+        documentFile: document,
+      });
     } catch (error) {
       process.stderr.write(`zonewise: ${error instanceof Error ? error.message : String(error)}\n`);
       process.exitCode = 1;

@@ -1,5 +1,9 @@
 /** Replays every recorded case once and holds the model to what it has reached. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../version';
 import type { RecordedCase } from './case-file';
+import { documentBlocks } from './document';
 import { compareCases, runCase } from './fidelity';
 import { ownCases, readCases } from './read-cases';
 import type { ScoredCase } from './score';
@@ -45,6 +49,12 @@ describe('recorded kernel cases', () => {
     const { inside, total } = run.summary!['behaviour cases with every placement and kill right']!;
     expect(total).toBe(60);
     expect(inside).toBeGreaterThanOrEqual(53);
+  });
+
+  it('are summed up in docs/FIDELITY.md (renew it: npm run fidelity -- --groups LABCDEFGI --document docs/FIDELITY.md)', () => {
+    const document = readFileSync(join(packageRoot(), 'docs', 'FIDELITY.md'), 'utf8');
+    const { summary } = documentBlocks(run);
+    expect(/<!-- summary -->\n([^]*)\n<!-- \/summary -->/.exec(document)?.[1]).toBe(summary);
   });
 
   it('example host: preferred guests end up remote, then local at the cost of the cache, then local by strict', () => {

@@ -1,0 +1,106 @@
+/** Why the model misses what it misses, as far as it is known; docs/FIDELITY.md lists each miss under its cause. */
+
+export interface Cause {
+  title: string;
+  /** What the kernel does there, and what the model does instead. */
+  text: string;
+  /** Misses as the case's short id, key and step: `B02 d.vmstat.numa_miss 10`. */
+  misses: RegExp;
+}
+
+/** The first cause that fits a miss holds. */
+const CAUSES: readonly Cause[] = [
+  {
+    title: 'Compaction is not modelled',
+    text: `kcompactd looks at every node twice a second and compacts it proactively when its free pages are in small pieces:
+that is when a node has just become full, once, and mostly in vain. It scans and moves a few hundred pages, and no guest is
+placed otherwise for it. After a boosted reclaim (E06) kswapd wakes kcompactd for whole pageblocks; the next unmovable requests take
+those instead of stealing and boosting again, so the kernel reclaims less than the model does. And when kcompactd fails in a zone, it drains the
+per-CPU lists of that zone: in C01 this returns pages that another CPU's list holds, which the model leaves there.`,
+    misses: /^(\w+ d\.vmstat\.(compact_|pgmigrate_)|E06 |C01 zone\.)/,
+  },
+  {
+    title: 'Memory cgroups are not modelled',
+    text: `B05 confines its guest by a cpuset, which is modelled; what the group is charged is not.`,
+    misses: /^\w+ cgroup\./,
+  },
+  {
+    title: 'A last list refill on the edge of a mark',
+    text: `Every few seconds a CPU hands back a part of the pages that it holds of another node. In C03 that can lift a nearly full node just over
+its mark, so that the next refill takes its last movable pages, steals a small block, boosts the zone and starts kswapd there; one of the recorded
+boots did this, another did not. What the model reclaims there is taken to be of this kind; it has not been traced.`,
+    misses: /^C03 (d\.|guest\.|node\.|zone\.)/,
+  },
+  {
+    title: 'A boost in DMA32 turns the file list round',
+    text: `A movable request that finds the Movable lists of DMA32 empty takes a block of another type there; the block is small, so
+the zone is boosted, and kswapd is woken for the class of that zone, not of the request. Such a run passes over all pages of Normal, which counts
+them as scanned, and puts them at the head of the list, so that the node gives up DMA32 pages first from then on: few at a time.
+Whether a boot takes this turn depends on the pieces that DMA32 has left at that moment, and the kernel's boots differ in it. The model takes it where
+the kernel did not (scanned pages far above the kernel's, stolen ones not), or the reverse: in C04 the recorded boots take it, and the two
+preferred nodes then share differently.`,
+    misses: /^(C04 (guest|node|zone|d\.)|[ACF]\d\d d\.vmstat\.pgscan_file)/,
+  },
+  {
+    title: 'Pages that swapping needs for itself',
+    text: `Writing to swap takes kernel pages for the requests to the device, which are allocated and freed as it goes, by the node's own
+kswapd and, where that node is below its marks, on the other node. They show as allocations and misses in the NUMA counters. They are not
+modelled.`,
+    misses: /^(B02|I03|F03|F05) d\.(vmstat\.numa_|numastat\.)/,
+  },
+  {
+    title: 'Pages read back from swap',
+    text: `A page that a guest only reads back stays in the swap cache with its slot as long as swap is less than half full; it counts as a
+file page, and as a refault. The model frees the slot at once and counts no refault.`,
+    misses: /^B02 (swap_used_kib|node\.0\.nr_file_pages|d\.vmstat\.workingset_refault_anon)/,
+  },
+  {
+    title: 'Which idle pages go to swap, and how many',
+    text: `In F03, F05 and I03 the kernel takes a few thousand pages more or fewer from an idle guest than the model. Part of it is known: writes that end
+while their batch is still being put back leave clean pages in the swap cache (their share depends on the device and is only
+approximated). For the rest the cause has not been found.`,
+    misses: /^(F03|F05|I03) (guest\.|swap_used_kib|node\.)/,
+  },
+  {
+    title: 'Reclaim on the other side of a step’s end',
+    text: `kswapd sleeps lightly between two runs and may take up the rest of its work in the step after. In these cases the same pages are reclaimed, in the
+model a step earlier or later than in the kernel; in I03 the kernel's kswapd goes on scanning in the step after, the model's does not. It is a question of pace.`,
+    misses:
+      /^(I01 (d\.vmstat\.\S+|zone\.0\.\S+|node\.0\.\S+) [67]|I02 (d\.|node|zone).* 2[23]|E04 .*|I03 d\.vmstat\.(pgscan_anon|pswpout) 10)$/,
+  },
+  {
+    title: 'File pages that nothing can free',
+    text: `A handful of file pages is pinned from boot on (blocks of the file system's own data, the text of the first process). Each direct
+reclaim scans and activates them, and brings them back, without progress. The model leaves them out, and so does not count
+those scans.`,
+    misses: /^(B03|I04) d\.vmstat\.pg/,
+  },
+  {
+    title: 'Pages that wait on another CPU’s list at a kill',
+    text: `Without progress direct reclaim does not drain the other CPUs' lists before the OOM killer is called, so pages on them are out of reach and
+the guest is killed somewhat earlier than in the model.`,
+    misses: /^B04 d\./,
+  },
+  {
+    title: 'Cause not found: how the last free pages are cut',
+    text: `The fragmentation index of a nearly full zone hangs on the pieces that its last few hundred pages lie in. Compaction moves some of them and may
+account for a part; which, has not been established.`,
+    misses: /^\w+ extfrag\./,
+  },
+];
+
+/** What fits none of the causes. */
+const UNKNOWN: Cause = {
+  title: 'Cause not found',
+  text: 'No mechanism has been established for these.',
+  misses: /^/,
+};
+
+/** All causes in the order in which they are listed. */
+export const ALL_CAUSES: readonly Cause[] = [...CAUSES, UNKNOWN];
+
+/** The cause of a miss of `key` in a step of the case with this id. */
+export function causeOf(id: string, key: string, step: number): Cause {
+  const miss = `${id.split('-', 1)[0]} ${key} ${step}`;
+  return CAUSES.find(({ misses }) => misses.test(miss)) ?? UNKNOWN;
+}
