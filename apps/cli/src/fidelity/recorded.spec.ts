@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { packageRoot } from '../version';
 import type { RecordedCase } from './case-file';
 import { documentBlocks } from './document';
-import { compareCases, runCase } from './fidelity';
+import { compareCases, runCase, type FidelityRun } from './fidelity';
 import { ownCases, readCases } from './read-cases';
 import type { ScoredCase } from './score';
 import type { Kind } from './tolerances';
@@ -15,16 +15,16 @@ const MODELLED_GROUPS = 'LABCDEFGI';
 const FLOOR_PERCENT: Partial<Record<Kind, number>> = {
   layout: 100,
   oom: 100,
-  placement: 90,
+  placement: 92,
   numa: 95,
-  levels: 84,
+  levels: 86,
   reclaim: 90,
-  compaction: 50,
+  compaction: 52,
 };
 
 const cases = [...readCases(ownCases())];
 const find = (id: string): RecordedCase => cases.find((recorded) => recorded.id.startsWith(id))!;
-const run = compareCases(cases, { groups: MODELLED_GROUPS });
+let run: FidelityRun;
 const scored = (id: string): ScoredCase => run.cases.find((one) => one.id.startsWith(id))!;
 
 /** The last predicted value of a key. */
@@ -33,6 +33,10 @@ function last(id: string, key: string): number {
 }
 
 describe('recorded kernel cases', () => {
+  beforeAll(() => {
+    run = compareCases(cases, { groups: MODELLED_GROUPS });
+  }, 300_000);
+
   it('are all here, each with answers', () => {
     expect(cases).toHaveLength(81);
     expect(run.cases).toHaveLength(72);
