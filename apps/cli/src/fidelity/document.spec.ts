@@ -1,6 +1,7 @@
 import { causeOf } from './causes';
 import { documentBlocks, documented } from './document';
-import { WHOLE_CASES, type FidelityRun } from './fidelity';
+import type { FidelityRun } from './fidelity';
+import { WHOLE_CASES } from './score';
 
 const miss = {
   ...({ step: 6, key: 'd.vmstat.compact_stall', kind: 'compaction', simulated: 1_234 } as const),

@@ -1,7 +1,7 @@
 import { ALL_CAUSES, causeOf, type Cause } from './causes';
-import { WHOLE_CASES, type FidelityRun } from './fidelity';
+import type { FidelityRun } from './fidelity';
 import { caseTable, summaryTable } from './report';
-import type { ScoredObservable } from './score';
+import { WHOLE_CASES, type ScoredObservable } from './score';
 
 /** Misses of one value of one case by one cause, in however many steps. */
 interface Miss {

@@ -9,12 +9,13 @@ import { observables, type Observable } from './observables';
 import { readCases } from './read-cases';
 import { caseTable, summaryTable } from './report';
 import {
-  addTallies,
   scoreCase,
+  summarize,
   unscored,
+  WHOLE_CASES,
   type ScoredCase,
+  type Summary,
   type Tallies,
-  type Tally,
 } from './score';
 
 export interface FidelityOptions {
@@ -33,10 +34,6 @@ export interface CaseRun {
   observables: Observable[];
   caveats: string[];
 }
-
-/** A behaviour case is one that is recorded for more than the layout of its machine. */
-export const WHOLE_CASES = 'behaviour cases with every placement and kill right';
-export type Summary = Tallies & Partial<Record<typeof WHOLE_CASES, Tally>>;
 
 export interface FidelityRun {
   cases: ScoredCase[];
@@ -62,19 +59,6 @@ export function runCase(recorded: RecordedCase, verify = false): CaseRun {
     id: recorded.id,
     observables: observables(result),
     caveats: result.caveats.map(({ code }) => code),
-  };
-}
-
-function summarize(scored: { group: string; tallies: Tallies }[]): Summary | null {
-  if (scored.length === 0) return null;
-  const behaviour = scored.filter(({ group }) => group !== 'L');
-  const right = ({ inside, total }: Tally = { inside: 0, total: 0 }) => inside === total;
-  const whole = behaviour.filter(
-    ({ tallies }) => right(tallies.placement) && right(tallies.oom),
-  ).length;
-  return {
-    ...addTallies(scored.map(({ tallies }) => tallies)),
-    [WHOLE_CASES]: { inside: whole, total: behaviour.length },
   };
 }
 

@@ -1,6 +1,5 @@
 import { render } from '../table';
-import type { Summary } from './fidelity';
-import type { ScoredCase, Tally } from './score';
+import type { ScoredCase, Summary, Tally } from './score';
 import { KINDS, type Kind } from './tolerances';
 
 /** What is shown after the kinds' names. */

@@ -1,6 +1,14 @@
 import type { AnsweredStep, Range } from './answers';
 import type { Observable } from './observables';
-import { addTallies, scoreCase, unscored, type ScoredObservable, type Tallies } from './score';
+import {
+  addTallies,
+  scoreCase,
+  summarize,
+  unscored,
+  WHOLE_CASES,
+  type ScoredObservable,
+  type Tallies,
+} from './score';
 import { toleranceOf, widthOf } from './tolerances';
 
 /** Node 0 has 100,000 managed pages, node 1 has 200,000. */
@@ -292,5 +300,19 @@ describe('the summary', () => {
     expect(JSON.stringify(sum)).toBe(
       '{"layout":{"inside":3,"total":3},"oom":{"inside":5,"total":6}}',
     );
+  });
+
+  it('tells in how many behaviour cases every placement and kill is right; layout cases are none', () => {
+    const placement = (inside: number): Tallies => ({ placement: { inside, total: 5 } });
+    const summary = summarize([
+      { group: 'A', tallies: placement(5) },
+      { group: 'B', tallies: placement(4) },
+      { group: 'C', tallies: { oom: { inside: 0, total: 1 } } },
+      { group: 'D', tallies: { levels: { inside: 0, total: 9 } } },
+      { group: 'L', tallies: {} },
+    ]);
+    expect(summary?.[WHOLE_CASES]).toEqual({ inside: 2, total: 4 });
+    expect(summary?.placement).toEqual({ inside: 9, total: 10 });
+    expect(summarize([])).toBeNull();
   });
 });

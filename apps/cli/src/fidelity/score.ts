@@ -203,3 +203,21 @@ export function scoreCase(
   );
   return { id, observables: rows, tallies: tally(rows) };
 }
+
+/** A behaviour case is one that is recorded for more than the layout of its machine. */
+export const WHOLE_CASES = 'behaviour cases with every placement and kill right';
+export type Summary = Tallies & Partial<Record<typeof WHOLE_CASES, Tally>>;
+
+/** Adds up the cases that hold answers; null when none does. */
+export function summarize(scored: { group: string; tallies: Tallies }[]): Summary | null {
+  if (scored.length === 0) return null;
+  const behaviour = scored.filter(({ group }) => group !== 'L');
+  const right = ({ inside, total }: Tally = { inside: 0, total: 0 }) => inside === total;
+  const whole = behaviour.filter(
+    ({ tallies }) => right(tallies.placement) && right(tallies.oom),
+  ).length;
+  return {
+    ...addTallies(scored.map(({ tallies }) => tallies)),
+    [WHOLE_CASES]: { inside: whole, total: behaviour.length },
+  };
+}
