@@ -8,6 +8,7 @@ export const SIMULATOR_ERROR_CODES = [
   'duplicate-zone',
   'duplicate-cpu',
   'zone-sizes',
+  'overlapping-zones',
   'distance-matrix',
   'no-memory',
   'unknown-node',

@@ -328,7 +328,7 @@ export function allocPages(k: KernelState, ac: AllocContext, want: number): Segm
   };
   const segment = getPageFromFreelist(k, ac, zonelist, walk);
   if (segment) return segment;
-  return allocPagesSlowpath(k, ac, zonelist, walk.reclaimTried ? 1 : want);
+  return allocPagesSlowpath(k, ac, zonelist, walk.reclaimTried ? 1 : walk.want);
 }
 
 /** @kernel mm/page_alloc.c alloc_flags_nofragment() */

@@ -28,11 +28,13 @@ export function stateHash(k: KernelState): string {
     }
   }
   for (const node of k.nodes) {
+    const { state, nextNs, order, classIndex } = node.kswapd;
+    hash.update(`${node.id}|${state}|${nextNs}|${order}|${classIndex}|${node.nonresidentAge};`);
     for (const list of node.lists) {
       for (const run of list.runs()) {
         hash.update(
           `${run.owner.name}|${run.zone.index}|${run.frame}|${run.step}|${run.pages}|` +
-            `${run.offset}|${run.stride}|${+run.mapped}${+run.young}${+run.referenced}${+run.workingset}${+run.dirty}${+run.writeback}${+run.huge};`,
+            `${run.offset}|${run.stride}|${+run.mapped}${+run.young}${+run.referenced}${+run.workingset}${+run.dirty}${+run.writeback}${+run.reclaim}${+run.huge};`,
         );
       }
     }

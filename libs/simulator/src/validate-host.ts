@@ -4,8 +4,12 @@ import { ZONE_NAMES, type HostModel, type HostNode, type HostZone } from './type
 
 export const MAX_NODES = 1024;
 const MAX_CPUS = 8192;
-/** 16 PiB of pages per zone is beyond any host; keeps every sum a safe integer. */
+/** Counts of pages beyond this belong to no host; keeps every sum a safe integer. */
 const MAX_ZONE_PAGES = 2 ** 42;
+/** 8 TiB: frames of a zone are counted in 32 bits. */
+const MAX_ZONE_SPAN_PAGES = 2 ** 31 - 1024;
+/** 32 TiB in all: the tables of the free lists grow with the span. */
+const MAX_SPAN_PAGES = 2 ** 33;
 
 class Problems {
   readonly list: SimulatorProblem[] = [];
@@ -160,6 +164,46 @@ function checkDistances(problems: Problems, model: HostModel): void {
   );
 }
 
+/** Zones of one node lie one behind the other; those of different nodes may interlock. */
+function checkOverlap(problems: Problems, node: HostNode, path: string): void {
+  const zones = node.zones
+    .map((zone, j) => ({ zone, j }))
+    .sort((a, b) => a.zone.startPfn - b.zone.startPfn);
+  zones.slice(1).forEach(({ zone, j }, at) => {
+    const before = zones[at]!.zone;
+    const end = before.startPfn + before.spannedPages;
+    if (zone.startPfn >= end) return;
+    problems.add(
+      'overlapping-zones',
+      `${path}.zones[${j}].startPfn`,
+      `zone ${zone.name} starts at pfn ${zone.startPfn}, before zone ${before.name} ends at ${end}`,
+    );
+  });
+}
+
+function checkSpans(problems: Problems, model: HostModel): void {
+  let all = 0;
+  model.nodes.forEach((node, i) => {
+    checkOverlap(problems, node, `nodes[${i}]`);
+    node.zones.forEach(({ spannedPages }, j) => {
+      all += spannedPages;
+      if (spannedPages <= MAX_ZONE_SPAN_PAGES) return;
+      problems.add(
+        'limit-exceeded',
+        `nodes[${i}].zones[${j}].spannedPages`,
+        `${spannedPages} pages; a zone may span ${MAX_ZONE_SPAN_PAGES} (8 TiB) at most`,
+      );
+    });
+  });
+  if (all > MAX_SPAN_PAGES) {
+    problems.add(
+      'limit-exceeded',
+      'nodes',
+      `zones span ${all} pages in all; at most ${MAX_SPAN_PAGES} (32 TiB) are possible`,
+    );
+  }
+}
+
 /**
  * Everything about a host model that would make a replay meaningless.
  * @returns problems with property paths; empty when the model can be replayed (at most 100 are listed)
@@ -193,6 +237,7 @@ export function validateHostModel(model: HostModel): SimulatorProblem[] {
   if (!model.nodes.some((node) => node.zones.some((zone) => zone.managedPages > 0))) {
     problems.add('no-memory', 'nodes', 'no node has memory');
   }
+  checkSpans(problems, model);
   checkDistances(problems, model);
   problems.pages('swap.totalPages', model.swap.totalPages);
   problems.pages('swap.freePages', model.swap.freePages);

@@ -289,6 +289,10 @@ function shrinkRun(k: KernelState, node: NodeState, run: Run, sc: ScanControl, b
     batch.freed.push(run);
     return;
   }
+  if (!sc.mayWritepage && k.swap.freePages > 0) {
+    batch.back.push([run, 'keep']);
+    return;
+  }
   const slots = Math.min(k.swap.freePages, run.pages);
   const unit = run.huge ? 512 : 1;
   const writable = Math.floor(slots / unit) * unit;
@@ -303,10 +307,6 @@ function shrinkRun(k: KernelState, node: NodeState, run: Run, sc: ScanControl, b
 }
 
 function swapRun(k: KernelState, run: Run, sc: ScanControl, batch: Batch): void {
-  if (!sc.mayWritepage) {
-    batch.back.push([run, 'keep']);
-    return;
-  }
   sc.costNs += run.pages * k.hardware.pageoutNs;
   batch.pageouts += run.pages;
   const cached = swapOut(k, run);

@@ -42,7 +42,10 @@ export function makeHost(
       shape.zones.map((zone) => ({ zoneIndex: ZONE_INDEX[zone.name], managedPages: zone.pages })),
       [256, 256, 32, 0, 0],
     );
+    let nextPfn = 0;
     const zones = shape.zones.map((zone, i): HostZone => {
+      const pfn = nextPfn;
+      nextPfn += zone.pages;
       const mark = marks[at++]!;
       const batchPages = pcpBatch(zone.pages);
       const highPages = pcpHigh({
@@ -56,7 +59,7 @@ export function makeHost(
       const freePages = Math.floor(zone.pages * (1 - usedShare));
       return {
         name: zone.name,
-        startPfn: 0,
+        startPfn: pfn,
         spannedPages: zone.pages,
         presentPages: zone.pages,
         managedPages: zone.pages,
