@@ -26,14 +26,18 @@ const operations = (content: RecommendationContent) =>
 describe('node 0 full of droppable page cache', () => {
   const content = advise(request());
 
-  test('as it is, guests are remote; as advised none is, and nobody is killed', () => {
+  // Where node 0 has no low zones, the pages that node reclaim frees wait on the CPU's list while a few
+  // requests go to node 1.
+  const A_FEW = 0.01;
+
+  test('as it is, guests are remote; as advised hardly a page is, and nobody is killed', () => {
     const { baseline, advised } = content.evidence;
     expect(content.finding).toBe('REMOTE_MEMORY');
     expect(baseline.outcome.remoteShare).toBeGreaterThan(0.4);
-    expect(advised.outcome.remoteShare).toBe(0);
+    expect(advised.outcome.remoteShare).toBeLessThan(A_FEW);
     expect(advised.outcome.oomKills).toEqual([]);
     expect(advised.outcome.cacheLostPages).toBeGreaterThan(0);
-    expect(baseline.whyNot).toMatch(/remote against 0 %.*web2 left node 0/);
+    expect(baseline.whyNot).toMatch(/remote against [01] %.*web2 left node 0/);
   });
 
   test('strict and zone_reclaim_mode 1 both were replayed and appear with their numbers', () => {
@@ -47,7 +51,7 @@ describe('node 0 full of droppable page cache', () => {
         Object.keys(sysctl).length === 0 &&
         ['web1', 'web2', 'job1'].every((name) => numatune[name]?.mode === 'strict'),
     );
-    expect(zrm1?.outcome.remoteShare).toBe(0);
+    expect(zrm1?.outcome.remoteShare).toBeLessThan(A_FEW);
     expect(strict?.outcome.remoteShare).toBe(0);
     expect(content.evidence.alternatives.every(({ whyNot }) => /\d/.test(whyNot ?? ''))).toBe(true);
   });
