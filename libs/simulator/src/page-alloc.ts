@@ -184,7 +184,9 @@ function tryZone(
   // One by one: pages that pass only without the boost, and after a try to reclaim, which the next request repeats.
   const needed = neededPages(zone, mark, request);
   // So are the last ones above the mark, while NR_FREE_PAGES runs ahead.
-  const single = walk.reclaimTried || zone.buddy.freePages <= needed;
+  // Each success with the HighAtomic right may reserve its own pageblock.
+  const single =
+    walk.reclaimTried || zone.buddy.freePages <= needed || (flags & ALLOC_HIGHATOMIC) !== 0;
   const runs = rmqueue(
     zone,
     {
