@@ -152,7 +152,7 @@ export class Buddy {
   }
 
   /**
-   * Takes up to `want` blocks of an order off one block of the smallest order that has any: as many as
+   * Takes up to `want` blocks of an order off one block of the smallest order that holds one: as many as
    * fit into it, the rest goes back to the heads of the lists below.
    * @returns undefined when no list of the type holds a block that large
    * @kernel mm/page_alloc.c __rmqueue_smallest(), expand()
