@@ -6,6 +6,8 @@
 
 /** Orders 0..10 (6.1's MAX_ORDER is exclusive). */
 export const MAX_ORDER = 11;
+/** Pages of the largest block: frames of a zone count from a multiple of it. */
+export const MAX_BLOCK_PAGES = 2 ** (MAX_ORDER - 1);
 export const PAGEBLOCK_ORDER = 9;
 export const PAGEBLOCK_PAGES = 512;
 
@@ -93,6 +95,15 @@ export class Buddy {
   /** Free blocks of one order and type. */
   count(order: number, type: number): number {
     return this.counts[order * NR_MIGRATE_TYPES + type]!;
+  }
+
+  /** Free blocks by order, all types together, as /proc/buddyinfo prints them. */
+  blocksByOrder(): number[] {
+    return Array.from({ length: MAX_ORDER }, (_, order) => {
+      let blocks = 0;
+      for (let type = 0; type < NR_MIGRATE_TYPES; type += 1) blocks += this.count(order, type);
+      return blocks;
+    });
   }
 
   /** Is there a free block of at least this order on an ordinary list, or on the HighAtomic list? */

@@ -1,7 +1,6 @@
 /** Is compaction worth trying in a zone? The scanners themselves are not modelled yet. */
 import { PAGE_ALLOC_COSTLY_ORDER } from './constants';
 import { extfragIndex } from './fragmentation-index';
-import { MAX_ORDER, NR_MIGRATE_TYPES } from './buddy';
 import { zoneWatermarkOk } from './watermark';
 import type { Zone } from './zone';
 
@@ -31,14 +30,6 @@ export function compactionSuitable(
   const room = (costly ? zone.low : zone.min) + compactGap(order);
   if (!zoneWatermarkOk(zone, room, { order: 0, classIndex, flags: 0 })) return 'skipped';
   if (!costly) return 'continue';
-  const index = extfragIndex(freeBlocks(zone), order) * 1000;
+  const index = extfragIndex(zone.buddy.blocksByOrder(), order) * 1000;
   return index >= 0 && index <= EXTFRAG_THRESHOLD ? 'skipped' : 'continue';
-}
-
-function freeBlocks(zone: Zone): number[] {
-  return Array.from({ length: MAX_ORDER }, (_, order) => {
-    let blocks = 0;
-    for (let type = 0; type < NR_MIGRATE_TYPES; type += 1) blocks += zone.buddy.count(order, type);
-    return blocks;
-  });
 }

@@ -40,8 +40,8 @@ function releaseBufferHeads(k: KernelState, run: Run, cpu: number): void {
   if (!heads || heads.pages === 0) return;
   heads.pages -= Math.min(heads.pages, run.pages);
   const kept = Math.ceil(heads.pages / BUFFER_HEADS_PER_SLAB);
-  while (heads.slabs.length > kept) {
-    const { zone, frame, order } = heads.slabs.shift()!;
+  const emptied = Math.max(heads.slabs.length - kept, 0);
+  for (const { zone, frame, order } of heads.slabs.splice(0, emptied)) {
     zone.node.slabReclaimable -= 2 ** order;
     freeBlock(k, zone, cpu, frame, order);
   }

@@ -1,5 +1,5 @@
 /** Builds the state from a host model, and recomputes what the kernel recomputes when a setting changes. */
-import { Buddy } from './buddy';
+import { Buddy, MAX_BLOCK_PAGES } from './buddy';
 import { sleepingFlusher, startFlusher } from './flusher';
 import { hardwareProfiles } from './hardware-profile';
 import { settleOtherPages, startPages } from './initial-pages';
@@ -17,8 +17,6 @@ import type { NodeState, Zone } from './zone';
 import { buildZonelists } from './zonelist';
 
 export const DEFAULT_HARDWARE = 'generic-2s';
-/** Pages of the largest free block: a zone's frames count from a multiple of it. */
-const LARGEST_BLOCK_PAGES = 1024;
 
 /** State before the first step. The model must have passed validateHostModel. */
 export function buildKernel(input: ReplayInput): KernelState {
@@ -120,7 +118,7 @@ function buildNode(host: HostNode, position: number): NodeState {
 
 function buildZone(host: HostZone, node: NodeState): Zone {
   const first = host.pagesets[0];
-  const basePfn = Math.floor(host.startPfn / LARGEST_BLOCK_PAGES) * LARGEST_BLOCK_PAGES;
+  const basePfn = Math.floor(host.startPfn / MAX_BLOCK_PAGES) * MAX_BLOCK_PAGES;
   const frames = host.startPfn + host.spannedPages - basePfn;
   return {
     node,

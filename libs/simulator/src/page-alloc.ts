@@ -138,19 +138,16 @@ function getPageFromFreelist(
   let flags = walk.flags;
   for (;;) {
     const noFallback = (flags & ALLOC_NOFRAGMENT) !== 0;
-    let restart = false;
     for (const zone of zonelist) {
       if (ac.write && walk.mark === 'low' && !nodeDirtyOk(k, zone.node)) continue;
       if (noFallback && k.nodes.length > 1 && zone.node !== preferred.node) {
         // Memory nearby is worth more than an unfragmented zone.
-        restart = true;
         break;
       }
       const segment = tryZone(k, ac, preferred, zone, flags, walk);
       if (segment) return segment;
     }
     if (!noFallback) return undefined;
-    if (!restart && zonelist.length === 0) return undefined;
     flags &= ~ALLOC_NOFRAGMENT;
   }
 }

@@ -17,14 +17,6 @@ export function lruPages(pages: (list: number) => number): LruPages {
   };
 }
 
-function blocksByOrder(zone: Zone): number[] {
-  return Array.from({ length: MAX_ORDER }, (_, order) => {
-    let blocks = 0;
-    for (let type = 0; type < NR_MIGRATE_TYPES; type += 1) blocks += zone.buddy.count(order, type);
-    return blocks;
-  });
-}
-
 /** Free blocks by order; types without any are left out, as in /proc/pagetypeinfo's reading. */
 export function blocksByType(zone: Zone): Partial<Record<MigrateTypeName, number[]>> {
   const byType: Partial<Record<MigrateTypeName, number[]>> = {};
@@ -56,7 +48,7 @@ function nodeSnapshot(node: NodeState, cpuIds: number[]): NodeSnapshot {
       presentPages: zone.present,
       freePages: zone.buddy.freePages,
       pcpPages: pcpPages(zone),
-      freeBlocks: blocksByOrder(zone),
+      freeBlocks: zone.buddy.blocksByOrder(),
       freeBlocksByType: blocksByType(zone),
       pageblocksByType: pageblocks(zone),
       reservedHighatomicPages: zone.reservedHighatomic,

@@ -1,3 +1,4 @@
+import { MAX_BLOCK_PAGES, MIGRATE_MOVABLE, NR_MIGRATE_TYPES } from './buddy';
 import { HUGE_ORDER, PAGES_PER_HUGE } from './constants';
 import { InvariantError } from './errors';
 import { planPageblocks, TYPES_BY_ADDRESS, type PageblockPlan } from './zone-pageblocks';
@@ -6,10 +7,7 @@ import {
   feasibleCounts,
   geometryOf,
   LENDERS,
-  MAX_BLOCK_PAGES,
   MAX_PAGE_ORDER,
-  MOVABLE,
-  NR_TYPES,
   row,
   sum,
   usableEnd,
@@ -94,7 +92,7 @@ export function layOutZone(input: ZoneLayoutInput): ZoneLayout {
   });
   const plan = planPageblocks(free, geometryOf(start, end), counted, notes);
   placeSmallBlocks(free, plan);
-  const pageblockTypes = new Uint8Array(Math.ceil(span.end / PAGES_PER_HUGE)).fill(MOVABLE);
+  const pageblockTypes = new Uint8Array(Math.ceil(span.end / PAGES_PER_HUGE)).fill(MIGRATE_MOVABLE);
   pageblockTypes.set(plan.types);
   return { basePfn, pageblockTypes, ...placeUsedPages(input, plan, notes), notes };
 }
@@ -114,12 +112,12 @@ function checkInput(input: ZoneLayoutInput): void {
   whole(input.hugeLruPages, 'hugeLruPages', PAGES_PER_HUGE);
   whole(input.pcpPages, 'pcpPages', 1);
   for (let order = 0; order <= MAX_PAGE_ORDER; order++) {
-    for (let type = 0; type < NR_TYPES; type++) {
+    for (let type = 0; type < NR_MIGRATE_TYPES; type++) {
       whole(input.freeBlocks[order]?.[type], `freeBlocks[${order}][${type}]`, 1);
     }
   }
   if (input.pageblocks !== undefined) {
-    for (let type = 0; type < NR_TYPES; type++) {
+    for (let type = 0; type < NR_MIGRATE_TYPES; type++) {
       whole(input.pageblocks[type], `pageblocks[${type}]`, 1);
     }
   }
@@ -141,7 +139,7 @@ function placeSmallBlocks(free: number[][], plan: PageblockPlan): void {
     if (sum(left) > 0) {
       throw new InvariantError(`${sum(left)} free blocks of order ${order} have no room`, 0, 0);
     }
-    for (let type = 0; type < NR_TYPES; type++) {
+    for (let type = 0; type < NR_MIGRATE_TYPES; type++) {
       plan.open[type]?.[order]?.push(...(plan.lone[type]?.[order]?.splice(0) ?? []));
     }
   }
@@ -149,7 +147,7 @@ function placeSmallBlocks(free: number[][], plan: PageblockPlan): void {
 
 /** Takes the upper end of the smallest open region, as splits for a request leave it; its lower parts stay open. */
 function placeBlock(plan: PageblockPlan, from: number, order: number, type: number): boolean {
-  const list = plan.lists[order * NR_TYPES + type];
+  const list = plan.lists[order * NR_MIGRATE_TYPES + type];
   const lone = plan.lone[from]?.[order]?.pop();
   if (lone !== undefined) {
     list?.push(lone);
@@ -215,8 +213,8 @@ function placeUsedPages(
       .sort((a, b) => a - b)
       .map((frame) => ({
         frame,
-        order: Math.floor(index / NR_TYPES),
-        type: index % NR_TYPES,
+        order: Math.floor(index / NR_MIGRATE_TYPES),
+        type: index % NR_MIGRATE_TYPES,
       })),
   );
   return { free, lru, huge, pcp };

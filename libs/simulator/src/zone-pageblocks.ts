@@ -1,11 +1,9 @@
+import { MAX_BLOCK_PAGES, MIGRATE_MOVABLE, NR_MIGRATE_TYPES } from './buddy';
 import { HUGE_ORDER, PAGES_PER_HUGE } from './constants';
 import {
   at,
   LENDERS,
-  MAX_BLOCK_PAGES,
   MAX_PAGE_ORDER,
-  MOVABLE,
-  NR_TYPES,
   pageblocksFor,
   row,
   sum,
@@ -87,13 +85,13 @@ export function planPageblocks(
   for (const type of TYPES_BY_ADDRESS) {
     for (let block = at(biggest, type); block > 0; block--) {
       const frame = at(roles.biggest, nextBiggest++);
-      plan.lists[MAX_PAGE_ORDER * NR_TYPES + type]?.push(frame);
+      plan.lists[MAX_PAGE_ORDER * NR_MIGRATE_TYPES + type]?.push(frame);
       label(frame, stock.drawFor(type));
       label(frame + PAGES_PER_HUGE, stock.drawFor(type));
     }
     for (let block = at(huge, type); block > 0; block--) {
       const frame = at(roles.huge, nextHuge++);
-      plan.lists[HUGE_ORDER * NR_TYPES + type]?.push(frame);
+      plan.lists[HUGE_ORDER * NR_MIGRATE_TYPES + type]?.push(frame);
       label(frame, stock.drawFor(type));
     }
     for (let block = at(mixed, type); block > 0; block--) {
@@ -112,10 +110,12 @@ export function planPageblocks(
 
 function emptyPlan(usable: Geometry): PageblockPlan {
   const regions = (): number[][][] =>
-    Array.from({ length: NR_TYPES }, () => Array.from({ length: MAX_PAGE_ORDER }, () => []));
+    Array.from({ length: NR_MIGRATE_TYPES }, () =>
+      Array.from({ length: MAX_PAGE_ORDER }, () => []),
+    );
   return {
-    types: new Uint8Array(Math.ceil(usable.end / PAGES_PER_HUGE)).fill(MOVABLE),
-    lists: Array.from({ length: (MAX_PAGE_ORDER + 1) * NR_TYPES }, () => []),
+    types: new Uint8Array(Math.ceil(usable.end / PAGES_PER_HUGE)).fill(MIGRATE_MOVABLE),
+    lists: Array.from({ length: (MAX_PAGE_ORDER + 1) * NR_MIGRATE_TYPES }, () => []),
     open: regions(),
     lone: regions(),
     area: [],
@@ -148,12 +148,12 @@ function supplyOf(
   notes: string[],
 ): number[] {
   const supply = [...(counted ?? wanted)];
-  if (counted === undefined) supply[MOVABLE] = 0;
+  if (counted === undefined) supply[MIGRATE_MOVABLE] = 0;
   let excess = sum(supply) - pageblocks;
   if (counted !== undefined && excess > 0) {
     notes.push(`${excess} of ${sum(supply)} pageblocks lie outside the span of ${pageblocks}`);
   }
-  if (excess < 0) supply[MOVABLE] = at(supply, MOVABLE) - excess;
+  if (excess < 0) supply[MIGRATE_MOVABLE] = at(supply, MIGRATE_MOVABLE) - excess;
   for (const type of LENDERS) {
     const dropped = Math.min(at(supply, type), Math.max(0, excess));
     supply[type] = at(supply, type) - dropped;
@@ -209,7 +209,7 @@ class TypeStock {
     if (!counted) {
       const all = sum(this.others);
       this.others.fill(0);
-      this.others[MOVABLE] = all;
+      this.others[MIGRATE_MOVABLE] = all;
     }
   }
 
@@ -225,7 +225,7 @@ class TypeStock {
 }
 
 function draw(stock: number[], order: readonly number[]): number {
-  const type = order.find((candidate) => at(stock, candidate) > 0) ?? MOVABLE;
+  const type = order.find((candidate) => at(stock, candidate) > 0) ?? MIGRATE_MOVABLE;
   stock[type] = at(stock, type) - 1;
   return type;
 }

@@ -1,10 +1,8 @@
+import { MAX_ORDER, MAX_BLOCK_PAGES, NR_MIGRATE_TYPES } from './buddy';
 import { HUGE_ORDER, PAGES_PER_HUGE } from './constants';
 
 /** Biggest buddy block (the kernel's MAX_ORDER - 1 in 6.1): 1024 pages, two pageblocks. */
-export const MAX_PAGE_ORDER = 10;
-export const MAX_BLOCK_PAGES = 2 ** MAX_PAGE_ORDER;
-export const MOVABLE = 1;
-export const NR_TYPES = 4;
+export const MAX_PAGE_ORDER = MAX_ORDER - 1;
 /** Whose pageblocks take what the right type has no room for: Movable ones, as in the kernel's fallback. */
 export const LENDERS = [1, 0, 2, 3];
 
@@ -132,10 +130,10 @@ function fewestBlocks(asked: number[][], span: Geometry, notes: string[]): numbe
   const totals = Array.from({ length: MAX_PAGE_ORDER + 1 }, (_, order) =>
     order === MAX_PAGE_ORDER ? run.slots : edgesOf(run.edges, order),
   );
-  const owed = Array.from({ length: NR_TYPES }, (_, type) =>
+  const owed = Array.from({ length: NR_MIGRATE_TYPES }, (_, type) =>
     asked.reduce((held, types, order) => held + at(types, type) * 2 ** order, 0),
   );
-  const counts = totals.map(() => new Array<number>(NR_TYPES).fill(0));
+  const counts = totals.map(() => new Array<number>(NR_MIGRATE_TYPES).fill(0));
   for (let order = MAX_PAGE_ORDER; order >= 0; order--) {
     const types = counts[order] ?? [];
     for (let left = at(totals, order); left > 0;) {

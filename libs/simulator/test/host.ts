@@ -92,7 +92,8 @@ export function makeHost(
   };
 }
 
-function emptyNode(nodeId: number, cpus: number[], zones: HostZone[]): HostNode {
+/** A node on which nothing is in use but what its zones say. */
+export function emptyNode(nodeId: number, cpus: number[], zones: HostZone[]): HostNode {
   return {
     nodeId,
     cpus,

@@ -27,6 +27,7 @@ import type { Zone } from '../src/zone';
 import { filteredZonelist } from '../src/page-alloc';
 import { policyNodemask } from '../src/kernel-state';
 import { IndexSet } from './index-set';
+import { emptyNode } from './host';
 import type {
   Machine,
   MachineAnswer,
@@ -96,53 +97,30 @@ function handOver(zone: Zone): void {
 }
 
 function hostOf(config: MachineConfig): HostModel {
-  const none = {
-    inactiveAnonPages: 0,
-    activeAnonPages: 0,
-    inactiveFilePages: 0,
-    activeFilePages: 0,
-    unevictablePages: 0,
-  };
   const cpus = config.nodes.flatMap((node) => node.cpus);
   return {
     kernelProfile: '6.1.y',
-    nodes: config.nodes.map((node, nodeId) => ({
-      nodeId,
-      cpus: node.cpus,
-      zones: node.zones.map(({ index, startPfn, pages }): HostZone => ({
-        name: ZONE_NAMES[index],
-        startPfn,
-        spannedPages: pages,
-        presentPages: pages,
-        managedPages: pages,
-        freePages: 0,
-        boostPages: 0,
-        minPages: 0,
-        lowPages: 0,
-        highPages: 0,
-        protectionPages: [0, 0, 0, 0, 0],
-        freeBlocks: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        pagesets: cpus.map((cpu) => ({ cpu, countPages: 0, highPages: 4, batchPages: 1 })),
-      })),
-      lru: none,
-      filePages: 0,
-      mappedPages: 0,
-      shmemPages: 0,
-      anonPages: 0,
-      dirtyPages: 0,
-      writebackPages: 0,
-      slabReclaimablePages: 0,
-      slabUnreclaimablePages: 0,
-      hugepages: [],
-      numastat: {
-        numaHit: 0,
-        numaMiss: 0,
-        numaForeign: 0,
-        interleaveHit: 0,
-        localNode: 0,
-        otherNode: 0,
-      },
-    })),
+    nodes: config.nodes.map((node, nodeId) =>
+      emptyNode(
+        nodeId,
+        node.cpus,
+        node.zones.map(({ index, startPfn, pages }): HostZone => ({
+          name: ZONE_NAMES[index],
+          startPfn,
+          spannedPages: pages,
+          presentPages: pages,
+          managedPages: pages,
+          freePages: 0,
+          boostPages: 0,
+          minPages: 0,
+          lowPages: 0,
+          highPages: 0,
+          protectionPages: [0, 0, 0, 0, 0],
+          freeBlocks: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+          pagesets: cpus.map((cpu) => ({ cpu, countPages: 0, highPages: 4, batchPages: 1 })),
+        })),
+      ),
+    ),
     distances: config.distances,
     sysctl: {
       ...kernelProfiles['6.1.y'].defaultSysctls,
