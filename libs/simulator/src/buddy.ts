@@ -19,8 +19,13 @@ export const MIGRATE_HIGHATOMIC = 3;
 export const NR_MIGRATE_TYPES = 4;
 export const MIGRATE_PCPTYPES = 3;
 
-/** Lists of 512 entries that grow by whole pageblocks; 0 is "no free block starts here". */
-const SLOT_PAGES = PAGEBLOCK_PAGES;
+/**
+ * Entries of a pageblock's slot: one for each pair of pages, because two free pages side by side would have
+ * merged, so that at most one block starts in a pair. Tag 0 is "no free block starts here".
+ */
+const SLOT_ENTRIES = PAGEBLOCK_PAGES / 2;
+/** Set in a slot's tag where the block starts at the pair's second page; tags themselves are smaller. */
+const SECOND_OF_PAIR = 64;
 const NONE = -1;
 
 /** Free blocks next to each other: `count` blocks of one order, at ascending frames. */
@@ -45,7 +50,7 @@ function typeOfTag(tag: number): number {
 /**
  * `zone->free_area` and the pageblock bitmap.
  *
- * Blocks of order 9 and 10 cost a few bytes per pageblock. Smaller ones live in a slot of 512 entries
+ * Blocks of order 9 and 10 cost a few bytes per pageblock. Smaller ones live in a slot of 256 entries
  * that a pageblock has only while it holds some, so that uniform memory stays cheap.
  */
 export class Buddy {
@@ -268,12 +273,14 @@ export class Buddy {
     const slot = this.slotOf[block]!;
     const blocks: { frame: number; order: number; type: number }[] = [];
     if (slot === NONE) return blocks;
-    for (let i = 0; i < SLOT_PAGES; i += 1) {
-      const tag = this.slotTag[slot * SLOT_PAGES + i]!;
-      if (tag === 0) continue;
+    for (let i = 0; i < SLOT_ENTRIES; i += 1) {
+      const entry = this.slotTag[slot * SLOT_ENTRIES + i]!;
+      if (entry === 0) continue;
+      const tag = entry & (SECOND_OF_PAIR - 1);
       const order = orderOfTag(tag);
-      blocks.push({ frame: block * PAGEBLOCK_PAGES + i, order, type: typeOfTag(tag) });
-      i += (1 << order) - 1;
+      const frame = block * PAGEBLOCK_PAGES + 2 * i + (entry === tag ? 0 : 1);
+      blocks.push({ frame, order, type: typeOfTag(tag) });
+      i += Math.max((1 << order) >> 1, 1) - 1;
     }
     return blocks;
   }
@@ -284,11 +291,15 @@ export class Buddy {
     const offset = frame & (PAGEBLOCK_PAGES - 1);
     if (offset === 0 && this.bigTag[block] !== 0) return this.bigTag[block]!;
     const slot = this.slotOf[block]!;
-    return slot === NONE ? 0 : this.slotTag[slot * SLOT_PAGES + offset]!;
+    if (slot === NONE) return 0;
+    const entry = this.slotTag[slot * SLOT_ENTRIES + (offset >>> 1)]!;
+    const second = (frame & 1) === 1 ? SECOND_OF_PAIR : 0;
+    return (entry & SECOND_OF_PAIR) === second ? entry & (SECOND_OF_PAIR - 1) : 0;
   }
 
   private place(frame: number): number {
-    return this.slotOf[frame >>> PAGEBLOCK_ORDER]! * SLOT_PAGES + (frame & (SLOT_PAGES - 1));
+    const pair = (frame & (PAGEBLOCK_PAGES - 1)) >>> 1;
+    return this.slotOf[frame >>> PAGEBLOCK_ORDER]! * SLOT_ENTRIES + pair;
   }
 
   private next(frame: number, order: number): number {
@@ -314,7 +325,8 @@ export class Buddy {
     } else {
       if (this.slotOf[block] === NONE) this.slotOf[block] = this.newSlot();
       this.slotBlocks[block]! += 1;
-      this.slotTag[this.place(frame)] = tagOf(order, type);
+      const second = (frame & 1) === 1 ? SECOND_OF_PAIR : 0;
+      this.slotTag[this.place(frame)] = tagOf(order, type) | second;
     }
     const neighbour = toTail ? this.tails[list]! : this.heads[list]!;
     this.setPrev(frame, order, toTail ? neighbour : NONE);
@@ -363,9 +375,9 @@ export class Buddy {
     if (free !== undefined) return free;
     const slot = this.slots;
     this.slots += 1;
-    const needed = this.slots * SLOT_PAGES;
+    const needed = this.slots * SLOT_ENTRIES;
     if (needed > this.slotTag.length) {
-      const size = Math.max(needed, Math.ceil(this.slotTag.length * 1.5), 4 * SLOT_PAGES);
+      const size = Math.max(needed, Math.ceil(this.slotTag.length * 1.5), 4 * SLOT_ENTRIES);
       this.slotTag = grown(new Uint8Array(size), this.slotTag);
       this.slotNext = grown(new Int32Array(size), this.slotNext);
       this.slotPrev = grown(new Int32Array(size), this.slotPrev);
