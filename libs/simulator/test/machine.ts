@@ -5,6 +5,7 @@
  *
  * Pfns are absolute. A "frame" is the pfn of a page (of a block: of its first page). Counts are 4 KiB pages.
  */
+import type { Tape } from './tape';
 
 /** 0 Unmovable, 1 Movable, 2 Reclaimable, 3 HighAtomic. */
 export type MigrateType = 0 | 1 | 2 | 3;
@@ -63,7 +64,8 @@ export interface MachinePolicy {
 /**
  * Who asks.
  * `anon`, `file`: GFP_HIGHUSER_MOVABLE, order 0, type Movable, class Movable, on the LRU.
- * `kernel`: GFP_KERNEL (type Unmovable) or with __GFP_RECLAIMABLE, class Normal, any order, not on the LRU.
+ * `kernel`: GFP_KERNEL (type Unmovable) or with __GFP_RECLAIMABLE or __GFP_MOVABLE, class Normal, any order, not
+ * on the LRU.
  * `atomic`: GFP_ATOMIC, type Unmovable, class Normal, any order, not on the LRU.
  */
 export type RequestKind = 'anon' | 'file' | 'kernel' | 'atomic';
@@ -80,7 +82,7 @@ export type MachineOp =
       mems: number[] | null;
       /** 0 for anon and file. */
       order: number;
-      /** 0 or 2; looked at for `kernel` only. */
+      /** Not 3; looked at for `kernel` only. */
       type: MigrateType;
       /** Requests, one after the other; the owner's next free indices take them. */
       count: number;
@@ -95,6 +97,18 @@ export type MachineOp =
       every: number;
       keep: number;
     }
+  | {
+      /** Frees those of the owner's blocks with index in [from, from + count) that isPicked(), upwards. */
+      op: 'scatter';
+      owner: number;
+      cpu: number;
+      from: number;
+      count: number;
+      seed: number;
+      percent: number;
+    }
+  /** The owner ends: all that it has is freed, upwards, and its next index is 0. */
+  | { op: 'exit'; owner: number; cpu: number }
   /** Sets the young bit of resident anonymous pages of the range. */
   | { op: 'touch'; owner: number; from: number; count: number }
   /** mark_page_accessed() of resident file pages of the range. */
@@ -104,8 +118,17 @@ export type MachineOp =
   | { op: 'sysctl'; name: keyof MachineConfig['sysctl']; value: number | number[] }
   /** drain_all_pages() */
   | { op: 'drain' }
+  /** Nothing allocates for so long; every kswapd acts in its time. */
+  | { op: 'idle'; ns: number }
   /** Nothing allocates until every kswapd has stopped, for a second at most. */
   | { op: 'settle' };
+
+/** Is an index one of those, about `percent` in a hundred, that a seed picks at random? */
+export function isPicked(seed: number, index: number, percent: number): boolean {
+  let hash = Math.imul(index ^ Math.imul(seed, 0x9e3779b1), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 15), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) % 100 < percent;
+}
 
 /** What an operation answered: requests served, blocks freed, pages reclaimed; 0 for the others. */
 export interface MachineAnswer {
@@ -162,4 +185,6 @@ export interface Machine {
   /** @throws RangeError for an operation that names what is not there */
   run(op: MachineOp): MachineAnswer;
   picture(): MachinePicture;
+  /** Writes what the picture shows, as tapePicture() would write it, only faster. */
+  record(tape: Tape): void;
 }

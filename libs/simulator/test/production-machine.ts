@@ -1,22 +1,16 @@
 /** The simulator behind the machine's interface, for comparison with the page-by-page reference. */
-import {
-  Buddy,
-  MAX_ORDER,
-  MIGRATE_MOVABLE,
-  MIGRATE_UNMOVABLE,
-  NR_MIGRATE_TYPES,
-} from '../src/buddy';
+import { Buddy, MAX_ORDER, MIGRATE_MOVABLE, MIGRATE_UNMOVABLE } from '../src/buddy';
 import { markAccessed } from '../src/filemap';
 import { freeBlock } from '../src/free-run';
-import { freeOffsets } from '../src/guest-exit';
+import { freeMapping, freeOffsets } from '../src/guest-exit';
 import { hardwareProfiles } from '../src/hardware-profile';
 import { buildKernel, setupLowmemReserve, setupNodeReclaim, setupWatermarks } from '../src/kernel';
-import type { KernelState } from '../src/kernel-state';
-import { finishKswapd } from '../src/kswapd';
-import { accountRun, frameAt, lruList, newRun, spanOf } from '../src/lru';
+import { passTime, type KernelState } from '../src/kernel-state';
+import { advanceKswapd, finishKswapd } from '../src/kswapd';
+import { accountRun, lruList, newRun, spanOf } from '../src/lru';
 import { allocByPolicy, allocTurns, type PolicyContext } from '../src/mempolicy';
 import { allocContext, allocPages, type AllocContext, type Segment } from '../src/page-alloc';
-import { newMapping, type Mapping } from '../src/page-map';
+import { newMapping } from '../src/page-map';
 import { drainPcps } from '../src/pcp';
 import { kernelProfiles } from '../src/profile';
 import { writeSysctl } from '../src/sysctl';
@@ -28,6 +22,7 @@ import { filteredZonelist } from '../src/page-alloc';
 import { policyNodemask } from '../src/kernel-state';
 import { IndexSet } from './index-set';
 import { emptyNode } from './host';
+import { isPicked } from './machine';
 import type {
   Machine,
   MachineAnswer,
@@ -35,26 +30,10 @@ import type {
   MachineOp,
   MachinePicture,
   MachinePolicy,
-  NodePicture,
   RequestKind,
-  ZonePicture,
 } from './machine';
-
-/** A block of a `kernel` or `atomic` request. */
-interface Block {
-  zone: Zone;
-  frame: number;
-  order: number;
-}
-
-interface Owner {
-  /** Memory on the LRU; undefined for kernel blocks. */
-  mapping?: Mapping;
-  /** Blocks of kernel requests by index; undefined where they were freed. */
-  blocks: (Block | undefined)[];
-  /** Indices of user pages that were given out and not freed by an operation, on swap or not. */
-  live: IndexSet;
-}
+import { indicesOf, pictureOf, tapeState, type Owner } from './production-picture';
+import type { Tape } from './tape';
 
 type AllocOp = Extract<MachineOp, { op: 'alloc' }>;
 
@@ -154,6 +133,10 @@ export class ProductionMachine implements Machine {
         return op.kind === 'anon' || op.kind === 'file' ? this.allocUser(op) : this.allocKernel(op);
       case 'free':
         return this.free(op);
+      case 'scatter':
+        return this.scatter(op);
+      case 'exit':
+        return this.exit(op.owner, op.cpu);
       case 'touch':
         for (const run of this.runsOf(op.owner, op.from, op.count)) {
           const part = run.list!.isolatePart(run, op.from, op.from + op.count);
@@ -176,6 +159,10 @@ export class ProductionMachine implements Machine {
         return 0;
       case 'drain':
         for (const zone of k.zones) drainPcps(zone);
+        return 0;
+      case 'idle':
+        passTime(k, op.ns, false);
+        advanceKswapd(k);
         return 0;
       case 'settle':
         finishKswapd(k, 1_000_000_000);
@@ -328,6 +315,40 @@ export class ProductionMachine implements Machine {
     return freed;
   }
 
+  /** Neighbours that are picked go in one piece. */
+  private scatter({ seed, percent, ...op }: Extract<MachineOp, { op: 'scatter' }>): number {
+    const owner = this.owners.get(op.owner);
+    if (!owner) return 0;
+    const end = Math.min(op.from + op.count, indicesOf(owner));
+    let freed = 0;
+    for (let from = op.from; from < end; from += 1) {
+      let to = from;
+      while (to < end && isPicked(seed, to, percent)) to += 1;
+      if (to === from) continue;
+      freed += this.free({ ...op, op: 'free', from, count: to - from, every: 1, keep: 0 });
+      from = to;
+    }
+    return freed;
+  }
+
+  private exit(id: number, cpu: number): number {
+    const owner = this.owners.get(id);
+    if (!owner) return 0;
+    this.owners.delete(id);
+    const { mapping, live } = owner;
+    if (!mapping) {
+      const left = owner.blocks.filter((block) => block !== undefined);
+      for (const { zone, frame, order } of left) {
+        freeBlock(this.k, zone, this.position(cpu), frame, order);
+      }
+      return left.length;
+    }
+    const freed = freeMapping(this.k, mapping, this.position(cpu));
+    this.k.hostMappings = this.k.hostMappings.filter((other) => other !== mapping);
+    const all = { from: 0, to: live.end, every: 1, keep: 0 };
+    return mapping.kind === 'file' ? freed : live.remove(all);
+  }
+
   private freeUser(owner: Owner, op: Extract<MachineOp, { op: 'free' }>, cpu: number): number {
     const mapping = owner.mapping!;
     const { from, every, keep } = op;
@@ -350,86 +371,11 @@ export class ProductionMachine implements Machine {
     );
   }
 
-  private frames(owner: Owner): number[] {
-    const frames = owner.mapping
-      ? new Array<number>(owner.live.end).fill(-1)
-      : owner.blocks.map((block) => (block ? block.frame + block.zone.buddy.basePfn : -1));
-    if (owner.mapping?.kind === 'anon') {
-      owner.live.forEach((start, end) => frames.fill(-2, start, end));
-    }
-    for (const run of owner.mapping?.runs ?? []) {
-      for (let i = 0; i < run.pages; i += 1) {
-        frames[run.offset + i * run.stride] = frameAt(run, i) + run.zone.buddy.basePfn;
-      }
-    }
-    return frames;
-  }
-
   picture(): MachinePicture {
-    const { k } = this;
-    const flags: [number, number][] = [];
-    const nodes = k.nodes.map((node): NodePicture => {
-      const lru = node.lists.map((list) => {
-        const frames: number[] = [];
-        for (const run of list.runs()) {
-          const bits =
-            (run.referenced ? 1 : 0) |
-            (run.young ? 2 : 0) |
-            (run.workingset ? 4 : 0) |
-            (run.owner.swapCacheOf ? 8 : 0);
-          for (let i = 0; i < run.pages; i += 1) {
-            const pfn = frameAt(run, i) + run.zone.buddy.basePfn;
-            frames.push(pfn);
-            if (bits !== 0) flags.push([pfn, bits]);
-          }
-        }
-        return frames.reverse();
-      });
-      const { numaHit, numaMiss, numaForeign, interleaveHit, localNode, otherNode } = node.numastat;
-      return {
-        lru,
-        numastat: [numaHit, numaMiss, numaForeign, interleaveHit, localNode, otherNode],
-        nonresidentAge: node.nonresidentAge,
-        anonCost: node.anonCost,
-        fileCost: node.fileCost,
-        kswapdState: node.kswapd.state,
-        kswapdNextNs: node.kswapd.nextNs,
-        kswapdFailures: node.kswapdFailures,
-      };
-    });
-    return {
-      timeNs: k.timeNs,
-      swapFreePages: k.swap.freePages,
-      vmstat: Object.fromEntries(Object.entries(k.vmstat).filter(([, count]) => count !== 0)),
-      zones: k.zones.map(zonePicture),
-      nodes,
-      owners: [...this.owners].map(([owner, state]) => ({ owner, frames: this.frames(state) })),
-      flags: flags.sort((a, b) => a[0] - b[0]),
-    };
+    return pictureOf(this.k, this.owners);
   }
-}
 
-function zonePicture(zone: Zone): ZonePicture {
-  const { buddy } = zone;
-  const pfn = (frame: number): number => frame + buddy.basePfn;
-  return {
-    node: zone.node.id,
-    index: zone.index as ZonePicture['index'],
-    free: buddy.freePages,
-    boost: zone.boost,
-    min: zone.min,
-    low: zone.low,
-    high: zone.high,
-    protection: zone.protection.slice(0, 4),
-    reservedHighatomic: zone.reservedHighatomic,
-    lists: Array.from({ length: MAX_ORDER }, (_, order) =>
-      Array.from({ length: NR_MIGRATE_TYPES }, (__, type) => buddy.list(order, type).map(pfn)),
-    ),
-    pageblockTypes: [...buddy.types].slice(Math.floor(buddy.firstFrame / 512)),
-    pcps: zone.pcps.map((pcp) => ({
-      count: pcp.pages,
-      freeFactor: pcp.freeFactor,
-      lists: pcp.lists.map((list) => list.frames().map(pfn)),
-    })),
-  };
+  record(tape: Tape): void {
+    tapeState(this.k, this.owners, tape);
+  }
 }

@@ -8,15 +8,18 @@ import type {
   RequestKind,
   ZoneIndex,
 } from '../machine';
+import type { Aim, PlannedOp } from './aim';
 
 /** A machine and what is done to it: one case of the property test. */
 export interface FuzzCase {
   config: MachineConfig;
-  ops: MachineOp[];
+  ops: PlannedOp[];
 }
 
 const BLOCK = 1024;
 const PAGEBLOCK = 512;
+
+type AllocOp = Extract<MachineOp, { op: 'alloc' }>;
 
 const KINDS: readonly RequestKind[] = ['anon', 'file', 'kernel', 'atomic'];
 
@@ -41,6 +44,7 @@ const ZONE_MIXES: readonly (readonly ZoneIndex[])[] = [
 
 /** Mostly small zones, which soon cross their marks; the larger ones have pcp batches above 1. */
 const zonePages = fc.oneof(
+  { weight: 2, arbitrary: fc.integer({ min: 64, max: 600 }) },
   { weight: 10, arbitrary: fc.integer({ min: 600, max: 3000 }) },
   { weight: 4, arbitrary: fc.integer({ min: 2048, max: 6000 }) },
   { weight: 4, arbitrary: fc.constantFrom(1024, 2048, 3072, 4096) },
@@ -177,91 +181,74 @@ function policy(ids: readonly number[]): fc.Arbitrary<MachinePolicy> {
   );
 }
 
-function op(machine: MachineConfig): fc.Arbitrary<MachineOp> {
-  const total = pagesOf(machine.nodes);
+/** Which of its indices an owner is asked for: mostly some of the newest, seldom all. */
+const aim: fc.Arbitrary<Aim> = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      reach: fc.constant('newest' as const),
+      back: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 400 })),
+      pages: fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 100 })),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      reach: fc.constant('part' as const),
+      start: fc.integer({ min: 0, max: 999 }),
+      share: fc.oneof(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: 500 })),
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant({ reach: 'all' as const }) },
+);
+
+/** Every owner has pages of one kind, and there are two owners of each. */
+function holder(kind: RequestKind): fc.Arbitrary<{ kind: RequestKind; owner: number }> {
+  return fc.nat(1).map((second) => ({ kind, owner: 2 * KINDS.indexOf(kind) + second }));
+}
+
+/** What tells requests apart but how many there are. */
+function request(machine: MachineConfig): fc.Arbitrary<Omit<AllocOp, 'count'>> {
   const ids = machine.nodes.map((_, id) => id);
-  const owner = fc.integer({ min: 0, max: 2 * KINDS.length - 1 });
-  const cpu = fc.constantFrom(...machine.nodes.flatMap((node) => node.cpus));
-  const mems = fc.oneof(
-    { weight: 6, arbitrary: fc.constant(null) },
-    { weight: 1, arbitrary: subset(ids) },
-  );
-  const range = fc.oneof(
-    { weight: 2, arbitrary: fc.record({ from: fc.constant(0), count: fc.constant(total) }) },
-    {
-      weight: 3,
-      arbitrary: fc.record({
-        from: fc.integer({ min: 0, max: Math.floor(total / 3) }),
-        count: fc.integer({ min: 1, max: Math.floor(total / 3) }),
-      }),
-    },
-    {
-      weight: 3,
-      arbitrary: fc.record({
-        from: fc.integer({ min: 0, max: 300 }),
-        count: fc.integer({ min: 1, max: 100 }),
-      }),
-    },
-  );
-  /** How many pages a request list wants: a few, some, or a good part of the machine. */
-  const pages = fc.oneof(
-    { weight: 3, arbitrary: fc.integer({ min: 1, max: 8 }) },
-    { weight: 3, arbitrary: fc.integer({ min: 1, max: 300 }) },
-    { weight: 3, arbitrary: fc.integer({ min: 1, max: Math.floor(total / 2) }) },
-    { weight: 1, arbitrary: fc.constant(total) },
-  );
   const order = fc.oneof(
     { weight: 5, arbitrary: fc.constant(0) },
     { weight: 4, arbitrary: fc.integer({ min: 1, max: 3 }) },
     { weight: 3, arbitrary: fc.integer({ min: 4, max: 10 }) },
   );
-  /** Every owner has pages of one kind, and there are two owners of each. */
-  const holder = (kind: RequestKind): fc.Arbitrary<{ kind: RequestKind; owner: number }> =>
-    fc.nat(1).map((second) => ({ kind, owner: 2 * KINDS.indexOf(kind) + second }));
-  const user = fc
-    .record({
-      op: fc.constant('alloc' as const),
-      who: fc.oneof(holder('anon'), holder('file')),
-      cpu,
-      policy: policy(ids),
-      mems,
-      order: fc.constant(0),
-      type: fc.constant(0 as const),
-      count: pages,
-    })
-    .map(({ who, ...request }) => ({ ...who, ...request }));
-  const kernel = fc
-    .record({
-      op: fc.constant('alloc' as const),
-      who: fc.oneof({ weight: 2, arbitrary: holder('kernel') }, holder('atomic')),
-      cpu,
-      policy: policy(ids),
-      mems,
-      order,
-      type: fc.constantFrom(0 as const, 0 as const, 2 as const),
-      count: pages,
-    })
-    .map(({ who, ...request }) => ({
-      ...who,
-      ...request,
-      count: Math.max(request.count >> request.order, 1),
-    }));
-  const free = fc
-    .record({
-      op: fc.constant('free' as const),
-      owner,
-      cpu,
-      range,
-      every: fc.integer({ min: 1, max: 9 }),
-      keep: fc.integer({ min: 0, max: 8 }),
-    })
-    .map(({ range: { from, count }, ...rest }) => ({
-      ...rest,
-      from,
-      count,
-      keep: rest.keep % rest.every,
-    }));
-  const write = fc.oneof(
+  const common = {
+    op: fc.constant('alloc' as const),
+    cpu: fc.constantFrom(...machine.nodes.flatMap((node) => node.cpus)),
+    policy: policy(ids),
+    mems: fc.oneof(
+      { weight: 6, arbitrary: fc.constant(null) },
+      { weight: 1, arbitrary: subset(ids) },
+    ),
+  };
+  const user = fc.record({
+    ...common,
+    who: fc.oneof(holder('anon'), holder('file')),
+    order: fc.constant(0),
+    type: fc.constant(0 as const),
+  });
+  const kernel = fc.record({
+    ...common,
+    who: fc.oneof({ weight: 2, arbitrary: holder('kernel') }, holder('atomic')),
+    order,
+    type: fc.constantFrom(0 as const, 0 as const, 1 as const, 2 as const),
+  });
+  return fc.oneof(user, kernel).map(({ who, ...rest }) => ({ ...who, ...rest }));
+}
+
+/** Requests for so many pages in all. */
+function requests(machine: MachineConfig, pages: fc.Arbitrary<number>): fc.Arbitrary<AllocOp> {
+  return fc
+    .tuple(request(machine), pages)
+    .map(([one, wanted]) => ({ ...one, count: Math.max(wanted >> one.order, 1) }));
+}
+
+/** Settings written while the machine runs. */
+function write(total: number): fc.Arbitrary<MachineOp> {
+  const given = fc.oneof(
     fc.record({ name: fc.constant('min_free_kbytes' as const), value: minFreeKbytes(total) }),
     fc.record({ name: fc.constant('watermark_scale_factor' as const), value: scaleFactor }),
     fc.record({ name: fc.constant('watermark_boost_factor' as const), value: boostFactor }),
@@ -270,34 +257,95 @@ function op(machine: MachineConfig): fc.Arbitrary<MachineOp> {
     fc.record({ name: fc.constant('min_unmapped_ratio' as const), value: minUnmappedRatio }),
     fc.record({ name: fc.constant('swappiness' as const), value: swappiness }),
   );
-  const look = fc
-    .record({ op: fc.constantFrom('touch' as const, 'access' as const), owner, range })
-    .map(({ op: name, owner: whose, range: { from, count } }) => ({
-      op: name,
-      owner: whose,
-      from,
-      count,
+  return given.map((setting) => ({ op: 'sysctl' as const, ...setting }));
+}
+
+const RANGE_TO_FIND = { from: 0, count: 0 };
+
+/** Giving back, in any pattern: a range, some of every so many, a random subset, everything. */
+function giveBack(machine: MachineConfig): fc.Arbitrary<PlannedOp> {
+  const common = {
+    owner: fc.integer({ min: 0, max: 2 * KINDS.length - 1 }),
+    cpu: fc.constantFrom(...machine.nodes.flatMap((node) => node.cpus)),
+    aim,
+  };
+  const pattern = fc
+    .record({
+      ...common,
+      every: fc.integer({ min: 1, max: 9 }),
+      keep: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 8 })),
+    })
+    .map(({ every, keep, ...rest }) => ({
+      op: 'free' as const,
+      ...rest,
+      ...RANGE_TO_FIND,
+      every,
+      keep: keep % every,
     }));
+  const scatter = fc
+    .record({ ...common, seed: fc.nat(), percent: fc.integer({ min: 1, max: 99 }) })
+    .map((rest) => ({ op: 'scatter' as const, ...rest, ...RANGE_TO_FIND }));
+  const exit = fc.record({
+    op: fc.constant('exit' as const),
+    owner: common.owner,
+    cpu: common.cpu,
+  });
   return fc.oneof(
-    { weight: 12, arbitrary: user },
-    { weight: 12, arbitrary: kernel },
-    { weight: 11, arbitrary: free },
-    { weight: 6, arbitrary: look },
-    {
-      weight: 2,
-      arbitrary: fc.record({ op: fc.constant('reclaim' as const), cpu, policy: policy(ids) }),
-    },
-    { weight: 3, arbitrary: write.map((given) => ({ op: 'sysctl' as const, ...given })) },
-    { weight: 1, arbitrary: fc.constant({ op: 'drain' as const }) },
-    { weight: 2, arbitrary: fc.constant({ op: 'settle' as const }) },
+    { weight: 12, arbitrary: pattern },
+    { weight: 3, arbitrary: scatter },
+    { weight: 1, arbitrary: exit },
   );
 }
 
-/** Machines with up to `maxOps` operations each. */
-export function fuzzCase(minOps: number, maxOps: number): fc.Arbitrary<FuzzCase> {
-  return config.chain((machine) =>
-    fc
-      .array(op(machine), { minLength: minOps, maxLength: maxOps, size: 'max' })
-      .map((ops) => ({ config: machine, ops })),
+function op(machine: MachineConfig): fc.Arbitrary<PlannedOp> {
+  const total = pagesOf(machine.nodes);
+  const ids = machine.nodes.map((_, id) => id);
+  /** Mostly a few pages, so that the state is looked at often; seldom a good part of the machine. */
+  const pages = fc.oneof(
+    { weight: 60, arbitrary: fc.integer({ min: 1, max: 8 }) },
+    { weight: 25, arbitrary: fc.integer({ min: 1, max: 64 }) },
+    { weight: 10, arbitrary: fc.integer({ min: 1, max: 300 }) },
+    { weight: 4, arbitrary: fc.integer({ min: 1, max: Math.ceil(total / 4) }) },
+    { weight: 1, arbitrary: fc.constant(total) },
   );
+  const look = fc
+    .record({
+      op: fc.constantFrom('touch' as const, 'access' as const),
+      owner: fc.integer({ min: 0, max: 3 }),
+      aim,
+    })
+    .map((rest) => ({ ...rest, ...RANGE_TO_FIND }));
+  const reclaim = fc.record({
+    op: fc.constant('reclaim' as const),
+    cpu: fc.constantFrom(...machine.nodes.flatMap((node) => node.cpus)),
+    policy: policy(ids),
+  });
+  /** From less than a batch of reclaim takes to more than a kswapd naps. */
+  const idle = fc.record({
+    op: fc.constant('idle' as const),
+    ns: fc.constantFrom(1000, 50_000, 1_000_000, 20_000_000, 150_000_000),
+  });
+  return fc.oneof(
+    { weight: 26, arbitrary: requests(machine, pages) },
+    { weight: 14, arbitrary: giveBack(machine) },
+    { weight: 6, arbitrary: look },
+    { weight: 1, arbitrary: reclaim },
+    { weight: 2, arbitrary: write(total) },
+    { weight: 1, arbitrary: fc.constant({ op: 'drain' as const }) },
+    { weight: 2, arbitrary: idle },
+    { weight: 1, arbitrary: fc.constant({ op: 'settle' as const }) },
+  );
+}
+
+/** Machines with up to `maxOps` operations each, of which the first fill a part of the memory. */
+export function fuzzCase(minOps: number, maxOps: number): fc.Arbitrary<FuzzCase> {
+  return config.chain((machine) => {
+    const total = pagesOf(machine.nodes);
+    const part = fc.integer({ min: 1, max: Math.ceil(total / 2) });
+    const fill = fc.array(requests(machine, part), { maxLength: 4 });
+    const all = fc.array(op(machine), { minLength: minOps, maxLength: maxOps, size: 'max' });
+    return fc
+      .tuple(fill, all)
+      .map(([first, then]) => ({ config: machine, ops: [...first, ...then].slice(0, maxOps) }));
+  });
 }

@@ -1,4 +1,7 @@
 import type { Machine, MachineConfig, MachineOp, MachinePicture } from '../machine';
+import { Tape } from '../tape';
+import { Aimer } from './aim';
+import type { PlannedOp } from './aim';
 
 /** Two values at the first place where two pictures differ. */
 export interface PlaceOfDifference {
@@ -67,14 +70,6 @@ export interface Difference extends PlaceOfDifference {
   ops: MachineOp[];
 }
 
-/** Operations on owners that never asked for anything name nothing, and are left out. */
-function ownsSomething(op: MachineOp, owners: Set<number>): boolean {
-  if (op.op === 'alloc') {
-    owners.add(op.owner);
-  }
-  return !('owner' in op) || owners.has(op.owner);
-}
-
 function attempt(machine: Machine, op: MachineOp): unknown {
   try {
     return machine.run(op);
@@ -83,40 +78,76 @@ function attempt(machine: Machine, op: MachineOp): unknown {
   }
 }
 
-/** Looks at both machines after an operation. */
-export type Observer = (op: MachineOp, done: number, picture: MachinePicture) => void;
+/** Is shown each operation that was run, what it answered, and the state that it left on tape. */
+export type Observer = (op: MachineOp, done: number, state: Tape) => void;
+
+/** The state of two machines of one configuration, as often as one likes to look. */
+class Comparison {
+  private readonly leftTape = new Tape();
+  readonly tape = new Tape();
+
+  constructor(
+    private readonly left: Machine,
+    private readonly right: Machine,
+  ) {}
+
+  /** Compares everything, by the tapes; only where they differ are pictures made. */
+  look(): PlaceOfDifference | null {
+    this.leftTape.clear();
+    this.tape.clear();
+    this.left.record(this.leftTape);
+    this.right.record(this.tape);
+    if (this.leftTape.equals(this.tape)) {
+      return null;
+    }
+    const tapes = { path: 'tape', left: this.leftTape.length, right: this.tape.length };
+    return this.pictures() ?? tapes;
+  }
+
+  pictures(): PlaceOfDifference | null {
+    return firstDifference(normalized(this.left.picture()), normalized(this.right.picture()));
+  }
+}
 
 /**
- * Runs the same operations on two machines and compares answer and picture after each.
+ * Runs the same operations on two machines and compares answer and state after each. The tapes are held to the
+ * pictures at the beginning and at the end.
  * @param observe is shown what the right machine did
  * @returns the first difference, null if there is none
  */
 export function runMachines(
   config: MachineConfig,
-  ops: readonly MachineOp[],
+  planned: readonly PlannedOp[],
   left: Machine,
   right: Machine,
   observe: Observer = () => undefined,
 ): Difference | null {
-  const atStart = firstDifference(normalized(left.picture()), normalized(right.picture()));
+  const state = new Comparison(left, right);
+  const aimer = new Aimer();
+  const ops: MachineOp[] = [];
+  const at = (found: PlaceOfDifference | null): Difference | null =>
+    found && { ...found, operation: ops.length - 1, config, ops };
+  const atStart = at(state.pictures() ?? state.look());
   if (atStart !== null) {
-    return { ...atStart, operation: -1, config, ops: [] };
+    return atStart;
   }
-  const owners = new Set<number>();
-  for (const [operation, op] of ops.entries()) {
-    if (!ownsSomething(op, owners)) {
+  for (const plan of planned) {
+    const op = aimer.aimed(plan);
+    if (op === null) {
       continue;
     }
+    ops.push(op);
     const [leftAnswer, rightAnswer] = [attempt(left, op), attempt(right, op)];
     const answers = firstDifference({ answer: leftAnswer }, { answer: rightAnswer });
-    const picture = right.picture();
-    const found = answers ?? firstDifference(normalized(left.picture()), normalized(picture));
+    const found = at(answers ?? state.look());
     if (found !== null) {
-      return { ...found, operation, config, ops: ops.slice(0, operation + 1) };
+      return found;
     }
-    observe(op, isObject(rightAnswer) ? Number(rightAnswer['done']) : 0, picture);
+    const done = isObject(rightAnswer) ? Number(rightAnswer['done']) : 0;
+    aimer.ran(op, done);
+    observe(op, done, state.tape);
   }
-  return null;
+  return at(state.pictures());
 }
 
 /** A difference as text that can be pasted as a test. */

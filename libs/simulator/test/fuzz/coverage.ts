@@ -1,88 +1,119 @@
-import type { MachineOp, MachinePicture } from '../machine';
+import type { MachineConfig, MachineOp } from '../machine';
+import { EVENTS } from '../reference/events';
 
-/** How often the mechanisms were at work; a fuzz run that never reclaims tests no reclaim. */
-export interface Coverage {
-  operations: number;
-  requests: number;
-  refusals: number;
-  spills: number;
-  retypedPageblocks: number;
-  boosts: number;
-  highatomicReserved: number;
-  highatomicUnreserved: number;
-  directReclaims: number;
-  nodeReclaims: number;
-  kswapdRuns: number;
-  kswapdHopeless: number;
-  swappedOut: number;
-  swapFull: number;
-}
+const ZONES = ['DMA', 'DMA32', 'Normal', 'Movable'];
+const TYPES = ['unmovable', 'movable', 'reclaimable'];
+const POLICIES = ['default', 'preferred', 'preferred_many', 'bind', 'interleave'];
+const SETTINGS = [
+  'min_free_kbytes',
+  'watermark_scale_factor',
+  'watermark_boost_factor',
+  'lowmem_reserve_ratio',
+  'zone_reclaim_mode',
+  'min_unmapped_ratio',
+  'swappiness',
+];
 
-export function noCoverage(): Coverage {
-  return {
-    operations: 0,
-    requests: 0,
-    refusals: 0,
-    spills: 0,
-    retypedPageblocks: 0,
-    boosts: 0,
-    highatomicReserved: 0,
-    highatomicUnreserved: 0,
-    directReclaims: 0,
-    nodeReclaims: 0,
-    kswapdRuns: 0,
-    kswapdHopeless: 0,
-    swappedOut: 0,
-    swapFull: 0,
-  };
-}
+/** Everything that is counted: kinds of machines, kinds of operations, and events in the reference. */
+const COUNTED: readonly string[] = [
+  ...ZONES.map((zone) => `machine with ${zone}`),
+  'machine with several nodes',
+  'machine with a node without CPUs',
+  'machine with a node without memory',
+  'machine with batches above 1',
+  ...['anon', 'file', 'kernel', 'atomic'].map((kind) => `requests of ${kind}`),
+  ...Array.from({ length: 11 }, (_, order) => `requests of order ${order}`),
+  ...TYPES.map((type) => `requests of ${type} kernel memory`),
+  ...POLICIES.map((policy) => `policy ${policy}`),
+  'cpuset',
+  'requests refused',
+  'free all of a range',
+  'free a pattern',
+  'free a random subset',
+  ...['exit', 'touch', 'access', 'reclaim', 'drain', 'idle', 'settle'],
+  ...SETTINGS.map((name) => `set ${name}`),
+  ...EVENTS,
+];
 
-function added(before: MachinePicture, after: MachinePicture, ...counters: string[]): number {
-  return counters.reduce(
-    (total, name) => total + (after.vmstat[name] ?? 0) - (before.vmstat[name] ?? 0),
-    0,
-  );
-}
+/** From so many pages on a zone's per-CPU lists move more than one page at a time. */
+const BATCH_ZONE_PAGES = 12_288;
 
-/** Adds what one operation did, seen by the pictures before and after it. */
-export function cover(
-  coverage: Coverage,
-  op: MachineOp,
-  done: number,
-  before: MachinePicture,
-  after: MachinePicture,
-): void {
-  coverage.operations++;
-  if (op.op === 'alloc') {
-    coverage.requests += done;
-    coverage.refusals += done < op.count ? 1 : 0;
+function namesOf(op: MachineOp): string[] {
+  switch (op.op) {
+    case 'alloc':
+      return [`policy ${op.policy.mode}`, ...(op.mems === null ? [] : ['cpuset'])];
+    case 'free':
+      return [op.keep === 0 ? 'free all of a range' : 'free a pattern'];
+    case 'scatter':
+      return ['free a random subset'];
+    case 'sysctl':
+      return [`set ${op.name}`];
+    default:
+      return [op.op];
   }
-  coverage.spills += added(before, after, 'numa_miss');
-  const stalls = added(before, after, 'allocstall_normal', 'allocstall_movable');
-  coverage.directReclaims += stalls;
-  if (stalls === 0 && added(before, after, 'pgscan_direct') > 0) {
-    coverage.nodeReclaims++;
-  }
-  coverage.kswapdRuns += added(before, after, 'pageoutrun');
-  coverage.swappedOut += added(before, after, 'pswpout');
-  coverage.swapFull += before.swapFreePages > 0 && after.swapFreePages === 0 ? 1 : 0;
-  after.zones.forEach((zone, i) => {
-    const was = before.zones[i] ?? zone;
-    coverage.boosts += zone.boost > was.boost ? 1 : 0;
-    coverage.highatomicReserved += zone.reservedHighatomic > was.reservedHighatomic ? 1 : 0;
-    coverage.highatomicUnreserved += zone.reservedHighatomic < was.reservedHighatomic ? 1 : 0;
-    coverage.retypedPageblocks += zone.pageblockTypes.filter(
-      (type, block) => type !== was.pageblockTypes[block],
-    ).length;
-  });
-  after.nodes.forEach((node, i) => {
-    const was = before.nodes[i] ?? node;
-    coverage.kswapdHopeless += node.kswapdFailures >= 16 && was.kswapdFailures < 16 ? 1 : 0;
-  });
 }
 
-export function coverageText(coverage: Coverage): string {
-  return Object.entries(coverage)
-    .map(([name, times]) => `${name} ${times}`)
-    .join(', ');
+/** How often what was at work; a comparison that never reclaims tests no reclaim. */
+export class Coverage {
+  operations = 0;
+  private readonly counts = new Map<string, number>(COUNTED.map((name) => [name, 0]));
+
+  /** Adds to a count. @throws RangeError for one that is not in the list */
+  add(name: string, times: number): void {
+    const count = this.counts.get(name);
+    if (count === undefined) {
+      throw new RangeError(`'${name}' is not one of the things that are counted`);
+    }
+    this.counts.set(name, count + times);
+  }
+
+  addMachine({ nodes }: MachineConfig): void {
+    const zones = nodes.flatMap((node) => node.zones);
+    ZONES.forEach((name, index) => {
+      this.add(`machine with ${name}`, zones.some((zone) => zone.index === index) ? 1 : 0);
+    });
+    this.add('machine with several nodes', nodes.length > 1 ? 1 : 0);
+    const without = (key: 'cpus' | 'zones'): number =>
+      nodes.some((node) => node[key].length === 0) ? 1 : 0;
+    this.add('machine with a node without CPUs', without('cpus'));
+    this.add('machine with a node without memory', without('zones'));
+    const large = zones.some((zone) => zone.pages >= BATCH_ZONE_PAGES);
+    this.add('machine with batches above 1', large ? 1 : 0);
+  }
+
+  /** An operation and what it answered. */
+  addOp(op: MachineOp, done: number): void {
+    this.operations++;
+    namesOf(op).forEach((name) => this.add(name, 1));
+    if (op.op === 'alloc') {
+      this.add(`requests of ${op.kind}`, done);
+      this.add(`requests of order ${op.order}`, done);
+      this.add('requests refused', done < op.count ? 1 : 0);
+      if (op.kind === 'kernel') {
+        this.add(`requests of ${String(TYPES[op.type])} kernel memory`, done);
+      }
+    }
+  }
+
+  /** What a reference machine has counted. */
+  addEvents(events: Readonly<Record<string, number>>): void {
+    Object.entries(events).forEach(([name, times]) => this.add(name, times));
+  }
+
+  of(name: string): number {
+    return this.counts.get(name) ?? 0;
+  }
+
+  /** What never happened. */
+  missing(): string[] {
+    return [...this.counts].filter(([, times]) => times === 0).map(([name]) => name);
+  }
+
+  /** A line for each count. */
+  text(): string {
+    const lines = [...this.counts].map(
+      ([name, times]) => `  ${String(times).padStart(12)}  ${name}`,
+    );
+    return lines.join('\n');
+  }
 }

@@ -1,82 +1,51 @@
 import * as fc from 'fast-check';
 import type { Machine, MachineOp, MachinePicture } from '../machine';
+import { tapePicture } from '../tape';
 import { productionMachine } from '../production-machine';
 import { MUTATIONS, referenceMachine } from '../reference';
 import { alloc, free, lab } from '../reference/lab';
 import { fuzzCase } from './arbitrary';
 import type { FuzzCase } from './arbitrary';
 import { firstDifference, report, runMachines } from './compare';
-import { cover, noCoverage } from './coverage';
+import { Coverage } from './coverage';
+import { newRun, runBoth } from './harness';
 import { findMutants } from './mutants';
-import { withoutOpenDifferences } from './open-differences';
 
 describe('the reference', () => {
   it('keeps every page in one place and every count true', () => {
-    const coverage = noCoverage();
+    const coverage = new Coverage();
     fc.assert(
-      fc.property(fuzzCase(10, 25), ({ config, ops }) => {
+      fc.property(fuzzCase(40, 60), ({ config, ops }) => {
         const machine = referenceMachine(config);
-        let before = machine.picture();
         machine.verify();
-        for (const op of ops) {
-          const { done } = machine.run(op);
+        const found = runMachines(config, ops, machine, referenceMachine(config), (op, done) => {
           machine.verify();
-          const after = machine.picture();
-          cover(coverage, op, done, before, after);
-          before = after;
-        }
+          coverage.addOp(op, done);
+        });
+        expect(found).toBeNull();
+        coverage.addMachine(config);
+        coverage.addEvents(machine.events);
       }),
       { seed: 20_261_121, numRuns: 25 },
     );
     // A run that never came under pressure would prove little.
-    expect(Object.entries(coverage).filter(([, times]) => times === 0)).toEqual([]);
-  });
-
-  it('does the same when it is run again', () => {
-    fc.assert(
-      fc.property(fuzzCase(10, 20), ({ config, ops }) => {
-        const found = runMachines(config, ops, referenceMachine(config), referenceMachine(config));
-        expect(found).toBeNull();
-      }),
-      { seed: 7, numRuns: 5 },
-    );
+    expect(coverage.missing()).toEqual([]);
   });
 });
 
 describe('the simulator', () => {
   it('agrees with the reference after every operation', () => {
-    const coverage = noCoverage();
+    const run = newRun();
     fc.assert(
-      fc.property(fuzzCase(10, 30), (given) => {
-        const { config, ops } = withoutOpenDifferences(given);
-        let before: MachinePicture | null = null;
-        const found = runMachines(
-          config,
-          ops,
-          productionMachine(config),
-          referenceMachine(config),
-          (op, done, after) => {
-            cover(coverage, op, done, before ?? after, after);
-            before = after;
-          },
-        );
+      fc.property(fuzzCase(100, 150), (given) => {
+        const found = runBoth(productionMachine, given, run);
         if (found !== null) {
           throw new Error(report(found, 'simulator', 'reference'));
         }
       }),
-      { seed: 5, numRuns: 20, endOnFailure: true },
+      { seed: 5, numRuns: 40, endOnFailure: true },
     );
-    const { refusals, spills, boosts, kswapdRuns, directReclaims, highatomicReserved } = coverage;
-    for (const times of [
-      refusals,
-      spills,
-      boosts,
-      kswapdRuns,
-      directReclaims,
-      highatomicReserved,
-    ]) {
-      expect(times).toBeGreaterThan(0);
-    }
+    expect(run.coverage.missing()).toEqual([]);
   });
 });
 
@@ -137,22 +106,24 @@ describe('the comparison', () => {
   const config = lab([4096], 20);
   const ops: MachineOp[] = [alloc('file', 100), alloc('kernel', 3, { order: 2 }), free(10, 50)];
 
-  /** A machine whose pictures are altered in one place from its second operation on. */
-  function altered(alter: (picture: MachinePicture) => void): Machine {
+  /** A machine whose pictures, and unless told otherwise tapes, are altered from its second operation on. */
+  function altered(alter: (picture: MachinePicture) => void, trueTape = false): Machine {
     const machine = referenceMachine(config);
     let runs = 0;
+    const picture = (): MachinePicture => {
+      const made = machine.picture();
+      if (runs >= 2) {
+        alter(made);
+      }
+      return made;
+    };
     return {
       run: (op) => {
         runs++;
         return machine.run(op);
       },
-      picture: () => {
-        const picture = machine.picture();
-        if (runs >= 2) {
-          alter(picture);
-        }
-        return picture;
-      },
+      picture,
+      record: (tape) => (trueTape ? machine.record(tape) : tapePicture(picture(), tape)),
     };
   }
 
@@ -191,15 +162,16 @@ describe('the comparison', () => {
   });
 
   it('leaves out owners without pages, whose order means nothing', () => {
-    const left = { ...referenceMachine(config) };
-    const withEmpty: Machine = {
-      ...left,
-      picture: () => ({
-        ...left.picture(),
-        owners: [{ owner: 9, frames: [] }, ...left.picture().owners],
-      }),
-    };
+    const withEmpty = altered((picture) => picture.owners.unshift({ owner: 9, frames: [] }));
     expect(runMachines(config, ops, withEmpty, referenceMachine(config))).toBeNull();
+  });
+
+  it('holds the tapes to the pictures in the end', () => {
+    const machine = altered((picture) => picture.nodes[0]!.anonCost++, true);
+    expect(runMachines(config, ops, machine, referenceMachine(config))).toMatchObject({
+      path: 'nodes[0].anonCost',
+      operation: ops.length - 1,
+    });
   });
 
   it('writes a difference so that it can be pasted as a test', () => {

@@ -1,9 +1,8 @@
 import { parseArgs } from 'node:util';
 import { productionMachine } from '../production-machine';
 import { report } from './compare';
-import { coverageText, noCoverage } from './coverage';
-import { fuzz } from './harness';
-import type { FuzzRun, MakeMachine } from './harness';
+import { fuzz, newRun } from './harness';
+import type { MakeMachine } from './harness';
 
 const PROGRESS_MS = 10_000;
 const OPS_PER_MACHINE = 300;
@@ -71,7 +70,7 @@ export function main(argv: readonly string[], make: MakeMachine = productionMach
   const { seed, ops, seconds } = given;
   const begin = Date.now();
   let printed = begin;
-  const run: FuzzRun = { machines: 0, coverage: noCoverage(), hash: 0x811c9dc5, difference: null };
+  const run = newRun();
   const goOn = (): boolean => {
     const now = Date.now();
     const spent = (now - begin) / 1000;
@@ -79,7 +78,7 @@ export function main(argv: readonly string[], make: MakeMachine = productionMach
       printed = now;
       const rate = Math.round(run.coverage.operations / spent);
       process.stderr.write(
-        `${Math.round(spent)} s, ${run.machines} machines, ${rate} operations/s: ${coverageText(run.coverage)}\n`,
+        `${Math.round(spent)} s, ${run.machines} machines, ${run.coverage.operations} operations, ${rate}/s\n`,
       );
     }
     return run.coverage.operations < ops && spent < seconds;
@@ -87,7 +86,7 @@ export function main(argv: readonly string[], make: MakeMachine = productionMach
   for (let round = 0; run.difference === null && goOn(); round++) {
     fuzz(make, seed + round * 1_000_003, 20, Math.min(OPS_PER_MACHINE, ops), run, goOn);
   }
-  process.stderr.write(`${coverageText(run.coverage)}\n`);
+  process.stderr.write(`${run.coverage.text()}\n`);
   if (run.difference !== null) {
     process.stdout.write(`${report(run.difference, 'simulator', 'reference')}\n`);
     return 1;

@@ -1,5 +1,6 @@
 import type { MachineConfig, MachineNodeConfig, MachineZoneConfig } from '../machine';
 import { addToFreeList } from './buddy';
+import { noEvents } from './events';
 import { Lists } from './lists';
 import type { Mutation } from './mutations';
 import { LRU_LISTS, MAX_ORDER, MOVABLE, PAGEBLOCK_PAGES, PCP_LISTS } from './state';
@@ -133,6 +134,7 @@ export function boot(config: MachineConfig, mutation: Mutation | null): System {
     timeNs: 0,
     swapFree: config.swapPages,
     vmstat: new Map(),
+    events: noEvents(),
     runningCpu: -1,
   };
   system.cpus = system.nodes.flatMap((node) => node.cpus.map((number) => ({ number, node })));

@@ -1,4 +1,5 @@
 import type { MigrateType } from '../machine';
+import { note } from './events';
 import {
   MAX_ORDER,
   MOVABLE,
@@ -105,6 +106,9 @@ export function freeOnePage(
     merged++;
   }
   const where = toTail || isMergeLikely(system, zone, offset, merged) ? 'tail' : 'head';
+  if (where === 'tail') {
+    note(system, 'merge likely');
+  }
   addToFreeList(system, zone, zone.firstPage + offset, merged, type, where);
 }
 

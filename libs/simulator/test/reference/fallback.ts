@@ -1,5 +1,6 @@
 import type { MigrateType } from '../machine';
 import { freeList, moveToFreeList, rmqueueSmallest } from './buddy';
+import { note } from './events';
 import {
   HIGHATOMIC,
   MAX_ORDER,
@@ -88,7 +89,9 @@ function boostWatermark(system: System, zone: Zone): boolean {
     return false;
   }
   if (system.mutation !== 'boost step missing') {
+    const before = zone.boost;
     zone.boost = Math.min(zone.boost + PAGEBLOCK_PAGES, Math.max(PAGEBLOCK_PAGES, limit));
+    note(system, 'boost raised', zone.boost > before ? 1 : 0);
   }
   return true;
 }
@@ -104,7 +107,10 @@ function stealSuitableFallback(
 ): void {
   const order = system.pages.freeOrder[page] ?? 0;
   const oldType = pageblockType(zone, page);
-  const takeThisBlock = (): void => moveToFreeList(system, zone, page, order, type);
+  const takeThisBlock = (): void => {
+    note(system, 'single block stolen');
+    moveToFreeList(system, zone, page, order, type);
+  };
   if (oldType === HIGHATOMIC) {
     takeThisBlock();
     return;
@@ -113,7 +119,8 @@ function stealSuitableFallback(
     for (let at = page; at < page + (1 << order); at += PAGEBLOCK_PAGES) {
       setPageblockType(zone, at, type);
     }
-    takeThisBlock();
+    note(system, 'whole pageblock stolen');
+    moveToFreeList(system, zone, page, order, type);
     return;
   }
   if (boostWatermark(system, zone) && flags.kswapd) {
@@ -137,6 +144,9 @@ function stealSuitableFallback(
   const needed = PAGEBLOCK_PAGES / 2 + (system.mutation === 'steal needs one page more' ? 1 : 0);
   if (moved + alike >= needed) {
     setPageblockType(zone, page, type);
+    note(system, 'pageblock retyped');
+  } else {
+    note(system, 'pageblock shared');
   }
 }
 
@@ -230,6 +240,7 @@ export function reserveHighatomicPageblock(system: System, zone: Zone, page: num
     return;
   }
   zone.reservedHighatomic += PAGEBLOCK_PAGES;
+  note(system, 'HighAtomic reserved');
   setPageblockType(zone, page, HIGHATOMIC);
   moveFreepagesBlock(system, zone, page, HIGHATOMIC);
 }
@@ -263,6 +274,7 @@ export function unreserveHighatomicPageblock(
       }
       setPageblockType(zone, page, type);
       if (moveFreepagesBlock(system, zone, page, type).moved > 0) {
+        note(system, 'HighAtomic unreserved');
         return true;
       }
     }

@@ -1,3 +1,4 @@
+import { isPicked } from '../machine';
 import type {
   Machine,
   MachineAnswer,
@@ -6,13 +7,15 @@ import type {
   MachinePicture,
   MachinePolicy,
 } from '../machine';
+import type { Tape } from '../tape';
 import { boot } from './boot';
+import type { EventCounts } from './events';
 import { letKswapdsAct, settle } from './kswapd';
 import { addToLru, clearPage, markAccessed, removeFromLru, setFlag } from './lru';
 import type { Mutation } from './mutations';
 import { allocPages, countNuma } from './page-alloc';
 import { drainAllPages, freePage } from './pcp';
-import { pictureOf, verify } from './picture';
+import { pictureOf, tapeState, verify } from './picture';
 import { allocTries } from './policy';
 import type { AllocTry } from './policy';
 import {
@@ -121,29 +124,46 @@ function freeLruPage(system: System, page: number, cpu: number): void {
   freePage(system, page, 0, cpu);
 }
 
-function free(system: System, op: Op<'free'>): number {
+/** Frees the block with an index. @returns whether there was one */
+function freeIndex(system: System, owner: Owner, index: number, cpu: number): boolean {
+  const page = owner.pages[index] ?? FREED;
+  if (page === FREED) {
+    return false;
+  }
+  owner.pages[index] = FREED;
+  if (page === SWAPPED) {
+    system.swapFree++;
+    const frame = owner.swapCache.get(index);
+    owner.swapCache.delete(index);
+    if (frame !== undefined) {
+      freeLruPage(system, frame, cpu);
+    }
+  } else if ((owner.orders[index] ?? 0) === 0) {
+    freeLruPage(system, page, cpu);
+  } else {
+    freePage(system, page, owner.orders[index] ?? 0, cpu);
+  }
+  return true;
+}
+
+/**
+ * Frees those of an owner's blocks that are meant, upwards.
+ * @returns how many there were
+ */
+function free(
+  system: System,
+  op: { owner: number; cpu: number },
+  from: number,
+  to: number,
+  isMeant: (index: number) => boolean,
+): number {
   const cpu = cpuPosition(system, op.cpu);
   const owner = ownerOf(system, op.owner);
-  const end = Math.min(op.from + op.count, owner.pages.length);
+  const end = Math.min(to, owner.pages.length);
   let done = 0;
-  for (let index = op.from; index < end; index++) {
-    const page = owner.pages[index] ?? FREED;
-    if ((index - op.from) % op.every < op.keep || page === FREED) {
-      continue;
-    }
-    owner.pages[index] = FREED;
-    done++;
-    if (page === SWAPPED) {
-      system.swapFree++;
-      const frame = owner.swapCache.get(index);
-      owner.swapCache.delete(index);
-      if (frame !== undefined) {
-        freeLruPage(system, frame, cpu);
-      }
-    } else if ((owner.orders[index] ?? 0) === 0) {
-      freeLruPage(system, page, cpu);
-    } else {
-      freePage(system, page, owner.orders[index] ?? 0, cpu);
+  for (let index = from; index < end; index++) {
+    if (isMeant(index) && freeIndex(system, owner, index, cpu)) {
+      done++;
     }
   }
   return done;
@@ -196,8 +216,19 @@ function run(system: System, op: MachineOp): number {
   switch (op.op) {
     case 'alloc':
       return alloc(system, op);
-    case 'free':
-      return free(system, op);
+    case 'free': {
+      const { from, count, every, keep } = op;
+      return free(system, op, from, from + count, (index) => (index - from) % every >= keep);
+    }
+    case 'scatter': {
+      const { from, count, seed, percent } = op;
+      return free(system, op, from, from + count, (index) => isPicked(seed, index, percent));
+    }
+    case 'exit': {
+      const done = free(system, op, 0, Infinity, () => true);
+      system.owners.delete(op.owner);
+      return done;
+    }
     case 'touch':
       visit(system, op, (page) => system.pages.mapped[page] === 1 && setFlag(system, page, YOUNG));
       return 0;
@@ -217,6 +248,10 @@ function run(system: System, op: MachineOp): number {
     case 'drain':
       drainAllPages(system);
       return 0;
+    case 'idle':
+      system.timeNs += op.ns;
+      letKswapdsAct(system);
+      return 0;
     case 'settle':
       settle(system);
       return 0;
@@ -225,6 +260,8 @@ function run(system: System, op: MachineOp): number {
 
 /** A machine that can also count everything again. */
 export interface ReferenceMachine extends Machine {
+  /** How often each mechanism was at work since the start. */
+  readonly events: Readonly<EventCounts>;
   /** @throws Error that names the first count or list that does not fit */
   verify(): void;
 }
@@ -239,8 +276,10 @@ export function referenceMachine(
 ): ReferenceMachine {
   const system = boot(config, mutation);
   return {
+    events: system.events,
     run: (op: MachineOp): MachineAnswer => ({ done: run(system, op) }),
     picture: (): MachinePicture => pictureOf(system),
+    record: (tape: Tape): void => tapeState(system, tape),
     verify: (): void => verify(system),
   };
 }

@@ -1,3 +1,4 @@
+import { note } from './events';
 import { isInactiveLow } from './lru';
 import { scanControl } from './scan-count';
 import type { ScanControl } from './scan-count';
@@ -88,6 +89,8 @@ function* balancePgdat(
   });
   let boostReclaim = sum(boosts, (boost) => boost);
   count(system, 'pageoutrun');
+  note(system, 'kswapd run');
+  note(system, 'kswapd run for a boost', boostReclaim > 0 ? 1 : 0);
   zones.forEach((zone) => (zone.reclaimActive = true));
 
   let satisfied = false;
@@ -124,6 +127,7 @@ function* balancePgdat(
   }
   if (!satisfied && sc.nrReclaimed === 0) {
     node.kswapd.failures++;
+    note(system, 'kswapd gave up', node.kswapd.failures === MAX_RECLAIM_RETRIES ? 1 : 0);
   }
   zones.forEach((zone, i) => {
     zone.reclaimActive = false;
@@ -168,6 +172,7 @@ export function wakeupKswapd(system: System, node: Node, order: number, classInd
   if (kswapd.state === 'napping') {
     count(system, 'kswapd_low_wmark_hit_quickly');
   }
+  note(system, 'kswapd woken');
   const delay = sharesCpu(system, node) ? 0 : system.config.costs.kswapdWakeNs;
   startRun(system, node, system.timeNs + delay);
 }
@@ -180,9 +185,11 @@ function endRun(system: System, node: Node, atNs: number, order: number): void {
     kswapd.state = 'asleep';
     kswapd.nextNs = Infinity;
   } else if (isBalanced(system, node, order, kswapd.class)) {
+    note(system, 'kswapd napped');
     kswapd.state = 'napping';
     kswapd.nextNs = atNs + NAP_NS;
   } else {
+    note(system, 'kswapd run went on');
     count(system, 'kswapd_high_wmark_hit_quickly');
     startRun(system, node, atNs + system.config.costs.reclaimRoundNs);
   }
@@ -191,6 +198,7 @@ function endRun(system: System, node: Node, atNs: number, order: number): void {
 function wakeFromNap(system: System, node: Node): void {
   const kswapd = node.kswapd;
   if (isBalanced(system, node, 0, kswapd.class)) {
+    note(system, 'kswapd fell asleep');
     kswapd.state = 'asleep';
     kswapd.nextNs = Infinity;
     return;

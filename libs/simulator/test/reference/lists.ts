@@ -42,6 +42,18 @@ export class Lists {
     return page === list ? -1 : page;
   }
 
+  /** The page behind one on its list, towards the tail; -1 at the tail. */
+  after(list: number, page: number): number {
+    const next = this.next[page] ?? list;
+    return next === list ? -1 : next;
+  }
+
+  /** The page before one on its list, towards the head; -1 at the head. */
+  before(list: number, page: number): number {
+    const previous = this.prev[page] ?? list;
+    return previous === list ? -1 : previous;
+  }
+
   addHead(list: number, page: number): void {
     this.link(page, list, this.next[list] ?? list);
   }

@@ -1,3 +1,4 @@
+import { note } from './events';
 import {
   ACTIVE_ANON,
   ACTIVE_FILE,
@@ -105,6 +106,7 @@ export function noteCost(system: System, node: Node, file: boolean, pages: numbe
     0,
   );
   if (node.fileCost + node.anonCost > Math.floor(size / 4)) {
+    note(system, 'cost halved');
     if (system.mutation !== 'cost never halves') {
       node.fileCost = Math.floor(node.fileCost / 2);
       node.anonCost = Math.floor(node.anonCost / 2);

@@ -1,3 +1,4 @@
+import { note } from './events';
 import { scanControl } from './scan-count';
 import { ACTIVE_FILE, INACTIVE_FILE, SWAP_CLUSTER_MAX, count } from './state';
 import type { Cpu, Node, System } from './state';
@@ -34,6 +35,7 @@ export function nodeReclaim(
   if (!mayBlock || (node.cpus.length > 0 && (system.cpus[cpu] as Cpu).node !== node)) {
     return false;
   }
+  note(system, 'node reclaim');
   const wanted = 1 << order;
   const target = system.mutation === 'node_reclaim asks for 16' ? 16 : SWAP_CLUSTER_MAX;
   const sc = scanControl({

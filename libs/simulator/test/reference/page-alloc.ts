@@ -1,4 +1,5 @@
 import { rmqueueSmallest } from './buddy';
+import { note } from './events';
 import {
   reserveHighatomicPageblock,
   rmqueueFromLists,
@@ -49,6 +50,7 @@ function zoneStatistics(system: System, preferred: Node, served: Node, cpu: numb
     countNuma(system, served, 'hit');
   } else {
     countNuma(system, served, 'miss');
+    note(system, 'served by another node');
     const foreign = system.mutation === 'foreign counted on the serving node' ? served : preferred;
     countNuma(system, foreign, 'foreign');
   }
@@ -63,12 +65,14 @@ function rmqueueBuddy(system: System, zone: Zone, ac: AllocContext, flags: Alloc
   let page = -1;
   if (flags.highatomic) {
     page = rmqueueSmallest(system, zone, ac.order, HIGHATOMIC);
+    note(system, 'HighAtomic served', page === -1 ? 0 : 1);
   }
   if (page === -1) {
     page = rmqueueFromLists(system, zone, ac.order, ac.type, flags);
   }
   if (page === -1 && flags.nonBlock) {
     page = rmqueueSmallest(system, zone, ac.order, HIGHATOMIC);
+    note(system, 'HighAtomic served', page === -1 ? 0 : 1);
   }
   if (page !== -1) {
     zone.free -= 1 << ac.order;
@@ -103,6 +107,7 @@ function isAboveMark(system: System, zone: Zone, ac: AllocContext, flags: AllocF
   if (isWatermarkOk(system, zone, order, mark, classIndex, flags, zone.free)) {
     return true;
   }
+  note(system, 'mark failed');
   const ignoresBoost = order === 0 && ac.atomic && zone.boost > 0 && flags.mark === 'min';
   return ignoresBoost && isWatermarkOk(system, zone, order, zone.min, classIndex, flags, zone.free);
 }
@@ -123,10 +128,11 @@ function isUsableAfterReclaim(
     return false;
   }
   const mark = wmarkPages(zone, flags.mark);
-  return (
+  const roomy =
     nodeReclaim(system, zone.node, ac.order, ac.classIndex, ac.directReclaim, ac.cpu) &&
-    isWatermarkOk(system, zone, ac.order, mark, ac.classIndex, flags, zone.free)
-  );
+    isWatermarkOk(system, zone, ac.order, mark, ac.classIndex, flags, zone.free);
+  note(system, 'node reclaim made room', roomy ? 1 : 0);
+  return roomy;
 }
 
 /**
@@ -148,6 +154,7 @@ function getPageFromFreelist(system: System, ac: AllocContext, given: AllocFlags
       }
       const page = rmqueue(system, zone, ac, flags);
       if (page !== -1) {
+        note(system, 'ALLOC_HARDER served', flags.minReserve ? 1 : 0);
         if (flags.highatomic) {
           reserveHighatomicPageblock(system, zone, page);
         }
@@ -157,6 +164,7 @@ function getPageFromFreelist(system: System, ac: AllocContext, given: AllocFlags
     if (!flags.noFragment && !leavesNode) {
       return -1;
     }
+    note(system, 'NOFRAGMENT lifted');
     flags = { ...flags, noFragment: false };
   }
 }
@@ -223,6 +231,7 @@ function directReclaim(
   ac: AllocContext,
   flags: AllocFlags,
 ): { page: number; progress: number } {
+  note(system, 'direct reclaim');
   const progress = tryToFreePages(system, ac.zonelist, ac.order, ac.classIndex, ac.cpu);
   if (progress === 0) {
     return { page: -1, progress };
@@ -253,6 +262,7 @@ function slowpath(system: System, ac: AllocContext): number {
     nonBlock: !ac.directReclaim,
     highatomic: ac.atomic && ac.order > 0,
   };
+  note(system, 'slow path');
   wakeAllKswapds(system, ac);
   let page = getPageFromFreelist(system, ac, flags);
   let loops = 0;
@@ -272,9 +282,11 @@ function slowpath(system: System, ac: AllocContext): number {
       shouldReclaimRetry(system, ac, flags, loops) ||
       (reclaimed.progress > 0 && shouldCompactRetry(system, ac, flags));
     if (!again) {
+      note(system, 'last try');
       const last = { ...ac, directReclaim: false };
       return getPageFromFreelist(system, last, { ...NO_RIGHTS, mark: 'high' });
     }
+    note(system, 'reclaim tried again');
   }
   return page;
 }

@@ -1,5 +1,6 @@
 import type { MigrateType } from '../machine';
 import { freeOnePage } from './buddy';
+import { note } from './events';
 import { rmqueueFromLists } from './fallback';
 import type { AllocFlags } from './fallback';
 import {
@@ -109,6 +110,7 @@ function freeUnrefPage(system: System, zone: Zone, page: number, order: number, 
   const freeHigh = pcp.freeFactor > 0 && order > 0 && order <= COSTLY_ORDER;
   const high = nrPcpHigh(zone, freeHigh);
   if (pcp.count >= high) {
+    note(system, 'per-CPU list gave back');
     freePcppagesBulk(system, zone, pcp, nrPcpFree(system, zone, pcp, high, freeHigh), pindex);
   }
 }
@@ -143,9 +145,11 @@ function refill(
     blocks = Math.max(blocks >> order, 2);
     blocks -= system.mutation === 'pcp refill one block short' ? 1 : 0;
   }
+  note(system, 'refill of a per-CPU list');
   for (let i = 0; i < blocks; i++) {
     const page = rmqueueFromLists(system, zone, order, type, flags);
     if (page === -1) {
+      note(system, 'refill cut short');
       break;
     }
     system.lists.addTail(list, page);
@@ -189,6 +193,7 @@ export function drainAllPages(system: System): void {
   for (let cpu = 0; cpu < system.cpus.length; cpu++) {
     for (const zone of system.zones) {
       const pcp = zone.pcps[cpu] as Pcp;
+      note(system, 'per-CPU list drained', pcp.count > 0 ? 1 : 0);
       while (pcp.count > 0) {
         freePcppagesBulk(system, zone, pcp, zone.pcpBatch << PCP_BATCH_SCALE_MAX, 0);
       }

@@ -1,4 +1,5 @@
 import type { MachinePicture, NodePicture, ZonePicture } from '../machine';
+import type { Tape } from '../tape';
 import { PAGEBLOCK_PAGES, pfnOf, zoneOf } from './state';
 import type { Node, System, Zone } from './state';
 
@@ -6,10 +7,9 @@ function frames(system: System, list: number): number[] {
   return system.lists.toArray(list).map((page) => pfnOf(system, page));
 }
 
-function zonePicture(system: System, zone: Zone): ZonePicture {
-  const firstBlock = Math.floor((zone.startPfn - zone.basePfn) / PAGEBLOCK_PAGES);
-  const lastPfn = zone.startPfn + zone.managed - 1;
-  const endBlock = Math.floor((lastPfn - zone.basePfn) / PAGEBLOCK_PAGES) + 1;
+type ZoneCounts = Omit<ZonePicture, 'lists' | 'pageblockTypes' | 'pcps'>;
+
+function zoneCounts(zone: Zone): ZoneCounts {
   return {
     node: zone.node.id,
     index: zone.index,
@@ -20,8 +20,22 @@ function zonePicture(system: System, zone: Zone): ZonePicture {
     high: zone.high,
     protection: [...zone.protection],
     reservedHighatomic: zone.reservedHighatomic,
+  };
+}
+
+/** Types of the pageblocks that hold memory of the zone. */
+function pageblockTypes(zone: Zone): Uint8Array {
+  const firstBlock = Math.floor((zone.startPfn - zone.basePfn) / PAGEBLOCK_PAGES);
+  const lastPfn = zone.startPfn + zone.managed - 1;
+  const endBlock = Math.floor((lastPfn - zone.basePfn) / PAGEBLOCK_PAGES) + 1;
+  return zone.pageblockTypes.subarray(firstBlock, endBlock);
+}
+
+function zonePicture(system: System, zone: Zone): ZonePicture {
+  return {
+    ...zoneCounts(zone),
     lists: zone.freeLists.map((types) => types.map((list) => frames(system, list))),
-    pageblockTypes: [...zone.pageblockTypes.subarray(firstBlock, endBlock)],
+    pageblockTypes: [...pageblockTypes(zone)],
     pcps: zone.pcps.map((pcp) => ({
       count: pcp.count,
       freeFactor: pcp.freeFactor,
@@ -30,9 +44,8 @@ function zonePicture(system: System, zone: Zone): ZonePicture {
   };
 }
 
-function nodePicture(system: System, node: Node): NodePicture {
+function nodeCounts(node: Node): Omit<NodePicture, 'lru'> {
   return {
-    lru: node.lru.map((list) => frames(system, list)),
     numastat: [...node.numastat],
     nonresidentAge: node.nonresidentAge,
     anonCost: node.anonCost,
@@ -58,7 +71,10 @@ export function pictureOf(system: System): MachinePicture {
     swapFreePages: system.swapFree,
     vmstat: Object.fromEntries(system.vmstat),
     zones: system.zones.map((zone) => zonePicture(system, zone)),
-    nodes: system.nodes.map((node) => nodePicture(system, node)),
+    nodes: system.nodes.map((node) => ({
+      lru: node.lru.map((list) => frames(system, list)),
+      ...nodeCounts(node),
+    })),
     owners: [...system.owners]
       .sort((a, b) => a[0] - b[0])
       .map(([owner, { pages }]) => ({
@@ -67,6 +83,58 @@ export function pictureOf(system: System): MachinePicture {
       })),
     flags,
   };
+}
+
+/** Writes a list with its length, from head to tail. */
+function tapeList(system: System, list: number, tape: Tape): void {
+  const length = tape.reserve(1, 0);
+  const { lists } = system;
+  for (let page = lists.first(list); page !== -1; page = lists.after(list, page)) {
+    tape.add(pfnOf(system, page));
+  }
+  tape.set(length, tape.length - length - 1);
+}
+
+/** Writes an LRU list with its length, from tail to head, each page with its flags. */
+function tapeLru(system: System, list: number, tape: Tape): void {
+  const length = tape.reserve(1, 0);
+  const { lists } = system;
+  for (let page = lists.last(list); page !== -1; page = lists.before(list, page)) {
+    tape.add(pfnOf(system, page));
+    tape.add(system.pages.flags[page] ?? 0);
+  }
+  tape.set(length, (tape.length - length - 1) / 2);
+}
+
+/** Writes what pictureOf() shows, as tapePicture() would. */
+export function tapeState(system: System, tape: Tape): void {
+  tape.add(system.timeNs);
+  tape.add(system.swapFree);
+  tape.addCounters(system.vmstat);
+  system.nodes.forEach((node) => tape.addNode(nodeCounts(node)));
+  system.zones.forEach((zone) => tape.addZone(zoneCounts(zone)));
+  for (const zone of system.zones) {
+    zone.freeLists.forEach((types) => types.forEach((list) => tapeList(system, list, tape)));
+    const types = pageblockTypes(zone);
+    tape.add(types.length);
+    types.forEach((type) => tape.add(type));
+    for (const pcp of zone.pcps) {
+      tape.add(pcp.count);
+      tape.add(pcp.freeFactor);
+      pcp.lists.forEach((list) => tapeList(system, list, tape));
+    }
+  }
+  for (const node of system.nodes) {
+    node.lru.forEach((list) => tapeLru(system, list, tape));
+  }
+  const owners = [...system.owners].filter(([, { pages }]) => pages.length > 0);
+  for (const [id, { pages }] of owners.sort((a, b) => a[0] - b[0])) {
+    tape.add(id);
+    tape.add(pages.length);
+    for (const page of pages) {
+      tape.add(page < 0 ? page : pfnOf(system, page));
+    }
+  }
 }
 
 /**

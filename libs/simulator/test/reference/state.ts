@@ -1,4 +1,5 @@
 import type { MachineConfig, MigrateType, ZoneIndex } from '../machine';
+import type { EventCounts } from './events';
 import { Lists } from './lists';
 import type { Mutation } from './mutations';
 
@@ -146,6 +147,7 @@ export interface System {
   timeNs: number;
   swapFree: number;
   vmstat: Map<string, number>;
+  events: EventCounts;
   /** Position of the CPU that allocates at present, -1 if none does. */
   runningCpu: number;
 }

@@ -1,3 +1,4 @@
+import { note } from './events';
 import {
   addToLru,
   clearPage,
@@ -74,6 +75,7 @@ function isolatePages(
     removeFromLru(system, page);
     taken.push(page);
   }
+  note(system, 'zone skipped by reclaim', skipped.length > 0 ? 1 : 0);
   for (const page of skipped) {
     system.lists.addHead(head, page);
   }
@@ -103,6 +105,8 @@ function swapOut(system: System, page: number): void {
   const owner = system.owners.get(system.pages.owner[page] ?? -1) as Owner;
   const index = system.pages.ownerIndex[page] ?? 0;
   system.swapFree--;
+  note(system, 'page swapped out');
+  note(system, 'swap full', system.swapFree === 0 ? 1 : 0);
   owner.pages[index] = SWAPPED;
   owner.swapCache.set(index, page);
   system.pages.mapped[page] = 0;
@@ -180,11 +184,14 @@ function shrinkInactiveList(
   for (const page of freed) {
     freePage(system, page, 0, sc.cpu);
   }
+  note(system, file ? 'file page reclaimed' : 'swap cache freed', freed.length);
   let written = 0;
   taken.forEach((page, i) => {
     if (fates[i] === 'keep') {
+      note(system, 'page kept');
       addToLru(system, page, list);
     } else if (fates[i] === 'activate') {
+      note(system, 'page activated');
       addToLru(system, page, list + 1);
       count(system, 'pgactivate');
       node.nonresidentAge++;
@@ -215,6 +222,7 @@ export function shrinkActiveList(
   const { taken, scanned } = isolatePages(system, node, sc, list, nrToScan);
   count(system, 'pgrefill', scanned);
   count(system, 'pgdeactivate', taken.length);
+  note(system, 'page deactivated', taken.length);
   for (const page of taken) {
     testClearFlag(system, page, YOUNG);
     setFlag(system, page, PG_WORKINGSET);

@@ -1,0 +1,202 @@
+/** The simulator's whole state page by page, from its runs: as a picture, and on tape. */
+import { MAX_ORDER, NR_MIGRATE_TYPES, PAGEBLOCK_ORDER } from '../src/buddy';
+import type { KernelState } from '../src/kernel-state';
+import { frameAt, type Run } from '../src/lru';
+import type { Mapping } from '../src/page-map';
+import type { NodeState, Zone } from '../src/zone';
+import type { IndexSet } from './index-set';
+import type { MachinePicture, NodePicture, ZonePicture } from './machine';
+import type { Tape } from './tape';
+
+/** A block of a `kernel` or `atomic` request. */
+export interface Block {
+  zone: Zone;
+  frame: number;
+  order: number;
+}
+
+export interface Owner {
+  /** Memory on the LRU; undefined for kernel blocks. */
+  mapping?: Mapping;
+  /** Blocks of kernel requests by index; undefined where they were freed. */
+  blocks: (Block | undefined)[];
+  /** Indices of user pages that were given out and not freed by an operation, on swap or not. */
+  live: IndexSet;
+}
+
+/** Pages of an owner that was freed or reclaimed, and of one whose content is only on swap. */
+const GONE = -1;
+const SWAPPED = -2;
+
+type ZoneCounts = Omit<ZonePicture, 'lists' | 'pageblockTypes' | 'pcps'>;
+
+function zoneCounts(zone: Zone): ZoneCounts {
+  return {
+    node: zone.node.id,
+    index: zone.index as ZonePicture['index'],
+    free: zone.buddy.freePages,
+    boost: zone.boost,
+    min: zone.min,
+    low: zone.low,
+    high: zone.high,
+    protection: zone.protection.slice(0, 4),
+    reservedHighatomic: zone.reservedHighatomic,
+  };
+}
+
+function nodeCounts(node: NodeState): Omit<NodePicture, 'lru'> {
+  const { numaHit, numaMiss, numaForeign, interleaveHit, localNode, otherNode } = node.numastat;
+  return {
+    numastat: [numaHit, numaMiss, numaForeign, interleaveHit, localNode, otherNode],
+    nonresidentAge: node.nonresidentAge,
+    anonCost: node.anonCost,
+    fileCost: node.fileCost,
+    kswapdState: node.kswapd.state,
+    kswapdNextNs: node.kswapd.nextNs,
+    kswapdFailures: node.kswapdFailures,
+  };
+}
+
+/** PG_referenced, young, workingset, swap cache, as a picture's flags. */
+function markBits(run: Run): number {
+  return (
+    (run.referenced ? 1 : 0) |
+    (run.young ? 2 : 0) |
+    (run.workingset ? 4 : 0) |
+    (run.owner.swapCacheOf ? 8 : 0)
+  );
+}
+
+function pfnAt(run: Run, index: number): number {
+  return frameAt(run, index) + run.zone.buddy.basePfn;
+}
+
+/** Types of the pageblocks from that of the zone's first page on. */
+function pageblockTypes(zone: Zone): number[] {
+  return [...zone.buddy.types].slice(zone.buddy.firstFrame >> PAGEBLOCK_ORDER);
+}
+
+/** Indices that an owner gave out, freed or not. */
+export function indicesOf(owner: Owner): number {
+  return owner.mapping ? owner.live.end : owner.blocks.length;
+}
+
+/** Calls `put` for each index of an owner that is not gone, with its frame or SWAPPED. */
+function eachFrame(owner: Owner, put: (index: number, frame: number) => void): void {
+  owner.blocks.forEach((block, index) => {
+    if (block) put(index, block.frame + block.zone.buddy.basePfn);
+  });
+  if (owner.mapping?.kind === 'anon') {
+    owner.live.forEach((start, end) => {
+      for (let index = start; index < end; index += 1) put(index, SWAPPED);
+    });
+  }
+  for (const run of owner.mapping?.runs ?? []) {
+    for (let i = 0; i < run.pages; i += 1) put(run.offset + i * run.stride, pfnAt(run, i));
+  }
+}
+
+export function pictureOf(k: KernelState, owners: ReadonlyMap<number, Owner>): MachinePicture {
+  const flags: MachinePicture['flags'] = [];
+  const nodes = k.nodes.map((node): NodePicture => {
+    const lru = node.lists.map((list) => {
+      const frames: number[] = [];
+      for (const run of list.runs()) {
+        const bits = markBits(run);
+        for (let i = 0; i < run.pages; i += 1) {
+          const pfn = pfnAt(run, i);
+          frames.push(pfn);
+          if (bits !== 0) flags.push([pfn, bits]);
+        }
+      }
+      return frames.reverse();
+    });
+    return { lru, ...nodeCounts(node) };
+  });
+  return {
+    timeNs: k.timeNs,
+    swapFreePages: k.swap.freePages,
+    vmstat: Object.fromEntries(Object.entries(k.vmstat).filter(([, count]) => count !== 0)),
+    zones: k.zones.map(zonePicture),
+    nodes,
+    owners: [...owners].map(([id, owner]) => {
+      const frames = new Array<number>(indicesOf(owner)).fill(GONE);
+      eachFrame(owner, (index, frame) => {
+        frames[index] = frame;
+      });
+      return { owner: id, frames };
+    }),
+    flags: flags.sort((a, b) => a[0] - b[0]),
+  };
+}
+
+function zonePicture(zone: Zone): ZonePicture {
+  const { buddy } = zone;
+  const pfn = (frame: number): number => frame + buddy.basePfn;
+  return {
+    ...zoneCounts(zone),
+    lists: Array.from({ length: MAX_ORDER }, (_, order) =>
+      Array.from({ length: NR_MIGRATE_TYPES }, (__, type) => buddy.list(order, type).map(pfn)),
+    ),
+    pageblockTypes: pageblockTypes(zone),
+    pcps: zone.pcps.map((pcp) => ({
+      count: pcp.pages,
+      freeFactor: pcp.freeFactor,
+      lists: pcp.lists.map((list) => list.frames().map(pfn)),
+    })),
+  };
+}
+
+/** Writes what pictureOf() shows, as tapePicture() would. */
+export function tapeState(k: KernelState, owners: ReadonlyMap<number, Owner>, tape: Tape): void {
+  tape.add(k.timeNs);
+  tape.add(k.swap.freePages);
+  tape.addCounters(Object.entries(k.vmstat));
+  for (const node of k.nodes) tape.addNode(nodeCounts(node));
+  for (const zone of k.zones) tape.addZone(zoneCounts(zone));
+  for (const zone of k.zones) tapeZone(zone, tape);
+  for (const node of k.nodes) {
+    for (const list of node.lists) {
+      tape.add(list.pages);
+      for (const run of list.runs()) tapeRun(run, tape);
+    }
+  }
+  for (const id of [...owners.keys()].sort((a, b) => a - b)) tapeOwner(id, owners.get(id)!, tape);
+}
+
+function tapeZone(zone: Zone, tape: Tape): void {
+  const { buddy } = zone;
+  for (let order = 0; order < MAX_ORDER; order += 1) {
+    for (let type = 0; type < NR_MIGRATE_TYPES; type += 1) {
+      tapeFrames(buddy.list(order, type), buddy.basePfn, tape);
+    }
+  }
+  tapeFrames(pageblockTypes(zone), 0, tape);
+  for (const pcp of zone.pcps) {
+    tape.add(pcp.pages);
+    tape.add(pcp.freeFactor);
+    for (const list of pcp.lists) tapeFrames(list.frames(), buddy.basePfn, tape);
+  }
+}
+
+function tapeFrames(frames: readonly number[], basePfn: number, tape: Tape): void {
+  tape.add(frames.length);
+  for (const frame of frames) tape.add(frame + basePfn);
+}
+
+function tapeRun(run: Run, tape: Tape): void {
+  const bits = markBits(run);
+  for (let i = 0; i < run.pages; i += 1) {
+    tape.add(pfnAt(run, i));
+    tape.add(bits);
+  }
+}
+
+function tapeOwner(id: number, owner: Owner, tape: Tape): void {
+  const indices = indicesOf(owner);
+  if (indices === 0) return;
+  tape.add(id);
+  tape.add(indices);
+  const start = tape.reserve(indices, GONE);
+  eachFrame(owner, (index, frame) => tape.set(start + index, frame));
+}
