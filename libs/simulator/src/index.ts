@@ -26,3 +26,54 @@ export { buildZonelists, type ZonelistNode } from './zonelist';
 export { hardwareProfiles, type HardwareProfile } from './hardware-profile';
 export { validateHostModel } from './validate-host';
 export { replay } from './replay';
+export { KERNEL_NAMES, kernelProfileOf, type KernelMatch } from './profile';
+export { departuresOf, isReplayedKernel } from './replayed-kernel';
+export {
+  ARCHITECTURE_NAMES,
+  architectures,
+  type Architecture,
+  type ArchitectureName,
+  type ArchitectureZone,
+} from './architecture';
+export {
+  calcMemmapPages,
+  MEMORY_MODELS,
+  memmapCost,
+  nodeSections,
+  pageArrays,
+  pagesPerSection,
+  pageToPfn,
+  pfnToPage,
+  pfnToSection,
+  type MemmapCost,
+  type MemoryModelName,
+  type MemoryRange,
+  type NodeSections,
+  type PagePlace,
+} from './memory-model';
+export {
+  deviceAlignmentPages,
+  deviceZone,
+  type DeviceRange,
+  type DeviceZone,
+} from './device-memory';
+export { physicalZones, type PhysicalZone } from './physical-zones';
+export { isUma, nodeStates, type NodeStates, type StateNode } from './node-states';
+export {
+  checkWatermark,
+  type AllocationKind,
+  type CheckedRequest,
+  type CheckedZone,
+  type CheckResult,
+  type CheckStep,
+} from './watermark-check';
+export {
+  defaultLowmemReserveRatio,
+  zoneReclaimDefault,
+  zoneReserves,
+  type HostReserves,
+  type ReserveSettings,
+  type ReserveZone,
+  type ZoneReclaimDefault,
+  type ZoneReserve,
+} from './zone-reserves';

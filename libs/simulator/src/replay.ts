@@ -3,6 +3,7 @@ import { ReplayCancelled } from './errors';
 import { buildKernel } from './kernel';
 import { caveat, type KernelState } from './kernel-state';
 import { finishKswapd, SCHEDULE_RULE } from './kswapd';
+import { isReplayedKernel, replayedKernelCaveat } from './replayed-kernel';
 import { takeSnapshot } from './snapshot';
 import { stateHash } from './state-hash';
 import { runStep } from './steps';
@@ -23,6 +24,8 @@ export function replay(input: ReplayInput, control: ReplayControl = {}): ReplayR
   checkInput(input);
   const k = buildKernel(input);
   baseCaveats(k);
+  const kernelCaveat = replayedKernelCaveat(input.host);
+  if (kernelCaveat !== undefined) caveat(k, 'kernel-not-validated', kernelCaveat);
   const initial = takeSnapshot(k);
   if (input.verify) verify(k, 0);
   const steps: StepResult[] = [];
@@ -44,7 +47,8 @@ export function replay(input: ReplayInput, control: ReplayControl = {}): ReplayR
   });
   return {
     profile: {
-      kernel: k.profile.name,
+      kernel: input.host.kernelProfile,
+      validated: isReplayedKernel(input.host),
       hardware: k.hardware.name,
       scheduleRule: SCHEDULE_RULE,
     },

@@ -6,8 +6,11 @@
  * kernel's own; they may be sparse and are never array positions.
  */
 
-/** A kernel whose formulas and decision order the simulator follows. */
+/** A kernel whose formulas and decision order a replay follows. */
 export type KernelProfileName = '6.1.y';
+/** A kernel whose formulas are known: marks, reserves, list sizes and the watermark check (see profile.ts). */
+export type KernelName =
+  '2.6.32' | '3.10' | '4.18' | '5.10' | '5.14' | KernelProfileName | '6.12' | '6.18';
 
 export const ZONE_NAMES = ['DMA', 'DMA32', 'Normal', 'Movable'] as const;
 /** A zone type in the kernel's order; the index is the kernel's `zone_idx` (Device holds no buddy pages). */
@@ -412,7 +415,13 @@ export type OomConstraint =
   'CONSTRAINT_NONE' | 'CONSTRAINT_CPUSET' | 'CONSTRAINT_MEMORY_POLICY' | 'CONSTRAINT_MEMCG';
 
 export interface ReplayResult {
-  profile: { kernel: KernelProfileName; hardware: string; scheduleRule: string };
+  profile: {
+    kernel: KernelProfileName;
+    /** The host's own kernel, where it is known, is the one whose rules were replayed. */
+    validated: boolean;
+    hardware: string;
+    scheduleRule: string;
+  };
   seed: number;
   /** Zonelist order per node, as the kernel prints it at boot ("Fallback order for Node n"). */
   fallbackOrder: { nodeId: number; order: number[] }[];

@@ -78,7 +78,7 @@ class InputCheck {
 
   private policy(policy: MemoryPolicy, path: string): void {
     if (!POLICY_MODES.includes(policy.mode))
-      fail('unknown-value', `${path}.mode`, `policy ${String(policy.mode)} is not known`);
+      fail('unknown-value', `${path}.mode`, unknownPolicy(String(policy.mode)));
     if (policy.mode !== 'default' && policy.nodes.length === 0)
       fail('out-of-range', `${path}.nodes`, `policy ${policy.mode} needs a node`);
     policy.nodes.forEach((id, i) => {
@@ -248,6 +248,13 @@ class InputCheck {
   }
 }
 
+function unknownPolicy(mode: string): string {
+  if (/^weighted[-_ ]interleave$/.test(mode)) {
+    return `policy ${mode} came with Linux 6.9, and replays follow 6.1.y, which does not have it; interleave is its nearest there`;
+  }
+  return `policy ${mode} is not known`;
+}
+
 /** @throws SimulatorInputError naming the first thing wrong; for a host model, all of them in `problems` */
 export function checkInput(input: ReplayInput): void {
   const problems = validateHostModel(input.host);
@@ -255,11 +262,18 @@ export function checkInput(input: ReplayInput): void {
     const at = problems.map((problem) => ({ ...problem, path: `host.${problem.path}` }));
     throw new SimulatorInputError(at[0]!, at);
   }
-  if (!(input.host.kernelProfile in kernelProfiles)) {
+  if (!Object.hasOwn(kernelProfiles, input.host.kernelProfile)) {
     fail(
       'unknown-value',
       'host.kernelProfile',
       `kernel ${String(input.host.kernelProfile)} is not modelled`,
+    );
+  }
+  if (!kernelProfiles[input.host.kernelProfile].validated) {
+    fail(
+      'unknown-value',
+      'host.kernelProfile',
+      `of kernel ${input.host.kernelProfile} only the formulas are known: a host is replayed as 6.1.y`,
     );
   }
   if (!Number.isSafeInteger(input.seed))

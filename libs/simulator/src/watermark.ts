@@ -2,7 +2,14 @@
  * Reserves and watermarks: min_free_kbytes, the marks of each zone, lowmem_reserve and the check
  * that every allocation passes. Pure formulas; pages unless a name says otherwise.
  */
-import { PAGE_KIB, PAGES_PER_HUGE, ZONE_MOVABLE, ZONE_NORMAL, MAX_NR_ZONES } from './constants';
+import {
+  MAX_NR_ZONES,
+  PAGE_KIB,
+  PAGES_PER_HUGE,
+  SWAP_CLUSTER_MAX,
+  ZONE_MOVABLE,
+  ZONE_NORMAL,
+} from './constants';
 import { kernelProfiles, type KernelProfile } from './profile';
 
 /** The kernel's `mult_frac(x, n, d)`: x * n / d without overflow, truncating twice. */
@@ -21,7 +28,13 @@ function intSqrt(x: number): number {
 export interface ZoneSize {
   zoneIndex: number;
   managedPages: number;
+  /** HighMem of 32-bit kernels, whatever its index: no lowmem, and a min mark of its own. */
+  highmem?: boolean;
 }
+
+/** Does the zone count as lowmem for min_free_kbytes? */
+const isLowmem = (zone: ZoneSize): boolean =>
+  zone.zoneIndex <= ZONE_NORMAL && zone.highmem !== true;
 
 export interface MinFreeInput {
   /** Every populated zone of the host. `highPages` is the stored high mark (0 at boot). */
@@ -38,9 +51,7 @@ export interface MinFreeInput {
 function freeBufferPages(zones: MinFreeInput['zones']): number {
   let pages = 0;
   for (const zone of zones) {
-    if (zone.zoneIndex <= ZONE_NORMAL && zone.managedPages > zone.highPages) {
-      pages += zone.managedPages - zone.highPages;
-    }
+    if (isLowmem(zone)) pages += Math.max(zone.managedPages - zone.highPages, 0);
   }
   return pages;
 }
@@ -61,12 +72,15 @@ export function minFreeKbytes(
   }
   if (!input.thpEnabled) return minFree;
   const populated = input.zones.filter(
-    (zone) => zone.zoneIndex <= ZONE_NORMAL && zone.managedPages > 0,
+    (zone) => (profile.khugepagedCountsAllZones || isLowmem(zone)) && zone.managedPages > 0,
   ).length;
   const pageblocks = PAGES_PER_HUGE * populated * 2 + PAGES_PER_HUGE * populated * 9;
   const recommended = Math.min(pageblocks, Math.floor(lowmemPages / 20)) * PAGE_KIB;
   return Math.max(minFree, recommended);
 }
+
+/** Most that a zone with a capped min mark keeps, pages. */
+const MAX_CAPPED_MIN = 128;
 
 export interface Watermarks {
   minPages: number;
@@ -82,18 +96,27 @@ export function setupPerZoneWmarks(
   zones: ZoneSize[],
   minFreeKib: number,
   watermarkScaleFactor: number,
+  profile: KernelProfile = kernelProfiles['6.1.y'],
 ): Watermarks[] {
   const minFreePages = Math.floor(minFreeKib / PAGE_KIB);
-  const lowmemPages = zones.reduce((sum, zone) => sum + zone.managedPages, 0);
-  return zones.map(({ managedPages }) => {
+  const capped = (zone: ZoneSize): boolean =>
+    zone.highmem === true || (profile.capsMovable && zone.zoneIndex === ZONE_MOVABLE);
+  const lowmemPages = zones.reduce((sum, zone) => sum + (capped(zone) ? 0 : zone.managedPages), 0);
+  return zones.map((zone) => {
+    const { managedPages } = zone;
     // 64-bit product in the kernel; BigInt keeps it exact for hosts of many TiB.
     const product = BigInt(minFreePages) * BigInt(managedPages);
-    const minPages = lowmemPages === 0 ? 0 : Number(product / BigInt(lowmemPages));
+    const share = lowmemPages === 0 ? 0 : Number(product / BigInt(lowmemPages));
+    // Requests with rights below min seldom need such pages, so that little is kept; the way to low and high is not cut.
+    const minPages = capped(zone)
+      ? Math.min(Math.max(Math.floor(managedPages / 1024), SWAP_CLUSTER_MAX), MAX_CAPPED_MIN)
+      : share;
     const gap = Math.max(
-      Math.floor(minPages / 4),
+      Math.floor(share / 4),
       multFrac(managedPages, watermarkScaleFactor, 10000),
     );
-    return { minPages, lowPages: minPages + gap, highPages: minPages + 2 * gap };
+    const aboveMin = profile.highMark === 'half' ? Math.floor(share / 2) : 2 * gap;
+    return { minPages, lowPages: minPages + gap, highPages: minPages + aboveMin };
   });
 }
 

@@ -153,6 +153,7 @@ export class SimulationDto extends SimulationSummaryDto {
   @ApiProperty(
     freeObject('Kernel and hardware that were modelled, and the rule by which actors take turns.', {
       kernel: '6.1.y',
+      validated: true,
       hardware: 'generic-2s',
       scheduleRule: 'kswapd after each batch',
     }),

@@ -1,0 +1,65 @@
+import { guestStep, twoNodes } from '../test/host';
+import { SimulatorInputError } from './errors';
+import { replay } from './replay';
+import type { HostModel, KernelProfileName, MemoryPolicy } from './types';
+
+const run = (change: Partial<HostModel>, policy: MemoryPolicy = { mode: 'default', nodes: [] }) =>
+  replay({
+    host: { ...twoNodes(), ...change },
+    runningGuests: [],
+    steps: [guestStep('g', 10, policy)],
+    seed: 1,
+  });
+
+/** What a refused replay says, with its code and path. */
+function refusal(change: Partial<HostModel>, policy?: MemoryPolicy) {
+  try {
+    run(change, policy);
+  } catch (error) {
+    if (error instanceof SimulatorInputError) {
+      return { code: error.code, path: error.path, message: error.message };
+    }
+    throw error;
+  }
+  return undefined;
+}
+
+describe('a host with another kernel than the one replayed', () => {
+  const caveatOf = (kernelRelease: string) =>
+    run({ kernelRelease }).caveats.find(({ code }) => code === 'kernel-not-validated')?.message;
+
+  it('is replayed, but not as validated, and its departures are named', () => {
+    expect(run({ kernelRelease: '3.10.0-1160.el7.x86_64' }).profile).toMatchObject({
+      kernel: '6.1.y',
+      validated: false,
+    });
+    expect(caveatOf('3.10.0-1160.el7.x86_64')).toContain('LRU lists and reclaim are per zone');
+    expect(caveatOf('6.18.5-1.fc43')).toMatch(/Kernel 6\.18 departs .*MGLRU/);
+    expect(caveatOf('5.15.0-91-generic')).toContain('The nearest known kernel, 5.14,');
+    expect(caveatOf('2.4.37')).not.toContain('departs');
+  });
+
+  it('needs no word where it runs 6.1 or is not known', () => {
+    for (const change of [{}, { kernelRelease: '6.1.0-56-cloud-amd64' }]) {
+      const result = run(change);
+      expect(result.profile.validated).toBe(true);
+      expect(result.caveats.map(({ code }) => code)).not.toContain('kernel-not-validated');
+    }
+  });
+
+  it('cannot be replayed under a profile of which only formulas are known', () => {
+    expect(refusal({ kernelProfile: '5.10' as KernelProfileName })).toMatchObject({
+      code: 'unknown-value',
+      path: 'host.kernelProfile',
+      message: expect.stringContaining('a host is replayed as 6.1.y') as string,
+    });
+  });
+});
+
+it('refuses weighted interleave as younger than the kernel replayed', () => {
+  const mode = 'weighted_interleave' as MemoryPolicy['mode'];
+  expect(refusal({}, { mode, nodes: [0, 1] })).toMatchObject({
+    code: 'unknown-value',
+    message: expect.stringMatching(/came with Linux 6\.9, and replays follow 6\.1\.y/) as string,
+  });
+});
