@@ -13,9 +13,9 @@ describe('the tree of a cached file', () => {
     expect([1, 64, 65, 4096, 4097, 25600].map(treeNodes)).toEqual([0, 1, 3, 65, 68, 408]);
   });
 
-  it('takes two pages of slab per 14 nodes', () => {
+  it('takes two pages of slab per 14 nodes, the first seven from a slab that is there', () => {
     const result = run([cacheStep(25600, 0)]);
-    // 408 nodes: 29 full slabs of two pages.
+    // 408 nodes, 401 of them in new slabs: 29 of two pages.
     expect(slab(result.steps[0]!) - slab({ snapshot: result.initial })).toBe(58);
   });
 
@@ -28,7 +28,7 @@ describe('the tree of a cached file', () => {
 describe('buffer heads', () => {
   it('take a page of slab per 39 written pages', () => {
     const result = run([cacheStep(3900, 0, { access: 'write' })]);
-    // The tree of 3900 pages: 61 + 1 nodes, 4 full slabs of two pages.
+    // The tree of 3900 pages: 61 + 1 nodes, 55 of them in 4 new slabs of two pages.
     expect(slab(result.steps[0]!) - slab({ snapshot: result.initial })).toBe(100 + 8);
   });
 

@@ -4,12 +4,17 @@ import { BUFFER_HEADS_PER_SLAB, freeBlock } from './free-run';
 import { allocKernelBlock, kernelContext, type KernelCaller } from './kernel-block';
 import type { CachedFile, KernelState } from './kernel-state';
 import type { Mapping } from './page-map';
+import { slabShape, type SlabShape } from './slab';
 
 /** Entries of one tree node. @kernel include/linux/xarray.h XA_CHUNK_SIZE */
 const TREE_FANOUT = 64;
-/** Tree nodes of 576 bytes that fit into a slab of two pages. @kernel lib/radix-tree.c radix_tree_init() */
-const TREE_NODES_PER_SLAB = 14;
-const TREE_SLAB_ORDER = 1;
+/** 576 bytes and, because nodes are made ready once for all, a free pointer. @kernel lib/radix-tree.c radix_tree_init() */
+const TREE_NODE_BYTES = 584;
+
+/** Slabs that tree nodes live in. */
+export function treeSlab(cpus: number): SlabShape {
+  return slabShape(TREE_NODE_BYTES, cpus);
+}
 
 /** Nodes of the tree of a file whose first `pages` pages were cached. */
 export function treeNodes(pages: number): number {
@@ -25,7 +30,7 @@ export function treeNodes(pages: number): number {
  * Lets a file's tree grow with its pages.
  * @param newPages pages that the file did not have before; those that reclaim took left their nodes behind
  * @kernel mm/filemap.c __filemap_add_folio(), lib/xarray.c xas_alloc()
- * @differs the tree is that of a file cached from its start; the last, partly used slab is not counted
+ * @differs the tree is that of a file cached from its start, and finds the CPU's slab half used
  */
 export function growTree(
   k: KernelState,
@@ -34,10 +39,11 @@ export function growTree(
   caller: KernelCaller,
 ): void {
   file.treePages = (file.treePages ?? 0) + newPages;
-  const wanted = Math.floor(treeNodes(file.treePages) / TREE_NODES_PER_SLAB);
+  const { order, objects } = treeSlab(k.cpus.length);
+  const wanted = Math.ceil((treeNodes(file.treePages) - objects / 2) / objects);
   const slabs = (file.treeSlabs ??= []);
   if (slabs.length >= wanted) return;
-  const ac = kernelContext(k, caller, { type: MIGRATE_RECLAIMABLE, order: TREE_SLAB_ORDER });
+  const ac = kernelContext(k, caller, { type: MIGRATE_RECLAIMABLE, order });
   while (slabs.length < wanted) {
     const slab = allocKernelBlock(k, ac);
     if (!slab) return;

@@ -8,6 +8,7 @@ import {
   NR_MIGRATE_TYPES,
 } from './buddy';
 import { PAGES_PER_HUGE } from './constants';
+import { treeSlab } from './cache-slab';
 import { fillPcps, pageblocksOf } from './initial-pcp';
 import { caveat, type KernelState } from './kernel-state';
 import { NR_LRU_LISTS, accountRun, newRun } from './lru';
@@ -323,6 +324,7 @@ function placeZone(
       kernelPages: zone.managed - zone.buddy.freePages - heldPages(host, k) - lruPages,
       heldPages: heldPages(host, k),
     },
+    treeSlab(k.cpus.length).order,
     pageblocksOf([...layout.lru, ...layout.huge, ...layout.pcp]),
     (pages) => pcpFrames.take(pages),
   );

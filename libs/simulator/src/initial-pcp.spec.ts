@@ -1,5 +1,5 @@
 import { twoNodes } from '../test/host';
-import { MIGRATE_MOVABLE, MIGRATE_UNMOVABLE } from './buddy';
+import { MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE } from './buddy';
 import { typeShares } from './initial-pcp';
 import { buildKernel } from './kernel';
 import { passTime, type KernelState } from './kernel-state';
@@ -63,6 +63,24 @@ describe('lists of a host at the start', () => {
       }
     }
     expect(k.zones[1]!.pcps[0]!.lists[orderToPindex(0, MIGRATE_MOVABLE)]!.count).toBe(100);
+  });
+
+  it('hold half a refill of slabs for page cache nodes, on the CPUs of the node alone', () => {
+    const host = hostWithLists(100);
+    host.nodes[0]!.zones[0]!.pageblocksByType = { Unmovable: 1, Movable: 61, Reclaimable: 2 };
+    for (const pageset of host.nodes[0]!.zones[0]!.pagesets) pageset.batchPages = 31;
+    const k = build(host);
+    verify(k, 0);
+    const zone = k.zones[0]!;
+    expect(zone.pcpBatch).toBe(31);
+    const slabs = zone.pcps.map((pcp) => pcp.lists[orderToPindex(1, MIGRATE_RECLAIMABLE)]!);
+    // The batch is 31 pages: a refill of order 1 takes 15 blocks, of which seven are found.
+    expect(slabs.map(({ count }) => count)).toEqual([7, 0]);
+    for (const frame of slabs[0]!.frames()) {
+      expect(frame % 2).toBe(0);
+      expect(zone.buddy.typeOf(frame)).toBe(MIGRATE_RECLAIMABLE);
+    }
+    expect(zone.pcps.map((pcp) => pcp.pages)).toEqual([100, 100]);
   });
 });
 

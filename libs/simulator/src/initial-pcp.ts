@@ -1,6 +1,7 @@
 /** Which pages the per-CPU lists hold when a replay starts: their number is known, their types are not. */
 import { MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_PAGES } from './buddy';
-import { orderToPindex } from './pcp';
+import { ZONE_NORMAL } from './constants';
+import { orderToPindex, refillBlocks } from './pcp';
 import type { PcpRun } from './pcp-list';
 import type { Zone } from './zone';
 import type { Extent } from './zone-layout';
@@ -61,6 +62,20 @@ export class KernelPieces {
     private readonly type: number,
     private readonly taken: ReadonlySet<number>,
   ) {}
+
+  /** @returns aligned blocks of one order, each a run of its own; fewer when the pageblocks have no more */
+  takeBlocks(order: number, blocks: number): PcpRun[] {
+    const pages = 1 << order;
+    const runs: PcpRun[] = [];
+    while (runs.length < blocks) {
+      const frame = Math.ceil(this.at / pages) * pages;
+      if (frame + pages <= this.end) {
+        runs.push({ frame, count: 1, step: 1, type: this.type });
+        this.at = frame + pages + 1;
+      } else if (!this.nextGap()) break;
+    }
+    return runs;
+  }
 
   /** @returns pieces of `pages` in all; fewer when the pageblocks have no more */
   take(pages: number): PcpRun[] {
@@ -123,15 +138,25 @@ export function pageblocksOf(extents: readonly Extent[]): Set<number> {
   return blocks;
 }
 
+/** Is it the zone that a CPU's kernel memory comes from first? */
+function servesKernel(zone: Zone, cpu: number): boolean {
+  const { cpus, zones } = zone.node;
+  const highest = zones.filter(({ index, managed }) => index <= ZONE_NORMAL && managed > 0).at(-1);
+  return zone === highest && cpus.includes(cpu);
+}
+
 /**
- * Fills the order-0 lists of all CPUs.
+ * Fills the lists of all CPUs: those of order 0, and what is left of the last refill for tree nodes, the slabs that
+ * a host takes in great number. Such a list is refilled when it is empty and found half full.
  * @param held pages by CPU position
+ * @param slabOrder order of the slabs of tree nodes
  * @param movable hands out frames of Movable pageblocks
  */
 export function fillPcps(
   zone: Zone,
   held: readonly number[],
   used: UsedPages,
+  slabOrder: number,
   taken: ReadonlySet<number>,
   movable: (pages: number) => Extent[],
 ): void {
@@ -144,12 +169,22 @@ export function fillPcps(
     // The host worked until it was looked at: what one look finds unused is due with the first one.
     pcp.expire = 1;
     const shares = typeShares(left, used, blocks);
-    KERNEL_TYPES.forEach((type, i) => {
-      const runs = pieces[i]!.take(shares[type]!);
-      const list = pcp.lists[orderToPindex(0, type)]!;
+    const fill = (order: number, type: number, runs: PcpRun[]): number => {
+      const list = pcp.lists[orderToPindex(order, type)]!;
       list.refill(runs);
-      left -= list.count;
-      pcp.pages += list.count;
+      const pages = list.count << order;
+      left -= pages;
+      pcp.pages += pages;
+      return pages;
+    };
+    KERNEL_TYPES.forEach((type, i) => {
+      let share = shares[type]!;
+      if (type === MIGRATE_RECLAIMABLE && servesKernel(zone, cpu)) {
+        const half = Math.floor(refillBlocks(zone, slabOrder) / 2);
+        const slabs = Math.min(half, share >> slabOrder);
+        share -= fill(slabOrder, type, pieces[i]!.takeBlocks(slabOrder, slabs));
+      }
+      fill(0, type, pieces[i]!.take(share));
     });
     const list = pcp.lists[orderToPindex(0, MIGRATE_MOVABLE)]!;
     list.refill(

@@ -47,8 +47,13 @@ export interface PipeHolder {
   cpu: number;
   pipes: Pipe[];
   /** Slabs of the pipes and their files, and the pages of the process. */
-  slabs: KernelBlock[];
+  slabs: PipeSlab[];
   processPages: KernelBlock[];
+}
+
+export interface PipeSlab extends KernelBlock {
+  /** Counted as SReclaimable, from pageblocks of that type. */
+  reclaimable: boolean;
 }
 
 export interface Pipe {

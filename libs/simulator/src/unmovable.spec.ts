@@ -39,11 +39,12 @@ describe('slots of a pipe', () => {
 
   it('take slabs of order 3 up to 8 KiB, pages of their own above', () => {
     // 128 slots of 40 bytes: objects of 8 KiB, four to a slab of 32 KiB.
-    expect(ringBlocks(256, 128)).toEqual({ order: 3, count: 64 });
+    expect(ringBlocks(256, 128, 2)).toEqual({ order: 3, count: 64 });
     // 256 slots: 10240 bytes, a block of 16 KiB for each pipe.
-    expect(ringBlocks(700, 256)).toEqual({ order: 2, count: 700 });
-    // 16 slots: objects of 1 KiB, four to a page.
-    expect(ringBlocks(8, 16)).toEqual({ order: 0, count: 2 });
+    expect(ringBlocks(700, 256, 2)).toEqual({ order: 2, count: 700 });
+    // 16 slots: objects of 1 KiB, sixteen to a slab of four pages where there are two CPUs, eight where there is one.
+    expect(ringBlocks(40, 16, 2)).toEqual({ order: 2, count: 3 });
+    expect(ringBlocks(40, 16, 1)).toEqual({ order: 1, count: 5 });
   });
 });
 
@@ -56,7 +57,7 @@ describe('a process that fills pipes', () => {
     );
     expect(result.steps[0]!.pagesDone).toBe(1200);
     const slab = (snapshot: ReplayResult['initial']): number =>
-      snapshot.nodes[0]!.slabUnreclaimablePages;
+      snapshot.nodes[0]!.slabUnreclaimablePages + snapshot.nodes[0]!.slabReclaimablePages;
     expect(slab(result.steps[0]!.snapshot) - slab(result.initial)).toBe(30);
   });
 

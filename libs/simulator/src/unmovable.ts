@@ -1,4 +1,5 @@
 /** Kernel memory that a process holds and nobody can move: pages in pipes. */
+import { MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE } from './buddy';
 import { PAGES_PER_HUGE } from './constants';
 import {
   allocKernelBlocks,
@@ -6,11 +7,18 @@ import {
   kernelContext,
   type KernelCaller,
 } from './kernel-block';
-import { passTime, type KernelState, type Pipe, type PipeHolder } from './kernel-state';
+import {
+  passTime,
+  type KernelState,
+  type Pipe,
+  type PipeHolder,
+  type PipeSlab,
+} from './kernel-state';
 import { cpusOf } from './kernel';
-import type { KernelBlock } from './page-alloc';
 import { endProcess, startProcess } from './process-pages';
+import { slabShape } from './slab';
 import type { ReplayStep } from './types';
+import type { NodeState } from './zone';
 
 /** Bytes of one slot of a pipe. @kernel include/linux/pipe_fs_i.h struct pipe_buffer */
 const SLOT_BYTES = 40;
@@ -20,13 +28,13 @@ const DEFAULT_SLOTS = 16;
 const KMALLOC_CACHE_BYTES = 8192;
 const PAGE_BYTES = 4096;
 
-/** Objects that each pipe needs besides its slots: how many per slab, in slabs of which order. */
-const PIPE_OBJECTS: readonly { perPipe: number; perSlab: number; order: number }[] = [
+/** Objects that each pipe needs besides its slots. */
+const PIPE_OBJECTS: readonly { perPipe: number; bytes: number; reclaimable: boolean }[] = [
   // inode_cache, filp (two ends), dentry, kmalloc-192 for struct pipe_inode_info
-  { perPipe: 1, perSlab: 12, order: 1 },
-  { perPipe: 2, perSlab: 16, order: 0 },
-  { perPipe: 1, perSlab: 21, order: 0 },
-  { perPipe: 1, perSlab: 21, order: 0 },
+  { perPipe: 1, bytes: 640, reclaimable: true },
+  { perPipe: 2, bytes: 256, reclaimable: false },
+  { perPipe: 1, bytes: 192, reclaimable: true },
+  { perPipe: 1, bytes: 192, reclaimable: false },
 ];
 
 type UnmovableStep = Extract<ReplayStep, { op: 'unmovable' }>;
@@ -39,15 +47,20 @@ export function pipeSlots(pagesPerPipe: number): number {
 
 /**
  * Blocks that the slots of all pipes take.
- * @kernel fs/pipe.c pipe_resize_ring(), mm/slub.c calculate_order(): a slab of order 3 for objects of 8 KiB
+ * @param cpus CPUs that are present
+ * @kernel fs/pipe.c pipe_resize_ring()
  */
-export function ringBlocks(pipes: number, slots: number): { order: number; count: number } {
+export function ringBlocks(
+  pipes: number,
+  slots: number,
+  cpus: number,
+): { order: number; count: number } {
   const bytes = 2 ** Math.ceil(Math.log2(slots * SLOT_BYTES));
   if (bytes > KMALLOC_CACHE_BYTES) {
     return { order: Math.log2(bytes / PAGE_BYTES), count: pipes };
   }
-  const order = Math.max(Math.log2(bytes) - 10, 0);
-  return { order, count: Math.ceil((pipes * bytes) / (PAGE_BYTES * 2 ** order)) };
+  const { order, objects } = slabShape(bytes, cpus);
+  return { order, count: Math.ceil(pipes / objects) };
 }
 
 /**
@@ -83,16 +96,29 @@ export function unmovableStep(
   return { status: done < step.pages ? 'killed' : 'ok', pagesDone: done };
 }
 
-function openPipes(k: KernelState, step: UnmovableStep, caller: KernelCaller): KernelBlock[] {
-  const slabs: KernelBlock[] = [];
-  for (const { perPipe, perSlab, order } of PIPE_OBJECTS) {
-    const count = Math.ceil((step.pipes * perPipe) / perSlab);
-    slabs.push(...allocKernelBlocks(k, kernelContext(k, caller, { order }), count));
+function openPipes(k: KernelState, step: UnmovableStep, caller: KernelCaller): PipeSlab[] {
+  const slabs: PipeSlab[] = [];
+  const take = (order: number, count: number, reclaimable: boolean): void => {
+    const type = reclaimable ? MIGRATE_RECLAIMABLE : MIGRATE_UNMOVABLE;
+    for (const block of allocKernelBlocks(k, kernelContext(k, caller, { order, type }), count)) {
+      countSlab(block.zone.node, reclaimable, 2 ** order);
+      slabs.push({ ...block, reclaimable });
+    }
+  };
+  const cpus = k.cpus.length;
+  for (const { perPipe, bytes, reclaimable } of PIPE_OBJECTS) {
+    const { order, objects } = slabShape(bytes, cpus);
+    take(order, Math.ceil((step.pipes * perPipe) / objects), reclaimable);
   }
-  const { order, count } = ringBlocks(step.pipes, pipeSlots(Math.ceil(step.pages / step.pipes)));
-  slabs.push(...allocKernelBlocks(k, kernelContext(k, caller, { order }), count));
-  for (const { zone, order: of } of slabs) zone.node.slabUnreclaimable += 2 ** of;
+  const slots = pipeSlots(Math.ceil(step.pages / step.pipes));
+  const { order, count } = ringBlocks(step.pipes, slots, cpus);
+  take(order, count, false);
   return slabs;
+}
+
+function countSlab(node: NodeState, reclaimable: boolean, pages: number): void {
+  if (reclaimable) node.slabReclaimable += pages;
+  else node.slabUnreclaimable += pages;
 }
 
 function writePipes(
@@ -160,7 +186,9 @@ export function exitPipeHolder(k: KernelState, name: string): boolean {
     freed += emptyPipe(k, holder, pipe);
     if (pipe.spare) freeKernelBlocks(k, [pipe.spare], holder.cpu);
   }
-  for (const { zone, order } of holder.slabs) zone.node.slabUnreclaimable -= 2 ** order;
+  for (const { zone, order, reclaimable } of holder.slabs) {
+    countSlab(zone.node, reclaimable, -(2 ** order));
+  }
   freeKernelBlocks(k, holder.slabs, holder.cpu);
   endProcess(k, holder.processPages, holder.cpu);
   passTime(k, freed * k.hardware.freeNs, false);

@@ -25,21 +25,13 @@ per-CPU lists of that zone: in C01 this returns pages that another CPU's list ho
     misses: /^\w+ cgroup\./,
   },
   {
-    title: 'A last list refill on the edge of a mark',
-    text: `Every few seconds a CPU hands back a part of the pages that it holds of another node. In C03 that can lift a nearly full node just over
-its mark, so that the next refill takes its last movable pages, steals a small block, boosts the zone and starts kswapd there; one of the recorded
-boots did this, another did not. What the model reclaims there is taken to be of this kind; it has not been traced.`,
-    misses: /^C03 (d\.|guest\.|node\.|zone\.)/,
-  },
-  {
     title: 'A boost in DMA32 turns the file list round',
     text: `A movable request that finds the Movable lists of DMA32 empty takes a block of another type there; the block is small, so
 the zone is boosted, and kswapd is woken for the class of that zone, not of the request. Such a run passes over all pages of Normal, which counts
 them as scanned, and puts them at the head of the list, so that the node gives up DMA32 pages first from then on: few at a time.
 Whether a boot takes this turn depends on the pieces that DMA32 has left at that moment, and the kernel's boots differ in it. The model takes it where
-the kernel did not (scanned pages far above the kernel's, stolen ones not), or the reverse: in C04 the recorded boots take it, and the two
-preferred nodes then share differently.`,
-    misses: /^(C04 (guest|node|zone|d\.)|[ACF]\d\d d\.vmstat\.pgscan_file)/,
+the kernel did not (scanned pages far above the kernel's, stolen ones not), or the reverse.`,
+    misses: /^[ACF]\d\d d\.vmstat\.pgscan_file/,
   },
   {
     title: 'Pages that swapping needs for itself',
