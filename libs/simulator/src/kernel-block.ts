@@ -1,8 +1,9 @@
 /** Memory that the kernel takes for itself: which node it asks, and with which rights. */
+import { policyNodemask } from './alloc-zones';
 import { MIGRATE_UNMOVABLE } from './buddy';
 import { ZONE_NORMAL } from './constants';
 import { freeBlock } from './free-run';
-import { policyNodemask, type GuestState, type KernelState } from './kernel-state';
+import type { GuestState, KernelState } from './kernel-state';
 import { nodeById } from './mempolicy';
 import { allocContext, allocPages, type AllocContext, type KernelBlock } from './page-alloc';
 import type { MemoryPolicy } from './types';
@@ -49,10 +50,11 @@ export function kernelContext(
   const ac = allocContext({
     cpu,
     preferred: first === undefined ? k.cpus[cpu]!.node : nodeById(k, first),
-    nodemask: policy ? policyNodemask(policy, cpusetList) : null,
+    nodemask: policy ? policyNodemask(k, policy, cpusetList, ZONE_NORMAL) : null,
     cpusetMems: cpusetList ? new Set(cpusetList) : null,
     type: MIGRATE_UNMOVABLE,
     classIndex: ZONE_NORMAL,
+    hardwall: false,
     ...values,
   });
   if (guest) ac.guest = guest;

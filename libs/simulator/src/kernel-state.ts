@@ -143,18 +143,3 @@ export function passTime(k: KernelState, ns: number, stall: boolean): void {
 export function caveat(k: KernelState, code: string, message: string): void {
   if (!k.caveats.has(code)) k.caveats.set(code, message);
 }
-
-/**
- * Nodes that a policy limits a request to; null means no mask. A bind to nodes that the cpuset does not
- * have at all counts as none.
- * @kernel mm/mempolicy.c policy_nodemask()
- */
-export function policyNodemask(
-  policy: MemoryPolicy,
-  cpusetMems: number[] | undefined,
-): Set<number> | null {
-  if (policy.mode === 'preferred_many') return new Set(policy.nodes);
-  if (policy.mode !== 'bind') return null;
-  const meets = !cpusetMems || policy.nodes.some((node) => cpusetMems.includes(node));
-  return meets ? new Set(policy.nodes) : null;
-}

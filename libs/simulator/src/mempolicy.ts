@@ -1,16 +1,11 @@
 /** Memory policies: which node's list is walked, with which mask, for which page. */
+import { allocZones, policyNodemask } from './alloc-zones';
 import { MIGRATE_MOVABLE } from './buddy';
-import { HUGE_ORDER, PAGES_PER_HUGE } from './constants';
-import { countVm, policyNodemask, type GuestState, type KernelState } from './kernel-state';
+import { HUGE_ORDER, PAGES_PER_HUGE, ZONE_MOVABLE } from './constants';
+import { countVm, type GuestState, type KernelState } from './kernel-state';
 import { pagesBeforeKswapd } from './kswapd';
 import { reclaimsNode } from './node-reclaim';
-import {
-  allocContext,
-  allocPages,
-  filteredZonelist,
-  type AllocContext,
-  type Segment,
-} from './page-alloc';
+import { allocContext, allocPages, type AllocContext, type Segment } from './page-alloc';
 import { orderToPindex } from './pcp';
 import type { MemoryPolicy } from './types';
 import { neededPages, zoneWatermarkOk } from './watermark';
@@ -48,7 +43,7 @@ function baseContext(k: KernelState, pc: PolicyContext): AllocContext {
   const ac = allocContext({
     cpu: pc.cpu,
     preferred,
-    nodemask: policyNodemask(pc.policy, pc.cpusetList),
+    nodemask: policyNodemask(k, pc.policy, pc.cpusetList, ZONE_MOVABLE),
     cpusetMems: pc.cpusetMems,
     write: pc.write,
     cache: pc.cache ?? false,
@@ -196,10 +191,10 @@ function quietRounds(k: KernelState, pc: PolicyContext, nodes: NodeState[]): Qui
 
 /** The zone that the fast path takes from; undefined where it would have to reclaim one first, or there is none. */
 function servingZone(k: KernelState, ac: AllocContext): Zone | undefined {
-  const zonelist = (ac.zonelist ??= filteredZonelist(k, ac));
-  for (const zone of zonelist) {
+  const { allowed, preferred } = allocZones(k, ac);
+  for (const zone of allowed) {
     if (zoneWatermarkOk(zone, zone.low)) return zone;
-    if (reclaimsNode(k, zonelist[0]!.node, zone.node, ac.cpu)) return undefined;
+    if (reclaimsNode(k, preferred!.node, zone.node, ac.cpu)) return undefined;
   }
   return undefined;
 }

@@ -7,6 +7,7 @@ import {
   ZONE_MOVABLE,
   ZONE_NORMAL,
 } from './constants';
+import { allocZones, zonesOf, type AllocZones } from './alloc-zones';
 import { reserveHighatomicPageblock, unreserveHighatomicPageblock } from './fallback';
 import { countVm, type GuestState, type KernelState } from './kernel-state';
 import { advanceKswapd, isSettled, pagesBeforeKswapd, wakeupKswapd } from './kswapd';
@@ -46,6 +47,8 @@ export interface AllocContext {
   wakeKswapd: boolean;
   /** __GFP_HIGH: may go below the min mark, and ignores cpusets if it cannot wait. */
   high: boolean;
+  /** Stays within its cpuset in the slow path too (__GFP_HARDWALL); kernel memory does not. */
+  hardwall: boolean;
   /** Only the preferred node (__GFP_THISNODE). */
   thisNode: boolean;
   /** Gives up after the first failed compaction (__GFP_NORETRY). */
@@ -62,8 +65,8 @@ export interface AllocContext {
   costNs: number;
   remoteCostNs: number;
   guest?: GuestState;
-  /** The filtered list, once it was made. */
-  zonelist?: Zone[];
+  /** The zones it may use, once they were found. */
+  zones?: AllocZones;
 }
 
 /** Blocks handed out from one zone, in the order of the requests. */
@@ -89,6 +92,7 @@ export function allocContext(
     directReclaim: true,
     wakeKswapd: true,
     high: false,
+    hardwall: true,
     thisNode: false,
     noRetry: false,
     noMemalloc: false,
@@ -101,19 +105,10 @@ export function allocContext(
   };
 }
 
-/** The preferred node's fallback list, filtered by class, policy nodes and cpuset. */
-export function filteredZonelist(k: KernelState, ac: AllocContext, cpuset = true): Zone[] {
-  return k.zonelists[ac.preferred.position]!.filter(
-    ({ node, index }) =>
-      index <= ac.classIndex &&
-      (!ac.thisNode || node === ac.preferred) &&
-      (ac.nodemask?.has(node.id) ?? true) &&
-      (!cpuset || (ac.cpusetMems?.has(node.id) ?? true)),
-  );
-}
-
 /** What one walk of the zonelist may do. */
 interface Walk {
+  /** The preferred zone. */
+  preferred: Zone | undefined;
   mark: Mark;
   flags: number;
   want: number;
@@ -133,7 +128,7 @@ function getPageFromFreelist(
   zonelist: readonly Zone[],
   walk: Walk,
 ): Segment | undefined {
-  const preferred = zonelist[0];
+  const { preferred } = walk;
   if (!preferred) return undefined;
   let flags = walk.flags;
   for (;;) {
@@ -315,19 +310,20 @@ const PGALLOC = ['pgalloc_dma', 'pgalloc_dma32', 'pgalloc_normal', 'pgalloc_mova
  * @kernel mm/page_alloc.c __alloc_pages()
  */
 export function allocPages(k: KernelState, ac: AllocContext, want: number): Segment | undefined {
-  const zonelist = (ac.zonelist ??= filteredZonelist(k, ac));
+  const { allowed, preferred } = allocZones(k, ac);
   k.allocatorCpu = ac.cpu;
   if (!ac.secondPass) advanceKswapd(k);
   const walk: Walk = {
+    preferred,
     mark: 'low',
-    flags: fastFlags(k, ac, zonelist[0]),
+    flags: fastFlags(k, ac, preferred),
     want,
     reclaimTried: false,
     vain: [],
   };
-  const segment = getPageFromFreelist(k, ac, zonelist, walk);
+  const segment = getPageFromFreelist(k, ac, allowed, walk);
   if (segment) return segment;
-  return allocPagesSlowpath(k, ac, zonelist, walk.reclaimTried ? 1 : walk.want);
+  return allocPagesSlowpath(k, ac, walk.reclaimTried ? 1 : walk.want, walk.vain);
 }
 
 /** @kernel mm/page_alloc.c alloc_flags_nofragment() */
@@ -357,32 +353,37 @@ function wakeAllKswapds(k: KernelState, ac: AllocContext, zonelist: readonly Zon
 }
 
 /**
+ * @param vain zones that the fast path asked in vain, as it would for each further request
  * @kernel mm/page_alloc.c __alloc_pages_slowpath()
  * @differs no compaction: a request of a costly order fails after one round of reclaim; no memalloc tasks
  */
 function allocPagesSlowpath(
   k: KernelState,
   ac: AllocContext,
-  allowed: readonly Zone[],
   want: number,
+  vain: Zone[],
 ): Segment | undefined {
   const flags = slowFlags(ac);
-  const ignoresCpuset = ac.high && !ac.directReclaim;
-  const zonelist = ignoresCpuset && ac.cpusetMems ? filteredZonelist(k, ac, false) : allowed;
-  if (zonelist.length === 0) return undefined;
-  const atMin = (most: number): Segment | undefined =>
+  const { named, allowed, slow } = allocZones(k, ac);
+  // Who can neither wait nor go without leaves the cpuset at once, and the policy where it tries again.
+  const urgent = ac.high && !ac.directReclaim;
+  let zonelist = urgent ? named : slow;
+  let preferred = named[0];
+  if (!preferred) return undefined;
+  const atMin = (most: number, asked: Zone[] = []): Segment | undefined =>
     getPageFromFreelist(k, ac, zonelist, {
+      preferred,
       mark: 'min',
       flags,
       want: most,
       reclaimTried: false,
-      vain: [],
+      vain: asked,
     });
   const costly = ac.order > PAGE_ALLOC_COSTLY_ORDER;
   if (ac.wakeKswapd) wakeAllKswapds(k, ac, zonelist);
   // A kswapd that found nothing to do may find it after the next page.
   const quiet = zonelist.every(({ node }) => isSettled(node));
-  const first = atMin(quiet ? want : 1);
+  const first = atMin(quiet ? want : 1, vain);
   if (first) {
     // Each further page of the segment would have woken them again.
     if (ac.wakeKswapd && first.pages >> ac.order > 1) wakeAllKswapds(k, ac, zonelist);
@@ -392,18 +393,23 @@ function allocPagesSlowpath(
   for (let noProgressLoops = 0; ;) {
     advanceKswapd(k);
     if (ac.wakeKswapd) wakeAllKswapds(k, ac, zonelist);
+    if (urgent) {
+      zonelist = zonesOf(k, ac, null);
+      preferred = zonelist[0];
+    }
     const again = atMin(1);
     if (again || !ac.directReclaim) return again;
     const startNs = k.timeNs;
-    const freed = tryToFreePages(k, ac, zonelist);
-    const reclaimed = freed > 0 ? reclaimedPage(k, ac, zonelist, atMin) : undefined;
-    noteDirectReclaim(k, zonelist[0]!.node, freed, startNs);
+    const freed = tryToFreePages(k, ac, allowed);
+    const reclaimed = freed > 0 ? reclaimedPage(k, ac, named, atMin) : undefined;
+    noteDirectReclaim(k, (allowed[0] ?? named[0]!).node, freed, startNs);
     if (reclaimed) return reclaimed;
     if (ac.noRetry || costly) return undefined;
     noProgressLoops = freed > 0 ? 0 : noProgressLoops + 1;
-    if (shouldReclaimRetry(k, ac, zonelist, flags, noProgressLoops)) continue;
-    if (freed > 0 && shouldCompactRetry(ac, zonelist, flags)) continue;
-    const last = getPageFromFreelist(k, ac, zonelist, {
+    if (shouldReclaimRetry(k, ac, named, flags, noProgressLoops)) continue;
+    if (freed > 0 && shouldCompactRetry(ac, named, flags)) continue;
+    const last = getPageFromFreelist(k, ac, allowed, {
+      preferred,
       mark: 'high',
       flags: 0,
       want: 1,

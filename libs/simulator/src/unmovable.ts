@@ -131,6 +131,7 @@ function writePipes(
   const ac = kernelContext(k, caller, {
     costNs: k.hardware.faultNs,
     remoteCostNs: k.hardware.remoteFaultNs,
+    hardwall: true,
   });
   for (let done = 0; done < step.pages;) {
     const wanted = Math.min(PAGES_PER_HUGE, step.pages - done);

@@ -1,4 +1,5 @@
 /** The simulator behind the machine's interface, for comparison with the page-by-page reference. */
+import { allocZones, policyNodemask } from '../src/alloc-zones';
 import { Buddy, MAX_ORDER, MIGRATE_MOVABLE, MIGRATE_UNMOVABLE } from '../src/buddy';
 import { markAccessed } from '../src/filemap';
 import { freeBlock } from '../src/free-run';
@@ -18,8 +19,6 @@ import { ZONE_NAMES } from '../src/types';
 import type { HostModel, HostZone } from '../src/types';
 import { tryToFreePages } from '../src/vmscan';
 import type { Zone } from '../src/zone';
-import { filteredZonelist } from '../src/page-alloc';
-import { policyNodemask } from '../src/kernel-state';
 import { IndexSet } from './index-set';
 import { emptyNode } from './host';
 import { isPicked } from './machine';
@@ -152,7 +151,7 @@ export class ProductionMachine implements Machine {
         const ac = this.context('anon', op.cpu, op.policy, null);
         // Only the second pass, anywhere, may reclaim.
         if (op.policy.mode === 'preferred_many') ac.nodemask = null;
-        return tryToFreePages(k, ac, filteredZonelist(k, ac));
+        return tryToFreePages(k, ac, allocZones(k, ac).allowed);
       }
       case 'sysctl':
         writeSysctl(k, op.name, op.value);
@@ -214,11 +213,12 @@ export class ProductionMachine implements Machine {
     return allocContext({
       cpu: position,
       preferred: policy.mode === 'preferred' ? k.nodes[policy.nodes[0]!]! : k.cpus[position]!.node,
-      nodemask: policyNodemask(policy, mems ?? undefined),
+      nodemask: policyNodemask(k, policy, mems ?? undefined, user ? 3 : 2),
       cpusetMems: mems ? new Set(mems) : null,
       classIndex: user ? 3 : 2,
       directReclaim: kind !== 'atomic',
       high: kind === 'atomic',
+      hardwall: user,
       costNs: k.hardware.faultNs,
       remoteCostNs: k.hardware.remoteFaultNs,
     });

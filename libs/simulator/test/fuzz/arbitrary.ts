@@ -162,6 +162,11 @@ const config: fc.Arbitrary<MachineConfig> = nodes.chain((all) =>
   }),
 );
 
+/** Policies and cpusets name no others. */
+function nodesWithMemory({ nodes: all }: MachineConfig): number[] {
+  return all.flatMap(({ zones }, id) => (zones.length > 0 ? [id] : []));
+}
+
 function subset(ids: readonly number[]): fc.Arbitrary<number[]> {
   return fc
     .subarray([...ids], { minLength: 1 })
@@ -209,7 +214,7 @@ function holder(kind: RequestKind): fc.Arbitrary<{ kind: RequestKind; owner: num
 
 /** What tells requests apart but how many there are. */
 function request(machine: MachineConfig): fc.Arbitrary<Omit<AllocOp, 'count'>> {
-  const ids = machine.nodes.map((_, id) => id);
+  const ids = nodesWithMemory(machine);
   const order = fc.oneof(
     { weight: 5, arbitrary: fc.constant(0) },
     { weight: 4, arbitrary: fc.integer({ min: 1, max: 3 }) },
@@ -299,7 +304,7 @@ function giveBack(machine: MachineConfig): fc.Arbitrary<PlannedOp> {
 
 function op(machine: MachineConfig): fc.Arbitrary<PlannedOp> {
   const total = pagesOf(machine.nodes);
-  const ids = machine.nodes.map((_, id) => id);
+  const ids = nodesWithMemory(machine);
   /** Mostly a few pages, so that the state is looked at often; seldom a good part of the machine. */
   const pages = fc.oneof(
     { weight: 60, arbitrary: fc.integer({ min: 1, max: 8 }) },

@@ -87,6 +87,24 @@ describe('planted errors', () => {
     return { config: lab([4096], 0), ops };
   }
 
+  /** Kernel memory bound to a node that has nothing but a Movable zone comes from another. */
+  function boundToMovable(): FuzzCase {
+    const config = lab([700, 700], 20);
+    config.nodes[1]!.zones[0]!.index = 3;
+    const bound = { policy: { mode: 'bind', nodes: [1] } } as const;
+    return { config, ops: [alloc('kernel', 3, bound)] };
+  }
+
+  /** An atomic request under a bind that finds its node full goes elsewhere. */
+  function boundAndAtomic(): FuzzCase {
+    const bound = { policy: { mode: 'bind', nodes: [0] } } as const;
+    const config = lab([700, 700], 20);
+    return {
+      config,
+      ops: [alloc('kernel', 700, bound), alloc('atomic', 100, { owner: 2, ...bound })],
+    };
+  }
+
   /** Random machines on which every shortage is first met by reclaim of the node. */
   function withNodeReclaim({ config, ops }: FuzzCase): FuzzCase {
     const sysctl = { ...config.sysctl, zone_reclaim_mode: 7, min_unmapped_ratio: 0 };
@@ -94,7 +112,15 @@ describe('planted errors', () => {
   }
 
   it('are all found', () => {
-    const planned = [touchedTwice(), threeNodes(), halfABlock(), reserveAndFail(), smallBlocks()];
+    const planned = [
+      touchedTwice(),
+      threeNodes(),
+      halfABlock(),
+      reserveAndFail(),
+      smallBlocks(),
+      boundToMovable(),
+      boundAndAtomic(),
+    ];
     const random = fc.sample(fuzzCase(20, 20), { seed: 42, numRuns: 12 });
     const found = findMutants([...planned, ...random, ...random.map(withNodeReclaim)]);
     const missed = MUTATIONS.filter((mutation) => !found.has(mutation));

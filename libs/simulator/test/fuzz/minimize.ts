@@ -33,19 +33,23 @@ export function minimize(difference: Difference, again: Again, attempts: number)
     ...best.ops.slice(0, from),
     ...best.ops.slice(from + size),
   ];
-  for (let size = best.ops.length >> 1; size >= 1; size >>= 1) {
-    // From the end, so that what was already tried keeps its place.
-    for (let from = best.ops.length - size; from > -size; from -= size) {
-      improves(without(Math.max(from, 0), size + Math.min(from, 0)));
+  // What could not be left out before may have become superfluous since.
+  for (let before = ''; before !== JSON.stringify(best.ops) && left > 0;) {
+    before = JSON.stringify(best.ops);
+    for (let size = best.ops.length >> 1; size >= 1; size >>= 1) {
+      // From the end, so that what was already tried keeps its place.
+      for (let from = best.ops.length - size; from > -size; from -= size) {
+        improves(without(Math.max(from, 0), size + Math.min(from, 0)));
+      }
     }
-  }
-  for (let i = 0; i < best.ops.length; i++) {
-    for (;;) {
-      const op = best.ops[i];
-      const smaller = op === undefined ? null : halved(op);
-      const ops = smaller === null ? [] : best.ops.map((o, at) => (at === i ? smaller : o));
-      if (ops.length === 0 || !improves(ops)) {
-        break;
+    for (let i = 0; i < best.ops.length; i++) {
+      for (;;) {
+        const op = best.ops[i];
+        const smaller = op === undefined ? null : halved(op);
+        const ops = smaller === null ? [] : best.ops.map((o, at) => (at === i ? smaller : o));
+        if (ops.length === 0 || !improves(ops)) {
+          break;
+        }
       }
     }
   }

@@ -9,7 +9,7 @@ import type { AllocFlags } from './fallback';
 import { letKswapdsAct, wakeupKswapd } from './kswapd';
 import { nodeReclaim } from './node-reclaim';
 import { drainAllPages, isPcpOrder, rmqueuePcplist } from './pcp';
-import type { AllocContext, AllocTry } from './policy';
+import type { AllocContext, AllocTry, SlowContext } from './policy';
 import {
   ACTIVE_ANON,
   ACTIVE_FILE,
@@ -91,7 +91,7 @@ function rmqueue(system: System, zone: Zone, ac: AllocContext, flags: AllocFlags
   }
   if (page !== -1) {
     count(system, PGALLOC[zone.index] as string, 1 << ac.order);
-    zoneStatistics(system, (ac.zonelist[0] as Zone).node, zone.node, ac.cpu);
+    zoneStatistics(system, (ac.preferred as Zone).node, zone.node, ac.cpu);
   }
   if (zone.boostedFlag) {
     zone.boostedFlag = false;
@@ -122,7 +122,7 @@ function isUsableAfterReclaim(
   ac: AllocContext,
   flags: AllocFlags,
 ): boolean {
-  const local = (ac.zonelist[0] as Zone).node;
+  const local = (ac.preferred as Zone).node;
   const distance = system.config.distances[local.id]?.[zone.node.id] ?? 0;
   if ((system.sysctl.zone_reclaim_mode & 7) === 0 || distance > NODE_RECLAIM_DISTANCE) {
     return false;
@@ -140,7 +140,7 @@ function isUsableAfterReclaim(
  * @returns the page, -1 if no zone may serve
  */
 function getPageFromFreelist(system: System, ac: AllocContext, given: AllocFlags): number {
-  const local = ac.zonelist[0]?.node;
+  const local = ac.preferred?.node;
   let flags = given;
   for (;;) {
     let leavesNode = false;
@@ -200,26 +200,26 @@ function zoneReclaimablePages(system: System, zone: Zone): number {
 /** @kernel mm/page_alloc.c should_reclaim_retry() */
 function shouldReclaimRetry(
   system: System,
-  ac: AllocContext,
+  ac: SlowContext,
   flags: AllocFlags,
   loops: number,
 ): boolean {
   const hope =
     loops <= MAX_RECLAIM_RETRIES &&
-    ac.zonelist.some((zone) => {
+    ac.named.some((zone) => {
       const available = zone.free + zoneReclaimablePages(system, zone);
       const mark = wmarkPages(zone, 'min');
       return isWatermarkOk(system, zone, ac.order, mark, ac.classIndex, flags, available);
     });
-  return hope || unreserveHighatomicPageblock(system, ac.zonelist, ac.type, true);
+  return hope || unreserveHighatomicPageblock(system, ac.named, ac.type, true);
 }
 
 /** @kernel mm/page_alloc.c should_compact_retry(), the form without CONFIG_COMPACTION */
-function shouldCompactRetry(system: System, ac: AllocContext, flags: AllocFlags): boolean {
+function shouldCompactRetry(system: System, ac: SlowContext, flags: AllocFlags): boolean {
   return (
     ac.order > 0 &&
     ac.order <= COSTLY_ORDER &&
-    ac.zonelist.some((zone) =>
+    ac.named.some((zone) =>
       isWatermarkOk(system, zone, 0, wmarkPages(zone, 'min'), ac.classIndex, flags, zone.free),
     )
   );
@@ -228,17 +228,17 @@ function shouldCompactRetry(system: System, ac: AllocContext, flags: AllocFlags)
 /** @kernel mm/page_alloc.c __alloc_pages_direct_reclaim() */
 function directReclaim(
   system: System,
-  ac: AllocContext,
+  ac: SlowContext,
   flags: AllocFlags,
 ): { page: number; progress: number } {
   note(system, 'direct reclaim');
-  const progress = tryToFreePages(system, ac.zonelist, ac.order, ac.classIndex, ac.cpu);
+  const progress = tryToFreePages(system, ac.within, ac.order, ac.classIndex, ac.cpu);
   if (progress === 0) {
     return { page: -1, progress };
   }
   let page = getPageFromFreelist(system, ac, flags);
   if (page === -1) {
-    unreserveHighatomicPageblock(system, ac.zonelist, ac.type, false);
+    unreserveHighatomicPageblock(system, ac.named, ac.type, false);
     drainAllPages(system);
     page = getPageFromFreelist(system, ac, flags);
   }
@@ -250,8 +250,9 @@ function directReclaim(
  * @differs no compaction; no OOM killer, whose last try at the high mark is made all the same; kswapds that
  * are due act at the label `retry`
  */
-function slowpath(system: System, ac: AllocContext): number {
-  if (ac.zonelist.length === 0) {
+function slowpath(system: System, given: SlowContext): number {
+  let ac = given;
+  if (ac.named.length === 0) {
     return -1;
   }
   const flags: AllocFlags = {
@@ -269,6 +270,9 @@ function slowpath(system: System, ac: AllocContext): number {
   while (page === -1) {
     letKswapdsAct(system);
     wakeAllKswapds(system, ac);
+    if (ac.atomic && system.mutation !== 'atomic memory stays within its policy') {
+      ac = { ...ac, zonelist: ac.everywhere, preferred: ac.everywhere[0] };
+    }
     page = getPageFromFreelist(system, ac, flags);
     if (page !== -1 || !ac.directReclaim) {
       return page;
@@ -283,7 +287,7 @@ function slowpath(system: System, ac: AllocContext): number {
       (reclaimed.progress > 0 && shouldCompactRetry(system, ac, flags));
     if (!again) {
       note(system, 'last try');
-      const last = { ...ac, directReclaim: false };
+      const last = { ...ac, zonelist: ac.within, directReclaim: false };
       return getPageFromFreelist(system, last, { ...NO_RIGHTS, mark: 'high' });
     }
     note(system, 'reclaim tried again');
@@ -296,7 +300,7 @@ function slowpath(system: System, ac: AllocContext): number {
  * @returns the first page of the block, -1 if the request failed
  */
 export function allocPages(system: System, attempt: AllocTry): number {
-  const noFragment = mustNotFragment(system, attempt.fast.zonelist[0]);
+  const noFragment = mustNotFragment(system, attempt.fast.preferred);
   const flags = noFragment ? FIRST_ATTEMPT_NOFRAGMENT : FIRST_ATTEMPT;
   const page = getPageFromFreelist(system, attempt.fast, flags);
   return page === -1 ? slowpath(system, attempt.slow) : page;

@@ -1,5 +1,5 @@
 import type { MachinePolicy, MigrateType, RequestKind } from '../machine';
-import { MOVABLE, UNMOVABLE } from './state';
+import { MOVABLE, UNMOVABLE, ZONE_MOVABLE } from './state';
 import type { Cpu, Node, System, Zone } from './state';
 
 /** What the page allocator works with. @kernel mm/internal.h struct alloc_context */
@@ -14,16 +14,28 @@ export interface AllocContext {
   atomic: boolean;
   /** May reclaim by itself. */
   directReclaim: boolean;
-  /** Filtered by policy and cpuset; its first zone is the preferred one. */
+  /** The zones that may serve, in order. */
   zonelist: Zone[];
+  /** Statistics and node reclaim go by its node; not always one that may serve. */
+  preferred: Zone | undefined;
+}
+
+/** The slow path looks at several lists. */
+export interface SlowContext extends AllocContext {
+  /** Without the cpuset. */
+  named: Zone[];
+  /** Within the cpuset. */
+  within: Zone[];
+  /** Without policy and cpuset. */
+  everywhere: Zone[];
 }
 
 /** One call of the page allocator for a request. */
 export interface AllocTry {
   /** First attempt: within policy and cpuset. */
   fast: AllocContext;
-  /** Slow path: atomic requests leave the cpuset. */
-  slow: AllocContext;
+  /** Slow path: kernel memory may leave the cpuset. */
+  slow: SlowContext;
   /** Served by this node counts as interleave; null: not interleaved. */
   interleaveNode: Node | null;
 }
@@ -32,6 +44,27 @@ function filtered(node: Node, mask: readonly number[] | null, classIndex: number
   return node.zonelist.filter(
     (zone) => zone.index <= classIndex && (mask === null || mask.includes(zone.node.id)),
   );
+}
+
+/**
+ * Does a bind hold for this class? Not below the highest zone of the machine but Movable, and for nodes with
+ * nothing but Movable only for movable requests.
+ * @kernel mm/mempolicy.c apply_policy_zone(), include/linux/mempolicy.h check_highest_zone()
+ */
+function bindHolds(system: System, ids: readonly number[], classIndex: number): boolean {
+  if (system.mutation === 'bind holds for every class') {
+    return true;
+  }
+  let policyZone = 0;
+  for (const zone of system.zones) {
+    if (zone.index !== ZONE_MOVABLE && zone.index > policyZone) {
+      policyZone = zone.index;
+    }
+  }
+  const onlyMovable = ids.every((id) =>
+    nodeOf(system, id).zones.every((zone) => zone.index === ZONE_MOVABLE),
+  );
+  return classIndex >= (onlyMovable ? ZONE_MOVABLE : policyZone);
 }
 
 function nodeOf(system: System, id: number | undefined): Node {
@@ -45,7 +78,7 @@ function nodeOf(system: System, id: number | undefined): Node {
 /**
  * The tries a request makes, one after the other, under a policy and a cpuset.
  * @kernel mm/mempolicy.c policy_nodemask(), policy_node(), alloc_pages_preferred_many(), offset_il_node()
- * @differs the cpuset's nodes are part of the nodemask instead of being checked zone by zone
+ * @differs no cpuset but the root is a hardwall
  * @param index the index the owner's page will have, which decides its node when interleaved
  */
 export function allocTries(
@@ -71,7 +104,6 @@ export function allocTries(
   const make = (
     node: Node,
     mask: readonly number[] | null,
-    slowMask: readonly number[] | null,
     directReclaim: boolean,
     interleaveNode: Node | null = null,
   ): AllocTry => {
@@ -83,37 +115,43 @@ export function allocTries(
       atomic,
       directReclaim: directReclaim && !atomic,
     };
+    const named = filtered(node, mask, classIndex);
+    const within = named.filter((zone) => mems === null || mems.includes(zone.node.id));
+    const hardwall = user || system.mutation === 'kernel memory stays in the cpuset';
     return {
-      fast: { ...context, zonelist: filtered(node, mask, classIndex) },
-      slow: { ...context, zonelist: filtered(node, atomic ? slowMask : mask, classIndex) },
+      // Where the policy gives no mask, the fast path takes the cpuset for one.
+      fast: { ...context, zonelist: within, preferred: mask === null ? within[0] : named[0] },
+      slow: {
+        ...context,
+        zonelist: hardwall ? within : named,
+        preferred: named[0],
+        named,
+        within,
+        everywhere: filtered(node, null, classIndex),
+      },
       interleaveNode,
     };
   };
 
   switch (policy.mode) {
     case 'default':
-      return [make(cpuNode, mems, null, true)];
+      return [make(cpuNode, null, true)];
     case 'preferred':
-      return [make(nodeOf(system, policy.nodes[0]), mems, null, true)];
+      return [make(nodeOf(system, policy.nodes[0]), null, true)];
     case 'bind':
-      return inMems.length > 0
-        ? [make(cpuNode, inMems, policy.nodes, true)]
-        : [make(cpuNode, mems, null, true)];
-    case 'preferred_many': {
-      const second = make(cpuNode, mems, null, true);
-      // Atomic requests leave the cpuset in the slow path of the first pass already.
-      return inMems.length > 0 || atomic
-        ? [make(cpuNode, inMems, policy.nodes, false), second]
-        : [second];
-    }
+      return inMems.length > 0 && bindHolds(system, policy.nodes, classIndex)
+        ? [make(cpuNode, policy.nodes, true)]
+        : [make(cpuNode, null, true)];
+    case 'preferred_many':
+      return [make(cpuNode, policy.nodes, false), make(cpuNode, null, true)];
     case 'interleave': {
       if (!user) {
-        return [make(cpuNode, mems, null, true)];
+        return [make(cpuNode, null, true)];
       }
       const nodes = inMems.length > 0 ? inMems : policy.nodes;
       const index = request.index + (system.mutation === 'interleave index off by one' ? 1 : 0);
       const node = nodeOf(system, nodes[index % nodes.length]);
-      return [make(node, mems, null, true, node)];
+      return [make(node, null, true, node)];
     }
   }
 }

@@ -31,6 +31,7 @@ export const YOUNG = 2;
 export const PG_WORKINGSET = 4;
 export const PG_SWAPCACHE = 8;
 
+export const ZONE_MOVABLE = 3;
 export const ZONE_NAMES = ['dma', 'dma32', 'normal', 'movable'] as const;
 
 export interface Pcp {

@@ -1,0 +1,218 @@
+import type { MachineConfig, MachineOp } from '../machine';
+import { productionMachine } from '../production-machine';
+import { report } from './compare';
+import { runBoth } from './harness';
+
+/** What the long comparison found once, as it printed it. */
+function expectAgreement(config: MachineConfig, ops: MachineOp[]): void {
+  const found = runBoth(productionMachine, { config, ops });
+  expect(found && report(found, 'simulator', 'reference')).toBeNull();
+}
+
+describe('once different', () => {
+  it('several requests ask a zone in vain that passes its low mark, and are served at the min mark', () => {
+    const config: MachineConfig = {
+      nodes: [
+        {
+          cpus: [0, 1, 2],
+          zones: [
+            { index: 1, startPfn: 1024, pages: 2718 },
+            { index: 2, startPfn: 4096, pages: 1252 },
+          ],
+        },
+        { cpus: [3, 4], zones: [{ index: 1, startPfn: 7168, pages: 1348 }] },
+        {
+          cpus: [5],
+          zones: [
+            { index: 1, startPfn: 8704, pages: 3235 },
+            { index: 2, startPfn: 12288, pages: 67 },
+          ],
+        },
+      ],
+      distances: [
+        [10, 20, 30],
+        [20, 10, 20],
+        [30, 20, 10],
+      ],
+      sysctl: {
+        min_free_kbytes: 689,
+        watermark_scale_factor: 10,
+        watermark_boost_factor: 15000,
+        lowmem_reserve_ratio: [8, 8, 8, 0],
+        zone_reclaim_mode: 4,
+        min_unmapped_ratio: 40,
+        swappiness: 60,
+      },
+      swapPages: 0,
+      costs: {
+        faultNs: 106,
+        remoteFaultNs: 1169,
+        scanNs: 1574,
+        rmapNs: 498,
+        stealNs: 1092,
+        reclaimRoundNs: 19062,
+        pageoutNs: 18299,
+        kswapdWakeNs: 360556,
+      },
+    };
+    const ops: MachineOp[] = [
+      {
+        kind: 'file',
+        owner: 3,
+        op: 'alloc',
+        cpu: 1,
+        policy: { mode: 'default', nodes: [] },
+        mems: null,
+        order: 0,
+        type: 0,
+        count: 10,
+      },
+      {
+        kind: 'file',
+        owner: 3,
+        op: 'alloc',
+        cpu: 1,
+        policy: { mode: 'preferred_many', nodes: [0, 2] },
+        mems: null,
+        order: 0,
+        type: 0,
+        count: 8,
+      },
+      {
+        kind: 'anon',
+        owner: 1,
+        op: 'alloc',
+        cpu: 1,
+        policy: { mode: 'default', nodes: [] },
+        mems: null,
+        order: 0,
+        type: 0,
+        count: 12,
+      },
+      {
+        kind: 'anon',
+        owner: 1,
+        op: 'alloc',
+        cpu: 3,
+        policy: { mode: 'default', nodes: [] },
+        mems: null,
+        order: 0,
+        type: 0,
+        count: 4,
+      },
+      {
+        kind: 'atomic',
+        owner: 7,
+        op: 'alloc',
+        cpu: 1,
+        policy: { mode: 'default', nodes: [] },
+        mems: null,
+        order: 7,
+        type: 0,
+        count: 16,
+      },
+      {
+        kind: 'atomic',
+        owner: 6,
+        op: 'alloc',
+        cpu: 1,
+        policy: { mode: 'default', nodes: [] },
+        mems: null,
+        order: 0,
+        type: 2,
+        count: 8620,
+      },
+      {
+        kind: 'kernel',
+        owner: 4,
+        op: 'alloc',
+        cpu: 2,
+        policy: { mode: 'default', nodes: [] },
+        mems: null,
+        order: 5,
+        type: 0,
+        count: 1,
+      },
+      {
+        kind: 'atomic',
+        owner: 7,
+        op: 'alloc',
+        cpu: 1,
+        policy: { mode: 'preferred', nodes: [0] },
+        mems: null,
+        order: 2,
+        type: 1,
+        count: 1,
+      },
+      { op: 'free', owner: 7, cpu: 4, from: 11, count: 6, every: 7, keep: 4 },
+      {
+        kind: 'kernel',
+        owner: 5,
+        op: 'alloc',
+        cpu: 1,
+        policy: { mode: 'bind', nodes: [0, 1] },
+        mems: null,
+        order: 3,
+        type: 0,
+        count: 1,
+      },
+      {
+        kind: 'file',
+        owner: 2,
+        op: 'alloc',
+        cpu: 0,
+        policy: { mode: 'interleave', nodes: [0] },
+        mems: null,
+        order: 0,
+        type: 0,
+        count: 71,
+      },
+      { op: 'exit', owner: 1, cpu: 5 },
+      {
+        kind: 'kernel',
+        owner: 5,
+        op: 'alloc',
+        cpu: 2,
+        policy: { mode: 'interleave', nodes: [1, 2] },
+        mems: null,
+        order: 2,
+        type: 1,
+        count: 3,
+      },
+      {
+        kind: 'kernel',
+        owner: 4,
+        op: 'alloc',
+        cpu: 2,
+        policy: { mode: 'preferred_many', nodes: [1, 2] },
+        mems: null,
+        order: 5,
+        type: 1,
+        count: 1,
+      },
+      {
+        kind: 'anon',
+        owner: 1,
+        op: 'alloc',
+        cpu: 1,
+        policy: { mode: 'preferred', nodes: [0, 1, 2] },
+        mems: [0],
+        order: 0,
+        type: 0,
+        count: 53,
+      },
+      {
+        kind: 'atomic',
+        owner: 6,
+        op: 'alloc',
+        cpu: 2,
+        policy: { mode: 'preferred', nodes: [1] },
+        mems: [0],
+        order: 0,
+        type: 1,
+        count: 3,
+      },
+    ];
+    expectAgreement(config, ops);
+  });
+});
