@@ -2,14 +2,7 @@
 import type { Flusher } from './flusher';
 import type { HardwareProfile } from './hardware-profile';
 import type { KernelProfile } from './profile';
-import type {
-  GuestProcess,
-  HostSysctls,
-  MemoryPolicy,
-  ReplayEvent,
-  ThpDefrag,
-  ThpEnabled,
-} from './types';
+import type { GuestProcess, HostSysctls, ReplayEvent, ThpDefrag, ThpEnabled } from './types';
 import type { Mapping } from './page-map';
 import type { KernelBlock } from './page-alloc';
 import type { NodeState, Zone } from './zone';

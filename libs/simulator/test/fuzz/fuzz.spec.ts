@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import type { Machine, MachineOp, MachinePicture } from '../machine';
+import type { Machine, MachineOp, MachinePicture, MachinePolicy } from '../machine';
 import { tapePicture } from '../tape';
 import { productionMachine } from '../production-machine';
 import { MUTATIONS, referenceMachine } from '../reference';
@@ -87,17 +87,19 @@ describe('planted errors', () => {
     return { config: lab([4096], 0), ops };
   }
 
+  const bindTo = (node: number): MachinePolicy => ({ mode: 'bind', nodes: [node] });
+
   /** Kernel memory bound to a node that has nothing but a Movable zone comes from another. */
   function boundToMovable(): FuzzCase {
     const config = lab([700, 700], 20);
     config.nodes[1]!.zones[0]!.index = 3;
-    const bound = { policy: { mode: 'bind', nodes: [1] } } as const;
+    const bound = { policy: bindTo(1) };
     return { config, ops: [alloc('kernel', 3, bound)] };
   }
 
   /** An atomic request under a bind that finds its node full goes elsewhere. */
   function boundAndAtomic(): FuzzCase {
-    const bound = { policy: { mode: 'bind', nodes: [0] } } as const;
+    const bound = { policy: bindTo(0) };
     const config = lab([700, 700], 20);
     return {
       config,
