@@ -104,6 +104,13 @@ describe('simulations over HTTP', () => {
     expect(after.body.items).toHaveLength(before.body.items.length);
   });
 
+  it('says why weighted interleave cannot be replayed', async () => {
+    const override = { mode: 'weighted-interleave', nodeset: [0, 1] };
+    const answer = await simulate({ numatune: { web1: override } });
+    expect([answer.status, answer.body.code]).toEqual([400, 'validation-failed']);
+    expect(answer.body.detail).toContain('weighted interleave came with Linux 6.9');
+  });
+
   it('knows no other ids', async () => {
     const nobody = '00000000-0000-4000-8000-000000000000';
     for (const id of [nobody, 'x', '%00']) {

@@ -8,6 +8,7 @@ import { HealthModule } from './health/health.module';
 import { HostsModule } from './hosts/hosts.module';
 import { HttpModule } from './http/http.module';
 import { JobsModule } from './jobs/jobs.module';
+import { LayoutModule } from './layout/layout.module';
 import { PackingPlansModule } from './packing-plans/packing-plans.module';
 import { RecommendationsModule } from './recommendations/recommendations.module';
 import { SimulationsModule } from './simulations/simulations.module';
@@ -31,6 +32,7 @@ export class AppModule {
         HealthModule,
         HostsModule,
         DomainsModule,
+        LayoutModule,
         JobsModule,
         SimulationsModule,
         RecommendationsModule,

@@ -104,6 +104,14 @@ describe('parseDomain', () => {
     expect(codes(domainXml({ tune: numatune(inside), cpu: CELLS }))).toEqual([code]);
   });
 
+  it('says of weighted interleave why it cannot be had', () => {
+    const inside = "<memory mode='weighted-interleave' nodeset='0-1'/>";
+    const outcome = parseDomain(domainXml({ tune: numatune(inside) }));
+    expect(outcome.ok ? [] : outcome.problems).toMatchObject([
+      { code: 'unknown-numatune-mode', message: expect.stringContaining('Linux 6.9') as string },
+    ]);
+  });
+
   it('makes unpinned vCPUs automatic when the memory is', () => {
     const found = view(domainXml({ tune: numatune("<memory placement='auto' nodeset='0'/>") }));
     expect(found.vcpu.placement).toBe('auto');

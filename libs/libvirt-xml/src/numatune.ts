@@ -76,6 +76,16 @@ function warnIgnored(reader: Reader, numatune: XmlElement | null): void {
 }
 
 function readMode(reader: Reader, element: XmlElement): NumatuneMode {
+  const given = attributeOf(element, 'mode');
+  if (given !== null && /^weighted[-_ ]interleave$/i.test(given)) {
+    const message =
+      'weighted interleave is a policy of Linux 6.9 and later that libvirt cannot ask for; interleave gives each node the same share';
+    reader.problem('unknown-numatune-mode', element, 'mode', message, {
+      expected: NUMATUNE_MODES.join(' | '),
+      found: given,
+    });
+    return 'strict';
+  }
   return reader.word(element, 'mode', NUMATUNE_MODES, 'unknown-numatune-mode') ?? 'strict';
 }
 

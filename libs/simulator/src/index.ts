@@ -49,6 +49,7 @@ export {
   type MemoryModelName,
   type MemoryRange,
   type NodeSections,
+  type PageArrays,
   type PagePlace,
 } from './memory-model';
 export {

@@ -57,6 +57,16 @@ describe('memory models (T3)', () => {
     }
   });
 
+  it('needs no more room for 64 TiB than for 64 GiB', () => {
+    const huge = [{ nodeId: 0, startPfn: 0, pages: 2 ** 34 }];
+    expect(pageArrays('sparsemem', huge, X86)).toHaveLength(1);
+    expect(memmapCost('sparsemem', huge, X86)).toMatchObject({
+      arrays: 2 ** 19,
+      memmapBytes: 2 ** 40,
+      tableBytes: 2 ** 24,
+    });
+  });
+
   it('counts a section that is not full as a whole', () => {
     const cost = memmapCost('sparsemem', [{ nodeId: 0, startPfn: 32767, pages: 2 }], X86);
     expect(cost).toMatchObject({ arrays: 2, structPages: 65536, holePages: 65534 });
@@ -88,10 +98,9 @@ describe('memory models (T3)', () => {
       { nodeId: 0, startPfn: 0, pages: 40000 },
     ];
     const arrays = pageArrays('sparsemem', shared, X86);
-    expect(arrays.map(({ id, nodeId }) => [id, nodeId])).toEqual([
-      [0, 0],
-      [1, 0],
-      [2, 1],
+    expect(arrays.map(({ firstId, count, nodeId }) => [firstId, count, nodeId])).toEqual([
+      [0, 2, 0],
+      [2, 1, 1],
     ]);
     expect(nodeSections(shared, X86).map((node) => node.runs)).toEqual([
       [{ first: 0, last: 1 }],

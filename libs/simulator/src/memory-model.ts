@@ -14,14 +14,19 @@ export interface MemoryRange {
   pages: number;
 }
 
-/** One array of `struct page`: mem_map, node_mem_map of a node, or section_mem_map of a section. */
-export interface PageArray {
-  /** 0 for mem_map, the node's id, or the section's number. */
-  id: number;
-  /** Node whose memory holds the array. */
+/**
+ * Arrays of `struct page` side by side: mem_map, node_mem_map of a node, or section_mem_map of
+ * neighbouring sections. Many of one size are one entry: a large host has hundreds of thousands.
+ */
+export interface PageArrays {
+  /** 0 for mem_map, the node's id, or the number of the first section. */
+  firstId: number;
+  count: number;
+  /** Node whose memory holds them. */
   nodeId: number;
   startPfn: number;
-  pages: number;
+  /** Frames of each. */
+  pagesEach: number;
 }
 
 /** Numbers of sections, first and last included. */
@@ -63,6 +68,7 @@ const MAX_ORDER_NR_PAGES = 1024;
 const down = (pfn: number, unit: number): number => Math.floor(pfn / unit) * unit;
 const up = (pfn: number, unit: number): number => Math.ceil(pfn / unit) * unit;
 const endOf = (range: { startPfn: number; pages: number }): number => range.startPfn + range.pages;
+const pagesOf = (arrays: PageArrays): number => arrays.count * arrays.pagesEach;
 
 /** Frames of a section. @kernel include/linux/mmzone.h PAGES_PER_SECTION */
 export function pagesPerSection(architecture: Architecture): number {
@@ -83,8 +89,8 @@ export function pageArrays(
   model: MemoryModelName,
   ranges: MemoryRange[],
   architecture: Architecture,
-): PageArray[] {
-  const ascending = [...ranges].sort((a, b) => a.startPfn - b.startPfn);
+): PageArrays[] {
+  const ascending = ranges.filter(({ pages }) => pages > 0).sort((a, b) => a.startPfn - b.startPfn);
   if (ascending.length === 0) return [];
   if (model === 'flatmem') return [nodeMemMap(0, ascending)];
   if (model === 'discontigmem') {
@@ -96,36 +102,39 @@ export function pageArrays(
       ),
     );
   }
-  return presentSections(ascending, architecture).map(({ section, nodeId }) => ({
-    id: section,
+  const pagesEach = pagesPerSection(architecture);
+  return presentSections(ascending, architecture).map(({ first, last, nodeId }) => ({
+    firstId: first,
+    count: last - first + 1,
     nodeId,
-    startPfn: section * pagesPerSection(architecture),
-    pages: pagesPerSection(architecture),
+    startPfn: first * pagesEach,
+    pagesEach,
   }));
 }
 
-function nodeMemMap(id: number, ascending: MemoryRange[]): PageArray {
+function nodeMemMap(firstId: number, ascending: MemoryRange[]): PageArrays {
   const startPfn = down(ascending[0]!.startPfn, MAX_ORDER_NR_PAGES);
   const endPfn = up(Math.max(...ascending.map(endOf)), MAX_ORDER_NR_PAGES);
-  return { id, nodeId: ascending[0]!.nodeId, startPfn, pages: endPfn - startPfn };
+  const { nodeId } = ascending[0]!;
+  return { firstId, count: 1, nodeId, startPfn, pagesEach: endPfn - startPfn };
 }
 
 /** Sections with memory, ascending; where two nodes share one, it is the lower range's. */
 function presentSections(
   ascending: MemoryRange[],
   architecture: Architecture,
-): { section: number; nodeId: number }[] {
-  const found: { section: number; nodeId: number }[] = [];
+): (SectionRun & { nodeId: number })[] {
+  const runs: (SectionRun & { nodeId: number })[] = [];
   for (const range of ascending) {
-    if (range.pages === 0) continue;
+    const { nodeId } = range;
     const last = pfnToSection(endOf(range) - 1, architecture);
-    const known = found.at(-1)?.section ?? -1;
-    const first = Math.max(pfnToSection(range.startPfn, architecture), known + 1);
-    for (let section = first; section <= last; section += 1) {
-      found.push({ section, nodeId: range.nodeId });
-    }
+    const run = runs.at(-1);
+    const first = Math.max(pfnToSection(range.startPfn, architecture), (run?.last ?? -1) + 1);
+    if (last < first) continue;
+    if (run?.last === first - 1 && run.nodeId === nodeId) run.last = last;
+    else runs.push({ first, last, nodeId });
   }
-  return found;
+  return runs;
 }
 
 /** What a model's arrays cost, in bytes and in `struct page`s without a frame. */
@@ -135,13 +144,13 @@ export function memmapCost(
   architecture: Architecture,
 ): MemmapCost {
   const arrays = pageArrays(model, ranges, architecture);
-  const structPages = arrays.reduce((sum, { pages }) => sum + pages, 0);
+  const structPages = arrays.reduce((sum, group) => sum + pagesOf(group), 0);
   const presentPages = ranges.reduce((sum, { pages }) => sum + pages, 0);
   const sparse = model.startsWith('sparsemem');
   return {
     model,
     architecture: architecture.name,
-    arrays: arrays.length,
+    arrays: arrays.reduce((sum, { count }) => sum + count, 0),
     structPages,
     presentPages,
     holePages: structPages - presentPages,
@@ -152,10 +161,17 @@ export function memmapCost(
 }
 
 /** Roots of one page each hold the entries of neighbouring sections. @kernel mm/sparse.c sparse_index_init() */
-function sectionTableBytes(sections: PageArray[], architecture: Architecture): number {
+function sectionTableBytes(sections: PageArrays[], architecture: Architecture): number {
   const pageBytes = 2 ** architecture.pageShift;
   const perRoot = Math.floor(pageBytes / architecture.memSectionBytes);
-  return new Set(sections.map(({ id }) => Math.floor(id / perRoot))).size * pageBytes;
+  let roots = 0;
+  let known = -1;
+  for (const { firstId, count } of sections) {
+    const last = Math.floor((firstId + count - 1) / perRoot);
+    roots += Math.max(last - Math.max(Math.floor(firstId / perRoot), known + 1) + 1, 0);
+    known = last;
+  }
+  return roots * pageBytes;
 }
 
 /** The sections of each node, ascending by node. */
@@ -165,27 +181,14 @@ export function nodeSections(ranges: MemoryRange[], architecture: Architecture):
     const own = ranges
       .filter(({ nodeId, pages }) => nodeId === id && pages > 0)
       .sort((a, b) => a.startPfn - b.startPfn);
-    const sections = presentSections(own, architecture).map(({ section }) => section);
-    const runs = runsOf(sections);
-    const first = sections[0];
+    const runs = presentSections(own, architecture).map(({ first, last }) => ({ first, last }));
     return {
       nodeId: id,
-      spannedSections: first === undefined ? 0 : sections.at(-1)! - first + 1,
-      presentSections: sections.length,
+      spannedSections: runs.length === 0 ? 0 : runs.at(-1)!.last - runs[0]!.first + 1,
+      presentSections: runs.reduce((sum, { first, last }) => sum + last - first + 1, 0),
       runs,
     };
   });
-}
-
-/** Neighbouring numbers as runs. */
-export function runsOf(ascending: number[]): SectionRun[] {
-  const runs: SectionRun[] = [];
-  for (const number of ascending) {
-    const run = runs.at(-1);
-    if (run?.last === number - 1) run.last = number;
-    else runs.push({ first: number, last: number });
-  }
-  return runs;
 }
 
 /** The place of a frame's `struct page`. */
@@ -202,16 +205,21 @@ export interface PagePlace {
  * From a frame to its `struct page`.
  * @returns undefined where no array has the frame (`pfn_valid()` says no)
  * @kernel include/asm-generic/memory_model.h __pfn_to_page()
+ * @differs under DISCONTIGMEM a frame that two nodes span is the lower node's, whoever owns it
  */
 export function pfnToPage(
   pfn: number,
   model: MemoryModelName,
-  arrays: PageArray[],
+  arrays: PageArrays[],
   architecture: Architecture,
 ): PagePlace | undefined {
-  const array = arrays.find((one) => pfn >= one.startPfn && pfn < endOf(one));
-  if (array === undefined) return undefined;
-  const place = { array: array.id, index: pfn - array.startPfn };
+  const group = arrays.find((one) => pfn >= one.startPfn && pfn < one.startPfn + pagesOf(one));
+  if (group === undefined) return undefined;
+  const offsetPages = pfn - group.startPfn;
+  const place = {
+    array: group.firstId + Math.floor(offsetPages / group.pagesEach),
+    index: offsetPages % group.pagesEach,
+  };
   if (model !== 'sparsemem-vmemmap' || architecture.name !== 'x86-64') return place;
   const offset = BigInt(pfn) * BigInt(architecture.structPageBytes);
   return { ...place, address: `0x${(VMEMMAP_START + offset).toString(16)}` };
@@ -225,11 +233,13 @@ export function pfnToPage(
  */
 export function pageToPfn(
   place: Pick<PagePlace, 'array' | 'index'>,
-  arrays: PageArray[],
+  arrays: PageArrays[],
 ): number | undefined {
-  const array = arrays.find(({ id }) => id === place.array);
-  if (array === undefined || place.index < 0 || place.index >= array.pages) return undefined;
-  return array.startPfn + place.index;
+  const group = arrays.find(
+    ({ firstId, count }) => place.array >= firstId && place.array < firstId + count,
+  );
+  if (group === undefined || place.index < 0 || place.index >= group.pagesEach) return undefined;
+  return group.startPfn + (place.array - group.firstId) * group.pagesEach + place.index;
 }
 
 /** Frames that the kernel counts for the memmap of a zone when it estimates what is left. @kernel mm/page_alloc.c calc_memmap_size() */

@@ -22,6 +22,7 @@ export function createOpenApi(app: INestApplication): OpenAPIObject {
     .setVersion(packageVersion())
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
     .addTag('hosts', 'NUMA hosts, from what their kernels print')
+    .addTag('layout', 'Memory models, and marks and reserves under any known kernel')
     .addTag('domains', 'libvirt domains of a host, running or planned')
     .addTag('simulations', 'Replays of the domains on the host')
     .addTag('recommendations', 'Advice with its evidence')

@@ -2,6 +2,7 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import type { Difference, Provenance } from '@zonewise/host-facts';
 import type { Host, HostSource, HostSummary } from '../database/entities/host.entity';
 import { PageDto } from '../http/cursor';
+import { NodeStatesDto } from '../layout/memory-model.dto';
 import { HostModelDto } from './host-model.dto';
 import type { HostViews, NodeRow, TopologyNode, ZoneRow } from './host-views';
 import { hostViews } from './host-views';
@@ -101,6 +102,7 @@ export class HostViewsDto implements HostViews {
   @ApiProperty({ type: [FallbackOrderDto], description: '"Fallback order for Node n" per node.' })
   fallbackOrder: FallbackOrderDto[];
   @ApiProperty({ type: [NodeRowDto] }) nodes: NodeRow[];
+  @ApiProperty({ type: NodeStatesDto }) nodeStates: HostViews['nodeStates'];
 }
 
 /** A host with everything known of it. */

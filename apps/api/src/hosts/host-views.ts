@@ -1,5 +1,5 @@
-import { buildZonelists, pagesToMib } from '@zonewise/simulator';
-import type { HostModel, HostNode, HostZone, ZoneName } from '@zonewise/simulator';
+import { buildZonelists, nodeStates, pagesToMib } from '@zonewise/simulator';
+import type { HostModel, HostNode, HostZone, NodeStates, ZoneName } from '@zonewise/simulator';
 import type { HostSummary } from '../database/entities/host.entity';
 
 /** One row of the zone table; pages as /proc/zoneinfo counts them, marks with the boost. */
@@ -34,6 +34,8 @@ export interface HostViews {
   /** Zonelist per node, as the kernel prints it at boot ("Fallback order for Node n"). */
   fallbackOrder: { nodeId: number; order: number[] }[];
   nodes: NodeRow[];
+  /** Node ids by the kernel's own states. */
+  nodeStates: NodeStates;
 }
 
 /** A node as libvirt's capabilities describe it. */
@@ -66,6 +68,7 @@ export function hostViews(model: HostModel): HostViews {
       model.distances,
     ),
     nodes: model.nodes.map(nodeRow),
+    nodeStates: nodeStates(model.nodes),
   };
 }
 

@@ -28,9 +28,16 @@ const MAX_MIB = 2 ** 35;
 const INT_MAX = 2 ** 31 - 1;
 const MODES = ['strict', 'preferred', 'interleave', 'restrictive', 'none'] as const;
 
+function modeMessage({ value }: { value: unknown }): string {
+  const known = `must be one of ${MODES.join(', ')}`;
+  return typeof value === 'string' && /^weighted[-_ ]interleave$/i.test(value)
+    ? `${known}: weighted interleave came with Linux 6.9, and replays follow 6.1.y`
+    : known;
+}
+
 export class NumatuneOverrideDto {
   @ApiProperty({ enum: MODES, description: '`none`: a domain without numatune.' })
-  @IsIn(MODES)
+  @IsIn(MODES, { message: modeMessage })
   mode: (typeof MODES)[number];
 
   @ApiProperty({ type: [Number], example: [0], description: 'Host nodes; empty for `none`.' })
