@@ -3,7 +3,8 @@
  * pass a threshold, so that the number runs a few pages behind the free lists.
  */
 import type { Pcp } from './pcp';
-import type { Zone } from './zone';
+import type { Watermarks } from './watermark';
+import type { NodeState, Zone } from './zone';
 
 /** Most that a CPU may hold back. */
 const MAX_THRESHOLD = 125;
@@ -15,13 +16,46 @@ function bits(value: number): number {
 }
 
 /**
- * Pages of change that a CPU holds back.
+ * Pages of change that a CPU holds back while the node's kswapd sleeps.
  * @kernel mm/vmstat.c calculate_normal_threshold()
- * @differs the threshold under pressure, while kswapd is awake, is not used
  */
 export function statThreshold(managedPages: number, onlineCpus: number): number {
   const size = Math.floor(managedPages / PAGES_PER_128_MIB);
   return Math.min(2 * bits(onlineCpus) * (1 + bits(size)), MAX_THRESHOLD);
+}
+
+/**
+ * Free pages below which a zone's count is read exactly where it matters, and its CPUs hold back less while
+ * kswapd is awake: all CPUs together could hide the way from low to min.
+ * @param marks as the kernel sets them when it boots
+ * @returns 0 where they could not
+ * @kernel mm/vmstat.c refresh_zone_stat_thresholds(): percpu_drift_mark
+ */
+export function percpuDriftMark(
+  marks: Watermarks,
+  managedPages: number,
+  onlineCpus: number,
+): number {
+  const mostDrift = onlineCpus * statThreshold(managedPages, onlineCpus);
+  return mostDrift > marks.lowPages - marks.minPages ? marks.highPages + mostDrift : 0;
+}
+
+/**
+ * Pages of change that a CPU holds back while kswapd is awake.
+ * @kernel mm/vmstat.c calculate_pressure_threshold()
+ */
+export function pressureThreshold(zone: Zone, onlineCpus: number): number {
+  return Math.min(Math.max(1, Math.floor((zone.low - zone.min) / onlineCpus)), MAX_THRESHOLD);
+}
+
+/** kswapd wakes up, or goes to sleep for good. @kernel mm/vmstat.c set_pgdat_percpu_threshold() */
+export function setPercpuThreshold(node: NodeState, onlineCpus: number, awake: boolean): void {
+  for (const zone of node.zones) {
+    if (zone.percpuDriftMark === 0) continue;
+    zone.statThreshold = awake
+      ? pressureThreshold(zone, onlineCpus)
+      : statThreshold(zone.managed, onlineCpus);
+  }
 }
 
 /** Books a change of the free lists on the CPU that made it. @kernel mm/vmstat.c __mod_zone_page_state() */

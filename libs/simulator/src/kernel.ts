@@ -4,7 +4,7 @@ import { sleepingFlusher, startFlusher } from './flusher';
 import { hardwareProfiles } from './hardware-profile';
 import { settleOtherPages, startPages } from './initial-pages';
 import type { GuestState, KernelState } from './kernel-state';
-import { statThreshold } from './free-count';
+import { percpuDriftMark, statThreshold } from './free-count';
 import { sleepingKswapd } from './kswapd';
 import { Lru, NR_LRU_LISTS } from './lru';
 import { newMapping } from './page-map';
@@ -68,7 +68,7 @@ export function buildKernel(input: ReplayInput): KernelState {
   }
   setupZonelists(k);
   setupNodeReclaim(k);
-  for (const zone of k.zones) zone.statThreshold = statThreshold(zone.managed, k.cpus.length);
+  setupStatThresholds(k);
   for (const zone of k.zones) zone.pcps = k.cpus.map(() => new Pcp());
   for (const guest of input.runningGuests) addGuest(k, guest);
   hostNodes.forEach((hostNode, i) => startPages(k, hostNode, nodes[i]!, input));
@@ -134,6 +134,7 @@ function buildZone(host: HostZone, node: NodeState): Zone {
     ),
     freeDrift: 0,
     statThreshold: 0,
+    percpuDriftMark: 0,
     boost: host.boostPages,
     min: host.minPages - host.boostPages,
     low: host.lowPages - host.boostPages,
@@ -208,6 +209,30 @@ export function setupPcps(k: KernelState): void {
       percpuPagelistHighFraction: k.sysctl.percpu_pagelist_high_fraction,
     });
   }
+}
+
+/**
+ * How far each CPU's count of free pages may be behind, and where that matters. The latter is found at boot with the marks of that
+ * moment, before khugepaged or anybody else raises them, and stays.
+ * @kernel mm/page_alloc.c init_per_zone_wmark_min(), mm/vmstat.c refresh_zone_stat_thresholds()
+ */
+function setupStatThresholds(k: KernelState): void {
+  const sizes = k.zones.map((zone) => ({ zoneIndex: zone.index, managedPages: zone.managed }));
+  const minFree = minFreeKbytes(
+    {
+      zones: sizes.map((size) => ({ ...size, highPages: 0 })),
+      thpEnabled: false,
+      userMinFreeKbytes: -1,
+      currentMinFreeKbytes: 0,
+    },
+    k.profile,
+  );
+  const { watermark_scale_factor: scale } = k.profile.defaultSysctls;
+  const marks = setupPerZoneWmarks(sizes, minFree, scale, k.profile);
+  k.zones.forEach((zone, i) => {
+    zone.statThreshold = statThreshold(zone.managed, k.cpus.length);
+    zone.percpuDriftMark = percpuDriftMark(marks[i]!, zone.managed, k.cpus.length);
+  });
 }
 
 /** @kernel mm/page_alloc.c setup_per_zone_lowmem_reserve() */

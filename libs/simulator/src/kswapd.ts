@@ -2,13 +2,14 @@
 import { compactGap } from './compaction-suitable';
 import { DEF_PRIORITY, KSWAPD_MAX_FAILURES, SWAP_CLUSTER_MAX, ZONE_MOVABLE } from './constants';
 import { advanceFlusher, flusherTurn } from './flusher';
+import { setPercpuThreshold } from './free-count';
 import { countVm, type KernelState } from './kernel-state';
 import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON } from './lru';
 import { canAgeAnon } from './swap';
 import { scanControl, type ScanControl } from './scan-control';
 import { inactiveIsLow } from './scan-count';
 import { shrinkActiveList, shrinkNodeSteps } from './vmscan';
-import { zoneWatermarkOk } from './watermark';
+import { zoneWatermarkOkSafe } from './watermark';
 import type { KswapdRun, KswapdTask, NodeState } from './zone';
 
 /** Nap after balancing, before kswapd sleeps for good. @kernel mm/vmscan.c kswapd_try_to_sleep() */
@@ -25,6 +26,7 @@ const NO_CLASS = -1;
 export function sleepingKswapd(): KswapdTask {
   return {
     state: 'asleep',
+    awake: false,
     nextNs: Infinity,
     order: 0,
     classIndex: NO_CLASS,
@@ -52,7 +54,7 @@ export function pgdatBalanced(node: NodeState, order = 0, classIndex = ZONE_MOVA
   for (const zone of node.zones) {
     if (zone.index > classIndex) continue;
     eligible = true;
-    if (zoneWatermarkOk(zone, zone.high, request)) return true;
+    if (zoneWatermarkOkSafe(zone, zone.high, request)) return true;
   }
   return !eligible;
 }
@@ -157,6 +159,10 @@ function working(k: KernelState): NodeState | undefined {
 function takeTurn(k: KernelState, node: NodeState): void {
   const task = node.kswapd;
   if (task.state !== 'running') return wakeFromNap(k, node);
+  if (!task.awake) {
+    task.awake = true;
+    setPercpuThreshold(node, k.cpus.length, true);
+  }
   const shared = sharesCpu(k, node);
   let spentNs = 0;
   let step = task.run!.next();
@@ -176,8 +182,7 @@ function endRun(k: KernelState, node: NodeState, result: KswapdRun, nowNs: numbe
   k.totals.kswapdReclaimedPages += result.reclaimed;
   noteSleep(k, node, result.reclaimed, nowNs);
   if (node.kswapdFailures >= KSWAPD_MAX_FAILURES) {
-    task.state = 'asleep';
-    task.nextNs = Infinity;
+    sleep(k, node);
   } else if (pgdatBalanced(node, result.order, task.runClass)) {
     task.state = 'napping';
     task.nextNs = nowNs + NAP_NS;
@@ -190,13 +195,20 @@ function endRun(k: KernelState, node: NodeState, result: KswapdRun, nowNs: numbe
 function wakeFromNap(k: KernelState, node: NodeState): void {
   const task = node.kswapd;
   if (pgdatBalanced(node, 0, task.runClass)) {
-    task.state = 'asleep';
-    task.nextNs = Infinity;
+    sleep(k, node);
     return;
   }
   countVm(k, 'kswapd_high_wmark_hit_quickly');
   startRun(k, node, task.nextNs);
   noteWake(k, node);
+}
+
+function sleep(k: KernelState, node: NodeState): void {
+  const task = node.kswapd;
+  task.state = 'asleep';
+  task.awake = false;
+  task.nextNs = Infinity;
+  setPercpuThreshold(node, k.cpus.length, false);
 }
 
 /** A step's first wake-up per node; `noteSleep` follows with its last sleep and the sum reclaimed. */

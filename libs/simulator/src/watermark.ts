@@ -212,3 +212,17 @@ export function zoneWatermarkOk(
   if (freePages - (2 ** order - 1) <= neededPages(zone, mark, request)) return false;
   return order === 0 || zone.buddy.hasBlock(order, (flags & ALLOC_HIGHATOMIC) !== 0);
 }
+
+/**
+ * The check with the exact count of free pages where the CPUs together could hide that a mark was passed.
+ * @kernel mm/page_alloc.c zone_watermark_ok_safe()
+ */
+export function zoneWatermarkOkSafe(
+  zone: WatermarkZone & { percpuDriftMark: number },
+  mark: number,
+  request: WatermarkRequest = USER_PAGE,
+): boolean {
+  const counted = zone.buddy.freePages + (zone.freeDrift ?? 0);
+  const exact = counted < zone.percpuDriftMark;
+  return zoneWatermarkOk(zone, mark, request, exact ? zone.buddy.freePages : counted);
+}

@@ -21,6 +21,8 @@ export interface Zone {
   freeDrift: number;
   /** Pages of change that a CPU may hold back. */
   statThreshold: number;
+  /** Below so many free pages kswapd reads the count exactly; 0: nowhere. */
+  percpuDriftMark: number;
   boost: number;
   /** Marks without boost. */
   min: number;
@@ -50,6 +52,8 @@ export interface Zone {
 /** The node's background reclaimer as an actor in virtual time. */
 export interface KswapdTask {
   state: 'asleep' | 'napping' | 'running';
+  /** It has come to work since it last slept for good, and the CPUs know. */
+  awake: boolean;
   /** When it acts next; Infinity while it sleeps. */
   nextNs: number;
   /** The largest order and class asked for since its last run (`kswapd_order`, `kswapd_highest_zoneidx`). */

@@ -50,6 +50,7 @@ export function productionMachine(config: MachineConfig): ProductionMachine {
     handOver(zone);
     // The machine's counts are exact.
     zone.statThreshold = 0;
+    zone.percpuDriftMark = 0;
   }
   setupWatermarks(k);
   setupLowmemReserve(k);

@@ -21,6 +21,7 @@ export function makeZone(values: Partial<Zone> = {}): Zone {
     buddy,
     freeDrift: 0,
     statThreshold: 0,
+    percpuDriftMark: 0,
     boost: 0,
     min: 100,
     low: 125,
