@@ -21,3 +21,16 @@ export function extfragIndex(freeBlocks: number[], order: number): number {
   const missing = Math.floor((1000 + Math.floor((pages * 1000) / 2 ** order)) / blocks);
   return (1000 - missing) / 1000;
 }
+
+/**
+ * Share of a zone's free pages that no request of an order can use, because their blocks are smaller.
+ * @param freeBlocks free blocks by order
+ * @returns 0 to 1 in steps of 0.001, rounded down; 1 without any free page
+ * @kernel mm/vmstat.c unusable_free_index()
+ */
+export function unusableIndex(freeBlocks: number[], order: number): number {
+  const pages = freeBlocks.reduce((sum, count, at) => sum + count * 2 ** at, 0);
+  if (pages === 0) return 1;
+  const usable = freeBlocks.reduce((sum, count, at) => sum + (at < order ? 0 : count * 2 ** at), 0);
+  return Math.floor(((pages - usable) * 1000) / pages) / 1000;
+}

@@ -20,7 +20,7 @@ export {
   type WatermarkZone,
   type ZoneSize,
 } from './watermark';
-export { extfragIndex } from './fragmentation-index';
+export { extfragIndex, unusableIndex } from './fragmentation-index';
 export { pcpBatch, pcpHigh } from './pcp';
 export { buildZonelists, type ZonelistNode } from './zonelist';
 export { hardwareProfiles, type HardwareProfile } from './hardware-profile';
