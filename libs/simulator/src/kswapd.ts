@@ -32,6 +32,8 @@ export function sleepingKswapd(): KswapdTask {
     classIndex: NO_CLASS,
     runOrder: 0,
     runClass: ZONE_MOVABLE,
+    restOrder: 0,
+    restClass: ZONE_MOVABLE,
   };
 }
 
@@ -76,7 +78,10 @@ export function wakeupKswapd(
   if (task.state === 'running' || node.kswapdFailures >= KSWAPD_MAX_FAILURES) return;
   const boosted = node.zones.some((zone) => zone.index <= classIndex && zone.boost > 0);
   if (pgdatBalanced(node, order, classIndex) && !boosted) return;
-  if (task.state === 'napping') countVm(k, 'kswapd_low_wmark_hit_quickly');
+  if (task.state === 'napping') {
+    countVm(k, 'kswapd_low_wmark_hit_quickly');
+    task.order = Math.max(task.order, task.restOrder);
+  }
   const latencyNs = sharesCpu(k, node) ? 0 : k.hardware.kswapdWakeNs;
   startRun(k, node, k.timeNs + latencyNs);
   noteWake(k, node);
@@ -176,14 +181,16 @@ function takeTurn(k: KernelState, node: NodeState): void {
   if (step.done) endRun(k, node, step.value, shared ? k.timeNs : task.nextNs);
 }
 
-/** @kernel mm/vmscan.c kswapd_try_to_sleep(), prepare_kswapd_sleep() */
+/** @kernel mm/vmscan.c kswapd(), kswapd_try_to_sleep() */
 function endRun(k: KernelState, node: NodeState, result: KswapdRun, nowNs: number): void {
   const task = node.kswapd;
   k.totals.kswapdReclaimedPages += result.reclaimed;
   noteSleep(k, node, result.reclaimed, nowNs);
-  if (node.kswapdFailures >= KSWAPD_MAX_FAILURES) {
-    sleep(k, node);
-  } else if (pgdatBalanced(node, result.order, task.runClass)) {
+  // What was asked for meanwhile decides, unless reclaim fell back to single pages.
+  const fellBack = result.order < task.runOrder;
+  task.restOrder = fellBack ? result.order : task.order;
+  task.restClass = fellBack || task.classIndex === NO_CLASS ? task.runClass : task.classIndex;
+  if (mayRest(node)) {
     task.state = 'napping';
     task.nextNs = nowNs + NAP_NS;
   } else {
@@ -192,9 +199,15 @@ function endRun(k: KernelState, node: NodeState, result: KswapdRun, nowNs: numbe
   }
 }
 
+/** It is hopeless, or what it looks at before it rests is in balance. @kernel mm/vmscan.c prepare_kswapd_sleep() */
+function mayRest(node: NodeState): boolean {
+  const { restOrder, restClass } = node.kswapd;
+  return node.kswapdFailures >= KSWAPD_MAX_FAILURES || pgdatBalanced(node, restOrder, restClass);
+}
+
 function wakeFromNap(k: KernelState, node: NodeState): void {
   const task = node.kswapd;
-  if (pgdatBalanced(node, 0, task.runClass)) {
+  if (mayRest(node)) {
     sleep(k, node);
     return;
   }

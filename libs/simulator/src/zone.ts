@@ -62,6 +62,9 @@ export interface KswapdTask {
   /** What the run under way works for. */
   runOrder: number;
   runClass: number;
+  /** For what it has to be in balance to rest, and to go on resting after its nap. */
+  restOrder: number;
+  restClass: number;
   /** The balancing that is under way; each step is one batch, its value the batch's cost in ns. */
   run?: Generator<number, KswapdRun>;
 }

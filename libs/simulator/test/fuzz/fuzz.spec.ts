@@ -107,6 +107,15 @@ describe('planted errors', () => {
     };
   }
 
+  /** While kswapd works off a boost, a block of 1024 pages is asked for. */
+  function askedMeanwhile(): FuzzCase {
+    const config = lab([3072], 20, { watermark_boost_factor: 40_000 });
+    config.nodes[0]!.cpus.push(1);
+    const stealing = [alloc('anon', 1), alloc('kernel', 1, { owner: 2, type: 2 })];
+    const more = [alloc('atomic', 1, { owner: 3 }), alloc('kernel', 1, { owner: 4, order: 10 })];
+    return { config, ops: [...stealing, ...more, { op: 'settle' }] };
+  }
+
   /** Random machines on which every shortage is first met by reclaim of the node. */
   function withNodeReclaim({ config, ops }: FuzzCase): FuzzCase {
     const sysctl = { ...config.sysctl, zone_reclaim_mode: 7, min_unmapped_ratio: 0 };
@@ -122,6 +131,7 @@ describe('planted errors', () => {
       smallBlocks(),
       boundToMovable(),
       boundAndAtomic(),
+      askedMeanwhile(),
     ];
     const random = fc.sample(fuzzCase(20, 20), { seed: 42, numRuns: 12 });
     const found = findMutants([...planned, ...random, ...random.map(withNodeReclaim)]);

@@ -6,11 +6,12 @@ import type { MakeMachine } from './harness';
 
 const PROGRESS_MS = 10_000;
 const OPS_PER_MACHINE = 300;
+const DEFAULT_OPS = 100_000;
 
 const USAGE = `Compares the simulator with the page-by-page reference on random machines.
 
   --seed N      which machines (default 1)
-  --ops N       stop after so many compared operations (default 20000)
+  --ops N       stop after so many compared operations (default 100000, without --seconds)
   --seconds N   stop after so many seconds (default: no limit)
 `;
 
@@ -34,7 +35,7 @@ function options(argv: readonly string[]): Options | null {
     args: [...argv],
     options: {
       seed: { type: 'string', default: '1' },
-      ops: { type: 'string', default: '20000' },
+      ops: { type: 'string' },
       seconds: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -42,9 +43,10 @@ function options(argv: readonly string[]): Options | null {
   if (values.help) {
     return null;
   }
+  const without = values.seconds === undefined ? DEFAULT_OPS : Infinity;
   return {
     seed: wholeNumber('seed', values.seed, 0),
-    ops: wholeNumber('ops', values.ops, 1),
+    ops: values.ops === undefined ? without : wholeNumber('ops', values.ops, 1),
     seconds: values.seconds === undefined ? Infinity : wholeNumber('seconds', values.seconds, 1),
   };
 }

@@ -52,7 +52,10 @@ function createNode(id: number, config: MachineNodeConfig, lists: Lists): Node {
       failures: 0,
       wantedOrder: 0,
       wantedClass: -1,
+      order: 0,
       class: 3,
+      restOrder: 0,
+      restClass: 3,
       run: null,
     },
   };

@@ -28,6 +28,7 @@ export const EVENTS = [
   'kswapd run for a boost',
   'kswapd run went on',
   'kswapd napped',
+  'kswapd woken from its nap',
   'kswapd fell asleep',
   'kswapd gave up',
   'page kept',

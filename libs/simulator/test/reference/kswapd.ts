@@ -154,6 +154,7 @@ function startRun(system: System, node: Node, atNs: number): void {
   kswapd.wantedClass = -1;
   kswapd.state = 'running';
   kswapd.nextNs = atNs;
+  kswapd.order = order;
   kswapd.class = classIndex;
   kswapd.run = balancePgdat(system, node, order, classIndex);
 }
@@ -170,21 +171,37 @@ export function wakeupKswapd(system: System, node: Node, order: number, classInd
     return;
   }
   if (kswapd.state === 'napping') {
+    note(system, 'kswapd woken from its nap');
     count(system, 'kswapd_low_wmark_hit_quickly');
+    kswapd.wantedOrder = Math.max(kswapd.wantedOrder, kswapd.restOrder);
   }
   note(system, 'kswapd woken');
   const delay = sharesCpu(system, node) ? 0 : system.config.costs.kswapdWakeNs;
   startRun(system, node, system.timeNs + delay);
 }
 
-/** What a kswapd does when its run is over. @kernel mm/vmscan.c kswapd(), kswapd_try_to_sleep() */
+/** @kernel mm/vmscan.c prepare_kswapd_sleep() */
+function mayRest(system: System, node: Node): boolean {
+  const { failures, restOrder, restClass } = node.kswapd;
+  return failures >= MAX_RECLAIM_RETRIES || isBalanced(system, node, restOrder, restClass);
+}
+
+/**
+ * What a kswapd does when its run is over. If it was for single pages in the end, though more was wanted, it
+ * rests when these are there; else what was asked for since it began counts.
+ * @kernel mm/vmscan.c kswapd(), kswapd_try_to_sleep()
+ * @param order the order it ended with
+ */
 function endRun(system: System, node: Node, atNs: number, order: number): void {
   const kswapd = node.kswapd;
   kswapd.run = null;
-  if (kswapd.failures >= MAX_RECLAIM_RETRIES) {
-    kswapd.state = 'asleep';
-    kswapd.nextNs = Infinity;
-  } else if (isBalanced(system, node, order, kswapd.class)) {
+  kswapd.restOrder = order;
+  kswapd.restClass = kswapd.class;
+  if (order === kswapd.order && system.mutation !== 'kswapd forgets wake-ups while it runs') {
+    kswapd.restOrder = kswapd.wantedOrder;
+    kswapd.restClass = kswapd.wantedClass === -1 ? kswapd.class : kswapd.wantedClass;
+  }
+  if (mayRest(system, node)) {
     note(system, 'kswapd napped');
     kswapd.state = 'napping';
     kswapd.nextNs = atNs + NAP_NS;
@@ -197,7 +214,7 @@ function endRun(system: System, node: Node, atNs: number, order: number): void {
 
 function wakeFromNap(system: System, node: Node): void {
   const kswapd = node.kswapd;
-  if (isBalanced(system, node, 0, kswapd.class)) {
+  if (mayRest(system, node)) {
     note(system, 'kswapd fell asleep');
     kswapd.state = 'asleep';
     kswapd.nextNs = Infinity;

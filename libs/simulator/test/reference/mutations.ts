@@ -28,6 +28,7 @@ export const MUTATIONS = [
   'batch freed in order of isolation',
   'swapped page goes to the head',
   'kswapd stops at low',
+  'kswapd forgets wake-ups while it runs',
 ] as const;
 
 export type Mutation = (typeof MUTATIONS)[number];

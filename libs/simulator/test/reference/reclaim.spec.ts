@@ -144,7 +144,7 @@ describe('kswapd', () => {
     machine.run(alloc('kernel', 1));
     machine.run({ op: 'settle' });
     const picture = machine.picture();
-    expect(picture.nodes[0]).toMatchObject({ kswapdState: 'asleep', kswapdFailures: 16 });
+    expect(picture.nodes[0]).toMatchObject({ kswapdState: 'napping', kswapdFailures: 16 });
     expect(picture.vmstat).toMatchObject({ pageoutrun: 16, kswapd_high_wmark_hit_quickly: 15 });
   });
 });

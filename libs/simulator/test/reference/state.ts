@@ -79,7 +79,11 @@ export interface Kswapd {
   wantedOrder: number;
   wantedClass: number;
   /** Of the present or last run. */
+  order: number;
   class: number;
+  /** What it looks at before it naps, and after. */
+  restOrder: number;
+  restClass: number;
   /** The present run: yields what it cost since the last yield, returns the order it ended with. */
   run: Iterator<number, number> | null;
 }
