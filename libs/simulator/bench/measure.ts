@@ -6,10 +6,10 @@ import type { ProductionMachine } from '../test/production-machine';
 import { normalized } from '../test/fuzz/compare';
 
 /**
- * Bytes of one run of LRU pages: 18 fields and 3 words of header, 8 bytes each, and its entry in its owner's
- * set with that entry's share of the set's buckets. V8 on a 64-bit machine took 195 for each of 100,000.
+ * Bytes of one run of LRU pages without its places: 19 fields and 3 words of header, 8 bytes each, and its entry
+ * in its owner's set with that entry's share of the set's buckets.
  */
-export const BYTES_PER_RUN = 21 * 8 + 32;
+export const BYTES_PER_RUN = 22 * 8 + 32;
 /** Bytes of one run on a per-CPU list: 4 fields, 3 words of header and its place in the list. */
 export const BYTES_PER_PCP_RUN = 8 * 8;
 
@@ -69,15 +69,25 @@ export interface Footprint {
   buddyBytes: number;
   /** Runs on LRU lists. */
   runs: number;
+  /** Places of those that are scattered. */
+  placesBytes: number;
+  /** Counts of pages by 2 MiB block, of owners that have them. */
+  blockCountBytes: number;
   /** Runs on per-CPU lists. */
   pcpRuns: number;
 }
 
 export function footprint({ k }: ProductionMachine): Footprint {
   const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
+  const lists = k.nodes.flatMap((node) => node.lists);
+  const runs = lists.flatMap((list) => list.runs());
   return {
     buddyBytes: sum(k.zones.map((zone) => zone.buddy.bytes)),
-    runs: sum(k.hostMappings.map(({ runs, swapCache }) => runs.size + (swapCache?.runs.size ?? 0))),
+    runs: runs.length,
+    placesBytes: sum(runs.map(({ places }) => places?.bytes ?? 0)),
+    blockCountBytes: sum(
+      k.hostMappings.map(({ present, swapped }) => (present?.bytes ?? 0) + (swapped?.bytes ?? 0)),
+    ),
     pcpRuns: sum(
       k.zones.flatMap(({ pcps }) =>
         pcps
@@ -88,8 +98,11 @@ export function footprint({ k }: ProductionMachine): Footprint {
   };
 }
 
-export function bytesOf({ buddyBytes, runs, pcpRuns }: Footprint): number {
-  return buddyBytes + runs * BYTES_PER_RUN + pcpRuns * BYTES_PER_PCP_RUN;
+export function bytesOf(footprint: Footprint): number {
+  const { buddyBytes, runs, placesBytes, blockCountBytes, pcpRuns } = footprint;
+  return (
+    buddyBytes + runs * BYTES_PER_RUN + placesBytes + blockCountBytes + pcpRuns * BYTES_PER_PCP_RUN
+  );
 }
 
 /** What operations took in memory. */

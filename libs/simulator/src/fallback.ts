@@ -10,7 +10,7 @@ import {
   PAGEBLOCK_PAGES,
   type BlockRun,
 } from './buddy';
-import { framesOf } from './lru';
+import { eachPiece } from './lru';
 import { ALLOC_KSWAPD, ALLOC_NOFRAGMENT, multFrac } from './watermark';
 import type { Zone } from './zone';
 
@@ -136,8 +136,9 @@ function lruPagesFrom(zone: Zone, from: number, to: number): number {
   for (const list of zone.node.lists) {
     for (const run of list.runs()) {
       if (run.zone !== zone) continue;
-      const { lowest, end } = framesOf(run);
-      pages += Math.max(Math.min(end, to) - Math.max(lowest, from), 0);
+      eachPiece(run, (lowest, end) => {
+        pages += Math.max(Math.min(end, to) - Math.max(lowest, from), 0);
+      });
     }
   }
   return pages;

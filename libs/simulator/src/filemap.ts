@@ -8,7 +8,6 @@ import {
   LRU_ACTIVE_FILE,
   LRU_INACTIVE_FILE,
   accountRun,
-  cutOffsets,
   lruList,
   newRun,
   spanOf,
@@ -96,7 +95,7 @@ export function markAccessed(k: KernelState, mapping: Mapping, from: number, to:
       markReferenced(run, from, to);
       continue;
     }
-    const part = cutOffsets(run, from, to);
+    const part = list.cut(run, from, to);
     if (!part) continue;
     part.referenced = false;
     node.nonresidentAge += part.pages;

@@ -9,7 +9,7 @@ import {
   endWriteback,
   markDirty,
   offsetAfter,
-  pagesBetween,
+  pagesOf,
   startWriteback,
   writebackPages,
   type DirtyFile,
@@ -92,8 +92,7 @@ function markWriting(node: NodeState): number {
     for (const run of left > 0 ? list.runs().reverse() : []) {
       if (left === 0) break;
       if (run.dirty || run.mapped || run.owner.kind !== 'file') continue;
-      const from = run.offset + Math.max(run.pages - left, 0) * run.stride;
-      const part = list.isolatePart(run, from, Infinity)!;
+      const part = list.isolateNewest(run, left);
       part.writeback = true;
       part.owner.writing.add(part);
       left -= part.pages;
@@ -286,9 +285,9 @@ function* finishRange(
   const rate = k.hardware.writebackPagesPerSecond;
   const piece = Math.max(Math.floor(rate * PIECE_SECONDS), MIN_WRITEBACK_PAGES);
   let at = from;
-  while (pagesBetween(mapping.writing, at, to) > 0) {
+  while (pagesOf(mapping.writing, at, to) > 0) {
     const until = Math.min(offsetAfter([...mapping.writing], at, piece), to);
-    const pages = pagesBetween(mapping.writing, at, until);
+    const pages = pagesOf(mapping.writing, at, until);
     yield (pages / rate) * 1e9;
     k.flusher.totals.writtenPages += endWriteback(k, mapping, at, until);
     at = until;

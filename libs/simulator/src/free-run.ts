@@ -3,7 +3,7 @@ import { PAGES_PER_HUGE } from './constants';
 import { PAGEBLOCK_ORDER } from './buddy';
 import { noteFreeChange } from './free-count';
 import { countVm, type KernelState } from './kernel-state';
-import { accountRun, type Run } from './lru';
+import { accountRun, piecesOf, type Run } from './lru';
 import { freeToPcp, pcpAllowedOrder } from './pcp';
 import type { Zone } from './zone';
 
@@ -15,6 +15,12 @@ export function freeRun(k: KernelState, run: Run, cpu: number, reversed = false)
   accountRun(run, -1);
   countVm(k, 'pgfree', run.pages);
   releaseBufferHeads(k, run, cpu);
+  const pieces = piecesOf(run);
+  if (reversed) pieces.reverse();
+  for (const piece of pieces) freePiece(piece, cpu, reversed);
+}
+
+function freePiece(run: Run, cpu: number, reversed: boolean): void {
   const step = reversed ? (-run.step as 1 | -1) : run.step;
   if (run.huge) {
     const blocks = run.pages / PAGES_PER_HUGE;

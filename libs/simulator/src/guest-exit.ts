@@ -1,18 +1,14 @@
 /** Giving back what a process or a mapping holds: exit, MADV_DONTNEED, drop_caches. */
+import { PAGES_PER_HUGE } from './constants';
 import { freeRun } from './free-run';
 import { freeKernelBlocks, guestCaller, type KernelCaller } from './kernel-block';
 import { passTime, type GuestState, type KernelState } from './kernel-state';
-import { cutOffsets, partOf, spanOf, type Run } from './lru';
+import { partOf, piecesOf, spanOf, type Run } from './lru';
 import { gathered, pointersOf } from './mmu-gather';
 import { BlockCounts, type Mapping } from './page-map';
 import { endProcess } from './process-pages';
 import { freeSwap } from './swap';
 import type { Zone } from './zone';
-
-/** Runs in the order in which an unmap meets them: by the owner's offset. */
-function byOffset(runs: Iterable<Run>): Run[] {
-  return [...runs].sort((a, b) => a.offset - b.offset);
-}
 
 /** Which offsets of a range are freed: of every `stepPages` all but the first `keepPages`; 0 frees them all. */
 export interface FreePattern {
@@ -22,28 +18,46 @@ export interface FreePattern {
   keepPages: number;
 }
 
+/** Offsets [from, to) that are freed, unless `picks` says of some that they stay. */
+export interface FreeRange {
+  from: number;
+  to: number;
+  picks?: (offset: number) => boolean;
+}
+
+/** The offsets of a pattern. */
+export function rangeOf({ from, to, stepPages, keepPages }: FreePattern): FreeRange {
+  if (stepPages === 0) return { from, to };
+  return { from, to, picks: (offset) => (offset - from) % stepPages >= keepPages };
+}
+
 /**
- * Frees an owner's resident pages of a pattern, upwards, frames of its swap cache among them.
+ * Frees an owner's resident pages of a range, upwards, frames of its swap cache among them.
  * @param cpu position of the CPU whose lists take them
  * @returns pages freed
  */
 export function freeOffsets(
   k: KernelState,
   mapping: Mapping,
-  pattern: FreePattern,
+  range: FreeRange,
   cpu: number,
 ): number {
-  const runs = byOffset(mapping.runs);
-  if (pattern.stepPages === 0 || !separate(mapping, runs)) {
-    return freeParts(k, mapping, inOrder(partsOf(mapping, pattern)), cpu);
-  }
+  const runs = within(mapping.runs, range);
+  if (!separate(mapping, runs)) return freeParts(k, mapping, inOrder(partsOf(mapping, range)), cpu);
   let freed = 0;
   for (const run of runs) {
-    cutUpwards(run, pattern, (part) => {
+    cutRange(run, range, (part) => {
       freed += freeParts(k, mapping, [part], cpu);
     });
   }
   return freed;
+}
+
+/** Runs that reach into a range, in the order in which an unmap meets them: by the owner's offset. */
+function within(runs: Iterable<Run>, { from, to }: FreeRange): Run[] {
+  return [...runs]
+    .filter((run) => run.offset < to && run.offset + spanOf(run) > from)
+    .sort((a, b) => a.offset - b.offset);
 }
 
 /** Can each run's pages be freed before the next run is cut, without a zone getting its pages out of order? */
@@ -57,21 +71,12 @@ function separate(mapping: Mapping, runs: readonly Run[]): boolean {
   return true;
 }
 
-/** Takes a pattern's pages off a run's list, ascending, and hands out each part before the next is cut. */
-function cutUpwards(run: Run, pattern: FreePattern, take: (part: Run) => void): void {
-  const { from, to, stepPages, keepPages } = pattern;
-  const end = run.offset + spanOf(run);
-  const firstGroup = Math.floor((Math.max(run.offset, from) - from) / stepPages);
-  let rest = run;
-  for (let group = from + firstGroup * stepPages; group < Math.min(end, to); group += stepPages) {
-    const part = cutOffsets(rest, group + keepPages, Math.min(group + stepPages, to));
-    if (!part) continue;
-    const partEnd = part.offset + spanOf(part);
-    // What lies above the part became a run of its own, unless nothing was left below.
-    if (partEnd < end && rest.offset < part.offset) rest = rest.newer!;
-    take(part);
-    if (partEnd >= end) return;
-  }
+/** Takes a range's pages off a run's list, ascending, and hands out each part before the next is cut. */
+function cutRange(run: Run, { from, to, picks }: FreeRange, take: (part: Run) => void): void {
+  const list = run.list!;
+  if (picks) return list.cutPicked(run, from, to, picks, take);
+  const part = list.cut(run, from, to);
+  if (part) take(part);
 }
 
 /**
@@ -86,7 +91,7 @@ export function zapOffsets(
   caller: KernelCaller,
 ): number {
   let freed = 0;
-  for (const call of callsOf(inOrder(partsOf(mapping, pattern)), pattern)) {
+  for (const call of callsOf(inOrder(partsOf(mapping, rangeOf(pattern))), pattern)) {
     gathered(k, caller, pointersOf(call), () => {
       freed += freeParts(k, mapping, call, caller.cpu);
     });
@@ -97,33 +102,28 @@ export function zapOffsets(
 function freeParts(k: KernelState, mapping: Mapping, parts: Run[], cpu: number): number {
   let freed = 0;
   for (const part of parts) {
-    mapping.present?.spread(part.offset, spanOf(part), -part.pages);
-    if (part.owner === mapping.swapCache) {
-      mapping.swapped?.spread(part.offset, spanOf(part), -part.pages);
-      freeSwap(k, mapping, part.pages);
+    const swapped = part.owner === mapping.swapCache;
+    for (const piece of mapping.present ? piecesOf(part) : []) {
+      mapping.present!.spread(piece.offset, spanOf(piece), -piece.pages);
+      if (swapped) mapping.swapped?.spread(piece.offset, spanOf(piece), -piece.pages);
     }
+    if (swapped) freeSwap(k, mapping, part.pages);
     freed += part.pages;
     freeRun(k, part, cpu);
   }
   return freed;
 }
 
-function partsOf(mapping: Mapping, pattern: FreePattern): Run[] {
-  const cached = [...(mapping.swapCache?.runs ?? [])].flatMap(singlePages);
-  const runs = [...mapping.runs, ...cached];
-  return byOffset(runs).flatMap((run) => cutPattern(run, pattern));
-}
-
-/** A swap cache's run in pieces of one page, so that its direction does not matter. */
-function singlePages(run: Run): Run[] {
-  if (run.huge) return [run];
-  const pieces: Run[] = [];
-  while (run.pages > 1) {
-    const offset = run.offset + run.stride * (run.pages - 1);
-    const piece = run.list!.isolateLast(run);
-    pieces.push(Object.assign(piece, { offset, stride: 1 }));
+/** Takes a range's pages off their lists. */
+function partsOf(mapping: Mapping, range: FreeRange): Run[] {
+  // A swap cache's runs in single pages, so that their direction does not matter.
+  const cached = [...(mapping.swapCache?.runs ?? [])].flatMap((run) => run.list!.isolatePages(run));
+  for (const page of cached) if (!page.huge) page.stride = 1;
+  const parts: Run[] = [];
+  for (const run of within([...mapping.runs, ...cached], range)) {
+    cutRange(run, range, (part) => parts.push(part));
   }
-  return [...pieces, Object.assign(run, { stride: 1 })];
+  return parts;
 }
 
 /** Parts whose offsets interlock in one zone are taken apart, so that each zone gets its pages upwards. */
@@ -138,50 +138,48 @@ function inOrder(parts: Run[]): Run[] {
     );
   }
   if (!interlocked) return parts;
-  const pages = parts.flatMap((part) =>
-    part.huge ? [part] : Array.from({ length: part.pages }, (_, i) => partOf(part, i, 1)),
-  );
+  const pages = parts
+    .flatMap(piecesOf)
+    .flatMap((part) =>
+      part.huge ? [part] : Array.from({ length: part.pages }, (_, i) => partOf(part, i, 1)),
+    );
   return pages.sort((a, b) => a.offset - b.offset);
 }
 
-/** The parts that each madvise() frees: one call for every group, or for the whole range. */
-function callsOf(parts: Run[], { from, stepPages }: FreePattern): Run[][] {
-  if (stepPages === 0) return parts.length > 0 ? [parts] : [];
-  const calls: Run[][] = [];
-  let group = -1;
-  for (const part of parts) {
-    const its = Math.floor((part.offset - from) / stepPages);
-    if (its !== group) calls.push([]);
-    group = its;
-    calls[calls.length - 1]!.push(part);
-  }
-  return calls;
+function* piecesOfAll(runs: Run[]): Generator<Run, void> {
+  for (const run of runs) yield* piecesOf(run);
 }
 
-/** Takes a pattern's pages off a run's list, ascending; cut from above, so that the run keeps its start. */
-function cutPattern(run: Run, { from, to, stepPages, keepPages }: FreePattern): Run[] {
-  const start = Math.max(run.offset, from);
-  const end = Math.min(run.offset + spanOf(run), to);
-  const parts: Run[] = [];
-  if (end <= start) return parts;
+/** The parts that each madvise() frees: one call for every group, or for the whole range. */
+function* callsOf(parts: Run[], { from, stepPages }: FreePattern): Generator<Run[], void> {
   if (stepPages === 0) {
-    const part = cutOffsets(run, start, end);
-    return part ? [part] : [];
+    if (parts.length > 0) yield parts;
+    return;
   }
-  const first = Math.floor((start - from) / stepPages);
-  const last = Math.floor((end - 1 - from) / stepPages);
-  for (let group = last; group >= first; group -= 1) {
-    const at = from + group * stepPages;
-    const part = cutOffsets(run, at + keepPages, Math.min(at + stepPages, to));
-    if (part) parts.push(part);
+  let call: Run[] = [];
+  let group = -1;
+  for (const part of piecesOfAll(parts)) {
+    for (let at = 0; at < part.pages;) {
+      const offset = part.offset + at * part.stride;
+      const its = Math.floor((offset - from) / stepPages);
+      const due = Math.ceil((from + (its + 1) * stepPages - offset) / part.stride);
+      const whole = part.huge ? Math.ceil(due / PAGES_PER_HUGE) * PAGES_PER_HUGE : due;
+      const pages = Math.min(whole, part.pages - at);
+      if (its !== group && call.length > 0) {
+        yield call;
+        call = [];
+      }
+      group = its;
+      call.push(pages === part.pages ? part : partOf(part, at, pages));
+      at += pages;
+    }
   }
-  return parts.reverse();
+  if (call.length > 0) yield call;
 }
 
 /** Frees everything of a mapping, swap included. */
 export function freeMapping(k: KernelState, mapping: Mapping, cpu: number): number {
-  const everything = { from: 0, to: Infinity, stepPages: 0, keepPages: 0 };
-  const freed = freeOffsets(k, mapping, everything, cpu);
+  const freed = freeOffsets(k, mapping, { from: 0, to: Infinity }, cpu);
   k.swap.freePages += mapping.swapPages;
   mapping.swapPages = 0;
   if (mapping.present) mapping.present = new BlockCounts();

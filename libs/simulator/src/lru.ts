@@ -1,8 +1,28 @@
 /** LRU lists as runs of pages with equal state, oldest first. */
 import { PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
 import { PAGES_PER_HUGE } from './constants';
+import {
+  extract,
+  hollow,
+  join,
+  nextHeld,
+  partOf,
+  pieceEnd,
+  pieceStep,
+  piecesOf,
+  placeAt,
+  placesOf,
+  frameAt,
+  reverse,
+  sliceOf,
+  truncate,
+  type Run,
+} from './lru-run';
+import { MAX_PLACES, Places } from './places';
 import type { Mapping } from './page-map';
-import type { NodeState, Zone } from './zone';
+import type { NodeState } from './zone';
+
+export { frameAt, newRun, pagesBetween, partOf, piecesOf, spanOf, type Run } from './lru-run';
 
 export const LRU_INACTIVE_ANON = 0;
 export const LRU_ACTIVE_ANON = 1;
@@ -10,118 +30,6 @@ export const LRU_INACTIVE_FILE = 2;
 export const LRU_ACTIVE_FILE = 3;
 export const LRU_UNEVICTABLE = 4;
 export const NR_LRU_LISTS = 5;
-
-/**
- * Pages that one look of reclaim treats alike, oldest first: page i lies at `frame + i * step` and is its
- * owner's page `offset + i * stride` (a negative stride only in a swap cache). Huge runs hold whole 2 MiB pages; there `step` moves by blocks.
- */
-export interface Run {
-  owner: Mapping;
-  zone: Zone;
-  pages: number;
-  /** First page (of a huge run: first page of the first block), relative to the zone's base. */
-  frame: number;
-  step: 1 | -1;
-  offset: number;
-  stride: number;
-  /** Mapped by a process. */
-  mapped: boolean;
-  /** Page-table young bit. */
-  young: boolean;
-  /** PG_referenced. */
-  referenced: boolean;
-  /** Was active before (PG_workingset). */
-  workingset: boolean;
-  dirty: boolean;
-  /** PG_writeback: on its way to its file; dirty again if it was written to meanwhile. */
-  writeback: boolean;
-  /** PG_reclaim: reclaim met it dirty; when its write ends it goes to the tail. */
-  reclaim: boolean;
-  /** Transparent huge pages: `pages` is a multiple of 512 and leaves the list in whole ones. */
-  huge: boolean;
-  /** The list it stands on, and its neighbours there. */
-  list: Lru | undefined;
-  newer: Run | undefined;
-  older: Run | undefined;
-}
-
-/** What a run needs to be made; marks that are not given are clear. */
-export function newRun(
-  values: Pick<Run, 'owner' | 'zone' | 'pages' | 'frame' | 'offset'> & Partial<Run>,
-): Run {
-  // Field by field, always in this order: a spread would be many times as slow, and runs are made all the time.
-  return {
-    owner: values.owner,
-    zone: values.zone,
-    pages: values.pages,
-    frame: values.frame,
-    step: values.step ?? 1,
-    offset: values.offset,
-    stride: values.stride ?? 1,
-    mapped: values.mapped ?? false,
-    young: values.young ?? false,
-    referenced: values.referenced ?? false,
-    workingset: values.workingset ?? false,
-    dirty: values.dirty ?? false,
-    writeback: values.writeback ?? false,
-    reclaim: values.reclaim ?? false,
-    huge: values.huge ?? false,
-    list: undefined,
-    newer: undefined,
-    older: undefined,
-  };
-}
-
-/** Owner's pages from the first to the last of a run, gaps included. */
-export function spanOf(run: Run): number {
-  return run.pages * run.stride;
-}
-
-/** Frame of a run's page `index`. */
-export function frameAt(run: Run, index: number): number {
-  if (!run.huge) return run.frame + run.step * index;
-  const block = Math.floor(index / PAGES_PER_HUGE);
-  return run.frame + run.step * block * PAGES_PER_HUGE + (index % PAGES_PER_HUGE);
-}
-
-function alike(a: Run, b: Run): boolean {
-  return (
-    a.owner === b.owner &&
-    a.zone === b.zone &&
-    a.mapped === b.mapped &&
-    a.young === b.young &&
-    a.referenced === b.referenced &&
-    a.workingset === b.workingset &&
-    a.dirty === b.dirty &&
-    a.writeback === b.writeback &&
-    a.reclaim === b.reclaim &&
-    a.huge === b.huge
-  );
-}
-
-/** Widest gap between neighbours of one run, in the owner's pages: that of interleaving over so many nodes. */
-const MAX_STRIDE = 64;
-
-/** Appends `run` to `newest` where it goes on in both address spaces. */
-function join(newest: Run, run: Run): boolean {
-  if (!alike(newest, run)) return false;
-  if (newest.huge) {
-    if (newest.step !== run.step || frameAt(newest, newest.pages) !== run.frame) return false;
-    if (newest.offset + newest.pages !== run.offset) return false;
-    newest.pages += run.pages;
-    return true;
-  }
-  const step = run.frame - frameAt(newest, newest.pages - 1);
-  const stride = run.offset - (newest.offset + (newest.pages - 1) * newest.stride);
-  if ((step !== 1 && step !== -1) || stride < 1 || stride > MAX_STRIDE) return false;
-  const fits = (part: Run): boolean =>
-    part.pages === 1 || (part.step === step && part.stride === stride);
-  if (!fits(newest) || !fits(run)) return false;
-  newest.step = step;
-  newest.stride = stride;
-  newest.pages += run.pages;
-  return true;
-}
 
 /** One list, from the tail in the kernel's words (the oldest) to the head (the newest). */
 export class Lru {
@@ -150,53 +58,145 @@ export class Lru {
    * that they stand there in reverse.
    */
   pushOldest(run: Run): void {
-    reverse(run);
-    this.count(run, 1);
-    const oldest = this.oldestRun;
-    run.list = this;
-    run.older = undefined;
-    run.newer = oldest;
-    if (oldest) oldest.older = run;
-    else this.newestRun = run;
-    this.oldestRun = run;
-    own(run);
+    for (const piece of piecesOf(run)) {
+      reverse(piece);
+      this.count(piece, 1);
+      const oldest = this.oldestRun;
+      piece.list = this;
+      piece.older = undefined;
+      piece.newer = oldest;
+      if (oldest) oldest.older = piece;
+      else this.newestRun = piece;
+      this.oldestRun = piece;
+      own(piece);
+    }
   }
 
   oldest(): Run | undefined {
     return this.oldestRun;
   }
 
-  /** Takes up to `pages` from the oldest run; a huge page leaves whole. */
+  /** Takes up to `pages` of the oldest run's first piece; a huge page leaves whole. */
   take(pages: number): Run | undefined {
     const run = this.oldestRun;
-    return (
-      run && this.cut(run, 0, run.huge ? Math.ceil(pages / PAGES_PER_HUGE) * PAGES_PER_HUGE : pages)
-    );
+    if (!run) return undefined;
+    const most = run.huge ? Math.ceil(pages / PAGES_PER_HUGE) * PAGES_PER_HUGE : pages;
+    const end = Math.min(pieceEnd(run, 0), most);
+    if (end === run.pages && !run.places) return this.remove(run);
+    const part = partOf(run, 0, end);
+    if (end === run.pages) this.unlink(run);
+    else hollow(run, 0, end, end);
+    this.count(part, -1);
+    return part;
+  }
+
+  /** Takes one of the list's runs off the list. */
+  remove(run: Run): Run {
+    this.unlink(run);
+    this.count(run, -1);
+    return run;
   }
 
   /**
-   * Takes pages [from, from + pages) of one of the list's runs off the list; of a huge run whole blocks.
-   * @returns the part that was taken; what is left of the run stays in its place
+   * Takes the pages of a run off the list whose owner's offset lies in [from, to); of a huge run whole blocks.
+   * @returns them as one run, or undefined when there are none; what is left of the run stays in its place
    */
-  cut(run: Run, from: number, pages: number): Run {
-    const count = Math.min(pages, run.pages - from);
-    if (from === 0 && count === run.pages) {
-      this.unlink(run);
-      this.count(run, -1);
-      return run;
-    }
-    const taken = partOf(run, from, count);
-    const rest = run.pages - from - count;
-    if (from === 0) {
-      run.offset += count * run.stride;
-      run.frame = frameAt(run, count);
-      run.pages = rest;
+  cut(run: Run, from: number, to: number): Run | undefined {
+    const unit = run.huge ? PAGES_PER_HUGE : 1;
+    const first = Math.ceil(placeAt(run, from) / unit) * unit;
+    const end = Math.floor(placeAt(run, to) / unit) * unit;
+    const part = end > first ? sliceOf(run, first, end) : undefined;
+    if (!part) return undefined;
+    if (part.pages === run.pages) return this.remove(run);
+    this.count(part, -1);
+    this.leaveOut(run, first, end, part.pages);
+    return part;
+  }
+
+  /** What is left of a run without places [from, to) and their `pages` pages. */
+  private leaveOut(run: Run, from: number, to: number, pages: number): void {
+    if (from === 0 || run.places) {
+      hollow(run, from, to, pages);
+    } else if (to === run.pages) {
+      truncate(run, from);
+    } else if (!run.huge && run.pages <= MAX_PLACES) {
+      hollow(run, from, to, pages);
+    } else if (run.older && join(run.older, partOf(run, 0, from))) {
+      hollow(run, 0, to, to);
     } else {
-      if (rest > 0) this.insertAfter(run, partOf(run, from + count, rest));
-      run.pages = from;
+      this.insertAfter(run, partOf(run, to, run.pages - to));
+      truncate(run, from);
     }
-    this.count(taken, -1);
-    return taken;
+  }
+
+  /**
+   * Takes the pages of a run off the list whose owner's offset lies in [from, to) and is picked: of a huge run the
+   * blocks that are picked whole.
+   * @param take gets them in parts, ascending, each before the next is cut
+   */
+  cutPicked(
+    run: Run,
+    from: number,
+    to: number,
+    picks: (offset: number) => boolean,
+    take: (part: Run) => void,
+  ): void {
+    if (run.huge) return this.cutBlocks(run, from, to, picks, take);
+    for (let rest: Run | undefined = run; rest;) {
+      const window: Run = rest;
+      rest = undefined;
+      if (!window.places) {
+        const { offset, stride } = window;
+        const end = placeAt(window, to);
+        let first = placeAt(window, from);
+        while (first < end && !picks(offset + first * stride)) first += 1;
+        if (first >= end) return;
+        if (first > 0) this.cutFront(window, first);
+        rest = this.splitWindow(window, end - first, picks);
+        window.places = Places.filled(window.pages);
+      }
+      const part = extract(window, from, to, picks);
+      if (!part) continue;
+      this.count(part, -1);
+      if (window.pages === 0) this.unlink(window);
+      take(part);
+    }
+  }
+
+  /**
+   * Leaves of a run as many places as a scattered run has, and ends it with a picked one, so that nothing is
+   * cut that would have stayed in one piece.
+   * @param end places of it that can be picked; the first one is
+   * @returns the run behind it
+   */
+  private splitWindow(run: Run, end: number, picks: (offset: number) => boolean): Run | undefined {
+    let last = Math.min(end, MAX_PLACES) - 1;
+    while (!picks(run.offset + last * run.stride)) last -= 1;
+    if (last + 1 === run.pages) return undefined;
+    const rest = partOf(run, last + 1, run.pages - last - 1);
+    this.insertAfter(run, rest);
+    truncate(run, last + 1);
+    return rest;
+  }
+
+  private cutBlocks(
+    run: Run,
+    from: number,
+    to: number,
+    picks: (offset: number) => boolean,
+    take: (part: Run) => void,
+  ): void {
+    let rest = run;
+    const last = run.offset + run.pages;
+    for (let block = run.offset; block < last; block += PAGES_PER_HUGE) {
+      let at = block;
+      while (at < block + PAGES_PER_HUGE && at >= from && at < to && picks(at)) at += 1;
+      if (at < block + PAGES_PER_HUGE) continue;
+      const part = this.cut(rest, block, at)!;
+      // What lies above the block became a run of its own, unless nothing was left below.
+      if (at < last && rest.offset < block) rest = rest.newer!;
+      take(part);
+    }
   }
 
   /**
@@ -204,16 +204,28 @@ export class Lru {
    * @returns that run, or undefined when none does
    */
   isolatePart(run: Run, from: number, to: number): Run | undefined {
-    const first = Math.max(Math.ceil((from - run.offset) / run.stride), 0);
-    const end = Math.min(Math.ceil((to - run.offset) / run.stride), run.pages);
+    const first = nextHeld(run, placeAt(run, from));
+    const end = placeAt(run, to);
     if (end <= first) return undefined;
-    if (end < run.pages) this.insertAfter(run, partOf(run, end, run.pages - end));
-    run.pages = end;
+    const rest = sliceOf(run, end, placesOf(run));
+    if (rest) {
+      this.insertAfter(run, rest);
+      truncate(run, end);
+    }
     if (first === 0) return run;
-    const part = partOf(run, first, end - first);
-    run.pages = first;
+    const part = sliceOf(run, first, end)!;
+    truncate(run, first);
     this.insertAfter(run, part);
     return part;
+  }
+
+  /** Makes the newest pages of a run, at most so many, a run of their own, in its place. */
+  isolateNewest(run: Run, pages: number): Run {
+    let from = placesOf(run);
+    for (let left = Math.min(pages, run.pages); left > 0; from -= 1) {
+      if (nextHeld(run, from - 1) === from - 1) left -= 1;
+    }
+    return this.isolatePart(run, run.offset + from * run.stride, Infinity)!;
   }
 
   /** Joins a run whose marks have changed to its neighbours where nothing tells them apart any more. */
@@ -223,12 +235,18 @@ export class Lru {
     if (older && join(older, run)) this.unlink(run);
   }
 
-  /** Makes the newest page of a run a run of its own, in its place. */
-  isolateLast(run: Run): Run {
-    const last = partOf(run, run.pages - 1, 1);
-    run.pages -= 1;
-    this.insertAfter(run, last);
-    return last;
+  /** Makes each page of a run a run of its own, in its place; huge runs stay as they are. */
+  isolatePages(run: Run): Run[] {
+    if (run.huge || run.pages === 1) return [run];
+    const pages: Run[] = [];
+    for (let place = placesOf(run) - 1; place > 0; place -= 1) {
+      if (nextHeld(run, place) !== place) continue;
+      const page = partOf(run, place, 1);
+      this.insertAfter(run, page);
+      pages.push(page);
+    }
+    truncate(run, 1);
+    return [...pages, run];
   }
 
   /** Runs from the oldest to the newest. */
@@ -246,6 +264,21 @@ export class Lru {
     else this.newestRun = next;
     run.newer = next;
     own(next);
+  }
+
+  /** Makes the first places of a run that is not scattered part of the run before it, or a run of their own there. */
+  private cutFront(run: Run, places: number): void {
+    const front = partOf(run, 0, places);
+    hollow(run, 0, places, places);
+    if (run.older) {
+      if (!join(run.older, front)) this.insertAfter(run.older, front);
+      return;
+    }
+    front.list = this;
+    front.newer = run;
+    run.older = front;
+    this.oldestRun = front;
+    own(front);
   }
 
   private unlink(run: Run): void {
@@ -275,42 +308,6 @@ export class Lru {
 function own(run: Run): void {
   run.owner.runs.add(run);
   if (run.writeback) run.owner.writing.add(run);
-}
-
-/** Turns a run's page order around; the blocks of a huge run keep theirs inside. */
-function reverse(run: Run): void {
-  if (run.huge) {
-    run.frame = frameAt(run, run.pages - PAGES_PER_HUGE);
-  } else {
-    run.frame = frameAt(run, run.pages - 1);
-    run.offset += (run.pages - 1) * run.stride;
-    run.stride = -run.stride;
-  }
-  run.step = run.step === 1 ? -1 : 1;
-}
-
-/** A copy of some pages of a run that stands on no list. */
-export function partOf(run: Run, from: number, pages: number): Run {
-  const copy = newRun(run);
-  copy.frame = frameAt(run, from);
-  copy.offset = run.offset + from * run.stride;
-  copy.pages = pages;
-  return copy;
-}
-
-/**
- * Takes the pages whose owner's offset lies in [from, to) off a run's list; of a huge run whole blocks.
- * @returns undefined when none does
- */
-export function cutOffsets(run: Run, from: number, to: number): Run | undefined {
-  const { list } = run;
-  if (!list) return undefined;
-  const unit = run.huge ? PAGES_PER_HUGE : 1;
-  let first = Math.max(Math.ceil((from - run.offset) / run.stride), 0);
-  let end = Math.min(Math.ceil((to - run.offset) / run.stride), run.pages);
-  first = Math.ceil(first / unit) * unit;
-  end = Math.floor(end / unit) * unit;
-  return end > first ? list.cut(run, first, end - first) : undefined;
 }
 
 /** The list that a fresh or returning page of this owner belongs on. */
@@ -343,21 +340,29 @@ export function accountRun(run: Run, sign: 1 | -1): void {
   markPageblocks(run, sign);
 }
 
-/** Frames of a run, lowest first: [lowest, end). */
-export function framesOf(run: Run): { lowest: number; end: number } {
-  const span = run.huge ? run.pages - PAGES_PER_HUGE : run.pages - 1;
-  const lowest = run.step === 1 ? run.frame : run.frame - span;
-  return { lowest, end: lowest + run.pages };
+/** Calls `look` with the frames [lowest, end) of each of a run's pieces, oldest first. */
+export function eachPiece(run: Run, look: (lowest: number, end: number) => void): void {
+  for (let place = 0; place < placesOf(run);) {
+    const end = pieceEnd(run, place);
+    const pages = end - place;
+    const first = frameAt(run, place);
+    // The blocks of a huge run keep their order inside.
+    const back = run.huge ? pages - PAGES_PER_HUGE : pages - 1;
+    const lowest = pieceStep(run, place, end) === 1 ? first : first - back;
+    look(lowest, lowest + pages);
+    place = nextHeld(run, end);
+  }
 }
 
 /** Counts a run's pages in the pageblocks that hold them. */
 function markPageblocks(run: Run, sign: 1 | -1): void {
   const { lruPages } = run.zone.buddy;
-  const { lowest, end } = framesOf(run);
-  for (let frame = lowest; frame < end;) {
-    const block = frame >>> PAGEBLOCK_ORDER;
-    const until = Math.min((block + 1) * PAGEBLOCK_PAGES, end);
-    lruPages[block]! += sign * (until - frame);
-    frame = until;
-  }
+  eachPiece(run, (lowest, end) => {
+    for (let frame = lowest; frame < end;) {
+      const block = frame >>> PAGEBLOCK_ORDER;
+      const until = Math.min((block + 1) * PAGEBLOCK_PAGES, end);
+      lruPages[block]! += sign * (until - frame);
+      frame = until;
+    }
+  });
 }

@@ -1,6 +1,6 @@
 /** Which pages of a mapping exist, by 2 MiB block: counts; the runs on the LRU lists hold the addresses. */
 import { PAGES_PER_HUGE } from './constants';
-import type { Run } from './lru';
+import type { Run } from './lru-run';
 import type { KernelBlock } from './page-alloc';
 
 /** Pages per 512-page block; grows on demand. */
@@ -16,6 +16,10 @@ export class BlockCounts {
     this.reserve(block + 1);
     this.total += pages - this.counts[block]!;
     this.counts[block] = pages;
+  }
+
+  get bytes(): number {
+    return this.counts.byteLength;
   }
 
   get blocks(): number {

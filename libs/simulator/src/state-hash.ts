@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { MAX_ORDER, NR_MIGRATE_TYPES } from './buddy';
 import type { KernelState } from './kernel-state';
+import { piecesOf } from './lru';
 import { takeSnapshot } from './snapshot';
 
 /** JSON with sorted keys, so that insertion order does not matter. */
@@ -31,10 +32,12 @@ export function stateHash(k: KernelState): string {
     const { state, nextNs, order, classIndex } = node.kswapd;
     hash.update(`${node.id}|${state}|${nextNs}|${order}|${classIndex}|${node.nonresidentAge};`);
     for (const list of node.lists) {
-      for (const run of list.runs()) {
+      for (const run of list.runs().flatMap(piecesOf)) {
+        // A single page has neither direction nor neighbours, whatever it was cut from.
+        const [step, stride] = run.pages === 1 ? [1, 1] : [run.step, run.stride];
         hash.update(
-          `${run.owner.name}|${run.zone.index}|${run.frame}|${run.step}|${run.pages}|` +
-            `${run.offset}|${run.stride}|${+run.mapped}${+run.young}${+run.referenced}${+run.workingset}${+run.dirty}${+run.writeback}${+run.reclaim}${+run.huge};`,
+          `${run.owner.name}|${run.zone.index}|${run.frame}|${step}|${run.pages}|` +
+            `${run.offset}|${stride}|${+run.mapped}${+run.young}${+run.referenced}${+run.workingset}${+run.dirty}${+run.writeback}${+run.reclaim}${+run.huge};`,
         );
       }
     }

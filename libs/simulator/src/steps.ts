@@ -17,7 +17,7 @@ import {
 } from './kernel-state';
 import { guestCaller } from './kernel-block';
 import { advanceKswapd, finishKswapd } from './kswapd';
-import { spanOf } from './lru';
+import { piecesOf, spanOf } from './lru';
 import { freeSwap } from './swap';
 import { endProcess, startProcess } from './process-pages';
 import { writeSysctl, writeThp } from './sysctl';
@@ -341,8 +341,10 @@ function dropCaches(k: KernelState): StepOutcome {
     for (const list of [node.lists[2]!, node.lists[3]!]) {
       for (const run of list.runs()) {
         if (run.mapped || run.dirty || run.writeback) continue;
-        list.cut(run, 0, run.pages);
-        run.owner.present?.spread(run.offset, spanOf(run), -run.pages);
+        list.remove(run);
+        for (const { offset, pages, stride } of piecesOf(run)) {
+          run.owner.present?.spread(offset, pages * stride, -pages);
+        }
         freed += run.pages;
         freeRun(k, run, 0);
       }

@@ -1,6 +1,6 @@
 /** Recounts the state and compares it with the counters that the mechanisms keep. */
 import { InvariantError } from './errors';
-import { countsAsFile } from './lru';
+import { countsAsFile, pagesBetween } from './lru';
 import { modelledWritebackPages } from './flusher';
 import type { KernelState } from './kernel-state';
 import type { Mapping } from './page-map';
@@ -47,6 +47,9 @@ function recountNode(
     let pages = 0;
     for (const run of list.runs()) {
       if (run.pages <= 0 || !Number.isInteger(run.pages)) fail(`a run of ${run.pages} pages`);
+      if (pagesBetween(run, -Infinity, Infinity) !== run.pages && run.stride > 0) {
+        fail(`a run of ${run.pages} pages with another number of places held`);
+      }
       if (run.zone.node !== node) fail(`a run of node ${run.zone.node.id} on node ${node.id}`);
       pages += run.pages;
       const perNode = owned.get(run.owner) ?? k.nodes.map(() => 0);

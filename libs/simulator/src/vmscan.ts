@@ -160,7 +160,7 @@ function isolate(node: NodeState, list: number, pages: number, sc: ScanControl):
     if (!oldest) break;
     if (oldest.zone.index > sc.classIndex) {
       scannedPages += oldest.pages;
-      skipped.push(lru.take(oldest.pages)!);
+      skipped.push(lru.remove(oldest));
       continue;
     }
     const run = lru.take(left)!;

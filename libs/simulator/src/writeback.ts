@@ -1,6 +1,6 @@
 /** Dirty page cache: thresholds, and the way of pages from dirty over writeback to clean. */
 import { countVm, type KernelState } from './kernel-state';
-import { LRU_INACTIVE_FILE, LRU_UNEVICTABLE, spanOf, type Run } from './lru';
+import { LRU_INACTIVE_FILE, LRU_UNEVICTABLE, pagesBetween, spanOf, type Run } from './lru';
 import type { Mapping } from './page-map';
 
 /** Limits are kept in 32 bits. */
@@ -65,15 +65,10 @@ export function dirtyLimits(k: KernelState): { backgroundPages: number; threshPa
   return { backgroundPages, threshPages };
 }
 
-/** Page of a run that is the first one at or behind an offset; 0 to `pages`. */
-function indexAt(run: Run, offset: number): number {
-  return Math.min(Math.max(Math.ceil((offset - run.offset) / run.stride), 0), run.pages);
-}
-
 /** Pages of runs whose owner's offset lies in [from, to). */
-export function pagesBetween(runs: Iterable<Run>, from: number, to: number): number {
+export function pagesOf(runs: Iterable<Run>, from: number, to: number): number {
   let pages = 0;
-  for (const run of runs) pages += Math.max(indexAt(run, to) - indexAt(run, from), 0);
+  for (const run of runs) pages += pagesBetween(run, from, to);
   return pages;
 }
 
@@ -84,7 +79,7 @@ export function offsetAfter(runs: readonly Run[], from: number, pages: number): 
   for (const run of runs) high = Math.max(high, run.offset + spanOf(run));
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    if (pagesBetween(runs, from, middle) >= pages) high = middle;
+    if (pagesOf(runs, from, middle) >= pages) high = middle;
     else low = middle + 1;
   }
   return low;
@@ -124,7 +119,7 @@ export function startWriteback(
 ): { from: number; to: number } {
   const { mapping } = file;
   const dirty = [...mapping.runs].filter((run) => run.dirty && !run.writeback);
-  if (pagesBetween(dirty, file.index, Infinity) === 0) file.index = 0;
+  if (pagesOf(dirty, file.index, Infinity) === 0) file.index = 0;
   const from = file.index;
   const to = offsetAfter(dirty, from, pages);
   for (const run of dirty) {
@@ -169,7 +164,7 @@ export function endWriteback(k: KernelState, mapping: Mapping, from: number, to:
       continue;
     }
     countVm(k, 'pgrotated', part.pages);
-    part.zone.node.lists[LRU_INACTIVE_FILE]!.pushOldest(list.cut(part, 0, part.pages));
+    part.zone.node.lists[LRU_INACTIVE_FILE]!.pushOldest(list.remove(part));
   }
   countVm(k, 'nr_written', pages);
   return pages;

@@ -3,7 +3,7 @@ import { allocZones, policyNodemask } from '../src/alloc-zones';
 import { Buddy, MAX_ORDER, MIGRATE_MOVABLE, MIGRATE_UNMOVABLE } from '../src/buddy';
 import { markAccessed } from '../src/filemap';
 import { freeBlock } from '../src/free-run';
-import { freeMapping, freeOffsets } from '../src/guest-exit';
+import { freeMapping, freeOffsets, rangeOf } from '../src/guest-exit';
 import { hardwareProfiles } from '../src/hardware-profile';
 import { buildKernel, setupLowmemReserve, setupNodeReclaim, setupWatermarks } from '../src/kernel';
 import { passTime, type KernelState } from '../src/kernel-state';
@@ -356,7 +356,7 @@ export class ProductionMachine implements Machine {
     const to = Math.min(from + op.count, owner.live.end);
     const gone = owner.live.remove({ from, to, every, keep });
     const pattern = { from, to, stepPages: keep === 0 ? 0 : every, keepPages: keep };
-    const freed = keep < every ? freeOffsets(this.k, mapping, pattern, cpu) : 0;
+    const freed = keep < every ? freeOffsets(this.k, mapping, rangeOf(pattern), cpu) : 0;
     if (mapping.kind === 'file') return freed;
     // The others' swap-cache frames were reclaimed before; only their slots are left.
     this.k.swap.freePages += gone - freed;

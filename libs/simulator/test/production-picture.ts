@@ -1,7 +1,7 @@
 /** The simulator's whole state page by page, from its runs: as a picture, and on tape. */
 import { MAX_ORDER, NR_MIGRATE_TYPES, PAGEBLOCK_ORDER } from '../src/buddy';
 import type { KernelState } from '../src/kernel-state';
-import { frameAt, type Run } from '../src/lru';
+import { frameAt, piecesOf, type Run } from '../src/lru';
 import type { Mapping } from '../src/page-map';
 import type { NodeState, Zone } from '../src/zone';
 import type { IndexSet } from './index-set';
@@ -91,7 +91,7 @@ function eachFrame(owner: Owner, put: (index: number, frame: number) => void): v
       for (let index = start; index < end; index += 1) put(index, SWAPPED);
     });
   }
-  for (const run of owner.mapping?.runs ?? []) {
+  for (const run of [...(owner.mapping?.runs ?? [])].flatMap(piecesOf)) {
     for (let i = 0; i < run.pages; i += 1) put(run.offset + i * run.stride, pfnAt(run, i));
   }
 }
@@ -101,7 +101,7 @@ export function pictureOf(k: KernelState, owners: ReadonlyMap<number, Owner>): M
   const nodes = k.nodes.map((node): NodePicture => {
     const lru = node.lists.map((list) => {
       const frames: number[] = [];
-      for (const run of list.runs()) {
+      for (const run of list.runs().flatMap(piecesOf)) {
         const bits = markBits(run);
         for (let i = 0; i < run.pages; i += 1) {
           const pfn = pfnAt(run, i);
@@ -158,7 +158,7 @@ export function tapeState(k: KernelState, owners: ReadonlyMap<number, Owner>, ta
   for (const node of k.nodes) {
     for (const list of node.lists) {
       tape.add(list.pages);
-      for (const run of list.runs()) tapeRun(run, tape);
+      for (const run of list.runs().flatMap(piecesOf)) tapeRun(run, tape);
     }
   }
   for (const id of [...owners.keys()].sort((a, b) => a - b)) tapeOwner(id, owners.get(id)!, tape);
