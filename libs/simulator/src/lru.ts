@@ -213,7 +213,8 @@ export class Lru {
       truncate(run, end);
     }
     if (first === 0) return run;
-    const part = sliceOf(run, first, end)!;
+    // The run ends with a page: empty places before `end` are not its own any more.
+    const part = sliceOf(run, first, Math.min(end, placesOf(run)))!;
     truncate(run, first);
     this.insertAfter(run, part);
     return part;
