@@ -8,6 +8,7 @@ import {
   LRU_ACTIVE_FILE,
   LRU_INACTIVE_FILE,
   accountRun,
+  ascending,
   lruList,
   newRun,
   spanOf,
@@ -83,8 +84,8 @@ export function markAccessed(k: KernelState, mapping: Mapping, from: number, to:
   const runs = [...mapping.runs]
     .filter((run) => run.offset < to && run.offset + spanOf(run) > from)
     .sort((a, b) => a.offset - b.offset);
+  const seen: Run[] = [];
   for (const run of runs) {
-    const { node } = run.zone;
     const list = run.list!;
     if (list.index === LRU_ACTIVE_FILE) {
       if (!run.referenced) markReferenced(run, from, to);
@@ -96,7 +97,10 @@ export function markAccessed(k: KernelState, mapping: Mapping, from: number, to:
       continue;
     }
     const part = list.cut(run, from, to);
-    if (!part) continue;
+    if (part) seen.push(part);
+  }
+  for (const part of ascending(seen, ({ zone }) => zone.node)) {
+    const { node } = part.zone;
     part.referenced = false;
     node.nonresidentAge += part.pages;
     countVm(k, 'pgactivate', part.pages);

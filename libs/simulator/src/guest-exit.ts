@@ -3,7 +3,7 @@ import { PAGES_PER_HUGE } from './constants';
 import { freeRun } from './free-run';
 import { freeKernelBlocks, guestCaller, type KernelCaller } from './kernel-block';
 import { passTime, type GuestState, type KernelState } from './kernel-state';
-import { partOf, piecesOf, spanOf, type Run } from './lru';
+import { ascending, partOf, piecesOf, spanOf, type Run } from './lru';
 import { gathered, pointersOf } from './mmu-gather';
 import { BlockCounts, type Mapping } from './page-map';
 import { endProcess } from './process-pages';
@@ -43,7 +43,8 @@ export function freeOffsets(
   cpu: number,
 ): number {
   const runs = within(mapping.runs, range);
-  if (!separate(mapping, runs)) return freeParts(k, mapping, inOrder(partsOf(mapping, range)), cpu);
+  if (!separate(mapping, runs))
+    return freeParts(k, mapping, ascending(partsOf(mapping, range), zoneOf), cpu);
   let freed = 0;
   for (const run of runs) {
     cutRange(run, range, (part) => {
@@ -91,13 +92,15 @@ export function zapOffsets(
   caller: KernelCaller,
 ): number {
   let freed = 0;
-  for (const call of callsOf(inOrder(partsOf(mapping, rangeOf(pattern))), pattern)) {
+  for (const call of callsOf(ascending(partsOf(mapping, rangeOf(pattern)), zoneOf), pattern)) {
     gathered(k, caller, pointersOf(call), () => {
       freed += freeParts(k, mapping, call, caller.cpu);
     });
   }
   return freed;
 }
+
+const zoneOf = (run: Run): Zone => run.zone;
 
 function freeParts(k: KernelState, mapping: Mapping, parts: Run[], cpu: number): number {
   let freed = 0;
@@ -124,26 +127,6 @@ function partsOf(mapping: Mapping, range: FreeRange): Run[] {
     cutRange(run, range, (part) => parts.push(part));
   }
   return parts;
-}
-
-/** Parts whose offsets interlock in one zone are taken apart, so that each zone gets its pages upwards. */
-function inOrder(parts: Run[]): Run[] {
-  const ends = new Map<Zone, number>();
-  let interlocked = false;
-  for (const part of parts) {
-    if (part.offset < (ends.get(part.zone) ?? 0)) interlocked = true;
-    ends.set(
-      part.zone,
-      Math.max(ends.get(part.zone) ?? 0, part.offset + spanOf(part) - part.stride + 1),
-    );
-  }
-  if (!interlocked) return parts;
-  const pages = parts
-    .flatMap(piecesOf)
-    .flatMap((part) =>
-      part.huge ? [part] : Array.from({ length: part.pages }, (_, i) => partOf(part, i, 1)),
-    );
-  return pages.sort((a, b) => a.offset - b.offset);
 }
 
 function* piecesOfAll(runs: Run[]): Generator<Run, void> {

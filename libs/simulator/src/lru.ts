@@ -22,7 +22,16 @@ import { MAX_PLACES, Places } from './places';
 import type { Mapping } from './page-map';
 import type { NodeState } from './zone';
 
-export { frameAt, newRun, pagesBetween, partOf, piecesOf, spanOf, type Run } from './lru-run';
+export {
+  ascending,
+  frameAt,
+  newRun,
+  pagesBetween,
+  partOf,
+  piecesOf,
+  spanOf,
+  type Run,
+} from './lru-run';
 
 export const LRU_INACTIVE_ANON = 0;
 export const LRU_ACTIVE_ANON = 1;
