@@ -1,4 +1,6 @@
 import {
+  departuresOf,
+  kernelProfileOf,
   validateHostModel,
   type HostModel,
   type HostNode,
@@ -225,9 +227,11 @@ function noteRelease(facts: HostFacts, ledger: Ledger): void {
     return;
   }
   ledger.read('kernelRelease', 'version');
-  if (/^6\.1(\D|$)/.test(facts.version)) return;
+  const match = kernelProfileOf(facts.version);
+  if (match?.exact === true && match.profile.validated) return;
+  const departures = match === undefined ? '' : ` ${departuresOf(match)}.`;
   ledger.caveat(
     'kernel-profile',
-    `The host runs ${facts.version}; it is replayed with the rules of 6.1.y, the only profile there is.`,
+    `The host runs ${facts.version}; it is replayed with the rules of 6.1.y.${departures}`,
   );
 }

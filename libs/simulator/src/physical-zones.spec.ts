@@ -29,6 +29,24 @@ describe('zones at boot (T7)', () => {
     });
   });
 
+  it('are those that a recorded machine printed, from the ranges that its kernel found at boot', () => {
+    const ranges = [
+      { nodeId: 0, startPfn: 0x1, pages: 0x9e },
+      { nodeId: 0, startPfn: 0x100, pages: 0xfedd },
+      { nodeId: 0, startPfn: 0x100000, pages: 0x10000 },
+      { nodeId: 1, startPfn: 0x110000, pages: 0x20000 },
+    ];
+    const zones = physicalZones(ranges, architectures['x86-64']);
+    expect(
+      zones.map((row) => [row.zone, row.startPfn, row.spannedPages, row.presentPages]),
+    ).toEqual([
+      ['DMA', 1, 4095, 3998],
+      ['DMA32', 4096, 1044480, 61405],
+      ['Normal', 1048576, 65536, 65536],
+      ['Normal', 1114112, 131072, 131072],
+    ]);
+  });
+
   it('maps 896 MiB of a 32-bit machine and leaves 3200 MiB of 4 GiB to HighMem', () => {
     const zones = physicalZones(
       [{ nodeId: 0, startPfn: 0, pages: 4 * GIB }],

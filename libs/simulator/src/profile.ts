@@ -82,6 +82,7 @@ const V5_14: KernelProfile = {
   departures: [
     'an atomic request for one page does not fall back on the HighAtomic reserve before it fails',
     'updates of distributions may accept a watermark_scale_factor up to 3000',
+    'min_free_kbytes stays where khugepaged raised it when huge pages are switched off (until 5.16)',
   ],
   watermarkScaleFactorMax: 1000,
   watermarkCheck: 'any-block',
@@ -91,6 +92,8 @@ const V5_10: KernelProfile = {
   ...V5_14,
   name: '5.10',
   departures: [
+    ...V5_14.departures,
+    'its zoneinfo has no line for the boost of a zone: printed marks include it, and no source tells how much it is',
     'its per-CPU lists hold single pages only: requests of order 1 to 3 and huge pages go to the zone directly (until 5.13)',
     'it has no policy preferred_many (5.15)',
   ],

@@ -227,6 +227,17 @@ describe('per-CPU lists by kernel', () => {
     expect(lists('5.10', 3977)).toEqual([1, 0]);
   });
 
+  it('follow percpu_pagelist_high_fraction from 5.14 on, as a recorded machine prints', () => {
+    const high = (name: '5.10' | '6.1.y') =>
+      zoneReserves(
+        host([['DMA32', 115652]], { cpus: 1 }),
+        { minFreeKbytes: 4096, percpuPagelistHighFraction: 8 },
+        kernelProfiles[name],
+      ).zones[0]?.pcpHighPages;
+    expect(high('6.1.y')).toBe(14456);
+    expect(high('5.10')).toBe(6 * 31);
+  });
+
   it('hold a share of the low mark from 5.14 on', () => {
     const [zone] = zoneReserves(host([['Normal', 4 * GIB]]), {}, kernelProfiles['6.12']).zones;
     expect(lists('6.12', 4 * GIB)).toEqual([63, zone?.lowPages]);

@@ -35,6 +35,8 @@ export interface ReserveSettings {
   minFreeKbytes?: number;
   watermarkScaleFactor?: number;
   lowmemReserveRatio?: number[];
+  /** 0 where lists follow the low mark; kernels with `six-batches` have another setting and take no notice. */
+  percpuPagelistHighFraction?: number;
 }
 
 export interface ZoneReserve extends ReserveZone, Watermarks {
@@ -90,6 +92,8 @@ export function zoneReserves(
         : (given.watermarkScaleFactor ?? profile.defaultSysctls.watermark_scale_factor),
     lowmemReserveRatio:
       given.lowmemReserveRatio ?? defaultLowmemReserveRatio(host.architecture, profile),
+    percpuPagelistHighFraction:
+      profile.pcpHigh === 'six-batches' ? 0 : (given.percpuPagelistHighFraction ?? 0),
   };
   const marks = setupPerZoneWmarks(
     sizes,
@@ -99,7 +103,7 @@ export function zoneReserves(
   );
   const protection = protectionOf(host, sizes, settings.lowmemReserveRatio, profile);
   const zones = host.zones.map((zone, i) =>
-    completeZone(host, zone, marks[i]!, protection[i]!, profile),
+    completeZone(host, zone, marks[i]!, protection[i]!, settings, profile),
   );
   return { settings, computedMinFreeKbytes, zones };
 }
@@ -142,6 +146,7 @@ function completeZone(
   zone: ReserveZone,
   marks: Watermarks,
   protectionPages: number[],
+  settings: Required<ReserveSettings>,
   profile: KernelProfile,
 ): ZoneReserve {
   const basis = profile.pageBasis === 'present' ? zone.presentPages : zone.managedPages;
@@ -156,7 +161,7 @@ function completeZone(
           batchPages,
           nodeCpus: host.cpusByNode.get(zone.nodeId) ?? 0,
           onlineCpus: cpus,
-          percpuPagelistHighFraction: 0,
+          percpuPagelistHighFraction: settings.percpuPagelistHighFraction,
         });
   return {
     ...zone,

@@ -215,6 +215,7 @@ export function hostWatermarksView(
             minFreeKbytes: sysctl.min_free_kbytes,
             watermarkScaleFactor: sysctl.watermark_scale_factor,
             lowmemReserveRatio: sysctl.lowmem_reserve_ratio,
+            percpuPagelistHighFraction: sysctl.percpu_pagelist_high_fraction,
           },
     settingsFrom,
     distances: { nodeIds: model.nodes.map(({ nodeId }) => nodeId), matrix: model.distances },

@@ -79,6 +79,7 @@ export class WatermarksController {
   )
   compute(@Body() body: ComputeWatermarksDto): WatermarksView {
     const { minFreeKbytes, watermarkScaleFactor, lowmemReserveRatio } = body;
+    const { percpuPagelistHighFraction } = body;
     const architecture = body.architecture ?? 'x86-64';
     checkZones(body);
     return watermarksView({
@@ -95,6 +96,7 @@ export class WatermarksController {
         ...(minFreeKbytes === undefined ? {} : { minFreeKbytes }),
         ...(watermarkScaleFactor === undefined ? {} : { watermarkScaleFactor }),
         ...(lowmemReserveRatio === undefined ? {} : { lowmemReserveRatio }),
+        ...(percpuPagelistHighFraction === undefined ? {} : { percpuPagelistHighFraction }),
       },
       settingsFrom: 'request',
       ...(body.distances === undefined ? {} : { distances: body.distances }),

@@ -172,6 +172,10 @@ export class ComputeWatermarksDto {
   lowmemReserveRatio?: number[];
 
   @WhenGiven()
+  @Whole({ max: INT_MAX, description: 'vm.percpu_pagelist_high_fraction; used from 5.14 on.' })
+  percpuPagelistHighFraction?: number;
+
+  @WhenGiven()
   @Nested(() => DistancesDto, { required: false })
   distances?: DistancesDto;
 
@@ -193,6 +197,7 @@ class ReserveSettingsDto implements Required<ReserveSettings> {
   @ApiProperty({ description: '0 where the kernel has no such setting.' })
   watermarkScaleFactor: number;
   @ApiProperty({ type: [Number] }) lowmemReserveRatio: number[];
+  @ApiProperty() percpuPagelistHighFraction: number;
 }
 
 class CheckStepDto implements CheckStep {
