@@ -8,6 +8,7 @@ import { gathered, pointersOf } from './mmu-gather';
 import { BlockCounts, type Mapping } from './page-map';
 import { endProcess } from './process-pages';
 import { freeSwap } from './swap';
+import { endWritesOf } from './swap-write';
 import type { Zone } from './zone';
 
 /** Which offsets of a range are freed: of every `stepPages` all but the first `keepPages`; 0 frees them all. */
@@ -42,6 +43,7 @@ export function freeOffsets(
   range: FreeRange,
   cpu: number,
 ): number {
+  endWritesOf(k, mapping);
   const runs = within(mapping.runs, range);
   if (!separate(mapping, runs))
     return freeParts(k, mapping, ascending(partsOf(mapping, range), zoneOf), cpu);
@@ -91,6 +93,7 @@ export function zapOffsets(
   pattern: FreePattern,
   caller: KernelCaller,
 ): number {
+  endWritesOf(k, mapping);
   let freed = 0;
   for (const call of callsOf(ascending(partsOf(mapping, rangeOf(pattern)), zoneOf), pattern)) {
     gathered(k, caller, pointersOf(call), () => {

@@ -5,6 +5,7 @@ import type { KernelProfile } from './profile';
 import type { GuestProcess, HostSysctls, ReplayEvent, ThpDefrag, ThpEnabled } from './types';
 import type { Mapping } from './page-map';
 import type { KernelBlock } from './page-alloc';
+import type { SwapWrites } from './swap-write';
 import type { NodeState, Zone } from './zone';
 
 export interface Cpu {
@@ -96,6 +97,7 @@ export interface KernelState {
   userMinFreeKbytes: number;
   thp: { enabled: ThpEnabled; defrag: ThpDefrag };
   swap: { totalPages: number; freePages: number };
+  swapWrites: SwapWrites;
   guests: Map<string, GuestState>;
   files: Map<string, CachedFile>;
   pipeHolders: Map<string, PipeHolder>;

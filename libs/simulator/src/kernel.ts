@@ -1,4 +1,5 @@
 /** Builds the state from a host model, and recomputes what the kernel recomputes when a setting changes. */
+import { noSwapWrites } from './swap-write';
 import { Buddy, MAX_BLOCK_PAGES } from './buddy';
 import { sleepingFlusher, startFlusher } from './flusher';
 import { hardwareProfiles } from './hardware-profile';
@@ -40,6 +41,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     userMinFreeKbytes: -1,
     thp: { ...host.thp },
     swap: { ...host.swap },
+    swapWrites: noSwapWrites(),
     guests: new Map(),
     files: new Map(),
     pipeHolders: new Map(),

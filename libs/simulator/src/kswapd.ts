@@ -8,6 +8,7 @@ import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON } from './lru';
 import { canAgeAnon } from './swap';
 import { scanControl, type ScanControl } from './scan-control';
 import { inactiveIsLow } from './scan-count';
+import { endWrites } from './swap-write';
 import { shrinkActiveList, shrinkNodeSteps } from './vmscan';
 import { zoneWatermarkOkSafe } from './watermark';
 import type { KswapdRun, KswapdTask, NodeState } from './zone';
@@ -28,6 +29,7 @@ export function sleepingKswapd(): KswapdTask {
     state: 'asleep',
     awake: false,
     nextNs: Infinity,
+    nowNs: 0,
     order: 0,
     classIndex: NO_CLASS,
     runOrder: 0,
@@ -126,10 +128,11 @@ export function advanceKswapd(k: KernelState): void {
   for (;;) {
     const node = nextTask(k);
     const kswapdNs = node?.kswapd.nextNs ?? Infinity;
-    if (Math.min(kswapdNs, k.flusher.nextNs) > k.timeNs) return;
+    if (Math.min(kswapdNs, k.flusher.nextNs) > k.timeNs) break;
     if (node && kswapdNs <= k.flusher.nextNs) takeTurn(k, node);
     else flusherTurn(k);
   }
+  endWrites(k, k.timeNs);
 }
 
 /** How many requests of a cost fit before some kswapd or the flusher acts again. */
@@ -170,10 +173,12 @@ function takeTurn(k: KernelState, node: NodeState): void {
   }
   const shared = sharesCpu(k, node);
   let spentNs = 0;
+  task.nowNs = shared ? k.timeNs : task.nextNs;
   let step = task.run!.next();
   while (!step.done) {
     spentNs += step.value;
     if (!shared || spentNs >= SLICE_NS) break;
+    task.nowNs = k.timeNs + spentNs;
     step = task.run!.next();
   }
   if (shared) k.timeNs += spentNs;

@@ -4,7 +4,7 @@ import { countVm, type KernelState } from './kernel-state';
 import { LRU_ACTIVE_FILE, LRU_INACTIVE_FILE } from './lru';
 import type { AllocContext } from './page-alloc';
 import { scanControl } from './scan-control';
-import { shrinkNode } from './vmscan';
+import { shrinkNode } from './direct-reclaim';
 import type { NodeState } from './zone';
 
 export const RECLAIM_WRITE = 2;

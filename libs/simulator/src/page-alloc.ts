@@ -16,7 +16,8 @@ import { outOfMemory } from './oom';
 import { drainPcps, halveFreeFactor } from './pcp';
 import type { PcpRun } from './pcp-list';
 import { rmqueue } from './rmqueue';
-import { tryToFreePages, zoneReclaimablePages } from './vmscan';
+import { tryToFreePages } from './direct-reclaim';
+import { zoneReclaimablePages } from './vmscan';
 import {
   ALLOC_HIGHATOMIC,
   ALLOC_KSWAPD,
@@ -225,7 +226,7 @@ function handOut(
 
 /** What an emulated machine's memory costs when it is used for the first time. */
 function freshNs(k: KernelState, ac: AllocContext, zone: Zone, runs: PcpRun[]): number {
-  if (k.hardware.freshPageNs === 0 || ac.costNs === 0) return 0;
+  if (k.hardware.freshPageNs === 0 || (ac.costNs === 0 && !ac.cache)) return 0;
   let fresh = 0;
   zone.usedPages ??= new Uint16Array(zone.buddy.pageblocks);
   for (const { frame, count, step } of runs) {
@@ -240,6 +241,8 @@ function freshNs(k: KernelState, ac: AllocContext, zone: Zone, runs: PcpRun[]): 
       at = until;
     }
   }
+  // Reading a file uses memory as well; what that costs is part of the read.
+  if (ac.cache) return 0;
   const before = k.freshPages;
   k.freshPages += fresh;
   const free = k.hardware.freshFreePages;

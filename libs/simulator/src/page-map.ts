@@ -2,6 +2,7 @@
 import { PAGES_PER_HUGE } from './constants';
 import type { Run } from './lru-run';
 import type { KernelBlock } from './page-alloc';
+import type { SwapRequest } from './swap-write';
 
 /** Pages per 512-page block; grows on demand. */
 export class BlockCounts {
@@ -90,6 +91,8 @@ export interface Mapping {
   swapCache?: Mapping;
   /** Set on a swap cache: whose pages it holds. */
   swapCacheOf?: Mapping;
+  /** Set on the part of a swap cache that a request is writing. */
+  writtenBy?: SwapRequest;
   pagesByNode: number[];
   hugePages: number;
   swapPages: number;

@@ -1,4 +1,5 @@
 /** What a reclaimer works for and what it may do. */
+import type { SwapPlug } from './swap-write';
 import { DEF_PRIORITY, SWAP_CLUSTER_MAX, ZONE_MOVABLE } from './constants';
 
 /** One reclaimer's task (`struct scan_control`). */
@@ -20,6 +21,8 @@ export interface ScanControl {
   nrReclaimed: number;
   /** Time of the work since the cost was last settled. */
   costNs: number;
+  /** Where pages written to swap gather during a pass. */
+  plug: SwapPlug;
   /** Set when a list was left alone only because pages might be deactivated too early. */
   skippedDeactivate: boolean;
 }
@@ -38,6 +41,7 @@ export function scanControl(values: Partial<ScanControl> & { cpu: number }): Sca
     nrScanned: 0,
     nrReclaimed: 0,
     costNs: 0,
+    plug: { requests: [] },
     skippedDeactivate: false,
     ...values,
   };

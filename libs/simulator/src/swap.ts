@@ -22,13 +22,12 @@ function swapCacheOf(k: KernelState, owner: Mapping): Mapping {
 }
 
 /**
- * Writes the pages of a run to swap slots and takes them from their owner.
+ * Gives the pages of a run swap slots and takes them from their owner.
  * @param run stands on no list
- * @returns the same page frames as swap cache; the next look of reclaim frees them
+ * @returns the same page frames as swap cache under writeback, to be handed to the device
  * @kernel mm/vmscan.c pageout(), mm/swap_state.c add_to_swap()
- * @differs the write is over before that next look, whatever the device
  */
-export function swapOut(k: KernelState, run: Run): Run {
+export function addToSwap(k: KernelState, run: Run): Run {
   k.swap.freePages -= run.pages;
   run.owner.swapPages += run.pages;
   run.owner.swapped?.spread(run.offset, spanOf(run), run.pages);
@@ -38,7 +37,7 @@ export function swapOut(k: KernelState, run: Run): Run {
   if (run.huge) countVm(k, 'thp_swpout', run.pages / 512);
   accountRun(run, -1);
   const { zone, pages, frame, step, offset, stride, workingset, huge } = run;
-  const cached = newRun({
+  return newRun({
     owner: swapCacheOf(k, run.owner),
     zone,
     pages,
@@ -48,9 +47,9 @@ export function swapOut(k: KernelState, run: Run): Run {
     stride,
     workingset,
     huge,
+    writeback: true,
+    reclaim: true,
   });
-  accountRun(cached, 1);
-  return cached;
 }
 
 /** Releases slots of a mapping that is freed or read back. */

@@ -1,10 +1,11 @@
 /** Reclaim core: scan balance, shrinking of the four lists, and what happens to each page looked at. */
 import { compactGap, compactionSuitable } from './compaction-suitable';
-import { DEF_PRIORITY, PAGE_ALLOC_COSTLY_ORDER, SWAP_CLUSTER_MAX, ZONE_MOVABLE } from './constants';
-import { advanceFlusher, wakeFlusher } from './flusher';
+import { DEF_PRIORITY, PAGE_ALLOC_COSTLY_ORDER, SWAP_CLUSTER_MAX } from './constants';
+import { wakeFlusher } from './flusher';
 import { freeRun } from './free-run';
-import { countVm, passTime, type KernelState } from './kernel-state';
+import { countVm, type KernelState } from './kernel-state';
 import {
+  accountRun,
   partOf,
   LRU_ACTIVE_ANON,
   LRU_ACTIVE_FILE,
@@ -13,28 +14,11 @@ import {
   spanOf,
   type Run,
 } from './lru';
-import type { AllocContext } from './page-alloc';
-import { scanControl, type ScanControl } from './scan-control';
+import type { ScanControl } from './scan-control';
 import { getScanCount, inactiveIsLow, type ScanPlan } from './scan-count';
-import { canAgeAnon, canSwap, swapOut } from './swap';
-import { zoneWatermarkOk } from './watermark';
+import { addToSwap, canAgeAnon, canSwap } from './swap';
+import { endWrites, flushPlug, settleWritten, submitWrite } from './swap-write';
 import type { NodeState, Zone } from './zone';
-
-/** One pass of reclaim over a node by the allocating task, which waits for it. */
-export function shrinkNode(k: KernelState, node: NodeState, sc: ScanControl): void {
-  const pass = shrinkNodeSteps(k, node, sc);
-  while (!pass.next().done) {
-    if (k.flusher.state !== 'writing') continue;
-    settleCost(k, sc);
-    advanceFlusher(k);
-  }
-  settleCost(k, sc);
-}
-
-function settleCost(k: KernelState, sc: ScanControl): void {
-  passTime(k, sc.costNs, true);
-  sc.costNs = 0;
-}
 
 /**
  * Reclaim over a node, one batch per list (SWAP_CLUSTER_MAX pages) at each step; again and again where
@@ -73,6 +57,11 @@ function shouldContinueReclaim(
   return node.lists[LRU_INACTIVE_FILE]!.pages + anon > compactGap(order);
 }
 
+/** What the reclaimer's own clock says. */
+function localNs(k: KernelState, node: NodeState, sc: ScanControl): number {
+  return (sc.kswapd ? node.kswapd.nowNs : k.timeNs) + sc.costNs;
+}
+
 /** One look at the four lists. @kernel mm/vmscan.c shrink_lruvec() */
 function* shrinkLruvec(k: KernelState, node: NodeState, sc: ScanControl): Generator<void, void> {
   const plan = getScanCount(k, node, sc);
@@ -94,6 +83,7 @@ function* shrinkLruvec(k: KernelState, node: NodeState, sc: ScanControl): Genera
     if (reclaimed < sc.nrToReclaim || goOn) continue;
     if (!rebalance(nr, targets)) break;
   }
+  flushPlug(k, sc.plug, localNs(k, node, sc));
   sc.nrReclaimed += reclaimed;
   if (canAgeAnon(k) && inactiveIsLow(node, LRU_INACTIVE_ANON)) {
     shrinkActiveList(k, node, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX, sc);
@@ -200,6 +190,7 @@ function shrinkInactiveList(
   pages: number,
   sc: ScanControl,
 ): number {
+  endWrites(k, localNs(k, node, sc));
   const { runs, scannedPages } = isolate(node, list, pages, sc);
   const who = sc.kswapd ? 'kswapd' : 'direct';
   const type = list < LRU_INACTIVE_FILE ? 'anon' : 'file';
@@ -210,7 +201,6 @@ function shrinkInactiveList(
   const batch: Batch = { freed: [], back: [], pageouts: 0, takenPages: 0, dirtyPages: 0 };
   for (const run of runs) {
     batch.takenPages += run.pages;
-    if (run.mapped) sc.costNs += run.pages * k.hardware.rmapNs;
     shrinkRun(k, node, run, sc, batch);
   }
   sc.nrScanned += batch.takenPages;
@@ -219,6 +209,7 @@ function shrinkInactiveList(
     reclaimed += run.pages;
     freeRun(k, run, sc.cpu, true);
   }
+  endWrites(k, localNs(k, node, sc));
   for (const [run, where] of batch.back) putBack(k, node, list, run, where);
   countVm(k, who === 'kswapd' ? 'pgsteal_kswapd' : 'pgsteal_direct', reclaimed);
   countVm(k, type === 'anon' ? 'pgsteal_anon' : 'pgsteal_file', reclaimed);
@@ -239,15 +230,11 @@ interface Batch {
   dirtyPages: number;
 }
 
-/** `rotate`: written to swap; the end of the write moves it to the tail. */
-type PutBack = [run: Run, where: 'keep' | 'activate' | 'rotate'];
+type PutBack = [run: Run, where: 'keep' | 'activate'];
 
-/** @kernel mm/vmscan.c move_folios_to_lru(), mm/swap.c folio_rotate_reclaimable() */
+/** A write that ended while its pages were isolated has rotated nothing. @kernel mm/vmscan.c move_folios_to_lru() */
 function putBack(k: KernelState, node: NodeState, list: number, run: Run, where: PutBack[1]): void {
-  if (where === 'rotate') {
-    node.lists[list]!.pushOldest(run);
-    return;
-  }
+  settleWritten(run);
   const { pages } = run;
   node.lists[where === 'activate' ? list + 1 : list]!.push(run);
   if (where === 'keep') return;
@@ -266,6 +253,9 @@ function shrinkRun(k: KernelState, node: NodeState, run: Run, sc: ScanControl, b
     batch.back.push([run, 'activate']);
     return;
   }
+  const startNs = localNs(k, node, sc);
+  const rmapNs = run.mapped ? k.hardware.rmapNs : 0;
+  sc.costNs += run.pages * rmapNs;
   const fate = checkReferences(run);
   if (fate !== 'reclaim') {
     batch.back.push([run, fate]);
@@ -293,36 +283,34 @@ function shrinkRun(k: KernelState, node: NodeState, run: Run, sc: ScanControl, b
     batch.back.push([run, 'keep']);
     return;
   }
+  const pageTimes = (index: number): number =>
+    startNs + (index + 1) * (rmapNs + k.hardware.pageoutNs);
   const slots = Math.min(k.swap.freePages, run.pages);
   const unit = run.huge ? 512 : 1;
   const writable = Math.floor(slots / unit) * unit;
   if (writable < run.pages) {
     // No slot left: the rest is activated, as add_to_swap() fails for it.
     const rest = splitOff(run, writable);
-    if (writable > 0) swapRun(k, run, sc, batch);
+    if (writable > 0) swapRun(k, run, sc, batch, pageTimes);
     batch.back.push([rest, 'activate']);
     return;
   }
-  swapRun(k, run, sc, batch);
+  swapRun(k, run, sc, batch, pageTimes);
 }
 
-function swapRun(k: KernelState, run: Run, sc: ScanControl, batch: Batch): void {
+function swapRun(
+  k: KernelState,
+  run: Run,
+  sc: ScanControl,
+  batch: Batch,
+  pageNs: (index: number) => number,
+): void {
   sc.costNs += run.pages * k.hardware.pageoutNs;
   batch.pageouts += run.pages;
-  const cached = swapOut(k, run);
-  const early = earlyWrites(k, cached);
-  const rest = early < cached.pages ? splitOff(cached, early) : undefined;
-  // A write that ends before its batch is put back finds no page on a list to rotate.
-  if (early > 0) batch.back.push([cached, 'keep']);
-  if (rest) batch.back.push([rest, 'rotate']);
-}
-
-/** Pages of a run whose write ends too early, by the hardware's share of them. */
-function earlyWrites(k: KernelState, run: Run): number {
-  const every = k.hardware.pagesPerEarlyWrite;
-  if (every === 0 || run.huge) return 0;
-  const before = k.totals.swappedOutPages - run.pages;
-  return Math.floor(k.totals.swappedOutPages / every) - Math.floor(before / every);
+  for (const part of submitWrite(k, sc.plug, addToSwap(k, run), sc.cpu, pageNs)) {
+    accountRun(part, 1);
+    batch.back.push([part, 'keep']);
+  }
 }
 
 /** Cuts the pages from `pages` on off a run that stands on no list; all of it when `pages` is 0. */
@@ -379,62 +367,4 @@ export function zoneReclaimablePages(k: KernelState, zone: Zone): number {
   let pages = zone.lruPages[LRU_INACTIVE_FILE]! + zone.lruPages[LRU_ACTIVE_FILE]!;
   if (canSwap(k)) pages += zone.lruPages[LRU_INACTIVE_ANON]! + zone.lruPages[LRU_ACTIVE_ANON]!;
   return pages > 0 ? pages : zone.buddy.freePages;
-}
-
-/**
- * Direct reclaim of the allocating task over the nodes of its zonelist.
- * @returns pages freed
- * @kernel mm/vmscan.c try_to_free_pages(), do_try_to_free_pages()
- * @differs no throttling on pfmemalloc reserves
- */
-export function tryToFreePages(
-  k: KernelState,
-  ac: AllocContext,
-  zonelist: readonly Zone[],
-): number {
-  const nodes = [...new Set(zonelist.map((zone) => zone.node))];
-  const sc = scanControl({ cpu: ac.cpu, order: ac.order, classIndex: ac.classIndex });
-  for (const forceDeactivate of [false, true]) {
-    countVm(k, ac.classIndex === ZONE_MOVABLE ? 'allocstall_movable' : 'allocstall_normal');
-    sc.forceDeactivate = forceDeactivate;
-    for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority -= 1) {
-      const ready = shrinkZones(k, ac, zonelist, sc);
-      if (sc.nrReclaimed >= sc.nrToReclaim || ready) break;
-    }
-    for (const node of nodes) node.refaultsSeen = [...node.refaults];
-    if (sc.nrReclaimed > 0 || !sc.skippedDeactivate) break;
-  }
-  k.totals.directReclaimedPages += sc.nrReclaimed;
-  return sc.nrReclaimed;
-}
-
-/**
- * Each node of a zonelist once; for a costly order not those whose zones are ready for compaction.
- * @returns true if some zone is
- * @kernel mm/vmscan.c shrink_zones(), compaction_ready()
- */
-function shrinkZones(
-  k: KernelState,
-  ac: AllocContext,
-  zonelist: readonly Zone[],
-  sc: ScanControl,
-): boolean {
-  let ready = false;
-  let last: NodeState | undefined;
-  for (const zone of zonelist) {
-    if (k.compaction && ac.order > PAGE_ALLOC_COSTLY_ORDER && compactionReady(zone, ac)) {
-      ready = true;
-      continue;
-    }
-    if (zone.node === last) continue;
-    last = zone.node;
-    shrinkNode(k, zone.node, sc);
-  }
-  return ready;
-}
-
-function compactionReady(zone: Zone, { order, classIndex }: AllocContext): boolean {
-  const suitable = compactionSuitable(zone, order, zone.min, classIndex);
-  if (suitable !== 'continue') return suitable === 'success';
-  return zoneWatermarkOk(zone, zone.high + compactGap(order), { order: 0, classIndex, flags: 0 });
 }

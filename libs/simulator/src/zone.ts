@@ -56,6 +56,8 @@ export interface KswapdTask {
   awake: boolean;
   /** When it acts next; Infinity while it sleeps. */
   nextNs: number;
+  /** Its own time while it acts. */
+  nowNs: number;
   /** The largest order and class asked for since its last run (`kswapd_order`, `kswapd_highest_zoneidx`). */
   order: number;
   classIndex: number;

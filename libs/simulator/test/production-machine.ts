@@ -17,7 +17,7 @@ import { kernelProfiles } from '../src/profile';
 import { writeSysctl } from '../src/sysctl';
 import { ZONE_NAMES } from '../src/types';
 import type { HostModel, HostZone } from '../src/types';
-import { tryToFreePages } from '../src/vmscan';
+import { tryToFreePages } from '../src/direct-reclaim';
 import type { Zone } from '../src/zone';
 import { IndexSet } from './index-set';
 import { emptyNode } from './host';

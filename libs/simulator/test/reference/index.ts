@@ -29,7 +29,7 @@ import {
   zoneOf,
 } from './state';
 import type { Owner, System } from './state';
-import { tryToFreePages } from './vmscan';
+import { tryToFreePages } from './direct-reclaim';
 import { setupLowmemReserve, setupMinUnmapped, setupPerZoneWmarks } from './watermark';
 
 export { MUTATIONS } from './mutations';

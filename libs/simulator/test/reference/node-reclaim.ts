@@ -2,7 +2,7 @@ import { note } from './events';
 import { scanControl } from './scan-count';
 import { ACTIVE_FILE, INACTIVE_FILE, SWAP_CLUSTER_MAX, count } from './state';
 import type { Cpu, Node, System } from './state';
-import { shrinkNodeNow } from './vmscan';
+import { shrinkNodeNow } from './direct-reclaim';
 
 const RECLAIM_WRITE = 2;
 const RECLAIM_UNMAP = 4;

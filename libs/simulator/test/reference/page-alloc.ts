@@ -23,7 +23,7 @@ import {
   sum,
 } from './state';
 import type { Cpu, Node, System, Zone } from './state';
-import { nodesOf, tryToFreePages } from './vmscan';
+import { nodesOf, tryToFreePages } from './direct-reclaim';
 import { NO_RIGHTS, isWatermarkOk, wmarkPages } from './watermark';
 
 const NODE_RECLAIM_DISTANCE = 30;

@@ -1,0 +1,87 @@
+/** Reclaim by the task that allocates, which waits for it while kswapd and the flusher go on. */
+import { compactGap, compactionSuitable } from './compaction-suitable';
+import { DEF_PRIORITY, PAGE_ALLOC_COSTLY_ORDER, ZONE_MOVABLE } from './constants';
+import { countVm, passTime, type KernelState } from './kernel-state';
+import { advanceKswapd } from './kswapd';
+import type { AllocContext } from './page-alloc';
+import { scanControl, type ScanControl } from './scan-control';
+import { shrinkNodeSteps } from './vmscan';
+import { zoneWatermarkOk } from './watermark';
+import type { NodeState, Zone } from './zone';
+
+/**
+ * One pass of reclaim over a node by the allocating task. Between its batches everybody else does what is
+ * due by then: a kswapd that is awake works on the same lists at the same time.
+ */
+export function shrinkNode(k: KernelState, node: NodeState, sc: ScanControl): void {
+  const pass = shrinkNodeSteps(k, node, sc);
+  let done = false;
+  while (!done) {
+    done = pass.next().done === true;
+    settleCost(k, sc);
+    advanceKswapd(k);
+  }
+}
+
+function settleCost(k: KernelState, sc: ScanControl): void {
+  passTime(k, sc.costNs, true);
+  sc.costNs = 0;
+}
+
+/**
+ * Direct reclaim of the allocating task over the nodes of its zonelist.
+ * @returns pages freed
+ * @kernel mm/vmscan.c try_to_free_pages(), do_try_to_free_pages()
+ * @differs no throttling on pfmemalloc reserves
+ */
+export function tryToFreePages(
+  k: KernelState,
+  ac: AllocContext,
+  zonelist: readonly Zone[],
+): number {
+  const nodes = [...new Set(zonelist.map((zone) => zone.node))];
+  const sc = scanControl({ cpu: ac.cpu, order: ac.order, classIndex: ac.classIndex });
+  for (const forceDeactivate of [false, true]) {
+    countVm(k, ac.classIndex === ZONE_MOVABLE ? 'allocstall_movable' : 'allocstall_normal');
+    sc.forceDeactivate = forceDeactivate;
+    for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority -= 1) {
+      const ready = shrinkZones(k, ac, zonelist, sc);
+      if (sc.nrReclaimed >= sc.nrToReclaim || ready) break;
+    }
+    for (const node of nodes) node.refaultsSeen = [...node.refaults];
+    if (sc.nrReclaimed > 0 || !sc.skippedDeactivate) break;
+  }
+  k.totals.directReclaimedPages += sc.nrReclaimed;
+  return sc.nrReclaimed;
+}
+
+/**
+ * Each node of a zonelist once; for a costly order not those whose zones are ready for compaction.
+ * @returns true if some zone is
+ * @kernel mm/vmscan.c shrink_zones(), compaction_ready()
+ */
+function shrinkZones(
+  k: KernelState,
+  ac: AllocContext,
+  zonelist: readonly Zone[],
+  sc: ScanControl,
+): boolean {
+  let ready = false;
+  let last: NodeState | undefined;
+  for (const zone of zonelist) {
+    if (k.compaction && ac.order > PAGE_ALLOC_COSTLY_ORDER && compactionReady(zone, ac)) {
+      ready = true;
+      continue;
+    }
+    if (zone.node === last) continue;
+    last = zone.node;
+    shrinkNode(k, zone.node, sc);
+  }
+  return ready;
+}
+
+function compactionReady(zone: Zone, { order, classIndex }: AllocContext): boolean {
+  const suitable = compactionSuitable(zone, order, zone.min, classIndex);
+  if (suitable !== 'continue') return suitable === 'success';
+  return zoneWatermarkOk(zone, zone.high + compactGap(order), { order: 0, classIndex, flags: 0 });
+}

@@ -1,0 +1,193 @@
+/** Writing to swap: pages gather behind a plug, leave as requests to the device, and are written a moment later. */
+import { PAGES_PER_HUGE } from './constants';
+import { countVm, type KernelState } from './kernel-state';
+import { accountRun, framesOf, LRU_INACTIVE_ANON, partOf, type Run } from './lru';
+import { newMapping, type Mapping } from './page-map';
+
+/** Slots that a CPU takes from the swap area at once. @kernel include/linux/swap_slots.h SWAP_SLOTS_CACHE_SIZE */
+const SLOTS_PER_REFILL = 64;
+/** Requests behind one plug, and pages of the newest of them, at which all leave. @kernel block/blk-mq.c blk_add_rq_to_plug() */
+const PLUG_REQUESTS = 32;
+const PLUG_FLUSH_PAGES = 32;
+
+/** Neighbouring slots that are written together. */
+export interface SwapRequest {
+  pages: number;
+  /** Slot behind its last page. */
+  endSlot: number;
+  /** When the device is done; Infinity behind the plug. */
+  doneNs: number;
+  /** What it writes, in order. */
+  pieces: Run[];
+  /** The swap cache of each owner that has pages in it. */
+  caches: Mapping[];
+}
+
+/** Requests that one pass of reclaim has gathered (`struct blk_plug`). */
+export interface SwapPlug {
+  requests: SwapRequest[];
+}
+
+/** Slots handed out, and requests at the device. */
+export interface SwapWrites {
+  nextSlot: number;
+  /** By CPU: slots it has taken and not used. */
+  slots: Map<number, { slot: number; left: number }>;
+  /** In order of issue. */
+  inFlight: SwapRequest[];
+}
+
+export function noSwapWrites(): SwapWrites {
+  return { nextSlot: 1, slots: new Map(), inFlight: [] };
+}
+
+/** The next slots of a CPU, at most `pages` in one piece. @kernel mm/swap_slots.c folio_alloc_swap() @differs free slots lie in one piece, and one that was given back is not used again while it lasts */
+function takeSlots(writes: SwapWrites, cpu: number, pages: number): { slot: number; count: number } {
+  let cache = writes.slots.get(cpu);
+  if (!cache) writes.slots.set(cpu, (cache = { slot: 0, left: 0 }));
+  if (cache.left === 0) {
+    cache.slot = writes.nextSlot;
+    cache.left = SLOTS_PER_REFILL;
+    writes.nextSlot += SLOTS_PER_REFILL;
+  }
+  const { slot } = cache;
+  const count = Math.min(cache.left, pages);
+  cache.slot += count;
+  cache.left -= count;
+  return { slot, count };
+}
+
+/**
+ * Puts the pages of a run behind the plug.
+ * @param run swap cache that stands on no list; its owner is the swap cache of a process
+ * @param cpu whose slots it gets
+ * @param timeNs when its page `index` is handed over
+ * @returns the same pages, by request
+ * @kernel mm/page_io.c __swap_writepage(), block/blk-merge.c blk_attempt_plug_merge(), block/blk-mq.c blk_add_rq_to_plug()
+ */
+export function submitWrite(
+  k: KernelState,
+  plug: SwapPlug,
+  run: Run,
+  cpu: number,
+  timeNs: (index: number) => number,
+): Run[] {
+  const parts: Run[] = [];
+  for (let at = 0; at < run.pages;) {
+    const { slot, count } = run.huge
+      ? { slot: -1, count: PAGES_PER_HUGE }
+      : takeSlots(k.swapWrites, cpu, run.pages - at);
+    for (let done = 0; done < count;) {
+      const request = requestFor(k, plug, slot + done, () => timeNs(at));
+      const room = run.huge ? count : k.hardware.swapRequestPages - request.pages;
+      const pages = Math.min(room, count - done);
+      const part = partOf(run, at, pages);
+      part.owner = cacheOf(k, request, run.owner);
+      request.pages += pages;
+      request.endSlot = slot + done + pages;
+      request.pieces.push(partOf(part, 0, pages));
+      parts.push(part);
+      done += pages;
+      at += pages;
+    }
+  }
+  return parts;
+}
+
+/** The newest request, if the slot follows it; else a new one, before which a full plug is emptied. */
+function requestFor(
+  k: KernelState,
+  plug: SwapPlug,
+  slot: number,
+  timeNs: () => number,
+): SwapRequest {
+  const { requests } = plug;
+  const newest = requests[requests.length - 1];
+  if (newest && newest.endSlot === slot && newest.pages < k.hardware.swapRequestPages) return newest;
+  if (newest && (requests.length >= PLUG_REQUESTS || newest.pages >= PLUG_FLUSH_PAGES)) {
+    flushPlug(k, plug, timeNs());
+  }
+  const request = { pages: 0, endSlot: slot, doneNs: Infinity, pieces: [], caches: [] };
+  plug.requests.push(request);
+  return request;
+}
+
+function cacheOf(k: KernelState, request: SwapRequest, cache: Mapping): Mapping {
+  let own = request.caches.find(({ swapCacheOf }) => swapCacheOf === cache.swapCacheOf);
+  if (!own) {
+    own = newMapping('anon', cache.name, k.nodes.length, false, cache.guest);
+    if (cache.swapCacheOf) own.swapCacheOf = cache.swapCacheOf;
+    own.writtenBy = request;
+    request.caches.push(own);
+  }
+  return own;
+}
+
+/** Hands everything behind a plug to the device. @kernel block/blk-core.c blk_finish_plug() */
+export function flushPlug(k: KernelState, plug: SwapPlug, nowNs: number): void {
+  const { swapWriteNs, swapWritePageNs } = k.hardware;
+  for (const request of plug.requests) {
+    request.doneNs = nowNs + swapWriteNs + request.pages * swapWritePageNs;
+    k.swapWrites.inFlight.push(request);
+  }
+  plug.requests = [];
+}
+
+/**
+ * Ends the writes that are over by `nowNs`: their pages are clean, and those on a list come next.
+ * @kernel mm/page_io.c end_swap_bio_write(), mm/swap.c folio_rotate_reclaimable()
+ */
+export function endWrites(k: KernelState, nowNs: number): void {
+  const { inFlight } = k.swapWrites;
+  if (!inFlight.some(({ doneNs }) => doneNs <= nowNs)) return;
+  const over = inFlight.filter(({ doneNs }) => doneNs <= nowNs);
+  k.swapWrites.inFlight = inFlight.filter(({ doneNs }) => doneNs > nowNs);
+  over.sort((a, b) => a.doneNs - b.doneNs);
+  for (const request of over) endRequest(k, request);
+}
+
+/** Ends all writes of an owner at once, whose pages are about to go. @differs the kernel lets the device finish them */
+export function endWritesOf(k: KernelState, owner: Mapping): void {
+  for (const request of [...k.swapWrites.inFlight]) {
+    if (!request.caches.some(({ swapCacheOf }) => swapCacheOf === owner)) continue;
+    k.swapWrites.inFlight = k.swapWrites.inFlight.filter((other) => other !== request);
+    endRequest(k, request);
+  }
+}
+
+function endRequest(k: KernelState, request: SwapRequest): void {
+  request.doneNs = -Infinity;
+  const runs = request.caches.flatMap((cache) => [...cache.runs]);
+  const order = new Map(runs.map((run) => [run, positionIn(request, run)]));
+  runs.sort((a, b) => order.get(a)! - order.get(b)!);
+  for (const run of runs) {
+    run.list!.cut(run, 0, run.pages);
+    settleWritten(run);
+    countVm(k, 'pgrotated', run.pages);
+    run.zone.node.lists[LRU_INACTIVE_ANON]!.pushOldest(run);
+  }
+}
+
+/** Which page of a request a run begins with. */
+function positionIn(request: SwapRequest, { zone, frame }: Run): number {
+  let before = 0;
+  for (const piece of request.pieces) {
+    const { lowest, end } = framesOf(piece);
+    if (piece.zone === zone && frame >= lowest && frame < end) {
+      return before + Math.abs(frame - piece.frame);
+    }
+    before += piece.pages;
+  }
+  return before;
+}
+
+/** A run of a request that is over belongs to its owner's swap cache again. */
+export function settleWritten(run: Run): void {
+  const request = run.owner.writtenBy;
+  if (!request || request.doneNs !== -Infinity) return;
+  accountRun(run, -1);
+  run.owner = run.owner.swapCacheOf!.swapCache!;
+  run.writeback = false;
+  run.reclaim = false;
+  accountRun(run, 1);
+}
