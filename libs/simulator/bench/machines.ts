@@ -55,6 +55,9 @@ function machine(
       stealNs: 150,
       reclaimRoundNs: 2000,
       pageoutNs: 1000,
+      swapWriteNs: 20_000,
+      swapWritePageNs: 1000,
+      swapRequestPages: 127,
       kswapdWakeNs: 20_000,
     },
   };

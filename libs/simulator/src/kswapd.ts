@@ -148,11 +148,12 @@ export function finishKswapd(k: KernelState, mostNs: number): void {
   k.allocatorCpu = NO_CPU;
   const untilNs = k.timeNs + mostNs;
   for (let node = working(k); node; node = working(k)) {
-    if (node.kswapd.nextNs > untilNs) return;
+    if (node.kswapd.nextNs > untilNs) break;
     k.timeNs = Math.max(k.timeNs, node.kswapd.nextNs);
     advanceFlusher(k);
     takeTurn(k, node);
   }
+  endWrites(k, k.timeNs);
 }
 
 function working(k: KernelState): NodeState | undefined {

@@ -158,6 +158,7 @@ function tryZone(
 ): Segment | undefined {
   const request: WatermarkRequest = { order: ac.order, classIndex: ac.classIndex, flags };
   const mark = zone[walk.mark];
+  const { boost } = zone;
   if (!watermarkFast(zone, mark, walk.mark, ac, request)) {
     const result = nodeReclaim(
       k,
@@ -171,7 +172,8 @@ function tryZone(
       return undefined;
     }
     walk.reclaimTried = true;
-    if (!zoneWatermarkOk(zone, mark, request)) return undefined;
+    // A kswapd that ends its run meanwhile takes the boost back; the mark was read before.
+    if (!zoneWatermarkOk(zone, mark + boost - zone.boost, request)) return undefined;
   }
   const cost = k.cpus[ac.cpu]!.node === zone.node ? ac.costNs : ac.costNs + ac.remoteCostNs;
   // One by one: pages that pass only without the boost, and after a try to reclaim, which the next request repeats.

@@ -19,6 +19,7 @@ import { guestCaller } from './kernel-block';
 import { advanceKswapd, finishKswapd } from './kswapd';
 import { piecesOf, spanOf } from './lru';
 import { freeSwap } from './swap';
+import { endWrites } from './swap-write';
 import { endProcess, startProcess } from './process-pages';
 import { writeSysctl, writeThp } from './sysctl';
 import type { ReplayStep, StepResult } from './types';
@@ -41,6 +42,7 @@ const OK: StepOutcome = { status: 'ok', pagesDone: 0 };
 
 export function runStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutcome {
   const outcome = doStep(k, step, tick);
+  endWrites(k, k.timeNs);
   updateVmstat(k);
   return outcome;
 }

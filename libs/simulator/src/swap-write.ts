@@ -33,16 +33,20 @@ export interface SwapWrites {
   nextSlot: number;
   /** By CPU: slots it has taken and not used. */
   slots: Map<number, { slot: number; left: number }>;
-  /** In order of issue. */
-  inFlight: SwapRequest[];
+  /** Behind a plug or at the device, in order of their first page. */
+  requests: SwapRequest[];
 }
 
 export function noSwapWrites(): SwapWrites {
-  return { nextSlot: 1, slots: new Map(), inFlight: [] };
+  return { nextSlot: 1, slots: new Map(), requests: [] };
 }
 
 /** The next slots of a CPU, at most `pages` in one piece. @kernel mm/swap_slots.c folio_alloc_swap() @differs free slots lie in one piece, and one that was given back is not used again while it lasts */
-function takeSlots(writes: SwapWrites, cpu: number, pages: number): { slot: number; count: number } {
+function takeSlots(
+  writes: SwapWrites,
+  cpu: number,
+  pages: number,
+): { slot: number; count: number } {
   let cache = writes.slots.get(cpu);
   if (!cache) writes.slots.set(cpu, (cache = { slot: 0, left: 0 }));
   if (cache.left === 0) {
@@ -103,12 +107,20 @@ function requestFor(
 ): SwapRequest {
   const { requests } = plug;
   const newest = requests[requests.length - 1];
-  if (newest && newest.endSlot === slot && newest.pages < k.hardware.swapRequestPages) return newest;
+  const grows = newest?.endSlot === slot && newest.pages < k.hardware.swapRequestPages;
+  if (newest && grows && newest.doneNs === Infinity) return newest;
   if (newest && (requests.length >= PLUG_REQUESTS || newest.pages >= PLUG_FLUSH_PAGES)) {
     flushPlug(k, plug, timeNs());
   }
-  const request = { pages: 0, endSlot: slot, doneNs: Infinity, pieces: [], caches: [] };
+  const request: SwapRequest = {
+    pages: 0,
+    endSlot: slot,
+    doneNs: Infinity,
+    pieces: [],
+    caches: [],
+  };
   plug.requests.push(request);
+  k.swapWrites.requests.push(request);
   return request;
 }
 
@@ -127,8 +139,8 @@ function cacheOf(k: KernelState, request: SwapRequest, cache: Mapping): Mapping 
 export function flushPlug(k: KernelState, plug: SwapPlug, nowNs: number): void {
   const { swapWriteNs, swapWritePageNs } = k.hardware;
   for (const request of plug.requests) {
+    if (request.doneNs !== Infinity) continue;
     request.doneNs = nowNs + swapWriteNs + request.pages * swapWritePageNs;
-    k.swapWrites.inFlight.push(request);
   }
   plug.requests = [];
 }
@@ -138,21 +150,23 @@ export function flushPlug(k: KernelState, plug: SwapPlug, nowNs: number): void {
  * @kernel mm/page_io.c end_swap_bio_write(), mm/swap.c folio_rotate_reclaimable()
  */
 export function endWrites(k: KernelState, nowNs: number): void {
-  const { inFlight } = k.swapWrites;
-  if (!inFlight.some(({ doneNs }) => doneNs <= nowNs)) return;
-  const over = inFlight.filter(({ doneNs }) => doneNs <= nowNs);
-  k.swapWrites.inFlight = inFlight.filter(({ doneNs }) => doneNs > nowNs);
+  const { requests } = k.swapWrites;
+  const over = requests.filter(({ doneNs }) => doneNs <= nowNs);
+  if (over.length === 0) return;
+  k.swapWrites.requests = requests.filter(({ doneNs }) => doneNs > nowNs);
   over.sort((a, b) => a.doneNs - b.doneNs);
   for (const request of over) endRequest(k, request);
 }
 
 /** Ends all writes of an owner at once, whose pages are about to go. @differs the kernel lets the device finish them */
 export function endWritesOf(k: KernelState, owner: Mapping): void {
-  for (const request of [...k.swapWrites.inFlight]) {
-    if (!request.caches.some(({ swapCacheOf }) => swapCacheOf === owner)) continue;
-    k.swapWrites.inFlight = k.swapWrites.inFlight.filter((other) => other !== request);
-    endRequest(k, request);
-  }
+  const { requests } = k.swapWrites;
+  if (requests.length === 0) return;
+  const holds = ({ caches }: SwapRequest): boolean =>
+    caches.some(({ swapCacheOf }) => swapCacheOf === owner);
+  const over = requests.filter(holds);
+  k.swapWrites.requests = requests.filter((request) => !holds(request));
+  for (const request of over) endRequest(k, request);
 }
 
 function endRequest(k: KernelState, request: SwapRequest): void {

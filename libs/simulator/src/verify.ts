@@ -30,9 +30,10 @@ export function verify(k: KernelState, step: number): void {
 function allMappings(k: KernelState): Mapping[] {
   const guests = [...k.guests.values()].flatMap((guest) => [...guest.mappings, guest.overhead]);
   const files = [...k.files.values()].map((file) => file.mapping);
-  return [...guests, ...files, ...k.hostMappings].flatMap((mapping) =>
-    mapping.swapCache ? [mapping, mapping.swapCache] : [mapping],
-  );
+  const written = k.swapWrites.requests.flatMap(({ caches }) => caches);
+  return [...guests, ...files, ...k.hostMappings]
+    .flatMap((mapping) => (mapping.swapCache ? [mapping, mapping.swapCache] : [mapping]))
+    .concat(written);
 }
 
 function recountNode(

@@ -35,6 +35,11 @@ export interface MachineCosts {
   stealNs: number;
   reclaimRoundNs: number;
   pageoutNs: number;
+  /** From the issue of a request to swap to its end, and more for each of its pages. */
+  swapWriteNs: number;
+  swapWritePageNs: number;
+  /** Most pages of one request to swap; no time, but it belongs to the same device. */
+  swapRequestPages: number;
   kswapdWakeNs: number;
 }
 

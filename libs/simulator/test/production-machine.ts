@@ -4,6 +4,7 @@ import { Buddy, MAX_ORDER, MIGRATE_MOVABLE, MIGRATE_UNMOVABLE } from '../src/bud
 import { markAccessed } from '../src/filemap';
 import { freeBlock } from '../src/free-run';
 import { freeMapping, freeOffsets, rangeOf } from '../src/guest-exit';
+import { endWrites, endWritesOf } from '../src/swap-write';
 import { hardwareProfiles } from '../src/hardware-profile';
 import { buildKernel, setupLowmemReserve, setupNodeReclaim, setupWatermarks } from '../src/kernel';
 import { passTime, type KernelState } from '../src/kernel-state';
@@ -122,12 +123,15 @@ export class ProductionMachine implements Machine {
     k.current = { name: 'machine', killed: false };
     k.events = [];
     const done = this.dispatch(op);
+    endWrites(k, k.timeNs);
     k.allocatorCpu = -1;
     return { done };
   }
 
   private dispatch(op: MachineOp): number {
     const { k } = this;
+    const mapping = 'owner' in op ? this.owners.get(op.owner)?.mapping : undefined;
+    if (mapping && ['free', 'scatter', 'exit'].includes(op.op)) endWritesOf(k, mapping);
     switch (op.op) {
       case 'alloc':
         return op.kind === 'anon' || op.kind === 'file' ? this.allocUser(op) : this.allocKernel(op);
@@ -144,7 +148,6 @@ export class ProductionMachine implements Machine {
         }
         return 0;
       case 'access': {
-        const mapping = this.owners.get(op.owner)?.mapping;
         if (mapping) markAccessed(k, mapping, op.from, op.from + op.count);
         return 0;
       }

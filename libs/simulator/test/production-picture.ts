@@ -63,7 +63,8 @@ function markBits(run: Run): number {
     (run.referenced ? 1 : 0) |
     (run.young ? 2 : 0) |
     (run.workingset ? 4 : 0) |
-    (run.owner.swapCacheOf ? 8 : 0)
+    (run.owner.swapCacheOf ? 8 : 0) |
+    (run.writeback ? 16 : 0)
   );
 }
 

@@ -115,6 +115,9 @@ const costs: fc.Arbitrary<MachineCosts> = fc.record({
   stealNs: fc.integer({ min: 0, max: 3000 }),
   reclaimRoundNs: fc.integer({ min: 1, max: 300_000 }),
   pageoutNs: fc.integer({ min: 0, max: 20_000 }),
+  swapWriteNs: fc.integer({ min: 0, max: 400_000 }),
+  swapWritePageNs: fc.integer({ min: 0, max: 4000 }),
+  swapRequestPages: fc.constantFrom(1, 7, 33, 127, 254),
   kswapdWakeNs: fc.integer({ min: 0, max: 500_000 }),
 });
 

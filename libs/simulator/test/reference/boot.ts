@@ -49,6 +49,7 @@ function createNode(id: number, config: MachineNodeConfig, lists: Lists): Node {
     kswapd: {
       state: 'asleep',
       nextNs: Infinity,
+      nowNs: 0,
       failures: 0,
       wantedOrder: 0,
       wantedClass: -1,
@@ -136,6 +137,7 @@ export function boot(config: MachineConfig, mutation: Mutation | null): System {
     owners: new Map(),
     timeNs: 0,
     swapFree: config.swapPages,
+    swapWrites: { nextSlot: 1, slots: new Map(), requests: [] },
     vmstat: new Map(),
     events: noEvents(),
     runningCpu: -1,

@@ -10,6 +10,7 @@ import type {
 import type { Tape } from '../tape';
 import { boot } from './boot';
 import type { EventCounts } from './events';
+import { endWrites, endWritesOf } from './swap-write';
 import { letKswapdsAct, settle } from './kswapd';
 import { addToLru, clearPage, markAccessed, removeFromLru, setFlag } from './lru';
 import type { Mutation } from './mutations';
@@ -157,6 +158,7 @@ function free(
   to: number,
   isMeant: (index: number) => boolean,
 ): number {
+  endWritesOf(system, op.owner);
   const cpu = cpuPosition(system, op.cpu);
   const owner = ownerOf(system, op.owner);
   const end = Math.min(to, owner.pages.length);
@@ -277,7 +279,11 @@ export function referenceMachine(
   const system = boot(config, mutation);
   return {
     events: system.events,
-    run: (op: MachineOp): MachineAnswer => ({ done: run(system, op) }),
+    run: (op: MachineOp): MachineAnswer => {
+      const done = run(system, op);
+      endWrites(system, system.timeNs);
+      return { done };
+    },
     picture: (): MachinePicture => pictureOf(system),
     record: (tape: Tape): void => tapeState(system, tape),
     verify: (): void => verify(system),

@@ -11,6 +11,7 @@ import {
   sum,
 } from './state';
 import type { Node, System, Zone } from './state';
+import { endWrites } from './swap-write';
 import { shrinkActiveList, shrinkNode } from './vmscan';
 import { NO_RIGHTS, isWatermarkOk, wmarkPages } from './watermark';
 
@@ -233,12 +234,14 @@ function turn(system: System, node: Node): void {
   }
   const shares = sharesCpu(system, node);
   let spent = 0;
+  kswapd.nowNs = shares ? system.timeNs : kswapd.nextNs;
   let step = kswapd.run.next();
   while (!step.done) {
     spent += step.value;
     if (!shares || spent >= SLICE_NS) {
       break;
     }
+    kswapd.nowNs = system.timeNs + spent;
     step = kswapd.run.next();
   }
   if (shares) {
@@ -265,10 +268,11 @@ export function letKswapdsAct(system: System): void {
   for (;;) {
     const node = earliest(system.nodes);
     if (node === undefined || node.kswapd.nextNs > system.timeNs) {
-      return;
+      break;
     }
     turn(system, node);
   }
+  endWrites(system, system.timeNs);
 }
 
 /** Time passes until no kswapd runs, for a second at most. */
@@ -277,9 +281,10 @@ export function settle(system: System): void {
   for (;;) {
     const node = earliest(system.nodes.filter((n) => n.kswapd.state === 'running'));
     if (node === undefined || node.kswapd.nextNs > limitNs) {
-      return;
+      break;
     }
     system.timeNs = Math.max(system.timeNs, node.kswapd.nextNs);
     turn(system, node);
   }
+  endWrites(system, system.timeNs);
 }

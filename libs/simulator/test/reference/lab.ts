@@ -41,6 +41,9 @@ export function lab(
       stealNs: 30,
       reclaimRoundNs: 4000,
       pageoutNs: 100,
+      swapWriteNs: 50,
+      swapWritePageNs: 1,
+      swapRequestPages: 127,
       kswapdWakeNs: 50_000,
     },
   };

@@ -26,7 +26,8 @@ export const MUTATIONS = [
   'cost never halves',
   'second reference does not activate',
   'batch freed in order of isolation',
-  'swapped page goes to the head',
+  'written page stays where it is',
+  'slots of all CPUs from one row',
   'kswapd stops at low',
   'kswapd forgets wake-ups while it runs',
 ] as const;

@@ -1,6 +1,6 @@
 import { isFile, isInactiveLow } from './lru';
 import { ACTIVE_ANON, ACTIVE_FILE, INACTIVE_ANON, INACTIVE_FILE, sum } from './state';
-import type { Node, System, Zone } from './state';
+import type { Node, SwapRequest, System, Zone } from './state';
 import { wmarkPages } from './watermark';
 
 /** @kernel mm/vmscan.c struct scan_control */
@@ -29,6 +29,8 @@ export interface ScanControl {
   cpu: number;
   /** What was spent since it was last taken out. */
   costNs: number;
+  /** Requests to the swap device that wait for the end of the pass. */
+  plug: SwapRequest[];
 }
 
 export function scanControl(given: Partial<ScanControl>): ScanControl {
@@ -53,6 +55,7 @@ export function scanControl(given: Partial<ScanControl>): ScanControl {
     kswapd: false,
     cpu: 0,
     costNs: 0,
+    plug: [],
     ...given,
   };
 }

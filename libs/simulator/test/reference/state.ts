@@ -30,6 +30,7 @@ export const PG_REFERENCED = 1;
 export const YOUNG = 2;
 export const PG_WORKINGSET = 4;
 export const PG_SWAPCACHE = 8;
+export const PG_WRITEBACK = 16;
 
 export const ZONE_MOVABLE = 3;
 export const ZONE_NAMES = ['dma', 'dma32', 'normal', 'movable'] as const;
@@ -74,6 +75,8 @@ export interface Zone {
 export interface Kswapd {
   state: 'asleep' | 'napping' | 'running';
   nextNs: number;
+  /** Its own clock while it acts. */
+  nowNs: number;
   failures: number;
   /** What wake-ups asked for since the last run began; class -1: nothing. */
   wantedOrder: number;
@@ -138,6 +141,25 @@ export interface Pages {
   ownerIndex: Int32Array;
 }
 
+/** Neighbouring slots that one request to the device writes. */
+export interface SwapRequest {
+  /** Page numbers, in order. */
+  pages: number[];
+  /** Slot behind the last of them. */
+  endSlot: number;
+  /** When the device is done; Infinity while the request waits behind the plug. */
+  doneNs: number;
+  ended: boolean;
+}
+
+export interface SwapWrites {
+  nextSlot: number;
+  /** What is left of the slots that a CPU has taken. */
+  slots: Map<number, { slot: number; left: number }>;
+  /** All that have not ended, in order of their first page. */
+  requests: SwapRequest[];
+}
+
 export interface System {
   config: MachineConfig;
   sysctl: MachineConfig['sysctl'];
@@ -151,6 +173,7 @@ export interface System {
   owners: Map<number, Owner>;
   timeNs: number;
   swapFree: number;
+  swapWrites: SwapWrites;
   vmstat: Map<string, number>;
   events: EventCounts;
   /** Position of the CPU that allocates at present, -1 if none does. */

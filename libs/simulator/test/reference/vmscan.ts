@@ -14,6 +14,7 @@ import {
 import { freePage } from './pcp';
 import { eligiblePages, getScanCount, prepareScanCount } from './scan-count';
 import type { ScanControl } from './scan-count';
+import { endWrites, flushPlug, isUnderWriteback, submitPage } from './swap-write';
 import {
   ACTIVE_ANON,
   ACTIVE_FILE,
@@ -116,8 +117,23 @@ function swapOut(system: System, page: number): void {
   count(system, 'nr_vmscan_write');
 }
 
+/** The clock of the task that reclaims. */
+function nowNs(system: System, node: Node, sc: ScanControl): number {
+  return (sc.kswapd ? node.kswapd.nowNs : system.timeNs) + sc.costNs;
+}
+
 /** What becomes of one isolated page. @kernel mm/vmscan.c shrink_folio_list() */
-function shrinkPage(system: System, sc: ScanControl, page: number, file: boolean): Fate {
+function shrinkPage(
+  system: System,
+  node: Node,
+  sc: ScanControl,
+  page: number,
+  file: boolean,
+): Fate {
+  if (isUnderWriteback(system, page)) {
+    sc.costNs += system.config.costs.stealNs;
+    return 'activate';
+  }
   if (system.pages.mapped[page] === 1) {
     sc.costNs += system.config.costs.rmapNs;
   }
@@ -136,6 +152,7 @@ function shrinkPage(system: System, sc: ScanControl, page: number, file: boolean
   }
   swapOut(system, page);
   sc.costNs += system.config.costs.pageoutNs;
+  submitPage(system, sc, page, nowNs(system, node, sc));
   return 'swapped';
 }
 
@@ -165,6 +182,7 @@ function shrinkInactiveList(
 ): number {
   const file = isFile(list);
   const events = [sc.kswapd ? KSWAPD_EVENTS : DIRECT_EVENTS, file ? FILE_EVENTS : ANON_EVENTS];
+  endWrites(system, nowNs(system, node, sc));
   const { taken, scanned } = isolatePages(system, node, sc, list, nrToScan);
   events.forEach(({ scan }) => count(system, scan, scanned));
   sc.costNs += scanned * system.config.costs.scanNs;
@@ -172,7 +190,7 @@ function shrinkInactiveList(
     return 0;
   }
   sc.nrScanned += taken.length;
-  const fates = taken.map((page) => shrinkPage(system, sc, page, file));
+  const fates = taken.map((page) => shrinkPage(system, node, sc, page, file));
 
   const freed = taken.filter((_, i) => fates[i] === 'free');
   if (system.mutation !== 'batch freed in order of isolation') {
@@ -185,6 +203,7 @@ function shrinkInactiveList(
     freePage(system, page, 0, sc.cpu);
   }
   note(system, file ? 'file page reclaimed' : 'swap cache freed', freed.length);
+  endWrites(system, nowNs(system, node, sc));
   let written = 0;
   taken.forEach((page, i) => {
     if (fates[i] === 'keep') {
@@ -196,8 +215,7 @@ function shrinkInactiveList(
       count(system, 'pgactivate');
       node.nonresidentAge++;
     } else if (fates[i] === 'swapped') {
-      const wrong = system.mutation === 'swapped page goes to the head';
-      addToLru(system, page, list, wrong ? 'head' : 'tail');
+      addToLru(system, page, list);
       written++;
     }
   });
@@ -306,6 +324,7 @@ function* shrinkLruvec(system: System, node: Node, sc: ScanControl): Generator<n
     }
     adjustTargets(left, targets, anon, file);
   }
+  flushPlug(system, sc, nowNs(system, node, sc));
   sc.nrReclaimed += reclaimed;
   if (system.config.swapPages > 0 && isInactiveLow(node, INACTIVE_ANON)) {
     shrinkActiveList(system, node, sc, ACTIVE_ANON, SWAP_CLUSTER_MAX);
