@@ -41,7 +41,11 @@ export function noSwapWrites(): SwapWrites {
   return { nextSlot: 1, slots: new Map(), requests: [] };
 }
 
-/** The next slots of a CPU, at most `pages` in one piece. @kernel mm/swap_slots.c folio_alloc_swap() @differs free slots lie in one piece, and one that was given back is not used again while it lasts */
+/**
+ * The next slots of a CPU, at most `pages` in one piece.
+ * @kernel mm/swap_slots.c folio_alloc_swap()
+ * @differs free slots lie in one piece, and none that was given back is used again
+ */
 function takeSlots(
   writes: SwapWrites,
   cpu: number,

@@ -103,7 +103,10 @@ function checkWriteback(k: KernelState, fail: (message: string) => never): void 
     }
   }
   const due = totals.startPages + totals.dirtiedPages - totals.writtenPages;
-  const left = dirtyPages(k) + modelledWritebackPages(k);
+  const toSwap = k.swapWrites.requests
+    .flatMap(({ caches }) => caches.flatMap(({ pagesByNode }) => pagesByNode))
+    .reduce((sum, pages) => sum + pages, 0);
+  const left = dirtyPages(k) + modelledWritebackPages(k) - toSwap;
   if (due !== left) fail(`writeback: ${left} pages dirty or being written, ${due} not written yet`);
 }
 

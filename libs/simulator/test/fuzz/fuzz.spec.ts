@@ -53,7 +53,7 @@ describe('planted errors', () => {
   /** Pages that are touched between two looks are activated; random operations seldom time it so. */
   function touchedTwice(): FuzzCase {
     const config = lab([2048], 20, { swappiness: 200 });
-    config.swapPages = 100;
+    config.swapPages = 1000;
     const reclaim: MachineOp = { op: 'reclaim', cpu: 0, policy: { mode: 'default', nodes: [] } };
     const touch: MachineOp = { op: 'touch', owner: 1, from: 0, count: 2048 };
     return { config, ops: [alloc('anon', 1500), reclaim, touch, reclaim, touch, reclaim] };
@@ -133,7 +133,7 @@ describe('planted errors', () => {
       boundAndAtomic(),
       askedMeanwhile(),
     ];
-    const random = fc.sample(fuzzCase(20, 20), { seed: 42, numRuns: 12 });
+    const random = fc.sample(fuzzCase(20, 20), { seed: 42, numRuns: 20 });
     const found = findMutants([...planned, ...random, ...random.map(withNodeReclaim)]);
     const missed = MUTATIONS.filter((mutation) => !found.has(mutation));
     expect({ missed }).toEqual({ missed: [] });

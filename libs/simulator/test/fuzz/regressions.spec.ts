@@ -52,6 +52,9 @@ describe('once different', () => {
         stealNs: 1092,
         reclaimRoundNs: 19062,
         pageoutNs: 18299,
+        swapWriteNs: 20_000,
+        swapWritePageNs: 1000,
+        swapRequestPages: 127,
         kswapdWakeNs: 360556,
       },
     };

@@ -26,11 +26,10 @@ import {
   SWAPPED,
   SWAP_CLUSTER_MAX,
   YOUNG,
-  ZONE_NAMES,
   count,
   zoneOf,
 } from './state';
-import type { Node, Owner, System, Zone } from './state';
+import type { Node, Owner, System } from './state';
 
 const KSWAPD_EVENTS = { scan: 'pgscan_kswapd', steal: 'pgsteal_kswapd' };
 const DIRECT_EVENTS = { scan: 'pgscan_direct', steal: 'pgsteal_direct' };
