@@ -56,7 +56,9 @@ describe('planted errors', () => {
     config.swapPages = 1000;
     const reclaim: MachineOp = { op: 'reclaim', cpu: 0, policy: { mode: 'default', nodes: [] } };
     const touch: MachineOp = { op: 'touch', owner: 1, from: 0, count: 2048 };
-    return { config, ops: [alloc('anon', 1500), reclaim, touch, reclaim, touch, reclaim] };
+    // What the first call wrote and did not free serves the next ones.
+    const looks = Array.from({ length: 8 }, () => [reclaim, touch]).flat();
+    return { config, ops: [alloc('anon', 1500), ...looks] };
   }
 
   /** Of two nodes at the same distance only a full third one shows which comes first. */
