@@ -47,7 +47,7 @@ export const SCHEDULE_RULE =
   '32 pages per list, each taking what the hardware profile says; whoever is behind in virtual time acts ' +
   'next (lower node first on a tie). It works until one zone of its node is above its high mark, naps ' +
   '100 ms, looks again and sleeps. When the only CPU of its node runs an allocator, kswapd preempts at once and ' +
-  'both take turns of 4 ms. The state after a step is read 5 ms later; a settle step waits until every kswapd rests, 8 s at most. ' +
+  'both take turns of 4 ms. The state after a step is read 30 ms later; a settle step waits until every kswapd rests, 8 s at most. ' +
   'The flusher takes part in the same way: woken by reclaim that meets only dirty pages, by dirty cache above ' +
   'its background threshold or by its timer, it writes file by file at writebackPagesPerSecond';
 

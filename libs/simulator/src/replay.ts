@@ -12,7 +12,7 @@ import { checkInput } from './validate-input';
 import { verify } from './verify';
 
 /** Between a step's end and the reading of the state. */
-const STEP_END_NS = 5_000_000;
+const STEP_END_NS = 30_000_000;
 
 /**
  * Replays guests' memory demand through the page allocator of the host.

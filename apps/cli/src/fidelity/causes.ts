@@ -48,9 +48,9 @@ file page, and as a refault. The model frees the slot at once and counts no refa
   },
   {
     title: 'Which idle pages go to swap, and how many',
-    text: `In F03, F05 and I03 the kernel takes a few thousand pages more or fewer from an idle guest than the model. Part of it is known: writes that end
-while their batch is still being put back leave clean pages in the swap cache (their share depends on the device and is only
-approximated). For the rest the cause has not been found.`,
+    text: `Requests to the swap device, their ends and the pages that stay behind are modelled; how long the device takes is one
+figure for all requests, and the kernel's boots differ by a few hundred pages. In I03 the kernel's kswapd goes over the pages of node 0 after the
+step, and takes a few of them; the model's node has room by then.`,
     misses: /^(F03|F05|I03) (guest\.|swap_used_kib|node\.)/,
   },
   {
