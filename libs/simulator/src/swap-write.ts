@@ -1,7 +1,7 @@
 /** Writing to swap: pages gather behind a plug, leave as requests to the device, and are written a moment later. */
 import { PAGES_PER_HUGE } from './constants';
 import { countVm, type KernelState } from './kernel-state';
-import { accountRun, framesOf, LRU_INACTIVE_ANON, partOf, type Run } from './lru';
+import { accountRun, LRU_INACTIVE_ANON, partOf, type Run } from './lru';
 import { newMapping, type Mapping } from './page-map';
 
 /** Slots that a CPU takes from the swap area at once. @kernel include/linux/swap_slots.h SWAP_SLOTS_CACHE_SIZE */
@@ -179,7 +179,7 @@ function endRequest(k: KernelState, request: SwapRequest): void {
   const order = new Map(runs.map((run) => [run, positionIn(request, run)]));
   runs.sort((a, b) => order.get(a)! - order.get(b)!);
   for (const run of runs) {
-    run.list!.cut(run, 0, run.pages);
+    run.list!.remove(run);
     settleWritten(run);
     countVm(k, 'pgrotated', run.pages);
     run.zone.node.lists[LRU_INACTIVE_ANON]!.pushOldest(run);
@@ -190,9 +190,10 @@ function endRequest(k: KernelState, request: SwapRequest): void {
 function positionIn(request: SwapRequest, { zone, frame }: Run): number {
   let before = 0;
   for (const piece of request.pieces) {
-    const { lowest, end } = framesOf(piece);
-    if (piece.zone === zone && frame >= lowest && frame < end) {
-      return before + Math.abs(frame - piece.frame);
+    const unit = piece.huge ? PAGES_PER_HUGE : 1;
+    const index = (frame - piece.frame) / piece.step;
+    if (piece.zone === zone && index % unit === 0 && index >= 0 && index < piece.pages) {
+      return before + index;
     }
     before += piece.pages;
   }
