@@ -1,6 +1,6 @@
 /** Reclaim by the task that allocates, which waits for it while kswapd and the flusher go on. */
 import { compactGap, compactionSuitable } from './compaction-suitable';
-import { DEF_PRIORITY, PAGE_ALLOC_COSTLY_ORDER, ZONE_MOVABLE } from './constants';
+import { DEF_PRIORITY, PAGE_ALLOC_COSTLY_ORDER } from './constants';
 import { countVm, passTime, type KernelState } from './kernel-state';
 import { advanceKswapd } from './kswapd';
 import type { AllocContext } from './page-alloc';
@@ -28,6 +28,13 @@ function settleCost(k: KernelState, sc: ScanControl): void {
   sc.costNs = 0;
 }
 
+const ALLOCSTALL = [
+  'allocstall_dma',
+  'allocstall_dma32',
+  'allocstall_normal',
+  'allocstall_movable',
+];
+
 /**
  * Direct reclaim of the allocating task over the nodes of its zonelist.
  * @returns pages freed
@@ -42,7 +49,7 @@ export function tryToFreePages(
   const nodes = [...new Set(zonelist.map((zone) => zone.node))];
   const sc = scanControl({ cpu: ac.cpu, order: ac.order, classIndex: ac.classIndex });
   for (const forceDeactivate of [false, true]) {
-    countVm(k, ac.classIndex === ZONE_MOVABLE ? 'allocstall_movable' : 'allocstall_normal');
+    countVm(k, ALLOCSTALL[ac.classIndex]!);
     sc.forceDeactivate = forceDeactivate;
     for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority -= 1) {
       const ready = shrinkZones(k, ac, zonelist, sc);

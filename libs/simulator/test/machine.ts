@@ -89,6 +89,8 @@ export type MachineOp =
       order: number;
       /** Not 3; looked at for `kernel` only. */
       type: MigrateType;
+      /** Highest zone that may serve `kernel` and `atomic`, as for GFP_DMA and GFP_DMA32; Normal if absent. */
+      highest?: 0 | 1;
       /** Requests, one after the other; the owner's next free indices take them. */
       count: number;
     }

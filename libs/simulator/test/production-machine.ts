@@ -210,16 +210,18 @@ export class ProductionMachine implements Machine {
     cpu: number,
     policy: MachinePolicy,
     mems: number[] | null,
+    highest = 2,
   ): AllocContext {
     const { k } = this;
     const position = this.position(cpu);
     const user = kind === 'anon' || kind === 'file';
+    const classIndex = user ? 3 : highest;
     return allocContext({
       cpu: position,
       preferred: policy.mode === 'preferred' ? k.nodes[policy.nodes[0]!]! : k.cpus[position]!.node,
-      nodemask: policyNodemask(k, policy, mems ?? undefined, user ? 3 : 2),
+      nodemask: policyNodemask(k, policy, mems ?? undefined, classIndex),
       cpusetMems: mems ? new Set(mems) : null,
-      classIndex: user ? 3 : 2,
+      classIndex,
       directReclaim: kind !== 'atomic',
       high: kind === 'atomic',
       hardwall: user,
@@ -274,7 +276,7 @@ export class ProductionMachine implements Machine {
     const owner = this.owner(op.owner, op.kind);
     const policy: MachinePolicy =
       op.policy.mode === 'interleave' ? { mode: 'default', nodes: [] } : op.policy;
-    const ac = this.context(op.kind, op.cpu, policy, op.mems);
+    const ac = this.context(op.kind, op.cpu, policy, op.mems, op.highest ?? 2);
     ac.order = op.order;
     ac.type = op.kind === 'kernel' ? op.type : MIGRATE_UNMOVABLE;
     const many = policy.mode === 'preferred_many';

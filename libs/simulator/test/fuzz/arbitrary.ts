@@ -243,6 +243,7 @@ function request(machine: MachineConfig): fc.Arbitrary<Omit<AllocOp, 'count'>> {
     who: fc.oneof({ weight: 2, arbitrary: holder('kernel') }, holder('atomic')),
     order,
     type: fc.constantFrom(0 as const, 0 as const, 1 as const, 2 as const),
+    highest: fc.constantFrom(...Array<undefined>(10).fill(undefined), 0 as const, 1 as const),
   });
   return fc.oneof(user, kernel).map(({ who, ...rest }) => ({ ...who, ...rest }));
 }

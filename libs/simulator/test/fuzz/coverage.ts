@@ -26,6 +26,8 @@ const COUNTED: readonly string[] = [
   ...TYPES.map((type) => `requests of ${type} kernel memory`),
   ...POLICIES.map((policy) => `policy ${policy}`),
   'cpuset',
+  'requests for DMA',
+  'requests for DMA32',
   'requests refused',
   'free all of a range',
   'free a pattern',
@@ -86,6 +88,9 @@ export class Coverage {
     this.operations++;
     namesOf(op).forEach((name) => this.add(name, 1));
     if (op.op === 'alloc') {
+      if (op.highest !== undefined) {
+        this.add(`requests for ${String(ZONES[op.highest])}`, done);
+      }
       this.add(`requests of ${op.kind}`, done);
       this.add(`requests of order ${op.order}`, done);
       this.add('requests refused', done < op.count ? 1 : 0);

@@ -87,8 +87,7 @@ function alloc(system: System, op: Op<'alloc'>): number {
     if (known !== undefined) {
       return known;
     }
-    const { kind, type, policy, mems } = op;
-    const made = allocTries(system, { kind, order, type, policy, mems, cpu, index });
+    const made = allocTries(system, { ...op, order, cpu, index });
     memo.set(index % period, made);
     return made;
   };

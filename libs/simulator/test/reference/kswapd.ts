@@ -150,7 +150,8 @@ function sharesCpu(system: System, node: Node): boolean {
 function startRun(system: System, node: Node, atNs: number): void {
   const kswapd = node.kswapd;
   const order = kswapd.wantedOrder;
-  const classIndex = kswapd.wantedClass === -1 ? kswapd.class : kswapd.wantedClass;
+  const wanted = system.mutation === 'kswapd runs for every class' ? 3 : kswapd.wantedClass;
+  const classIndex = wanted === -1 ? kswapd.class : wanted;
   kswapd.wantedOrder = 0;
   kswapd.wantedClass = -1;
   kswapd.state = 'running';

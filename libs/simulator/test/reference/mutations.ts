@@ -29,6 +29,7 @@ export const MUTATIONS = [
   'written page stays where it is',
   'slots of all CPUs from one row',
   'kswapd stops at low',
+  'kswapd runs for every class',
   'kswapd forgets wake-ups while it runs',
 ] as const;
 

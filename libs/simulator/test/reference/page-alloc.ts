@@ -19,6 +19,7 @@ import {
   INACTIVE_FILE,
   MAX_RECLAIM_RETRIES,
   ZONE_NAMES,
+  ZONE_NORMAL,
   count,
   sum,
 } from './state';
@@ -27,7 +28,6 @@ import { nodesOf, tryToFreePages } from './direct-reclaim';
 import { NO_RIGHTS, isWatermarkOk, wmarkPages } from './watermark';
 
 const NODE_RECLAIM_DISTANCE = 30;
-const ZONE_NORMAL = 2;
 const ZONE_DMA32 = 1;
 
 export const NUMA_COUNTERS = ['hit', 'miss', 'foreign', 'interleave', 'local', 'other'] as const;

@@ -1,5 +1,5 @@
 import type { MachinePolicy, MigrateType, RequestKind } from '../machine';
-import { MOVABLE, UNMOVABLE, ZONE_MOVABLE } from './state';
+import { MOVABLE, UNMOVABLE, ZONE_MOVABLE, ZONE_NORMAL } from './state';
 import type { Cpu, Node, System, Zone } from './state';
 
 /** What the page allocator works with. @kernel mm/internal.h struct alloc_context */
@@ -91,12 +91,13 @@ export function allocTries(
     mems: readonly number[] | null;
     cpu: number;
     index: number;
+    highest?: 0 | 1;
   },
 ): AllocTry[] {
   const { kind, policy, mems } = request;
   const user = kind === 'anon' || kind === 'file';
   const atomic = kind === 'atomic';
-  const classIndex = user ? 3 : 2;
+  const classIndex = user ? ZONE_MOVABLE : (request.highest ?? ZONE_NORMAL);
   const cpuNode = (system.cpus[request.cpu] as Cpu).node;
   policy.nodes.forEach((id) => nodeOf(system, id));
   const inMems = policy.nodes.filter((id) => mems === null || mems.includes(id));

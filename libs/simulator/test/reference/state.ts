@@ -32,6 +32,7 @@ export const PG_WORKINGSET = 4;
 export const PG_SWAPCACHE = 8;
 export const PG_WRITEBACK = 16;
 
+export const ZONE_NORMAL = 2;
 export const ZONE_MOVABLE = 3;
 export const ZONE_NAMES = ['dma', 'dma32', 'normal', 'movable'] as const;
 
