@@ -9,9 +9,10 @@ import {
 } from './constants';
 import { allocZones, zonesOf, type AllocZones } from './alloc-zones';
 import { reserveHighatomicPageblock, unreserveHighatomicPageblock } from './fallback';
-import { countVm, type GuestState, type KernelState } from './kernel-state';
+import type { GuestState, KernelState } from './kernel-state';
 import { advanceKswapd, isSettled, pagesBeforeKswapd, wakeupKswapd } from './kswapd';
 import { nodeReclaim, pagesBeforeNodeReclaim } from './node-reclaim';
+import { zoneStatistics } from './numa-stat';
 import { outOfMemory } from './oom';
 import { drainPcps, halveFreeFactor } from './pcp';
 import type { PcpRun } from './pcp-list';
@@ -25,9 +26,11 @@ import {
   ALLOC_NOFRAGMENT,
   ALLOC_NON_BLOCK,
   neededPages,
+  zoneWatermarkFast,
   zoneWatermarkOk,
   type WatermarkRequest,
 } from './watermark';
+import { nodeDirtyOk } from './writeback';
 import type { NodeState, Zone } from './zone';
 
 /** One kind of request: who asks, from which CPU, for which nodes (`struct alloc_context` and gfp). */
@@ -159,7 +162,8 @@ function tryZone(
   const request: WatermarkRequest = { order: ac.order, classIndex: ac.classIndex, flags };
   const mark = zone[walk.mark];
   const { boost } = zone;
-  if (!watermarkFast(zone, mark, walk.mark, ac, request)) {
+  const atomic = ac.high && !ac.directReclaim;
+  if (!zoneWatermarkFast(zone, mark, request, atomic && walk.mark === 'min')) {
     const result = nodeReclaim(
       k,
       preferred.node,
@@ -220,7 +224,7 @@ function handOut(
   if (blocks > 1) for (const other of vain) halveFreeFactor(other.pcps[ac.cpu]!, blocks - 1);
   if ((flags & ALLOC_HIGHATOMIC) !== 0) reserveHighatomicPageblock(zone, runs[0]!.frame);
   const pages = blocks << ac.order;
-  noteAllocation(k, ac, preferred, zone, blocks, pages);
+  zoneStatistics(k, ac.cpu, preferred, zone, blocks, pages);
   const ns = blocks * costNs + freshNs(k, ac, zone, runs);
   if (ns > 0) k.timeNs += ns / Math.max(k.busyCpus.length, 1);
   return { zone, pages, runs };
@@ -250,64 +254,6 @@ function freshNs(k: KernelState, ac: AllocContext, zone: Zone, runs: PcpRun[]): 
   const free = k.hardware.freshFreePages;
   return Math.max(k.freshPages - Math.max(before, free), 0) * k.hardware.freshPageNs;
 }
-
-/** GFP_ATOMIC single pages may ignore the boost at the min mark. @kernel zone_watermark_fast() */
-function watermarkFast(
-  zone: Zone,
-  mark: number,
-  name: Mark,
-  ac: AllocContext,
-  request: WatermarkRequest,
-): boolean {
-  if (zoneWatermarkOk(zone, mark, request)) return true;
-  const atomic = ac.high && !ac.directReclaim && ac.order === 0;
-  if (!atomic || zone.boost === 0 || name !== 'min') return false;
-  return zoneWatermarkOk(zone, mark - zone.boost, request);
-}
-
-/** @kernel mm/page-writeback.c node_dirty_ok() */
-function nodeDirtyOk(k: KernelState, node: NodeState): boolean {
-  const reserve = node.zones.reduce(
-    (sum, zone) => sum + Math.min(zone.managed, zone.high + Math.max(...zone.protection, 0)),
-    0,
-  );
-  const free = node.zones.reduce((sum, zone) => sum + zone.buddy.freePages, 0);
-  const file = node.lists[2]!.pages + node.lists[3]!.pages;
-  const dirtyable = Math.max(free - reserve, 0) + file;
-  const limit = Math.floor((k.sysctl.dirty_ratio * dirtyable) / 100);
-  return node.dirtyPages + node.writebackPages <= limit;
-}
-
-/** @kernel mm/page_alloc.c zone_statistics(): once per allocation, whatever its order */
-function noteAllocation(
-  k: KernelState,
-  ac: AllocContext,
-  preferred: Zone,
-  zone: Zone,
-  times: number,
-  pages: number,
-): void {
-  countVm(k, PGALLOC[zone.index]!, pages);
-  const stats = zone.node.numastat;
-  if (zone.node === preferred.node) {
-    stats.numaHit += times;
-    countVm(k, 'numa_hit', times);
-  } else {
-    stats.numaMiss += times;
-    preferred.node.numastat.numaForeign += times;
-    countVm(k, 'numa_miss', times);
-    countVm(k, 'numa_foreign', times);
-  }
-  if (k.cpus[ac.cpu]!.node === zone.node) {
-    stats.localNode += times;
-    countVm(k, 'numa_local', times);
-  } else {
-    stats.otherNode += times;
-    countVm(k, 'numa_other', times);
-  }
-}
-
-const PGALLOC = ['pgalloc_dma', 'pgalloc_dma32', 'pgalloc_normal', 'pgalloc_movable'];
 
 /**
  * Allocates blocks for up to `want` requests: one segment of one zone.

@@ -226,3 +226,19 @@ export function zoneWatermarkOkSafe(
   const exact = counted < zone.percpuDriftMark;
   return zoneWatermarkOk(zone, mark, request, exact ? zone.buddy.freePages : counted);
 }
+
+/**
+ * The check as the allocator makes it.
+ * @param urgent GFP_ATOMIC at the min mark, where a single page may ignore the boost
+ * @kernel mm/page_alloc.c zone_watermark_fast()
+ */
+export function zoneWatermarkFast(
+  zone: WatermarkZone,
+  mark: number,
+  request: WatermarkRequest,
+  urgent: boolean,
+): boolean {
+  if (zoneWatermarkOk(zone, mark, request)) return true;
+  if (!urgent || request.order > 0 || zone.boost === 0) return false;
+  return zoneWatermarkOk(zone, mark - zone.boost, request);
+}

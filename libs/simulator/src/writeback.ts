@@ -1,7 +1,15 @@
 /** Dirty page cache: thresholds, and the way of pages from dirty over writeback to clean. */
 import { countVm, type KernelState } from './kernel-state';
-import { LRU_INACTIVE_FILE, LRU_UNEVICTABLE, pagesBetween, spanOf, type Run } from './lru';
+import {
+  LRU_ACTIVE_FILE,
+  LRU_INACTIVE_FILE,
+  LRU_UNEVICTABLE,
+  pagesBetween,
+  spanOf,
+  type Run,
+} from './lru';
 import type { Mapping } from './page-map';
+import type { NodeState } from './zone';
 
 /** Limits are kept in 32 bits. */
 const MAX_THRESH_PAGES = 2 ** 32 - 1;
@@ -35,6 +43,19 @@ export function dirtyPages(k: KernelState): number {
 /** Pages under writeback of all nodes (NR_WRITEBACK). */
 export function writebackPages(k: KernelState): number {
   return k.nodes.reduce((sum, node) => sum + node.writebackPages, 0);
+}
+
+/** May a node take more dirty cache? Asked only where a request says that it will write. @kernel mm/page-writeback.c node_dirty_ok() */
+export function nodeDirtyOk(k: KernelState, node: NodeState): boolean {
+  const reserve = node.zones.reduce(
+    (sum, zone) => sum + Math.min(zone.managed, zone.high + Math.max(...zone.protection, 0)),
+    0,
+  );
+  const free = node.zones.reduce((sum, zone) => sum + zone.buddy.freePages, 0);
+  const file = node.lists[LRU_INACTIVE_FILE]!.pages + node.lists[LRU_ACTIVE_FILE]!.pages;
+  const dirtyable = Math.max(free - reserve, 0) + file;
+  const limit = Math.floor((k.sysctl.dirty_ratio * dirtyable) / 100);
+  return node.dirtyPages + node.writebackPages <= limit;
 }
 
 /** @kernel mm/page-writeback.c global_dirtyable_memory() */

@@ -15,7 +15,7 @@ describe('the reference', () => {
   it('keeps every page in one place and every count true', () => {
     const coverage = new Coverage();
     fc.assert(
-      fc.property(fuzzCase(40, 60), ({ config, ops }) => {
+      fc.property(fuzzCase(60, 100), ({ config, ops }) => {
         const machine = referenceMachine(config);
         machine.verify();
         const found = runMachines(config, ops, machine, referenceMachine(config), (op, done) => {
@@ -109,6 +109,17 @@ describe('planted errors', () => {
     };
   }
 
+  /** Kernel memory that its cpuset's node has no more above its low mark. */
+  function outOfCpuset(): FuzzCase {
+    return { config: lab([700, 700], 20), ops: [alloc('kernel', 720, { mems: [1] })] };
+  }
+
+  /** A node full of page cache is reclaimed before the next one is asked. */
+  function nodeOfCache(): FuzzCase {
+    const sysctl = { zone_reclaim_mode: 1, min_unmapped_ratio: 0 };
+    return { config: lab([2048, 2048], 40, sysctl), ops: [alloc('file', 2300)] };
+  }
+
   /** While kswapd works off a boost, a block of 1024 pages is asked for. */
   function askedMeanwhile(): FuzzCase {
     const config = lab([3072], 20, { watermark_boost_factor: 40_000 });
@@ -133,9 +144,11 @@ describe('planted errors', () => {
       smallBlocks(),
       boundToMovable(),
       boundAndAtomic(),
+      outOfCpuset(),
+      nodeOfCache(),
       askedMeanwhile(),
     ];
-    const random = fc.sample(fuzzCase(20, 20), { seed: 42, numRuns: 20 });
+    const random = fc.sample(fuzzCase(40, 40), { seed: 42, numRuns: 24 });
     const found = findMutants([...planned, ...random, ...random.map(withNodeReclaim)]);
     const missed = MUTATIONS.filter((mutation) => !found.has(mutation));
     expect({ missed }).toEqual({ missed: [] });
