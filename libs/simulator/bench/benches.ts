@@ -6,6 +6,7 @@ import {
   fillHoles,
   fillZone,
   freeEveryOther,
+  freeRandomHalf,
   freeZone,
   GUESTS,
   oneZone,
@@ -133,11 +134,13 @@ export function comparePhases(
 /** Small zones, filled and emptied often enough for the compiler. */
 function warmZone(): void {
   const pages = PAGES_PER_GIB / 16;
-  const phases = [fillZone, freeEveryOther, fillHoles, freeZone].map((ops) => ({
-    name: 'warm-up',
-    ops: ops(pages),
-  }));
-  comparePhases(oneZone(pages), phases, {}, { production: 20, reference: 20 });
+  for (const free of [freeEveryOther, freeRandomHalf]) {
+    const phases = [fillZone, free, fillHoles, freeZone].map((ops) => ({
+      name: 'warm-up',
+      ops: ops(pages),
+    }));
+    comparePhases(oneZone(pages), phases, {}, { production: 20, reference: 20 });
+  }
 }
 
 /** A zone filled and emptied. */
@@ -154,25 +157,30 @@ export function zoneBench(gib: number, tries = { production: 20, reference: 3 })
   };
 }
 
-/** Every other page free: no run is longer than a page. */
-export function worstCase(gib: number, tries = { production: 3, reference: 3 }): Bench {
+/** Memory in its smallest pieces: every other page free, and a random half of all pages. */
+export function worstCase(gib: number, tries = { production: 20, reference: 3 }): Bench {
   const pages = gib * PAGES_PER_GIB;
-  const phases = [
-    { name: 'worst-case: fill', ops: fillZone(pages) },
-    { name: 'worst-case: free every other', ops: freeEveryOther(pages) },
-    { name: 'worst-case: fill the holes', ops: fillHoles(pages) },
-  ];
   const config = oneZone(pages);
+  const patterns = [
+    { name: 'every other page', free: freeEveryOther(pages) },
+    { name: 'random half', free: freeRandomHalf(pages) },
+  ];
   return {
     name: 'worst-case',
     warmUp: () => void warmZone(),
-    run: () => {
-      const results = comparePhases(config, phases, { zoneGib: gib }, tries);
-      const machine = productionMachine(config);
-      return results.map((result, i) => {
-        return { ...result, ...counted(largestFootprints(machine, phases[i]!.ops), gib) };
-      });
-    },
+    run: () =>
+      patterns.flatMap(({ name, free }) => {
+        const phases = [
+          { name: `worst-case, ${name}: fill`, ops: fillZone(pages) },
+          { name: `worst-case, ${name}: free`, ops: free },
+          { name: `worst-case, ${name}: fill the holes`, ops: fillHoles(pages) },
+        ];
+        const results = comparePhases(config, phases, { zoneGib: gib }, tries);
+        const machine = productionMachine(config);
+        return results.map((result, i) => {
+          return { ...result, ...counted(largestFootprints(machine, phases[i]!.ops), gib) };
+        });
+      }),
   };
 }
 

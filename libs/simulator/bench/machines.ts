@@ -92,6 +92,15 @@ export function freeEveryOther(zonePages: number): MachineOp[] {
   ];
 }
 
+/** Frees a random half of a full zone, page by page upwards. */
+export function freeRandomHalf(zonePages: number): MachineOp[] {
+  const count = fillPages(zonePages);
+  return [
+    { op: 'scatter', owner: 1, cpu: 0, from: 0, count, seed: 1, percent: 50 },
+    { op: 'drain' },
+  ];
+}
+
 /** Takes the single pages again. */
 export function fillHoles(zonePages: number): MachineOp[] {
   return [allocPages({ owner: 2, cpu: 0, count: Math.floor((zonePages * 49) / 100) })];

@@ -10,8 +10,8 @@ import { normalized } from '../test/fuzz/compare';
  * in its owner's set with that entry's share of the set's buckets.
  */
 export const BYTES_PER_RUN = 22 * 8 + 32;
-/** Bytes of one run on a per-CPU list: 4 fields, 3 words of header and its place in the list. */
-export const BYTES_PER_PCP_RUN = 8 * 8;
+/** Bytes of one run on a per-CPU list: four numbers, in an array that grows by half. */
+export const BYTES_PER_PCP_RUN = 4 * 8 * 1.5;
 
 export interface Took {
   cpuMs: number;
@@ -92,7 +92,7 @@ export function footprint({ k }: ProductionMachine): Footprint {
       k.zones.flatMap(({ pcps }) =>
         pcps
           .filter((pcp) => pcp.pages > 0)
-          .flatMap(({ lists }) => lists.map((list) => (list.count > 0 ? list.pieces().length : 0))),
+          .flatMap(({ lists }) => lists.map((list) => list.pieceCount)),
       ),
     ),
   };

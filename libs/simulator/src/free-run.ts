@@ -3,7 +3,8 @@ import { PAGES_PER_HUGE } from './constants';
 import { PAGEBLOCK_ORDER } from './buddy';
 import { noteFreeChange } from './free-count';
 import { countVm, type KernelState } from './kernel-state';
-import { accountRun, piecesOf, type Run } from './lru';
+import { accountRun } from './lru';
+import { frameAt, pieceStep, piecesOf, type Run } from './lru-run';
 import { freeToPcp, pcpAllowedOrder } from './pcp';
 import type { Zone } from './zone';
 
@@ -15,9 +16,15 @@ export function freeRun(k: KernelState, run: Run, cpu: number, reversed = false)
   accountRun(run, -1);
   countVm(k, 'pgfree', run.pages);
   releaseBufferHeads(k, run, cpu);
-  const pieces = piecesOf(run);
-  if (reversed) pieces.reverse();
-  for (const piece of pieces) freePiece(piece, cpu, reversed);
+  if (!run.places) freePiece(run, cpu, reversed);
+  else if (reversed) for (const piece of piecesOf(run).reverse()) freePiece(piece, cpu, true);
+  else {
+    // It may have as many pieces as pages: they are not made into runs.
+    run.places.eachPiece((place, end) => {
+      const step = pieceStep(run, place, end);
+      freeToPcp(run.zone, cpu, 0, frameAt(run, place), end - place, step);
+    });
+  }
 }
 
 function freePiece(run: Run, cpu: number, reversed: boolean): void {

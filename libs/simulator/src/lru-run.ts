@@ -129,11 +129,7 @@ export function partOf(run: Run, from: number, pages: number): Run {
 export function piecesOf(run: Run): Run[] {
   if (!run.places) return [run];
   const pieces: Run[] = [];
-  for (let place = 0; place < run.places.span;) {
-    const end = pieceEnd(run, place);
-    pieces.push(partOf(run, place, end - place));
-    place = nextHeld(run, end);
-  }
+  run.places.eachPiece((place, end) => pieces.push(partOf(run, place, end - place)));
   return pieces;
 }
 
@@ -236,7 +232,7 @@ export function extract(
   if (!split) return undefined;
   const taken = newRun(run);
   taken.offset = offset + split.first * stride;
-  taken.pages = split.places.count(0, split.places.span);
+  taken.pages = split.pages;
   taken.places = split.places;
   taken.frame = split.places.listed ? split.places.frameAt(0) : run.frame + run.step * split.first;
   settle(taken);

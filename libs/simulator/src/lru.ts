@@ -352,16 +352,15 @@ export function accountRun(run: Run, sign: 1 | -1): void {
 
 /** Calls `look` with the frames [lowest, end) of each of a run's pieces, oldest first. */
 export function eachPiece(run: Run, look: (lowest: number, end: number) => void): void {
-  for (let place = 0; place < placesOf(run);) {
-    const end = pieceEnd(run, place);
-    const pages = end - place;
+  const piece = (place: number, end: number): void => {
     const first = frameAt(run, place);
     // The blocks of a huge run keep their order inside.
-    const back = run.huge ? pages - PAGES_PER_HUGE : pages - 1;
+    const back = end - place - (run.huge ? PAGES_PER_HUGE : 1);
     const lowest = pieceStep(run, place, end) === 1 ? first : first - back;
-    look(lowest, lowest + pages);
-    place = nextHeld(run, end);
-  }
+    look(lowest, lowest + end - place);
+  };
+  if (run.places) run.places.eachPiece(piece);
+  else piece(0, run.pages);
 }
 
 /** Counts a run's pages in the pageblocks that hold them. */

@@ -175,7 +175,7 @@ function blocksOfType(
     if (types[block] !== type) break;
     frames += PAGEBLOCK_PAGES;
   }
-  return order === 0 ? frames : Math.max(Math.ceil(frames / 2 ** order), 1);
+  return order === 0 ? frames : Math.max(Math.ceil(frames / (1 << order)), 1);
 }
 
 function freeAlike(
@@ -195,10 +195,10 @@ function freeAlike(
   while (left > 0) {
     const freeHigh = pcp.freeFactor > 0 && order > 0 && order <= PAGE_ALLOC_COSTLY_ORDER;
     const limit = freeHigh ? 0 : high;
-    const room = Math.max(Math.ceil((limit - pcp.pages) / 2 ** order), 1);
+    const room = Math.max(Math.ceil((limit - pcp.pages) / (1 << order)), 1);
     const pushed = Math.min(room, left);
     const last = at + ((step * (pushed - 1)) << order);
-    list.pushHead({ frame: last, count: pushed, step: step === 1 ? -1 : 1, type });
+    list.push(last, pushed, step === 1 ? -1 : 1, type);
     pcp.pages += pushed << order;
     at = last + (step << order);
     left -= pushed;
@@ -227,25 +227,31 @@ export function drainPages(zone: Zone, pcp: Pcp, pages: number, pindex: number):
       if (index === lowest) lowest += 1;
     }
     const list = pcp.lists[index]!;
-    while (left > 0 && list.count > 0) {
-      const run = list.takeTail(Math.ceil(left / 2 ** list.order))!;
-      giveBack(zone, list.order, run);
-      noteFreed(zone, pcp, run.count, 1 << list.order);
-      left -= run.count << list.order;
-      pcp.pages -= run.count << list.order;
-    }
+    const { order } = list;
+    const taken = list.takeTail(Math.ceil(left / (1 << order)), (frame, count, step, type) => {
+      giveBack(zone, order, frame, count, step, type);
+    });
+    noteFreed(zone, pcp, taken, 1 << order);
+    left -= taken << order;
+    pcp.pages -= taken << order;
   }
 }
 
-function giveBack(zone: Zone, order: number, run: PcpRun): void {
-  if (order === 0) {
-    const down = run.step === -1;
-    const lowest = down ? run.frame - run.count + 1 : run.frame;
-    zone.buddy.freeRange(lowest, run.count, run.type, down);
+function giveBack(
+  zone: Zone,
+  order: number,
+  frame: number,
+  count: number,
+  step: number,
+  type: number,
+): void {
+  if (order === 0 && count > 1 && Math.abs(step) === 1) {
+    const down = step === -1;
+    zone.buddy.freeRange(down ? frame - count + 1 : frame, count, type, down);
     return;
   }
-  for (let i = 0; i < run.count; i += 1) {
-    zone.buddy.free(run.frame + ((run.step * i) << order), order, run.type);
+  for (let i = 0; i < count; i += 1) {
+    zone.buddy.free(frame + ((step * i) << order), order, type);
   }
 }
 

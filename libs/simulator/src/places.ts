@@ -96,6 +96,41 @@ export class Places {
     return at;
   }
 
+  /** Calls `look` with each piece [place, end), as pieceEnd() has it; many at a time cost less so. */
+  eachPiece(look: (place: number, end: number) => void): void {
+    const { held, start, places } = this;
+    if (this.frames) {
+      for (let place = 0; place < places;) {
+        const end = this.pieceEnd(place);
+        look(place, end);
+        place = this.next(end);
+      }
+      return;
+    }
+    // A piece that reaches the end of a word waits for the next one.
+    let open = -1;
+    for (let word = start >>> 5; word << 5 < start + places; word += 1) {
+      const base = (word << 5) - start;
+      let bits = held[word]!;
+      let at = 0;
+      while (at < 32) {
+        if (open < 0) {
+          if (bits === 0) break;
+          at = 31 - Math.clz32(bits & -bits);
+          open = base + at;
+        }
+        // Ones from `at` on, so that the first clear bit there stands alone.
+        const clear = ~bits & (-1 << at);
+        if (clear === 0) break;
+        at = 31 - Math.clz32(clear & -clear);
+        look(open, base + at);
+        open = -1;
+        bits &= -1 << at;
+      }
+    }
+    if (open >= 0) look(open, places);
+  }
+
   /** Pages in places [from, to). */
   count(from: number, to: number): number {
     let pages = 0;
@@ -144,27 +179,35 @@ export class Places {
   /**
    * Moves the pages of the places that `picks` names into new places.
    * @param to behind the last place that is asked for
-   * @returns the new places, the old place of the first, and how many places were given up at the front here
+   * @returns the new places, the old place of the first, how many pages they hold, and how many places were
+   * given up at the front here
    */
   split(
     from: number,
     to: number,
     picks: (place: number) => boolean,
-  ): { places: Places; first: number; gone: number } | undefined {
-    const taken = new Uint32Array(this.held.length);
-    let first = -1;
-    let end = 0;
-    for (let place = this.next(from); place < to; place = this.next(place + 1)) {
-      if (!picks(place)) continue;
-      const at = this.start + place;
-      taken[at >>> 5]! |= 1 << (at & 31);
-      if (first < 0) first = place;
-      end = place + 1;
+  ): { places: Places; first: number; pages: number; gone: number } | undefined {
+    const { held, start } = this;
+    const taken = new Uint32Array(held.length);
+    const [low, high] = [start + from, start + to];
+    let [first, last, pages] = [-1, -1, 0];
+    for (let word = low >>> 5; word << 5 < high; word += 1) {
+      let due = held[word]!;
+      let picked = 0;
+      for (; due !== 0; due &= due - 1) {
+        const at = (word << 5) + 31 - Math.clz32(due & -due);
+        if (at < low || at >= high || !picks(at - start)) continue;
+        picked |= due & -due;
+        if (first < 0) first = at;
+        last = at;
+        pages += 1;
+      }
+      taken[word] = picked;
+      held[word]! &= ~picked;
     }
     if (first < 0) return undefined;
-    const places = new Places(taken, this.frames?.slice(), this.start + first, end - first);
-    for (let word = 0; word < taken.length; word += 1) this.held[word]! &= ~taken[word]!;
-    return { places, first, gone: this.trim() };
+    const places = new Places(taken, this.frames?.slice(), first, last - first + 1);
+    return { places, first: first - start, pages, gone: this.trim() };
   }
 
   /** Adds pages behind the last one, behind a gap: their frames follow the rule of the run. */

@@ -22,6 +22,11 @@ export class IndexSet {
 
   /** @returns how many indices of the pattern were there, and are no more */
   remove({ from, to, every, keep }: IndexPattern): number {
+    return this.removeWhere(from, to, keep === 0 ? undefined : (i) => (i - from) % every >= keep);
+  }
+
+  /** @returns how many indices of [from, to) that are picked were there, and are no more */
+  removeWhere(from: number, to: number, picks?: (index: number) => boolean): number {
     const first = this.firstEndingAfter(from);
     const middle: number[] = [];
     let removed = 0;
@@ -29,19 +34,12 @@ export class IndexSet {
     for (; at < this.bounds.length && this.bounds[at]! < to; at += 2) {
       const start = this.bounds[at]!;
       const end = this.bounds[at + 1]!;
-      push(middle, start, Math.min(from, end));
       const low = Math.max(start, from);
       const high = Math.min(end, to);
-      removed += high - low;
-      if (keep > 0) {
-        for (let group = low - ((low - from) % every); group < high; group += every) {
-          const keepFrom = Math.max(group, low);
-          const keepTo = Math.min(group + Math.min(keep, every), high);
-          push(middle, keepFrom, keepTo);
-          removed -= Math.max(keepTo - keepFrom, 0);
-        }
-      }
-      push(middle, Math.max(start, to), end);
+      push(middle, start, low);
+      if (picks) removed += pushStaying(middle, low, high, picks);
+      else removed += high - low;
+      push(middle, high, end);
     }
     this.bounds = this.bounds.slice(0, first).concat(middle, this.bounds.slice(at));
     return removed;
@@ -69,4 +67,21 @@ function push(bounds: number[], start: number, end: number): void {
   if (start >= end) return;
   if (bounds.length > 0 && bounds[bounds.length - 1] === start) bounds[bounds.length - 1] = end;
   else bounds.push(start, end);
+}
+
+/** @returns how many of [low, high) do not stay */
+function pushStaying(
+  bounds: number[],
+  low: number,
+  high: number,
+  picks: (index: number) => boolean,
+): number {
+  let removed = 0;
+  for (let at = low; at < high; at += 1) {
+    const from = at;
+    while (at < high && !picks(at)) at += 1;
+    push(bounds, from, at);
+    if (at < high) removed += 1;
+  }
+  return removed;
 }

@@ -12,7 +12,7 @@ import { advanceKswapd, finishKswapd } from '../src/kswapd';
 import { accountRun, lruList, newRun, spanOf } from '../src/lru';
 import { allocByPolicy, allocTurns, type PolicyContext } from '../src/mempolicy';
 import { allocContext, allocPages, type AllocContext, type Segment } from '../src/page-alloc';
-import { newMapping } from '../src/page-map';
+import { newMapping, type Mapping } from '../src/page-map';
 import { drainPcps } from '../src/pcp';
 import { kernelProfiles } from '../src/profile';
 import { writeSysctl } from '../src/sysctl';
@@ -325,7 +325,15 @@ export class ProductionMachine implements Machine {
   private scatter({ seed, percent, ...op }: Extract<MachineOp, { op: 'scatter' }>): number {
     const owner = this.owners.get(op.owner);
     if (!owner) return 0;
+    const cpu = this.position(op.cpu);
     const end = Math.min(op.from + op.count, indicesOf(owner));
+    if (owner.mapping) {
+      const picks = (index: number): boolean => isPicked(seed, index, percent);
+      const gone = owner.live.removeWhere(op.from, end, picks);
+      const range = { from: op.from, to: end, picks };
+      const freed = freeOffsets(this.k, owner.mapping, range, cpu);
+      return this.settleSlots(owner.mapping, gone, freed);
+    }
     let freed = 0;
     for (let from = op.from; from < end; from += 1) {
       let to = from;
@@ -362,6 +370,11 @@ export class ProductionMachine implements Machine {
     const gone = owner.live.remove({ from, to, every, keep });
     const pattern = { from, to, stepPages: keep === 0 ? 0 : every, keepPages: keep };
     const freed = keep < every ? freeOffsets(this.k, mapping, rangeOf(pattern), cpu) : 0;
+    return this.settleSlots(mapping, gone, freed);
+  }
+
+  /** @returns what counts as freed: of the indices that are gone, those that were there */
+  private settleSlots(mapping: Mapping, gone: number, freed: number): number {
     if (mapping.kind === 'file') return freed;
     // The others' swap-cache frames were reclaimed before; only their slots are left.
     this.k.swap.freePages += gone - freed;
