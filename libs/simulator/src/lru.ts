@@ -365,6 +365,7 @@ export function eachPiece(run: Run, look: (lowest: number, end: number) => void)
 
 /** Counts a run's pages in the pageblocks that hold them. */
 function markPageblocks(run: Run, sign: 1 | -1): void {
+  if (run.places && !run.places.listed) return markScattered(run, run.places, sign);
   const { lruPages } = run.zone.buddy;
   eachPiece(run, (lowest, end) => {
     for (let frame = lowest; frame < end;) {
@@ -374,4 +375,17 @@ function markPageblocks(run: Run, sign: 1 | -1): void {
       frame = until;
     }
   });
+}
+
+/** The same for a run whose frames follow its places, pageblock by pageblock. */
+function markScattered(run: Run, places: Places, sign: 1 | -1): void {
+  const { lruPages } = run.zone.buddy;
+  for (let place = 0; place < places.span;) {
+    const frame = run.frame + run.step * place;
+    const block = frame >>> PAGEBLOCK_ORDER;
+    const left =
+      run.step === 1 ? (block + 1) * PAGEBLOCK_PAGES - frame : frame - block * PAGEBLOCK_PAGES + 1;
+    lruPages[block]! += sign * places.count(place, place + left);
+    place += left;
+  }
 }

@@ -150,7 +150,7 @@ export function freeToPcp(
   let left = count;
   while (left > 0) {
     const type = zone.buddy.typeOf(at);
-    const alike = Math.min(left, blocksOfType(zone, order, at, left, step, type));
+    const alike = left === 1 ? 1 : Math.min(left, blocksOfType(zone, order, at, left, step, type));
     freeAlike(zone, zone.pcps[cpu]!, order, at, alike, step, type);
     at += (step * alike) << order;
     left -= alike;

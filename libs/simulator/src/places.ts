@@ -133,11 +133,17 @@ export class Places {
 
   /** Pages in places [from, to). */
   count(from: number, to: number): number {
+    const { held } = this;
+    const low = this.start + from;
+    const high = this.start + Math.min(to, this.places);
+    if (high <= low) return 0;
+    const [first, last] = [low >>> 5, (high - 1) >>> 5];
     let pages = 0;
-    for (let at = this.next(from); at < to;) {
-      const end = Math.min(this.nextEmpty(at), to);
-      pages += end - at;
-      at = this.next(end);
+    for (let word = first; word <= last; word += 1) {
+      let bits = held[word]!;
+      if (word === first) bits &= -1 << (low & 31);
+      if (word === last) bits &= -1 >>> (31 - ((high - 1) & 31));
+      pages += bitsIn(bits);
     }
     return pages;
   }
@@ -260,6 +266,13 @@ export class Places {
       at += bits;
     }
   }
+}
+
+/** Ones of a word, added up in pairs, then fours, then bytes. */
+function bitsIn(word: number): number {
+  const pairs = word - ((word >>> 1) & 0x55555555);
+  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
 function wordsFor(places: number): number {

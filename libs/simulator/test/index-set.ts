@@ -8,15 +8,41 @@ export interface IndexPattern {
   keep: number;
 }
 
+/** start, end, start, end, ...: ascending, ends exclusive, never touching. */
+class Bounds {
+  private numbers = new Int32Array(16);
+  length = 0;
+
+  get(at: number): number {
+    return this.numbers[at]!;
+  }
+
+  /** Adds [start, end), unless it is empty. */
+  push(start: number, end: number): void {
+    if (start >= end) return;
+    if (this.length > 0 && this.numbers[this.length - 1] === start) {
+      this.numbers[this.length - 1] = end;
+      return;
+    }
+    if (this.length === this.numbers.length) {
+      const grown = new Int32Array(2 * this.length);
+      grown.set(this.numbers);
+      this.numbers = grown;
+    }
+    this.numbers[this.length] = start;
+    this.numbers[this.length + 1] = end;
+    this.length += 2;
+  }
+}
+
 export class IndexSet {
-  /** start, end, start, end, ...: ascending, ends exclusive, never touching. */
-  private bounds: number[] = [];
+  private bounds = new Bounds();
   /** The index that the next one added will have. */
   end = 0;
 
   /** Adds the next `count` indices. */
   append(count: number): void {
-    push(this.bounds, this.end, this.end + count);
+    this.bounds.push(this.end, this.end + count);
     this.end += count;
   }
 
@@ -27,61 +53,28 @@ export class IndexSet {
 
   /** @returns how many indices of [from, to) that are picked were there, and are no more */
   removeWhere(from: number, to: number, picks?: (index: number) => boolean): number {
-    const first = this.firstEndingAfter(from);
-    const middle: number[] = [];
+    const { bounds } = this;
+    const left = new Bounds();
     let removed = 0;
-    let at = first;
-    for (; at < this.bounds.length && this.bounds[at]! < to; at += 2) {
-      const start = this.bounds[at]!;
-      const end = this.bounds[at + 1]!;
-      const low = Math.max(start, from);
-      const high = Math.min(end, to);
-      push(middle, start, low);
-      if (picks) removed += pushStaying(middle, low, high, picks);
-      else removed += high - low;
-      push(middle, high, end);
+    for (let at = 0; at < bounds.length; at += 2) {
+      const [start, end] = [bounds.get(at), bounds.get(at + 1)];
+      const low = Math.min(Math.max(start, from), end);
+      const high = Math.max(Math.min(end, to), low);
+      left.push(start, low);
+      if (!picks) removed += high - low;
+      for (let index = picks ? low : high; index < high; index += 1) {
+        if (picks!(index)) removed += 1;
+        else left.push(index, index + 1);
+      }
+      left.push(high, end);
     }
-    this.bounds = this.bounds.slice(0, first).concat(middle, this.bounds.slice(at));
+    this.bounds = left;
     return removed;
   }
 
   /** Calls `look` with every interval, ascending. */
   forEach(look: (start: number, end: number) => void): void {
-    for (let i = 0; i < this.bounds.length; i += 2) look(this.bounds[i]!, this.bounds[i + 1]!);
+    for (let i = 0; i < this.bounds.length; i += 2)
+      look(this.bounds.get(i), this.bounds.get(i + 1));
   }
-
-  /** Place in `bounds` of the first interval that ends after `index`. */
-  private firstEndingAfter(index: number): number {
-    let low = 0;
-    let high = this.bounds.length / 2;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.bounds[2 * middle + 1]! > index) high = middle;
-      else low = middle + 1;
-    }
-    return 2 * low;
-  }
-}
-
-function push(bounds: number[], start: number, end: number): void {
-  if (start >= end) return;
-  if (bounds.length > 0 && bounds[bounds.length - 1] === start) bounds[bounds.length - 1] = end;
-  else bounds.push(start, end);
-}
-
-/** @returns how many of [low, high) do not stay */
-function pushStaying(
-  bounds: number[],
-  low: number,
-  high: number,
-  picks: (index: number) => boolean,
-): number {
-  let removed = 0;
-  for (let at = low; at < high; at += 1) {
-    const from = at;
-    while (at < high && !picks(at)) at += 1;
-    push(bounds, from, at);
-    if (at < high) removed += 1;
-  }
-  return removed;
 }
