@@ -4,6 +4,8 @@
  * buddy of a frame is found as the kernel finds it.
  */
 
+import { grown, log2, orderOfTag, tagOf, trailingZeros, typeOfTag } from './block-bits';
+
 /** Orders 0..10 (6.1's MAX_ORDER is exclusive). */
 export const MAX_ORDER = 11;
 /** Pages of the largest block: frames of a zone count from a multiple of it. */
@@ -34,19 +36,6 @@ export interface BlockRun {
   count: number;
 }
 
-/** order * NR_MIGRATE_TYPES + type + 1: what starts at a frame, in one byte. */
-function tagOf(order: number, type: number): number {
-  return order * NR_MIGRATE_TYPES + type + 1;
-}
-
-function orderOfTag(tag: number): number {
-  return (tag - 1) >> 2;
-}
-
-function typeOfTag(tag: number): number {
-  return (tag - 1) & (NR_MIGRATE_TYPES - 1);
-}
-
 /**
  * `zone->free_area` and the pageblock bitmap.
  *
@@ -63,6 +52,8 @@ export class Buddy {
   freePages = 0;
   /** Free pages on the lists of each type. */
   readonly freePagesByType = new Array<number>(NR_MIGRATE_TYPES).fill(0);
+  /** The block that a direct compactor waits for, while it works; `frame` once it was freed. */
+  capture: { order: number; frame: number } | undefined;
 
   private readonly bigTag: Uint8Array;
   private readonly bigNext: Int32Array;
@@ -132,6 +123,48 @@ export class Buddy {
     const frames: number[] = [];
     for (let at = this.first(order, type); at !== NONE; at = this.next(at, order)) frames.push(at);
     return frames;
+  }
+
+  /** Last block of a list, or -1. */
+  last(order: number, type: number): number {
+    return this.tails[order * NR_MIGRATE_TYPES + type]!;
+  }
+
+  /** The block behind a block of the same list, or -1. */
+  after(frame: number, order: number): number {
+    return this.next(frame, order);
+  }
+
+  /** The block before a block of the same list, or -1. */
+  before(frame: number, order: number): number {
+    if (order >= PAGEBLOCK_ORDER) return this.bigPrev[frame >>> PAGEBLOCK_ORDER]!;
+    return this.slotPrev[this.place(frame)]!;
+  }
+
+  /** Turns a block's list so that it starts with the block; the order round the ring stays. */
+  rotateToHead(frame: number, order: number): void {
+    const list = order * NR_MIGRATE_TYPES + this.listTypeAt(frame);
+    const head = this.heads[list]!;
+    if (head === frame) return;
+    const tail = this.tails[list]!;
+    const newTail = this.before(frame, order);
+    this.setNext(tail, order, head);
+    this.setPrev(head, order, tail);
+    this.setNext(newTail, order, NONE);
+    this.setPrev(frame, order, NONE);
+    this.heads[list] = frame;
+    this.tails[list] = newTail;
+  }
+
+  /** Takes the free block that starts at a frame off its list, whole. */
+  remove(frame: number, order: number): void {
+    this.unlink(frame, order, this.listTypeAt(frame));
+    this.freePages -= 1 << order;
+  }
+
+  /** May a pageblock hold free blocks below its own order? False where it surely has none. */
+  hasSmallBlocks(block: number): boolean {
+    return this.slotOf[block] !== NONE;
   }
 
   /** Order of the free block that starts at a frame, or -1. */
@@ -207,6 +240,7 @@ export class Buddy {
     let current = order;
     let buddy = at ^ (1 << current);
     while (current < MAX_ORDER - 1) {
+      if (this.capture !== undefined && this.captured(at, current, type)) return;
       buddy = at ^ (1 << current);
       const tag = this.tagAt(buddy);
       if (tag === 0 || orderOfTag(tag) !== current) break;
@@ -224,7 +258,11 @@ export class Buddy {
    */
   freeRange(frame: number, pages: number, type: number, descending = false): void {
     const end = frame + pages;
-    const limit = type < MIGRATE_PCPTYPES ? MAX_ORDER - 1 : PAGEBLOCK_ORDER;
+    // A larger piece would step over the order that is waited for.
+    const limit = Math.min(
+      type < MIGRATE_PCPTYPES ? MAX_ORDER - 1 : PAGEBLOCK_ORDER,
+      this.capture?.order ?? MAX_ORDER,
+    );
     if (descending) {
       for (let at = end; at > frame;) {
         const order = Math.min(trailingZeros(at), log2(at - frame), limit);
@@ -238,6 +276,16 @@ export class Buddy {
       this.freeChunk(at, order, type);
       at += 1 << order;
     }
+  }
+
+  /** Hands a block to the direct compactor instead of a list. @kernel mm/page_alloc.c compaction_capture() */
+  private captured(frame: number, order: number, type: number): boolean {
+    const { capture } = this;
+    if (!capture || capture.frame !== NONE || order !== capture.order) return false;
+    if (order < PAGEBLOCK_ORDER && type === MIGRATE_MOVABLE) return false;
+    capture.frame = frame;
+    this.freePages -= 1 << order;
+    return true;
   }
 
   /** A pair of pageblocks may only be freed in one piece where the halves would merge. */
@@ -384,18 +432,4 @@ export class Buddy {
     }
     return slot;
   }
-}
-
-function grown<T extends Uint8Array | Int32Array>(larger: T, old: T): T {
-  larger.set(old);
-  return larger;
-}
-
-/** Largest order to which a frame is aligned. */
-function trailingZeros(frame: number): number {
-  return frame === 0 ? MAX_ORDER : 31 - Math.clz32(frame & -frame);
-}
-
-function log2(pages: number): number {
-  return 31 - Math.clz32(pages);
 }

@@ -1,4 +1,4 @@
-/** Is compaction worth trying in a zone? The scanners themselves are not modelled yet. */
+/** Is compaction worth trying in a zone? */
 import { PAGE_ALLOC_COSTLY_ORDER } from './constants';
 import { extfragIndex } from './fragmentation-index';
 import { zoneWatermarkOk } from './watermark';
@@ -17,19 +17,23 @@ export function compactGap(order: number): number {
 
 /**
  * @param mark stored mark that the request itself is held to
- * @kernel mm/compaction.c compaction_suitable()
+ * @param flags rights of the request (`ALLOC_*`)
+ * @param target free pages to count on instead of the zone's own; how scattered these lie is then not asked
+ * @kernel mm/compaction.c compaction_suitable(), __compaction_suitable()
  */
 export function compactionSuitable(
   zone: Zone,
   order: number,
   mark: number,
   classIndex: number,
+  flags = 0,
+  target?: number,
 ): Suitability {
-  if (zoneWatermarkOk(zone, mark, { order, classIndex, flags: 0 })) return 'success';
+  if (zoneWatermarkOk(zone, mark, { order, classIndex, flags })) return 'success';
   const costly = order > PAGE_ALLOC_COSTLY_ORDER;
   const room = (costly ? zone.low : zone.min) + compactGap(order);
-  if (!zoneWatermarkOk(zone, room, { order: 0, classIndex, flags: 0 })) return 'skipped';
-  if (!costly) return 'continue';
+  if (!zoneWatermarkOk(zone, room, { order: 0, classIndex, flags: 0 }, target)) return 'skipped';
+  if (!costly || target !== undefined) return 'continue';
   const index = extfragIndex(zone.buddy.blocksByOrder(), order) * 1000;
   return index >= 0 && index <= EXTFRAG_THRESHOLD ? 'skipped' : 'continue';
 }

@@ -42,7 +42,7 @@ export function rmqueueSmallestOrSteal(
 }
 
 /** A fallback type with a block of this order, or -1. @kernel find_suitable_fallback() */
-function suitableFallback(zone: Zone, order: number, type: number): number {
+export function suitableFallback(zone: Zone, order: number, type: number): number {
   for (const other of FALLBACKS[type]!) {
     if (zone.buddy.first(order, other) >= 0) return other;
   }
@@ -50,7 +50,7 @@ function suitableFallback(zone: Zone, order: number, type: number): number {
 }
 
 /** May the whole pageblock be claimed? @kernel can_steal_fallback() */
-function canSteal(order: number, type: number): boolean {
+export function canSteal(order: number, type: number): boolean {
   return order >= Math.floor(PAGEBLOCK_ORDER / 2) || type !== MIGRATE_MOVABLE;
 }
 

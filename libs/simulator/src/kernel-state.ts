@@ -93,7 +93,7 @@ export interface KernelState {
   /** Fallback zonelist per node position: nearest node first, high zones first. */
   zonelists: Zone[][];
   fallbackOrder: { nodeId: number; order: number[] }[];
-  sysctl: HostSysctls;
+  sysctl: Required<HostSysctls>;
   userMinFreeKbytes: number;
   thp: { enabled: ThpEnabled; defrag: ThpDefrag };
   swap: { totalPages: number; freePages: number };

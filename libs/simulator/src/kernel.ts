@@ -2,10 +2,11 @@
 import { noSwapWrites } from './swap-write';
 import { Buddy, MAX_BLOCK_PAGES } from './buddy';
 import { sleepingFlusher, startFlusher } from './flusher';
-import { hardwareProfiles } from './hardware-profile';
+import { hardwareProfiles, type HardwareProfile } from './hardware-profile';
 import { settleOtherPages, startPages } from './initial-pages';
 import type { GuestState, KernelState } from './kernel-state';
 import { percpuDriftMark, statThreshold } from './free-count';
+import { waitingKcompactd } from './kcompactd';
 import { sleepingKswapd } from './kswapd';
 import { Lru, NR_LRU_LISTS } from './lru';
 import { newMapping } from './page-map';
@@ -18,6 +19,8 @@ import type { NodeState, Zone } from './zone';
 import { buildZonelists } from './zonelist';
 
 export const DEFAULT_HARDWARE = 'generic-2s';
+/** vm.compaction_proactiveness where a host does not say it. */
+const DEFAULT_PROACTIVENESS = 20;
 
 /** State before the first step. The model must have passed validateHostModel. */
 export function buildKernel(input: ReplayInput): KernelState {
@@ -25,10 +28,11 @@ export function buildKernel(input: ReplayInput): KernelState {
   const order = host.nodes.map((_, i) => i).sort((a, b) => idOf(host, a) - idOf(host, b));
   const hostNodes = order.map((i) => host.nodes[i]!);
   const distances = order.map((i) => order.map((j) => host.distances[i]![j]!));
-  const nodes = hostNodes.map(buildNode);
+  const hardware = hardwareProfiles[input.hardwareProfile ?? DEFAULT_HARDWARE]!;
+  const nodes = hostNodes.map((node, position) => buildNode(node, position, hardware));
   const k: KernelState = {
     profile: kernelProfiles[host.kernelProfile],
-    hardware: hardwareProfiles[input.hardwareProfile ?? DEFAULT_HARDWARE]!,
+    hardware,
     compaction: true,
     seed: input.seed,
     nodes,
@@ -37,7 +41,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     distances,
     zonelists: [],
     fallbackOrder: [],
-    sysctl: structuredClone(host.sysctl),
+    sysctl: { compaction_proactiveness: DEFAULT_PROACTIVENESS, ...structuredClone(host.sysctl) },
     userMinFreeKbytes: -1,
     thp: { ...host.thp },
     swap: { ...host.swap },
@@ -83,7 +87,7 @@ function idOf(host: HostModel, index: number): number {
   return host.nodes[index]!.nodeId;
 }
 
-function buildNode(host: HostNode, position: number): NodeState {
+function buildNode(host: HostNode, position: number, hardware: HardwareProfile): NodeState {
   const node: NodeState = {
     id: host.nodeId,
     position,
@@ -108,6 +112,7 @@ function buildNode(host: HostNode, position: number): NodeState {
     fileCost: 0,
     kswapdFailures: 0,
     kswapd: sleepingKswapd(),
+    kcompactd: waitingKcompactd(hardware.firstCompactCheckNs),
     refaults: [0, 0],
     refaultsSeen: [0, 0],
   };

@@ -1,8 +1,10 @@
 /** The background reclaimer of each node. */
 import { compactGap } from './compaction-suitable';
+import { resetIsolationSuitable } from './compaction-defer';
 import { DEF_PRIORITY, KSWAPD_MAX_FAILURES, SWAP_CLUSTER_MAX, ZONE_MOVABLE } from './constants';
 import { advanceFlusher, flusherTurn } from './flusher';
 import { setPercpuThreshold } from './free-count';
+import { BOOST_COMPACT_ORDER, kcompactdTurn, nodeCpu, wakeupKcompactd } from './kcompactd';
 import { countVm, type KernelState } from './kernel-state';
 import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON } from './lru';
 import { canAgeAnon } from './swap';
@@ -66,6 +68,7 @@ export function pgdatBalanced(node: NodeState, order = 0, classIndex = ZONE_MOVA
 /**
  * Wakes a node's kswapd, unless it works already, is hopeless or has nothing to do.
  * @param order, classIndex what the failing request asked for
+ * @param directReclaim the request may reclaim and compact itself
  * @kernel mm/vmscan.c wakeup_kswapd()
  */
 export function wakeupKswapd(
@@ -73,13 +76,19 @@ export function wakeupKswapd(
   node: NodeState,
   order: number,
   classIndex: number,
+  directReclaim = true,
 ): void {
   const task = node.kswapd;
   task.order = Math.max(task.order, order);
   task.classIndex = Math.max(task.classIndex, classIndex);
-  if (task.state === 'running' || node.kswapdFailures >= KSWAPD_MAX_FAILURES) return;
+  if (task.state === 'running') return;
   const boosted = node.zones.some((zone) => zone.index <= classIndex && zone.boost > 0);
-  if (pgdatBalanced(node, order, classIndex) && !boosted) return;
+  const hopeless = node.kswapdFailures >= KSWAPD_MAX_FAILURES;
+  if (hopeless || (pgdatBalanced(node, order, classIndex) && !boosted)) {
+    // Enough is free, only not in one piece: who cannot compact itself leaves that to kcompactd.
+    if (!directReclaim) wakeupKcompactd(k, node, order, classIndex, k.timeNs);
+    return;
+  }
   if (task.state === 'napping') {
     countVm(k, 'kswapd_low_wmark_hit_quickly');
     task.order = Math.max(task.order, task.restOrder);
@@ -123,21 +132,54 @@ function nextTask(k: KernelState): NodeState | undefined {
   return next;
 }
 
-/** Lets every kswapd and the flusher catch up with the virtual time of the allocating task. */
+/** The node whose kcompactd acts next. */
+function nextCompactor(k: KernelState): NodeState | undefined {
+  let next: NodeState | undefined;
+  if (!k.compaction) return next;
+  for (const node of k.nodes) {
+    if (node.kcompactd.nextNs < (next?.kcompactd.nextNs ?? Infinity)) next = node;
+  }
+  return next;
+}
+
+/** Lets every kswapd, every kcompactd and the flusher catch up with the virtual time of the allocating task. */
 export function advanceKswapd(k: KernelState): void {
   for (;;) {
     const node = nextTask(k);
     const kswapdNs = node?.kswapd.nextNs ?? Infinity;
-    if (Math.min(kswapdNs, k.flusher.nextNs) > k.timeNs) break;
-    if (node && kswapdNs <= k.flusher.nextNs) takeTurn(k, node);
+    const compactor = nextCompactor(k);
+    const kcompactdNs = compactor?.kcompactd.nextNs ?? Infinity;
+    const nextNs = Math.min(kswapdNs, kcompactdNs, k.flusher.nextNs);
+    if (nextNs > k.timeNs) break;
+    if (node && kswapdNs === nextNs) takeTurn(k, node);
+    else if (compactor && kcompactdNs === nextNs) compact(k, compactor);
     else flusherTurn(k);
   }
   endWrites(k, k.timeNs);
 }
 
+/** A kcompactd acts; where the node's only CPU runs an allocator, that waits meanwhile. */
+function compact(k: KernelState, node: NodeState): void {
+  const shared = sharesCpu(k, node);
+  const costNs = kcompactdTurn(k, node);
+  if (shared) k.timeNs += costNs;
+}
+
+/** Lets every kcompactd that is due act. */
+export function advanceKcompactd(k: KernelState): void {
+  for (let node = nextCompactor(k); node; node = nextCompactor(k)) {
+    if (node.kcompactd.nextNs > k.timeNs) return;
+    compact(k, node);
+  }
+}
+
 /** How many requests of a cost fit before some kswapd or the flusher acts again. */
 export function pagesBeforeKswapd(k: KernelState, costNs: number): number {
-  const nextNs = Math.min(nextTask(k)?.kswapd.nextNs ?? Infinity, k.flusher.nextNs);
+  const nextNs = Math.min(
+    nextTask(k)?.kswapd.nextNs ?? Infinity,
+    nextCompactor(k)?.kcompactd.nextNs ?? Infinity,
+    k.flusher.nextNs,
+  );
   if (nextNs === Infinity || costNs <= 0) return Infinity;
   const ns = (nextNs - k.timeNs) * Math.max(k.busyCpus.length, 1);
   return Math.max(Math.ceil(ns / costNs), 1);
@@ -199,6 +241,7 @@ function endRun(k: KernelState, node: NodeState, result: KswapdRun, nowNs: numbe
   if (mayRest(node)) {
     task.state = 'napping';
     task.nextNs = nowNs + NAP_NS;
+    prepareCompaction(k, node, fellBack ? task.runOrder : task.restOrder, nowNs);
   } else {
     countVm(k, 'kswapd_high_wmark_hit_quickly');
     startRun(k, node, nowNs + k.hardware.reclaimRoundNs);
@@ -209,6 +252,12 @@ function endRun(k: KernelState, node: NodeState, result: KswapdRun, nowNs: numbe
 function mayRest(node: NodeState): boolean {
   const { restOrder, restClass } = node.kswapd;
   return node.kswapdFailures >= KSWAPD_MAX_FAILURES || pgdatBalanced(node, restOrder, restClass);
+}
+
+/** Memory was freed: compaction may begin anew, also for an order that reclaim gave up. */
+function prepareCompaction(k: KernelState, node: NodeState, order: number, nowNs: number): void {
+  resetIsolationSuitable(k, node);
+  wakeupKcompactd(k, node, order, node.kswapd.restClass, nowNs);
 }
 
 function wakeFromNap(k: KernelState, node: NodeState): void {
@@ -248,11 +297,6 @@ function noteSleep(k: KernelState, node: NodeState, reclaimedPages: number, time
   k.events.push({ type: 'kswapd_sleep', timeNs, nodeId: node.id, reclaimedPages });
 }
 
-function kswapdCpu(k: KernelState, node: NodeState): number {
-  const own = k.cpus.find((cpu) => cpu.node === node);
-  return (own ?? k.cpus[0]!).position;
-}
-
 /**
  * Balances a node; yields the cost of each batch in ns.
  * @kernel mm/vmscan.c balance_pgdat()
@@ -267,7 +311,7 @@ function* balancePgdat(
   const zones = node.zones.filter((zone) => zone.index <= classIndex);
   const boosts = zones.map((zone) => zone.boost);
   let boostPages = boosts.reduce((sum, boost) => sum + boost, 0);
-  const sc = scanControl({ cpu: kswapdCpu(k, node), kswapd: true, order, classIndex });
+  const sc = scanControl({ cpu: nodeCpu(k, node), kswapd: true, order, classIndex });
   for (const zone of zones) zone.reclaimActive = true;
   let done = false;
   while (sc.priority >= 1) {
@@ -291,6 +335,9 @@ function* balancePgdat(
     zone.reclaimActive = false;
     zone.boost = Math.max(zone.boost - boosts[i]!, 0);
   });
+  if (boosts.some((boost) => boost > 0)) {
+    wakeupKcompactd(k, node, BOOST_COMPACT_ORDER, classIndex, node.kswapd.nextNs);
+  }
   node.refaultsSeen = [...node.refaults];
   return { reclaimed: sc.nrReclaimed, order: sc.order };
 }

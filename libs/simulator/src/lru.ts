@@ -85,6 +85,10 @@ export class Lru {
     return this.oldestRun;
   }
 
+  newest(): Run | undefined {
+    return this.newestRun;
+  }
+
   /** Takes up to `pages` of the oldest run's first piece; a huge page leaves whole. */
   take(pages: number): Run | undefined {
     const run = this.oldestRun;
@@ -364,7 +368,7 @@ export function eachPiece(run: Run, look: (lowest: number, end: number) => void)
 }
 
 /** Counts a run's pages in the pageblocks that hold them. */
-function markPageblocks(run: Run, sign: 1 | -1): void {
+export function markPageblocks(run: Run, sign: 1 | -1): void {
   if (run.places && !run.places.listed) return markScattered(run, run.places, sign);
   const { lruPages } = run.zone.buddy;
   eachPiece(run, (lowest, end) => {

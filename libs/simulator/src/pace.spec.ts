@@ -58,9 +58,6 @@ describe('pace', () => {
 
   it('is named among what a result is less certain of', () => {
     const [{ caveats }] = atTwoPaces([]);
-    expect(caveats.map(({ code }) => code)).toEqual([
-      'compaction-not-modelled',
-      'pace-not-validated',
-    ]);
+    expect(caveats.map(({ code }) => code)).toEqual(['pace-not-validated']);
   });
 });

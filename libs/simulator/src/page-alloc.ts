@@ -1,5 +1,6 @@
 /** The allocator: the walk over the zonelist, the fast path at low, the slow path at min. */
-import { MIGRATE_MOVABLE, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
+import { freshNs, noteDirectReclaim } from './alloc-account';
+import { MIGRATE_MOVABLE } from './buddy';
 import {
   MAX_RECLAIM_RETRIES,
   PAGE_ALLOC_COSTLY_ORDER,
@@ -8,6 +9,12 @@ import {
   ZONE_NORMAL,
 } from './constants';
 import { allocZones, zonesOf, type AllocZones } from './alloc-zones';
+import {
+  COMPACT_PRIO_ASYNC,
+  compactTries,
+  directCompact,
+  shouldCompactRetry,
+} from './direct-compaction';
 import { reserveHighatomicPageblock, unreserveHighatomicPageblock } from './fallback';
 import type { GuestState, KernelState } from './kernel-state';
 import { advanceKswapd, isSettled, pagesBeforeKswapd, wakeupKswapd } from './kswapd';
@@ -230,31 +237,6 @@ function handOut(
   return { zone, pages, runs };
 }
 
-/** What an emulated machine's memory costs when it is used for the first time. */
-function freshNs(k: KernelState, ac: AllocContext, zone: Zone, runs: PcpRun[]): number {
-  if (k.hardware.freshPageNs === 0 || (ac.costNs === 0 && !ac.cache)) return 0;
-  let fresh = 0;
-  zone.usedPages ??= new Uint16Array(zone.buddy.pageblocks);
-  for (const { frame, count, step } of runs) {
-    const pages = count << ac.order;
-    let at = step === 1 ? frame : frame - ((count - 1) << ac.order);
-    for (const end = at + pages; at < end;) {
-      const block = at >>> PAGEBLOCK_ORDER;
-      const until = Math.min((block + 1) * PAGEBLOCK_PAGES, end);
-      const more = Math.min(until - at, PAGEBLOCK_PAGES - zone.usedPages[block]!);
-      zone.usedPages[block]! += more;
-      fresh += more;
-      at = until;
-    }
-  }
-  // Reading a file uses memory as well; what that costs is part of the read.
-  if (ac.cache) return 0;
-  const before = k.freshPages;
-  k.freshPages += fresh;
-  const free = k.hardware.freshFreePages;
-  return Math.max(k.freshPages - Math.max(before, free), 0) * k.hardware.freshPageNs;
-}
-
 /**
  * Allocates blocks for up to `want` requests: one segment of one zone.
  * @returns undefined when the request fails, or when its own process was killed for it
@@ -298,7 +280,7 @@ function slowFlags(ac: AllocContext): number {
 function wakeAllKswapds(k: KernelState, ac: AllocContext, zonelist: readonly Zone[]): void {
   let last: NodeState | undefined;
   for (const { node } of zonelist) {
-    if (node !== last) wakeupKswapd(k, node, ac.order, ac.classIndex);
+    if (node !== last) wakeupKswapd(k, node, ac.order, ac.classIndex, ac.directReclaim);
     last = node;
   }
 }
@@ -306,7 +288,7 @@ function wakeAllKswapds(k: KernelState, ac: AllocContext, zonelist: readonly Zon
 /**
  * @param vain zones that the fast path asked in vain, as it would for each further request
  * @kernel mm/page_alloc.c __alloc_pages_slowpath()
- * @differs no compaction: a request of a costly order fails after one round of reclaim; no memalloc tasks
+ * @differs no memalloc tasks
  */
 function allocPagesSlowpath(
   k: KernelState,
@@ -340,7 +322,21 @@ function allocPagesSlowpath(
     if (ac.wakeKswapd && first.pages >> ac.order > 1) wakeAllKswapds(k, ac, zonelist);
     return first;
   }
-  if (costly && ac.directReclaim && ac.noRetry) return undefined;
+  const tries = compactTries();
+  const compact = (): Segment | undefined =>
+    directCompact(k, ac, named, flags, tries, () => atMin(1));
+  if (ac.directReclaim && (costly || (ac.order > 0 && ac.type !== MIGRATE_MOVABLE))) {
+    const asked = tries.priority;
+    tries.priority = COMPACT_PRIO_ASYNC;
+    const compacted = compact();
+    if (compacted) return compacted;
+    if (costly && ac.noRetry) {
+      if (tries.result === 'skipped' || tries.result === 'deferred' || ac.thisNode)
+        return undefined;
+    } else {
+      tries.priority = asked;
+    }
+  }
   for (let noProgressLoops = 0; ;) {
     advanceKswapd(k);
     if (ac.wakeKswapd) wakeAllKswapds(k, ac, zonelist);
@@ -354,11 +350,12 @@ function allocPagesSlowpath(
     const freed = tryToFreePages(k, ac, allowed);
     const reclaimed = freed > 0 ? reclaimedPage(k, ac, named, atMin) : undefined;
     noteDirectReclaim(k, (allowed[0] ?? named[0]!).node, freed, startNs);
-    if (reclaimed) return reclaimed;
+    const block = reclaimed ?? compact();
+    if (block) return block;
     if (ac.noRetry || costly) return undefined;
     noProgressLoops = freed > 0 ? 0 : noProgressLoops + 1;
     if (shouldReclaimRetry(k, ac, named, flags, noProgressLoops)) continue;
-    if (freed > 0 && shouldCompactRetry(ac, named, flags)) continue;
+    if (freed > 0 && shouldCompactRetry(k, ac, named, flags, tries)) continue;
     const last = getPageFromFreelist(k, ac, allowed, {
       preferred,
       mark: 'high',
@@ -411,31 +408,6 @@ function shouldReclaimRetry(
       ),
     );
   return hope || unreserveHighatomicPageblock(zonelist, ac.type, true);
-}
-
-/** Without compaction a fragmented zone is retried while single pages are to be had. */
-function shouldCompactRetry(ac: AllocContext, zonelist: readonly Zone[], flags: number): boolean {
-  if (ac.order === 0 || ac.order > PAGE_ALLOC_COSTLY_ORDER) return false;
-  const request: WatermarkRequest = { order: 0, classIndex: ac.classIndex, flags };
-  return zonelist.some((zone) => zoneWatermarkOk(zone, zone.min, request));
-}
-
-function noteDirectReclaim(k: KernelState, node: NodeState, freed: number, startNs: number): void {
-  for (const event of k.events) {
-    if (event.type === 'direct_reclaim' && event.guest === k.current.name) {
-      event.times += 1;
-      event.reclaimedPages += freed;
-      return;
-    }
-  }
-  k.events.push({
-    type: 'direct_reclaim',
-    timeNs: startNs,
-    nodeId: node.id,
-    times: 1,
-    reclaimedPages: freed,
-    guest: k.current.name,
-  });
 }
 
 /** A block that the kernel itself uses. */

@@ -270,10 +270,10 @@ describe('the replay itself', () => {
   });
 
   it('an unmodelled step changes nothing and is named', () => {
-    const result = run(twoNodes(), [{ op: 'unmodelled', was: 'compact' }]);
+    const result = run(twoNodes(), [{ op: 'unmodelled', was: 'hugepages' }]);
     expect(result.steps[0]!.status).toBe('unmodelled');
     expect(result.steps[0]!.snapshot.nodes).toEqual(result.initial.nodes);
-    expect(result.caveats.map(({ code }) => code)).toContain('unmodelled-compact');
+    expect(result.caveats.map(({ code }) => code)).toContain('unmodelled-hugepages');
   });
 
   it('can be cancelled, and reports progress up to 1', () => {

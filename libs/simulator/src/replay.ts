@@ -91,12 +91,7 @@ function oneStep(
 function baseCaveats(k: KernelState): void {
   caveat(
     k,
-    'compaction-not-modelled',
-    'memory is never compacted: where a kernel would move pages within a zone to form a larger block, a huge page fault falls back to base pages, and other requests for more than one page depend on frees and reclaim alone. Free memory stays as scattered as those leave it, so that huge pages, buddyinfo and the external fragmentation index may be worse than on a kernel that compacts. Requests for single pages never wait for compaction',
-  );
-  caveat(
-    k,
     'pace-not-validated',
-    'times follow the hardware profile and the schedule rule; they are modelled, not measured. On pace depend: seconds and stalls; how reclaim divides between kswapd and direct reclaim; once a kswapd is awake, which of several nodes near or below their marks serves a page; how much is swapped while kswapd and the allocating task race; how much dirty cache is still unwritten, and with it what node reclaim finds. While no kswapd runs and no cache is dirty, placement does not depend on pace, but for a batch of pages on per-CPU lists',
+    'times follow the hardware profile and the schedule rule; they are modelled, not measured. On pace depend: seconds and stalls; how reclaim divides between kswapd and direct reclaim; once a kswapd is awake, which of several nodes near or below their marks serves a page; how much is swapped while kswapd and the allocating task race; how much dirty cache is still unwritten, and with it what node reclaim finds; at which moment kcompactd looks at a node, and with it how scattered free memory is and which huge page faults find a block. While no kswapd runs and no cache is dirty, placement does not depend on pace, but for a batch of pages on per-CPU lists',
   );
 }

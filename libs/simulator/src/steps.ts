@@ -16,7 +16,8 @@ import {
   type KernelState,
 } from './kernel-state';
 import { guestCaller } from './kernel-block';
-import { advanceKswapd, finishKswapd } from './kswapd';
+import { compactNode } from './kcompactd';
+import { advanceKcompactd, advanceKswapd, finishKswapd } from './kswapd';
 import { piecesOf, spanOf } from './lru';
 import { freeSwap } from './swap';
 import { endWrites } from './swap-write';
@@ -42,6 +43,7 @@ const OK: StepOutcome = { status: 'ok', pagesDone: 0 };
 
 export function runStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutcome {
   const outcome = doStep(k, step, tick);
+  advanceKcompactd(k);
   endWrites(k, k.timeNs);
   updateVmstat(k);
   return outcome;
@@ -73,6 +75,8 @@ function doStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutcome {
       return settleStep(k);
     case 'drop_caches':
       return dropCaches(k);
+    case 'compact':
+      return compactStep(k, step.nodeId);
     case 'swapon':
       k.swap.totalPages += step.pages;
       k.swap.freePages += step.pages;
@@ -333,6 +337,15 @@ function settleStep(k: KernelState): StepOutcome {
     passTime(k, REST_NS, false);
     advanceKswapd(k);
   } while (k.timeNs < untilNs && k.nodes.some(({ kswapd }) => kswapd.state === 'running'));
+  return OK;
+}
+
+/** Somebody writes to /proc/sys/vm/compact_memory, or to a node's `compact`, from the host's first CPU. */
+function compactStep(k: KernelState, nodeId: number | undefined): StepOutcome {
+  enter(k, 'compact');
+  for (const node of k.nodes) {
+    if (nodeId === undefined || node.id === nodeId) passTime(k, compactNode(k, node, 0), false);
+  }
   return OK;
 }
 

@@ -7,6 +7,7 @@ import {
   setupWatermarks,
 } from './kernel';
 import { wakeFlusher } from './flusher';
+import { triggerKcompactd } from './kcompactd';
 import type { KernelState } from './kernel-state';
 import type { SysctlName, ThpDefrag, ThpEnabled } from './types';
 
@@ -32,6 +33,9 @@ export function writeSysctl(k: KernelState, name: SysctlName, value: number | nu
       return;
     case 'dirty_writeback_centisecs':
       if (k.sysctl[name] > 0 && k.sysctl[name] !== before) wakeFlusher(k, true);
+      return;
+    case 'compaction_proactiveness':
+      triggerKcompactd(k);
       return;
     case 'min_unmapped_ratio':
     case 'min_slab_ratio':

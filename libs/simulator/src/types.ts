@@ -99,7 +99,7 @@ export interface Numastat {
   otherNode: number;
 }
 
-/** Settings that decide placement and reclaim, in the kernel's names and units. */
+/** Settings that decide placement and reclaim, in the kernel's names and units; proactiveness is 20 where absent. */
 export interface HostSysctls {
   min_free_kbytes: number;
   watermark_scale_factor: number;
@@ -114,6 +114,7 @@ export interface HostSysctls {
   dirty_ratio: number;
   dirty_background_ratio: number;
   dirty_writeback_centisecs: number;
+  compaction_proactiveness?: number;
 }
 export type SysctlName = keyof HostSysctls;
 
@@ -270,7 +271,8 @@ export type ReplayStep = { label?: string } & (
     }
   | { op: 'kill'; name: string }
   | { op: 'settle' }
-  | { op: 'drop_caches' }
+  | { op: 'drop_caches' } /** Compacts a node's memory, or that of all nodes. */
+  | { op: 'compact'; nodeId?: number }
   | { op: 'swapon'; pages: number }
   | { op: 'swapoff' }
   | { op: 'snapshot' }

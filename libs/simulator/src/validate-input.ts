@@ -211,6 +211,7 @@ class InputCheck {
       case 'kill':
       case 'settle':
       case 'drop_caches':
+      case 'compact':
       case 'swapoff':
       case 'snapshot':
       case 'unmodelled':
@@ -219,7 +220,7 @@ class InputCheck {
   }
 
   private sysctl(name: string, value: number | number[], path: string): void {
-    if (!(name in this.input.host.sysctl))
+    if (!(name in this.input.host.sysctl) && name !== 'compaction_proactiveness')
       fail('unknown-value', `${path}.name`, `sysctl ${name} is not modelled`);
     for (const item of Array.isArray(value) ? value : [value])
       pages(`${path}.value`, item, 2 ** 31);

@@ -1,5 +1,7 @@
 /** Zones and nodes as the simulator keeps them. */
 import type { Buddy } from './buddy';
+import type { CompactState } from './compact-control';
+import type { KcompactdTask } from './kcompactd';
 import type { Lru } from './lru';
 import type { Pcp } from './pcp';
 import type { HostNode, Numastat, ZoneName } from './types';
@@ -45,6 +47,8 @@ export interface Zone {
   boostedWatermark: boolean;
   /** nr_reserved_highatomic. */
   reservedHighatomic: number;
+  /** What compaction remembers, once it has looked at the zone. */
+  compaction?: CompactState;
   /** Pages of each pageblock that were ever handed out, where the hardware profile asks for it. */
   usedPages?: Uint16Array;
 }
@@ -104,6 +108,7 @@ export interface NodeState {
   fileCost: number;
   kswapdFailures: number;
   kswapd: KswapdTask;
+  kcompactd: KcompactdTask;
   /** Refault activations seen at the last snapshot (`lruvec->refaults`), anon and file. */
   refaults: [number, number];
   refaultsSeen: [number, number];

@@ -125,6 +125,7 @@ function sysctls(recorded: RecordedCase, snapshot: RecordedSnapshot): HostSysctl
     dirty_ratio: value('dirty_ratio'),
     dirty_background_ratio: value('dirty_background_ratio'),
     dirty_writeback_centisecs: value('dirty_writeback_centisecs'),
+    compaction_proactiveness: value('compaction_proactiveness'),
   };
 }
 

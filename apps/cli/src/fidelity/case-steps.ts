@@ -40,6 +40,7 @@ const MODELLED_SYSCTLS: Record<string, SysctlName> = {
   'vm.dirty_ratio': 'dirty_ratio',
   'vm.dirty_background_ratio': 'dirty_background_ratio',
   'vm.dirty_writeback_centisecs': 'dirty_writeback_centisecs',
+  'vm.compaction_proactiveness': 'compaction_proactiveness',
 };
 
 const pages = (mib: number | undefined): number => Math.trunc((mib ?? 0) * PAGES_PER_MIB);
@@ -101,6 +102,8 @@ class StepCompiler {
         return { op: step.op };
       case 'drop_caches':
         return { op: 'drop_caches' };
+      case 'compact':
+        return { op: 'compact', ...(typeof step.node === 'number' && { nodeId: step.node }) };
       case 'swapon':
         return { op: 'swapon', pages: this.swapPages };
       case 'swapoff':

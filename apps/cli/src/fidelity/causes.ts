@@ -11,12 +11,11 @@ export interface Cause {
 /** The first cause that fits a miss holds. */
 const CAUSES: readonly Cause[] = [
   {
-    title: 'Compaction is not modelled',
-    text: `kcompactd looks at every node twice a second and compacts it proactively when its free pages are in small pieces:
-that is when a node has just become full, once, and mostly in vain. It scans and moves a few hundred pages, and no guest is
-placed otherwise for it. After a boosted reclaim (E06) kswapd wakes kcompactd for whole pageblocks; the next unmovable requests take
-those instead of stealing and boosting again, so the kernel reclaims less than the model does. And when kcompactd fails in a zone, it drains the
-per-CPU lists of that zone: in C01 this returns pages that another CPU's list holds, which the model leaves there.`,
+    title: 'When kcompactd looks, and where the kernel’s pages lie',
+    text: `kcompactd looks at every node about twice a second, and compacts it when its free pages are in small pieces: when the node has just
+become full, mostly in vain. On which side of a step's end such a moment falls hangs on how long the steps before took, to some 100 ms in several
+seconds; the boots of one case differ in it. How many pages the scanners look at before the first one that they can move, or use, is a question
+of addresses, which no file of a host prints and which are decreed.`,
     misses: /^(\w+ d\.vmstat\.(compact_|pgmigrate_)|E06 |C01 zone\.)/,
   },
   {

@@ -52,7 +52,7 @@ describe('the document of a run', () => {
 
   it('says so where no cause is known', () => {
     expect(causeOf('A01-something', 'd.vmstat.compact_stall', 6).title).toBe(
-      'Compaction is not modelled',
+      'When kcompactd looks, and where the kernel’s pages lie',
     );
     expect(causeOf('A01-something', 'guest.a.node0', 6).title).toBe('Cause not found');
   });

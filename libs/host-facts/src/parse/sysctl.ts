@@ -24,6 +24,7 @@ const LIMITS: Record<Exclude<SysctlName, 'lowmem_reserve_ratio'>, number> = {
   dirty_ratio: 100,
   dirty_background_ratio: 100,
   dirty_writeback_centisecs: 2 ** 31 - 1,
+  compaction_proactiveness: 100,
 };
 const MOST_RATIOS = 5;
 

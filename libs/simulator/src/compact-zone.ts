@@ -1,0 +1,198 @@
+/** One compaction of one zone: the two scanners move towards each other until enough is free in one piece. */
+import { MAX_ORDER, MIGRATE_UNMOVABLE, PAGEBLOCK_PAGES } from './buddy';
+import { compactionSuitable } from './compaction-suitable';
+import { compactionRestarting, resetZone } from './compaction-defer';
+import {
+  blockEnd,
+  compactState,
+  pageblockStart,
+  scannersMet,
+  type CompactControl,
+  type CompactResult,
+  type MigrateMode,
+} from './compact-control';
+import { fragmentationScoreZone, scoreLowMark } from './fragmentation-score';
+import { canSteal, suitableFallback } from './fallback';
+import { isolateMigratepages } from './isolate-migratepages';
+import { countVm, type KernelState } from './kernel-state';
+import { LruFrames } from './lru-frames';
+import { migratePages } from './migrate';
+import { drainPages, freeToPcp } from './pcp';
+import type { Zone } from './zone';
+
+/** What a compaction is done for. */
+export interface CompactTask {
+  /** Order of the block wanted; -1 to compact all there is. */
+  order: number;
+  mode: MigrateMode;
+  cpu: number;
+  type?: number;
+  classIndex?: number;
+  flags?: number;
+  direct?: boolean;
+  proactive?: boolean;
+  wholeZone?: boolean;
+  ignoreSkipHint?: boolean;
+  ignoreBlockSuitable?: boolean;
+}
+
+/** What a compaction did and what it took. */
+export interface CompactOutcome {
+  result: CompactResult;
+  migrateScanned: number;
+  freeScanned: number;
+  costNs: number;
+  /** Block that was handed to the compactor, or -1. */
+  captured: number;
+}
+
+/**
+ * Compacts a zone. Nobody else acts while it does.
+ * @kernel mm/compaction.c compact_zone()
+ * @differs no lock is contended, nothing else happens meanwhile
+ */
+export function compactZone(k: KernelState, zone: Zone, task: CompactTask): CompactOutcome {
+  const { order, classIndex = 0, flags = 0 } = task;
+  const nothing = { migrateScanned: 0, freeScanned: 0, costNs: 0, captured: -1 };
+  if (order >= 0) {
+    const suitable = compactionSuitable(zone, order, zone.min, classIndex, flags);
+    if (suitable !== 'continue') return { ...nothing, result: suitable };
+    if (compactionRestarting(zone, order)) resetZone(zone);
+  }
+  const cc = compactControl(k, zone, task);
+  zone.buddy.capture = task.direct === true ? { order, frame: -1 } : undefined;
+  const result = scan(k, cc);
+  const captured = zone.buddy.capture?.frame ?? -1;
+  zone.buddy.capture = undefined;
+  releaseFreepages(k, cc);
+  countVm(k, 'compact_migrate_scanned', cc.migrateScanned);
+  countVm(k, 'compact_free_scanned', cc.freeScanned);
+  const { migrateScanned, freeScanned } = cc;
+  const { compactScanNs, migrateNs } = k.hardware;
+  const costNs = (migrateScanned + freeScanned) * compactScanNs + cc.migrated * migrateNs;
+  return { result, migrateScanned, freeScanned, costNs, captured };
+}
+
+/** Where the scanners begin: at the zone's edges, or where the last run stopped. */
+function compactControl(k: KernelState, zone: Zone, task: CompactTask): CompactControl {
+  const state = compactState(zone);
+  const start = zone.buddy.firstFrame;
+  const end = zone.buddy.frames;
+  let wholeZone = task.wholeZone ?? false;
+  let migrate = start;
+  let free = pageblockStart(end - 1);
+  if (!wholeZone) {
+    if (state.cachedFree < start || state.cachedFree >= end) state.cachedFree = free;
+    free = state.cachedFree;
+    const cached = state.cachedMigrate[task.mode === 'async' ? 0 : 1];
+    if (cached < start || cached >= end) state.cachedMigrate = [start, start];
+    else migrate = cached;
+    wholeZone = migrate <= state.initMigrate;
+  }
+  return {
+    zone,
+    state,
+    order: task.order,
+    mode: task.mode,
+    type: task.type ?? MIGRATE_UNMOVABLE,
+    classIndex: task.classIndex ?? 0,
+    flags: task.flags ?? 0,
+    cpu: task.cpu,
+    direct: task.direct ?? false,
+    proactive: task.proactive ?? false,
+    wholeZone,
+    ignoreSkipHint: task.ignoreSkipHint ?? false,
+    ignoreBlockSuitable: task.ignoreBlockSuitable ?? false,
+    proactiveness: k.sysctl.compaction_proactiveness,
+    migrate,
+    free,
+    searchOrder: task.order,
+    fastSearchFail: 0,
+    fastStart: undefined,
+    rescan: false,
+    isolated: [],
+    nrIsolated: 0,
+    freePages: [],
+    nrFree: 0,
+    migrateScanned: 0,
+    freeScanned: 0,
+    migrated: 0,
+    lru: new LruFrames(zone),
+  };
+}
+
+/** Batch by batch: isolate, move, until compact_finished() says so. */
+function scan(k: KernelState, cc: CompactControl): CompactResult {
+  const { zone, state } = cc;
+  const async = cc.mode === 'async';
+  let keepCachedEqual = async && state.cachedMigrate[0] === state.cachedMigrate[1];
+  // The kernel starts from page number 0, which is a place of its own in the zone that begins there.
+  const nowhere = -zone.buddy.basePfn;
+  let lastMigrated = nowhere;
+  for (;;) {
+    const finished = compactFinished(cc);
+    if (finished !== 'continue') return finished;
+    const before = cc.migrate;
+    cc.rescan = pageblockStart(lastMigrated) === pageblockStart(before);
+    if (isolateMigratepages(k, cc)) {
+      keepCachedEqual = false;
+      lastMigrated = before;
+      const moved = migratePages(k, cc);
+      cc.nrIsolated = 0;
+      if (!moved) {
+        if (!scannersMet(cc)) return 'contended';
+        if (cc.direct && async) {
+          cc.migrate = blockEnd(cc.migrate - 1, cc.order);
+          lastMigrated = nowhere;
+        }
+      }
+    } else if (keepCachedEqual) {
+      state.cachedMigrate[1] = state.cachedMigrate[0];
+    }
+    if (cc.order > 0 && lastMigrated !== nowhere) {
+      // Past the block that was emptied: what it freed has to merge before anyone looks for it.
+      if (lastMigrated < Math.floor(cc.migrate / 2 ** cc.order) * 2 ** cc.order) {
+        const pcp = zone.pcps[cc.cpu]!;
+        if (pcp.pages > 0) drainPages(zone, pcp, pcp.pages, 0);
+        lastMigrated = nowhere;
+      }
+    }
+    if ((zone.buddy.capture?.frame ?? -1) >= 0) return 'success';
+  }
+}
+
+/** @kernel mm/compaction.c __compact_finished() */
+function compactFinished(cc: CompactControl): CompactResult {
+  const { zone, state } = cc;
+  const { buddy } = zone;
+  if (scannersMet(cc)) {
+    state.cachedMigrate = [buddy.firstFrame, buddy.firstFrame];
+    state.cachedFree = pageblockStart(buddy.frames - 1);
+    if (cc.direct) state.blockskipFlush = true;
+    return cc.wholeZone ? 'complete' : 'partial';
+  }
+  if (cc.proactive) {
+    if (zone.node.kswapd.state === 'running') return 'partial';
+    return fragmentationScoreZone(zone) > scoreLowMark(cc.proactiveness) ? 'continue' : 'success';
+  }
+  if (cc.order < 0 || cc.migrate % PAGEBLOCK_PAGES !== 0) return 'continue';
+  for (let order = cc.order; order < MAX_ORDER; order += 1) {
+    if (buddy.count(order, cc.type) > 0) return 'success';
+    if (canSteal(order, cc.type) && suitableFallback(zone, order, cc.type) >= 0) return 'success';
+  }
+  return 'continue';
+}
+
+/** Free pages that were not needed return through the CPU's lists; the free scanner begins there next time. */
+function releaseFreepages(k: KernelState, cc: CompactControl): void {
+  const { zone, state } = cc;
+  let highest = -1;
+  for (let piece = cc.freePages.pop(); piece; piece = cc.freePages.pop()) {
+    const top = piece.frame + piece.count - 1;
+    highest = Math.max(highest, top);
+    freeToPcp(zone, cc.cpu, 0, top, piece.count, -1);
+    countVm(k, 'pgfree', piece.count);
+  }
+  cc.nrFree = 0;
+  if (highest >= 0) state.cachedFree = Math.max(state.cachedFree, pageblockStart(highest));
+}

@@ -1,0 +1,247 @@
+/** The migration scanner: LRU pages to be moved, taken from the start of the zone upwards. */
+import { MIGRATE_MOVABLE, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
+import {
+  blockEnd,
+  COMPACT_CLUSTER_MAX,
+  freelistScanLimit,
+  isolationSuitable,
+  isPageblockOfZone,
+  pageblockEnd,
+  pageblockStart,
+  type CompactControl,
+} from './compact-control';
+import { PAGE_ALLOC_COSTLY_ORDER } from './constants';
+import { isHugeHead } from './isolate-freepages';
+import { countVm, type KernelState } from './kernel-state';
+import { isMovable, putbackMovablePages } from './migrate';
+
+/**
+ * Isolates pages of the next pageblocks, as far as the first of them that has any.
+ * @returns true when pages wait to be moved
+ * @kernel mm/compaction.c isolate_migratepages()
+ */
+export function isolateMigratepages(k: KernelState, cc: CompactControl): boolean {
+  const { zone } = cc;
+  let low = fastFindMigrateblock(cc);
+  let found = low !== cc.migrate && cc.fastSearchFail === 0;
+  for (let end = pageblockEnd(low); end <= cc.free; end += PAGEBLOCK_PAGES) {
+    const start = Math.max(end - PAGEBLOCK_PAGES, zone.buddy.firstFrame);
+    if (isPageblockOfZone(zone, start)) {
+      // A pageblock that the fast search found is marked to be skipped by now; one begun is gone on with.
+      const skipped = low % PAGEBLOCK_PAGES === 0 && !found && !isolationSuitable(cc, start);
+      if (!skipped) {
+        if (suitableMigrationSource(cc, start)) {
+          isolateBlock(k, cc, low, end);
+          break;
+        }
+        updateCachedMigrate(cc, end);
+      }
+    }
+    found = false;
+    low = end;
+    cc.migrate = end;
+  }
+  return cc.nrIsolated > 0;
+}
+
+/**
+ * Asynchronous direct compaction looks at pageblocks of the request's own type only; huge pages stay.
+ * @kernel mm/compaction.c suitable_migration_source()
+ */
+function suitableMigrationSource(cc: CompactControl, start: number): boolean {
+  if (isHugeHead(cc, start)) return false;
+  if (cc.mode !== 'async' || !cc.direct) return true;
+  return cc.zone.buddy.typeOf(start) === cc.type;
+}
+
+/** @kernel mm/compaction.c update_cached_migrate() */
+function updateCachedMigrate({ state, mode }: CompactControl, frame: number): void {
+  const end = pageblockEnd(frame);
+  state.cachedMigrate[0] = Math.max(state.cachedMigrate[0], end);
+  if (mode !== 'async') state.cachedMigrate[1] = Math.max(state.cachedMigrate[1], end);
+}
+
+/** Scan of one pageblock. */
+interface BlockScan {
+  low: number;
+  end: number;
+  scanned: number;
+  /** Frames to be isolated, ascending. */
+  frames: number[];
+  /** The skip bit was looked at with the first LRU page. */
+  skipUpdated: boolean;
+  /** The pageblock was entered at its start. */
+  valid: boolean;
+}
+
+/**
+ * Isolates the movable pages of [low, end), until a batch waits.
+ * @kernel mm/compaction.c isolate_migratepages_block()
+ * @differs compound pages of the kernel's own are looked at page by page
+ */
+function isolateBlock(k: KernelState, cc: CompactControl, low: number, end: number): void {
+  const scan: BlockScan = {
+    low,
+    end,
+    scanned: 0,
+    frames: [],
+    skipUpdated: false,
+    valid: false,
+  };
+  if (isKernelOnly(cc, low, end)) scanKernelOnly(cc, scan);
+  else scanBlock(k, cc, scan);
+  const isolated = scan.frames.length;
+  takeOff(cc, scan.frames);
+  scan.low = Math.min(scan.low, end);
+  if (scan.low === end && (isolated === 0 || cc.rescan)) {
+    if (scan.valid && !scan.skipUpdated) cc.state.skip[(end - 1) >>> PAGEBLOCK_ORDER] = 1;
+    updateCachedMigrate(cc, scan.low);
+  }
+  cc.migrateScanned += scan.scanned;
+  countVm(k, 'compact_isolated', isolated);
+  cc.migrate = scan.low;
+}
+
+/** No page of the pageblock is free or on an LRU list. */
+function isKernelOnly(cc: CompactControl, low: number, end: number): boolean {
+  const { buddy } = cc.zone;
+  const block = low >>> PAGEBLOCK_ORDER;
+  return (
+    buddy.lruPages[block] === 0 &&
+    !buddy.hasSmallBlocks(block) &&
+    buddy.orderAt(end - PAGEBLOCK_PAGES) < 0
+  );
+}
+
+function scanKernelOnly(cc: CompactControl, scan: BlockScan): void {
+  const { low, end } = scan;
+  if (low % PAGEBLOCK_PAGES === 0) {
+    if (!isolationSuitable(cc, low)) {
+      scan.scanned = 1;
+      scan.low = end;
+      return;
+    }
+    scan.valid = true;
+  }
+  scan.scanned = end - low;
+  scan.low = end;
+}
+
+function scanBlock(k: KernelState, cc: CompactControl, scan: BlockScan): void {
+  const { buddy } = cc.zone;
+  const { end, frames } = scan;
+  // A waiting request gives an aligned block up at its first page that cannot be moved.
+  const skipOnFailure = cc.direct && cc.mode === 'async';
+  let nextSkip = skipOnFailure ? blockEnd(scan.low, cc.order) : Infinity;
+  for (; scan.low < end; scan.low += 1) {
+    if (scan.low >= nextSkip) {
+      if (frames.length > 0) return;
+      nextSkip = blockEnd(scan.low, cc.order);
+    }
+    scan.scanned += 1;
+    if (!scan.valid && scan.low % PAGEBLOCK_PAGES === 0) {
+      if (!isolationSuitable(cc, scan.low)) {
+        scan.low = end;
+        return;
+      }
+      scan.valid = true;
+    }
+    const order = buddy.orderAt(scan.low);
+    if (order >= 0) {
+      scan.low += (1 << order) - 1;
+      continue;
+    }
+    const run = cc.lru.at(scan.low);
+    if (run && isMovable(run)) {
+      if (!scan.skipUpdated) {
+        scan.skipUpdated = true;
+        if (testAndSetSkip(cc, scan.low)) return;
+      }
+      frames.push(scan.low);
+      const full = cc.nrIsolated + frames.length >= COMPACT_CLUSTER_MAX;
+      if (full && !cc.rescan) {
+        scan.low += 1;
+        return;
+      }
+      continue;
+    }
+    if (run?.huge === true) scan.low += PAGEBLOCK_PAGES - 1 - (scan.low % PAGEBLOCK_PAGES);
+    if (!skipOnFailure) continue;
+    if (frames.length > 0) giveUp(k, cc, frames);
+    if (scan.low < nextSkip) {
+      scan.low = nextSkip - 1;
+      nextSkip += 2 ** cc.order;
+    }
+  }
+}
+
+/** Pages isolated in vain return to the heads of their lists. */
+function giveUp(k: KernelState, cc: CompactControl, frames: number[]): void {
+  takeOff(cc, frames);
+  putbackMovablePages(cc);
+  frames.length = 0;
+}
+
+/** @returns true if the pageblock had been marked before @kernel mm/compaction.c test_and_set_skip() */
+function testAndSetSkip(cc: CompactControl, frame: number): boolean {
+  if (cc.ignoreSkipHint || frame % PAGEBLOCK_PAGES !== 0) return false;
+  const block = frame >>> PAGEBLOCK_ORDER;
+  const marked = cc.state.skip[block] === 1;
+  cc.state.skip[block] = 1;
+  return marked;
+}
+
+/** Takes pages off their lists, in pieces that stand together. */
+function takeOff(cc: CompactControl, frames: readonly number[]): void {
+  for (let i = 0; i < frames.length;) {
+    let row = 1;
+    while (frames[i + row] === frames[i]! + row) row += 1;
+    const pages = cc.lru.together(frames[i]!, row);
+    cc.isolated.push(cc.lru.isolate(frames[i]!, pages));
+    i += pages;
+  }
+  cc.nrIsolated += frames.length;
+}
+
+/**
+ * A pageblock that has free pages already, from the heads of the Movable lists: fewer pages to move.
+ * @returns the frame to scan from
+ * @kernel mm/compaction.c fast_find_migrateblock()
+ */
+function fastFindMigrateblock(cc: CompactControl): number {
+  const { zone, state } = cc;
+  const { buddy } = zone;
+  const { migrate } = cc;
+  const atStart = migrate === buddy.firstFrame;
+  if (cc.ignoreSkipHint || cc.order <= PAGE_ALLOC_COSTLY_ORDER) return migrate;
+  if (!atStart && migrate !== pageblockStart(migrate)) return migrate;
+  if (cc.direct && cc.type !== MIGRATE_MOVABLE) return migrate;
+  const limit = freelistScanLimit(cc);
+  let distance = Math.floor((cc.free - migrate) / 2);
+  if (!atStart) distance = Math.floor(distance / 4);
+  const high = pageblockStart(migrate + distance);
+  let scanned = 0;
+  for (let order = cc.order - 1; order >= PAGE_ALLOC_COSTLY_ORDER && scanned < limit; order -= 1) {
+    for (let at = buddy.first(order, MIGRATE_MOVABLE); at >= 0; at = buddy.after(at, order)) {
+      scanned += 1;
+      const seen = scanned > limit;
+      const suitable = !seen && at < high && state.skip[at >>> PAGEBLOCK_ORDER] === 0;
+      if (!seen && !suitable) continue;
+      // What was looked at goes to the tail, so that the next search sees others.
+      const rest = buddy.after(at, order);
+      if (rest >= 0) buddy.rotateToHead(rest, order);
+      if (seen) break;
+      if (cc.fastStart !== Infinity) cc.fastStart = Math.min(cc.fastStart ?? at, at);
+      cc.fastSearchFail = 0;
+      state.skip[at >>> PAGEBLOCK_ORDER] = 1;
+      cc.migrateScanned += scanned;
+      return Math.max(pageblockStart(at), buddy.firstFrame);
+    }
+  }
+  cc.migrateScanned += scanned;
+  cc.fastSearchFail += 1;
+  if (cc.fastStart === undefined || cc.fastStart === Infinity) return cc.migrate;
+  cc.migrate = cc.fastStart;
+  cc.fastStart = Infinity;
+  return cc.migrate;
+}

@@ -1,0 +1,165 @@
+/** The background compactor of each node. */
+import { HUGE_ORDER, ZONE_MOVABLE } from './constants';
+import { compactZone } from './compact-zone';
+import { compactionDefer, compactionDeferred, compactionDeferReset } from './compaction-defer';
+import { compactionSuitable } from './compaction-suitable';
+import { fragmentationScoreNode, scoreHighMark } from './fragmentation-score';
+import { countVm, type KernelState } from './kernel-state';
+import { drainPcps } from './pcp';
+import type { NodeState } from './zone';
+
+/**
+ * How often it looks at its node's score: 500 ms, which the timer wheel rounds up to 128 ticks of 4 ms.
+ * @kernel mm/compaction.c HPAGE_FRAG_CHECK_INTERVAL_MSEC
+ */
+const CHECK_NS = 512_000_000;
+/** Looks left out after one that brought nothing. */
+const FRUITLESS_CHECKS = 64;
+
+/** A node's compactor as an actor in virtual time. */
+export interface KcompactdTask {
+  /** When it acts next; Infinity where nothing but a wake-up makes it. */
+  nextNs: number;
+  /** The largest order asked for since its last run, 0 when nobody asked; and the lowest class (`kcompactd_*`). */
+  order: number;
+  classIndex: number;
+  /** vm.compaction_proactiveness was written: it looks at the score at once. */
+  triggered: boolean;
+}
+
+/** A compactor that waits for its first look. */
+export function waitingKcompactd(firstNs: number): KcompactdTask {
+  return { nextNs: firstNs, order: 0, classIndex: ZONE_MOVABLE, triggered: false };
+}
+
+/** CPU position that a node's background tasks run on. */
+export function nodeCpu(k: KernelState, node: NodeState): number {
+  const own = k.cpus.find((cpu) => cpu.node === node);
+  return (own ?? k.cpus[0]!).position;
+}
+
+/**
+ * Asks for a free block of an order; the compactor starts at once where compaction may help, else it remembers it.
+ * @kernel mm/compaction.c wakeup_kcompactd(), kcompactd_node_suitable()
+ */
+export function wakeupKcompactd(
+  k: KernelState,
+  node: NodeState,
+  order: number,
+  classIndex: number,
+  atNs: number,
+): void {
+  if (order === 0 || !k.compaction) return;
+  const task = node.kcompactd;
+  task.order = Math.max(task.order, order);
+  task.classIndex = Math.min(task.classIndex, classIndex);
+  const suitable = node.zones.some(
+    (zone) =>
+      zone.index <= task.classIndex &&
+      compactionSuitable(zone, task.order, zone.min, task.classIndex) === 'continue',
+  );
+  if (suitable) task.nextNs = Math.min(task.nextNs, atNs + k.hardware.kswapdWakeNs);
+}
+
+/** vm.compaction_proactiveness was written. @kernel mm/compaction.c compaction_proactiveness_sysctl_handler() */
+export function triggerKcompactd(k: KernelState): void {
+  if (k.sysctl.compaction_proactiveness === 0) return;
+  for (const { kcompactd } of k.nodes) {
+    kcompactd.triggered = true;
+    kcompactd.nextNs = Math.min(kcompactd.nextNs, k.timeNs);
+  }
+}
+
+/**
+ * What the compactor does when its moment has come.
+ * @returns time that it worked, ns; its next moment is counted from the end of that
+ * @kernel mm/compaction.c kcompactd()
+ */
+export function kcompactdTurn(k: KernelState, node: NodeState): number {
+  const task = node.kcompactd;
+  const startNs = task.nextNs;
+  let waitNs = CHECK_NS;
+  let costNs = 0;
+  if (task.order > 0 && !task.triggered) {
+    costNs = doWork(k, node);
+  } else {
+    if (shouldCompactProactively(k, node)) {
+      const before = fragmentationScoreNode(node);
+      costNs = proactiveCompactNode(k, node);
+      if (fragmentationScoreNode(node) >= before) waitNs = CHECK_NS * FRUITLESS_CHECKS;
+    }
+    task.triggered = false;
+  }
+  if (k.sysctl.compaction_proactiveness === 0) waitNs = Infinity;
+  task.nextNs = startNs + costNs + waitNs;
+  return costNs;
+}
+
+/** @kernel mm/compaction.c should_proactive_compact_node() */
+function shouldCompactProactively(k: KernelState, node: NodeState): boolean {
+  const proactiveness = k.sysctl.compaction_proactiveness;
+  if (proactiveness === 0 || node.kswapd.state === 'running') return false;
+  return fragmentationScoreNode(node) > scoreHighMark(proactiveness);
+}
+
+/** @kernel mm/compaction.c proactive_compact_node() */
+function proactiveCompactNode(k: KernelState, node: NodeState): number {
+  const cpu = nodeCpu(k, node);
+  let costNs = 0;
+  for (const zone of node.zones) {
+    costNs += compactZone(k, zone, {
+      order: -1,
+      mode: 'sync-light',
+      cpu,
+      proactive: true,
+      wholeZone: true,
+      ignoreSkipHint: true,
+    }).costNs;
+  }
+  return costNs;
+}
+
+/** Makes a block of the order that was asked for, zone by zone. @kernel mm/compaction.c kcompactd_do_work() */
+function doWork(k: KernelState, node: NodeState): number {
+  const task = node.kcompactd;
+  const { order, classIndex } = task;
+  const cpu = nodeCpu(k, node);
+  countVm(k, 'compact_daemon_wake');
+  let costNs = 0;
+  for (const zone of node.zones) {
+    if (zone.index > classIndex || compactionDeferred(zone, order)) continue;
+    if (compactionSuitable(zone, order, zone.min, zone.index) !== 'continue') continue;
+    const outcome = compactZone(k, zone, { order, mode: 'sync-light', cpu, classIndex });
+    costNs += outcome.costNs;
+    if (outcome.result === 'success') {
+      compactionDeferReset(zone, order, false);
+    } else if (outcome.result === 'partial' || outcome.result === 'complete') {
+      // Pages on the lists of CPUs may be what keeps blocks from merging.
+      drainPcps(zone);
+      compactionDefer(zone, order);
+    }
+    countVm(k, 'compact_daemon_migrate_scanned', outcome.migrateScanned);
+    countVm(k, 'compact_daemon_free_scanned', outcome.freeScanned);
+  }
+  task.order = 0;
+  task.classIndex = ZONE_MOVABLE;
+  return costNs;
+}
+
+/** Compacts a node on request, whole zones, with patience. @kernel mm/compaction.c compact_node() */
+export function compactNode(k: KernelState, node: NodeState, cpu: number): number {
+  let costNs = 0;
+  for (const zone of node.zones) {
+    costNs += compactZone(k, zone, {
+      order: -1,
+      mode: 'sync',
+      cpu,
+      wholeZone: true,
+      ignoreSkipHint: true,
+    }).costNs;
+  }
+  return costNs;
+}
+
+/** Order that kswapd asks for after a boosted run: whole pageblocks. */
+export const BOOST_COMPACT_ORDER = HUGE_ORDER;

@@ -1,0 +1,169 @@
+/** Which LRU page stands at a frame: the LRU runs of one zone by pageblock, for as long as a zone is compacted. */
+import { PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
+import { eachPiece, type Lru, type Run } from './lru';
+import { frameAt, nextHeld, pieceEnd, pieceStep, placesOf } from './lru-run';
+import type { Zone } from './zone';
+
+/** Pieces over more pageblocks are found by search, not entered block by block. */
+const WIDE_BLOCKS = 16;
+
+/** A piece over many pageblocks, with the frames that it had when it was entered. */
+interface WidePiece {
+  run: Run;
+  lowest: number;
+  end: number;
+}
+
+/**
+ * Changes of the lists other than through this class end its validity. An entry whose run has lost pages,
+ * or has left its list, is recognized when its pageblock is looked at.
+ */
+export class LruFrames {
+  private readonly byBlock = new Map<number, Set<Run>>();
+  private readonly wide: WidePiece[] = [];
+  /** Runs that got wide pieces later; few. */
+  private readonly late = new Set<Run>();
+  /** The run at each frame of the pageblock looked at last, and its owner's page there. */
+  private readonly table = new Array<Run | undefined>(PAGEBLOCK_PAGES).fill(undefined);
+  private readonly offsets = new Array<number>(PAGEBLOCK_PAGES).fill(0);
+  private tableBlock = -1;
+
+  constructor(private readonly zone: Zone) {
+    for (const list of zone.node.lists) {
+      for (let run = list.oldest(); run; run = run.newer) {
+        if (run.zone === zone) this.enterAll(run);
+      }
+    }
+    this.wide.sort((a, b) => a.lowest - b.lowest);
+  }
+
+  /** The run that holds a frame; undefined where no LRU page stands. */
+  at(frame: number): Run | undefined {
+    const block = frame >>> PAGEBLOCK_ORDER;
+    if (block !== this.tableBlock) this.load(block);
+    return this.table[frame & (PAGEBLOCK_PAGES - 1)];
+  }
+
+  /**
+   * Frames from one on, at most `most`, that hold pages of one run next to each other in the order of its
+   * owner too.
+   */
+  together(from: number, most: number): number {
+    const run = this.at(from);
+    const first = from & (PAGEBLOCK_PAGES - 1);
+    const step = this.offsets[first + 1]! - this.offsets[first]!;
+    let count = 1;
+    while (
+      count < most &&
+      this.table[first + count] === run &&
+      Math.abs(step) === run!.stride &&
+      this.offsets[first + count]! - this.offsets[first + count - 1]! === step
+    ) {
+      count += 1;
+    }
+    return count;
+  }
+
+  /** Takes [from, from + pages) off its list, which stand together. @returns these pages and the list they stood on */
+  isolate(from: number, pages: number): { run: Run; list: Lru } {
+    const run = this.at(from)!;
+    const list = run.list!;
+    const { older, newer } = run;
+    const olderPages = older?.pages;
+    const first = from & (PAGEBLOCK_PAGES - 1);
+    const [a, b] = [this.offsets[first]!, this.offsets[first + pages - 1]!];
+    const part = list.cut(run, Math.min(a, b), Math.max(a, b) + 1)!;
+    this.table.fill(undefined, first, first + pages);
+    if (run.list === undefined) return { run: part, list };
+    // What stood before or behind the part may belong to another run now.
+    if (older && older.pages !== olderPages) this.changed(older);
+    if (run.newer && run.newer !== newer) this.changed(run.newer);
+    return { run: part, list };
+  }
+
+  /** Puts one page at the head of a list. */
+  push(list: Lru, page: Run): void {
+    const { frame, offset } = page;
+    list.push(page);
+    const holder = list.newest()!;
+    this.enter(holder, frame, frame + 1);
+    if (frame >>> PAGEBLOCK_ORDER !== this.tableBlock) return;
+    this.table[frame & (PAGEBLOCK_PAGES - 1)] = holder;
+    this.offsets[frame & (PAGEBLOCK_PAGES - 1)] = offset;
+  }
+
+  private changed(run: Run): void {
+    this.late.add(run);
+    this.tableBlock = -1;
+  }
+
+  private enterAll(run: Run): void {
+    eachPiece(run, (lowest, end) => {
+      if (end - lowest > WIDE_BLOCKS * PAGEBLOCK_PAGES) this.wide.push({ run, lowest, end });
+      else this.enter(run, lowest, end);
+    });
+  }
+
+  private enter(run: Run, lowest: number, end: number): void {
+    const last = (end - 1) >>> PAGEBLOCK_ORDER;
+    for (let block = lowest >>> PAGEBLOCK_ORDER; block <= last; block += 1) {
+      const runs = this.byBlock.get(block);
+      if (runs) runs.add(run);
+      else this.byBlock.set(block, new Set([run]));
+    }
+  }
+
+  private load(block: number): void {
+    this.tableBlock = block;
+    this.table.fill(undefined);
+    const start = block * PAGEBLOCK_PAGES;
+    for (let i = this.firstWide(start); i < this.wide.length; i += 1) {
+      const { run, lowest } = this.wide[i]!;
+      if (lowest >= start + PAGEBLOCK_PAGES) break;
+      this.fill(run);
+    }
+    for (const run of this.late) this.fill(run);
+    for (const run of this.byBlock.get(block) ?? []) this.fill(run);
+  }
+
+  /** First wide piece that ends behind a frame. */
+  private firstWide(frame: number): number {
+    let low = 0;
+    let high = this.wide.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.wide[middle]!.end <= frame) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Enters the pages of a run that lie in the table's pageblock. */
+  private fill(run: Run): void {
+    if (run.list === undefined || run.zone !== this.zone) return;
+    const start = this.tableBlock * PAGEBLOCK_PAGES;
+    for (let place = 0; place < placesOf(run);) {
+      const end = pieceEnd(run, place);
+      if (run.huge) this.fillBlocks(run, end);
+      else {
+        const step = pieceStep(run, place, end);
+        const frame = frameAt(run, place);
+        // Places whose frames lie within the pageblock.
+        const [near, far] = [(start - frame) * step, (start + PAGEBLOCK_PAGES - 1 - frame) * step];
+        const last = Math.min(Math.max(near, far), end - place - 1);
+        for (let i = Math.max(Math.min(near, far), 0); i <= last; i += 1) {
+          this.table[frame + step * i - start] = run;
+          this.offsets[frame + step * i - start] = run.offset + (place + i) * run.stride;
+        }
+      }
+      place = nextHeld(run, end);
+    }
+  }
+
+  private fillBlocks(run: Run, places: number): void {
+    const start = this.tableBlock * PAGEBLOCK_PAGES;
+    const block = ((start - run.frame) * run.step) / PAGEBLOCK_PAGES;
+    if (block < 0 || block * PAGEBLOCK_PAGES >= places || !Number.isInteger(block)) return;
+    this.table.fill(run);
+  }
+}

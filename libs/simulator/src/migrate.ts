@@ -1,0 +1,95 @@
+/** Moving isolated pages to other frames of their zone. */
+import type { CompactControl } from './compact-control';
+import { countVm, type KernelState } from './kernel-state';
+import { frameAt, markPageblocks, partOf, type Lru, type Run } from './lru';
+import { isolateFreepages } from './isolate-freepages';
+import { freeToPcp } from './pcp';
+
+/** Pages off their list, at neighbouring frames. */
+export interface Isolated {
+  run: Run;
+  /** The list they return to. */
+  list: Lru;
+}
+
+/** Do the frames of a piece ascend from its oldest page on? */
+function ascends(run: Run): boolean {
+  return run.pages === 1 || frameAt(run, 1) > frameAt(run, 0);
+}
+
+/** Index of the page of a piece with the highest frame but `i`. */
+function fromTop(run: Run, i: number): number {
+  return ascends(run) ? run.pages - 1 - i : i;
+}
+
+/**
+ * Moves the isolated pages, that with the highest frame first, each to the free page that stands first; it
+ * joins the head of the list that it left. Its marks go with it.
+ * @returns false when no free page was to be had: the pages that are left return to their lists
+ * @kernel mm/migrate.c migrate_pages(), migrate_folio_unmap(), migrate_folio_move()
+ * @differs no page is pinned, so that none fails but for want of a free one
+ */
+export function migratePages(k: KernelState, cc: CompactControl): boolean {
+  const { zone } = cc;
+  for (let piece = cc.isolated.pop(); piece; piece = cc.isolated.pop()) {
+    const { run, list } = piece;
+    for (let i = 0; i < run.pages; i += 1) {
+      const frame = compactionAlloc(k, cc);
+      if (frame < 0) {
+        countVm(k, 'pgmigrate_fail');
+        putBack(cc, piece, i);
+        putbackMovablePages(cc);
+        return false;
+      }
+      const page = partOf(run, fromTop(run, i), 1);
+      const old = page.frame;
+      markPageblocks(page, -1);
+      page.frame = frame;
+      page.step = 1;
+      markPageblocks(page, 1);
+      cc.lru.push(list, page);
+      freeToPcp(zone, cc.cpu, 0, old, 1, 1);
+      countVm(k, 'pgfree');
+      countVm(k, 'pgmigrate_success');
+      cc.migrated += 1;
+    }
+  }
+  return true;
+}
+
+/** The part of a piece that was not moved returns, that with the highest frame first. */
+function putBack(cc: CompactControl, piece: Isolated, moved: number): void {
+  const { run, list } = piece;
+  for (let i = moved; i < run.pages; i += 1) cc.lru.push(list, partOf(run, fromTop(run, i), 1));
+}
+
+/**
+ * Isolated pages return to the heads of their lists, that with the highest frame first.
+ * @kernel mm/migrate.c putback_movable_pages()
+ */
+export function putbackMovablePages(cc: CompactControl): void {
+  for (let piece = cc.isolated.pop(); piece; piece = cc.isolated.pop()) putBack(cc, piece, 0);
+  cc.nrIsolated = 0;
+}
+
+/** Next free page to move to, or -1. @kernel mm/compaction.c compaction_alloc() */
+function compactionAlloc(k: KernelState, cc: CompactControl): number {
+  if (cc.freePages.length === 0) {
+    isolateFreepages(k, cc);
+    if (cc.freePages.length === 0) return -1;
+  }
+  const last = cc.freePages[cc.freePages.length - 1]!;
+  last.count -= 1;
+  cc.nrFree -= 1;
+  if (last.count === 0) cc.freePages.pop();
+  return last.frame + last.count;
+}
+
+/**
+ * May the pages of a run be taken at all, whatever their place?
+ * @differs pages that are written stay also where compaction would wait for them, as do those in the swap cache
+ * that wait to be freed
+ */
+export function isMovable(run: Run): boolean {
+  return !run.huge && run.stride > 0 && !run.writeback;
+}
