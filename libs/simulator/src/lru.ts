@@ -371,14 +371,18 @@ export function eachPiece(run: Run, look: (lowest: number, end: number) => void)
 export function markPageblocks(run: Run, sign: 1 | -1): void {
   if (run.places && !run.places.listed) return markScattered(run, run.places, sign);
   const { lruPages } = run.zone.buddy;
-  eachPiece(run, (lowest, end) => {
-    for (let frame = lowest; frame < end;) {
-      const block = frame >>> PAGEBLOCK_ORDER;
-      const until = Math.min((block + 1) * PAGEBLOCK_PAGES, end);
-      lruPages[block]! += sign * (until - frame);
-      frame = until;
-    }
-  });
+  if (run.places) return eachPiece(run, (lowest, end) => markFrames(lruPages, lowest, end, sign));
+  const back = run.step === 1 ? 0 : run.pages - (run.huge ? PAGES_PER_HUGE : 1);
+  markFrames(lruPages, run.frame - back, run.frame - back + run.pages, sign);
+}
+
+function markFrames(lruPages: Uint16Array, lowest: number, end: number, sign: 1 | -1): void {
+  for (let frame = lowest; frame < end;) {
+    const block = frame >>> PAGEBLOCK_ORDER;
+    const until = Math.min((block + 1) * PAGEBLOCK_PAGES, end);
+    lruPages[block]! += sign * (until - frame);
+    frame = until;
+  }
 }
 
 /** The same for a run whose frames follow its places, pageblock by pageblock. */

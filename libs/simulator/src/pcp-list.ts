@@ -78,7 +78,8 @@ export class PcpList {
     const count = near ? Math.min(want, held) : 1;
     this.count -= count;
     if (count === held) {
-      runs.length = head;
+      // Setting the length would give room back that the next run needs again.
+      for (let i = 0; i < FIELDS; i += 1) runs.pop();
       if (this.first >= head) this.reset();
     } else {
       runs[head + FRAME] = frame + ((step * count) << this.order);
