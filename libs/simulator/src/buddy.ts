@@ -72,11 +72,13 @@ export class Buddy {
   /**
    * @param frames frames from the base to the zone's end; what lies outside the zone is never free
    * @param firstFrame first frame of the zone
+   * @param retypesMerged pageblocks that merge take the type of the one that was freed last (6.10)
    */
   constructor(
     readonly basePfn: number,
     readonly frames: number,
     readonly firstFrame = 0,
+    private readonly retypesMerged = false,
   ) {
     this.pageblocks = Math.ceil(frames / PAGEBLOCK_PAGES);
     this.types = new Uint8Array(this.pageblocks).fill(MIGRATE_MOVABLE);
@@ -246,10 +248,16 @@ export class Buddy {
       if (tag === 0 || orderOfTag(tag) !== current) break;
       if (current >= PAGEBLOCK_ORDER && !this.mergeable(buddy, type)) break;
       this.unlink(buddy, current, typeOfTag(tag));
+      if (this.retypesMerged && current >= PAGEBLOCK_ORDER) this.retype(buddy, current, type);
       at &= buddy;
       current += 1;
     }
     this.link(at, current, type, toTail || this.mergeLikely(at, current));
+  }
+
+  private retype(frame: number, order: number, type: number): void {
+    const block = frame >>> PAGEBLOCK_ORDER;
+    this.types.fill(type, block, block + (1 << (order - PAGEBLOCK_ORDER)));
   }
 
   /**

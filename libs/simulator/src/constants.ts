@@ -11,6 +11,8 @@ export const MAX_RECLAIM_RETRIES = 16;
 export const NODE_RECLAIM_PRIORITY = 4;
 export const MAX_NUMNODES = 1024;
 export const PCP_BATCH_SCALE_MAX = 5;
+/** A CPU's lists hold at most such a part of a zone. */
+export const MIN_PERCPU_PAGELIST_HIGH_FRACTION = 8;
 export const KSWAPD_MAX_FAILURES = 16;
 /** Kernels refuse node_reclaim beyond this distance (RECLAIM_DISTANCE). */
 export const RECLAIM_DISTANCE = 30;

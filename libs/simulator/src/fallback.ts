@@ -21,19 +21,57 @@ const FALLBACKS: readonly (readonly number[])[] = [
   [MIGRATE_UNMOVABLE, MIGRATE_MOVABLE],
 ];
 
-/**
- * Takes up to `want` blocks of an order in one piece, stealing from other types when its own has none.
- * @returns undefined when nothing can be had
- * @kernel mm/page_alloc.c __rmqueue()
- */
-export function rmqueueSmallestOrSteal(
+/** What a refill, or a request without one, looks for in a zone's free lists. */
+export interface BlockSearch {
+  order: number;
+  type: number;
+  /** `ALLOC_*`. */
+  flags: number;
+  /** vm.watermark_boost_factor. */
+  boostFactor: number;
+  /** It had to steal single blocks already (`RMQUEUE_STEAL`). */
+  stealing: boolean;
+}
+
+/** What a kernel does where a migrate type has no block of its own, and how it keeps the HighAtomic reserve. */
+export interface BlockRule {
+  /** Up to `want` blocks in one piece; undefined when nothing can be had. @kernel __rmqueue() */
+  take(zone: Zone, search: BlockSearch, want: number): BlockRun | undefined;
+  /** Pageblocks that merge take the type of the one that was freed last. */
+  retypesMerged: boolean;
+  /** The mark leaves out the reserve's free pages, not its pageblocks. */
+  markCountsFreeReserve: boolean;
+  /** Size that the reserve does not grow beyond, pages. */
+  mostReservedPages(managed: number): number;
+  /** Keeps a frame's pageblock; returns the free pages that it has. */
+  reserve(zone: Zone, frame: number): number;
+  /** Gives the pageblock of a free block of the reserve to a type; returns the free pages that came back. */
+  unreserve(zone: Zone, frame: number, order: number, type: number): number;
+}
+
+/** The stolen block and, where that is worth it, its whole pageblock join the type. Kernels up to 6.9. */
+export const stealBlocks: BlockRule = {
+  take: rmqueueSmallestOrSteal,
+  retypesMerged: false,
+  markCountsFreeReserve: false,
+  mostReservedPages: (managed) => Math.floor(managed / 100) + PAGEBLOCK_PAGES,
+  reserve(zone, frame) {
+    zone.buddy.types[frame >>> PAGEBLOCK_ORDER] = MIGRATE_HIGHATOMIC;
+    return moveFreepagesBlock(zone, frame, MIGRATE_HIGHATOMIC);
+  },
+  unreserve(zone, frame, _, type) {
+    zone.buddy.types[frame >>> PAGEBLOCK_ORDER] = type;
+    return moveFreepagesBlock(zone, frame, type);
+  },
+};
+
+/** @kernel mm/page_alloc.c __rmqueue() */
+function rmqueueSmallestOrSteal(
   zone: Zone,
-  order: number,
-  type: number,
+  search: BlockSearch,
   want: number,
-  flags: number,
-  boostFactor: number,
 ): BlockRun | undefined {
+  const { order, type, flags, boostFactor } = search;
   for (;;) {
     const run = zone.buddy.take(order, type, want);
     if (run) return run;
@@ -171,7 +209,7 @@ function moveFreepagesBlock(zone: Zone, frame: number, type: number): number {
 }
 
 /** Raises the zone's boost by one pageblock. @kernel mm/page_alloc.c boost_watermark() */
-function boostWatermark(zone: Zone, boostFactor: number): boolean {
+export function boostWatermark(zone: Zone, boostFactor: number): boolean {
   if (boostFactor === 0 || PAGEBLOCK_PAGES * 4 > zone.managed) return false;
   const most = multFrac(zone.high, boostFactor, 10000);
   if (most === 0) return false;
@@ -182,11 +220,10 @@ function boostWatermark(zone: Zone, boostFactor: number): boolean {
 /** After an atomic high-order success: keeps its pageblock for such requests. @kernel reserve_highatomic_pageblock() */
 export function reserveHighatomicPageblock(zone: Zone, frame: number): void {
   const { buddy } = zone;
-  const most = Math.floor(zone.managed / 100) + PAGEBLOCK_PAGES;
+  const most = zone.blockRule.mostReservedPages(zone.managed);
   if (zone.reservedHighatomic >= most || buddy.typeOf(frame) >= MIGRATE_PCPTYPES) return;
   zone.reservedHighatomic += PAGEBLOCK_PAGES;
-  buddy.types[frame >>> PAGEBLOCK_ORDER] = MIGRATE_HIGHATOMIC;
-  moveFreepagesBlock(zone, frame, MIGRATE_HIGHATOMIC);
+  zone.blockRule.reserve(zone, frame);
 }
 
 /**
@@ -209,8 +246,7 @@ export function unreserveHighatomicPageblock(
       if (buddy.typeOf(frame) === MIGRATE_HIGHATOMIC) {
         zone.reservedHighatomic -= Math.min(PAGEBLOCK_PAGES, zone.reservedHighatomic);
       }
-      buddy.types[frame >>> PAGEBLOCK_ORDER] = type;
-      if (moveFreepagesBlock(zone, frame, type) > 0) return true;
+      if (zone.blockRule.unreserve(zone, frame, order, type) > 0) return true;
     }
   }
   return false;

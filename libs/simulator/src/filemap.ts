@@ -203,7 +203,7 @@ function refault(
     node.nonresidentAge += pages;
     countVm(k, 'workingset_activate_file', pages);
     if (shadow.workingset) {
-      noteCost(node, 'file', pages);
+      noteCost(k, node, 'file', pages, 0);
       countVm(k, 'workingset_restore_file', pages);
     }
   }

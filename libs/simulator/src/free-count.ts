@@ -2,7 +2,7 @@
  * NR_FREE_PAGES as the watermark check reads it: each CPU collects its changes and hands them over when they
  * pass a threshold, so that the number runs a few pages behind the free lists.
  */
-import type { Pcp } from './pcp';
+import type { Pcp } from './pcp-rule';
 import type { Watermarks } from './watermark';
 import type { NodeState, Zone } from './zone';
 
@@ -68,10 +68,10 @@ export function noteFreeChange(zone: Zone, pcp: Pcp, change: number): void {
   pcp.freeDiff = 0;
 }
 
-/** Books pages that came back one after the other. */
-export function noteFreed(zone: Zone, pcp: Pcp, blocks: number, pages: number): void {
+/** Books blocks that came or went one after the other, each a change of `pages`. */
+export function noteBlocks(zone: Zone, pcp: Pcp, blocks: number, pages: number): void {
   // After the first hand-over the CPU hands over again each time it has collected as much.
-  const perHandOver = Math.ceil((zone.statThreshold + 1) / pages);
+  const perHandOver = Math.ceil((zone.statThreshold + 1) / Math.abs(pages));
   let left = blocks;
   while (left > 0 && pcp.freeDiff !== 0) {
     noteFreeChange(zone, pcp, pages);

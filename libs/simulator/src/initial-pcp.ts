@@ -1,8 +1,9 @@
 /** Which pages the per-CPU lists hold when a replay starts: their number is known, their types are not. */
 import { MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_PAGES } from './buddy';
 import { ZONE_NORMAL } from './constants';
-import { orderToPindex, refillBlocks } from './pcp';
+import { orderToPindex } from './pcp';
 import type { PcpRun } from './pcp-list';
+import { fixedRefillBlocks } from './pcp-rule';
 import type { Zone } from './zone';
 import type { Extent } from './zone-layout';
 
@@ -180,7 +181,7 @@ export function fillPcps(
     KERNEL_TYPES.forEach((type, i) => {
       let share = shares[type]!;
       if (type === MIGRATE_RECLAIMABLE && servesKernel(zone, cpu)) {
-        const half = Math.floor(refillBlocks(zone, slabOrder) / 2);
+        const half = Math.floor(fixedRefillBlocks(zone, slabOrder) / 2);
         const slabs = Math.min(half, share >> slabOrder);
         share -= fill(slabOrder, type, pieces[i]!.takeBlocks(slabOrder, slabs));
       }

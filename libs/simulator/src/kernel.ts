@@ -1,6 +1,9 @@
 /** Builds the state from a host model, and recomputes what the kernel recomputes when a setting changes. */
 import { noSwapWrites } from './swap-write';
 import { Buddy, MAX_BLOCK_PAGES } from './buddy';
+import { MIN_PERCPU_PAGELIST_HIGH_FRACTION } from './constants';
+import { stealBlocks } from './fallback';
+import { claimBlocks } from './fallback-claim';
 import { sleepingFlusher, startFlusher } from './flusher';
 import { hardwareProfiles, type HardwareProfile } from './hardware-profile';
 import { settleOtherPages, startPages } from './initial-pages';
@@ -10,8 +13,10 @@ import { waitingKcompactd } from './kcompactd';
 import { sleepingKswapd } from './kswapd';
 import { Lru, NR_LRU_LISTS } from './lru';
 import { newMapping } from './page-map';
-import { Pcp, pcpBatch, pcpHigh } from './pcp';
-import { kernelProfiles } from './profile';
+import { pcpBatch, pcpHigh } from './pcp';
+import { fixedPcp, Pcp } from './pcp-rule';
+import { tunedPcp } from './pcp-tuning';
+import { kernelProfiles, type KernelProfile } from './profile';
 import type { GuestProcess, HostModel, HostNode, HostZone, ReplayInput } from './types';
 import { ZONE_NAMES } from './types';
 import { lowmemReserve, minFreeKbytes, setupPerZoneWmarks } from './watermark';
@@ -28,10 +33,11 @@ export function buildKernel(input: ReplayInput): KernelState {
   const order = host.nodes.map((_, i) => i).sort((a, b) => idOf(host, a) - idOf(host, b));
   const hostNodes = order.map((i) => host.nodes[i]!);
   const distances = order.map((i) => order.map((j) => host.distances[i]![j]!));
+  const profile = kernelProfiles[host.kernelProfile];
   const hardware = hardwareProfiles[input.hardwareProfile ?? DEFAULT_HARDWARE]!;
-  const nodes = hostNodes.map((node, position) => buildNode(node, position, hardware));
+  const nodes = hostNodes.map((node, i) => buildNode(node, i, hardware, profile));
   const k: KernelState = {
-    profile: kernelProfiles[host.kernelProfile],
+    profile,
     hardware,
     compaction: true,
     seed: input.seed,
@@ -53,7 +59,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     flusher: sleepingFlusher(),
     vmstat: {},
     timeNs: 0,
-    vmstatNs: 0,
+    vmstatNs: profile.pcpHigh === 'tuned' ? hardware.vmstatPhaseNs : 0,
     freshPages: 0,
     busyCpus: [],
     allocatorCpu: -1,
@@ -76,6 +82,7 @@ export function buildKernel(input: ReplayInput): KernelState {
   setupNodeReclaim(k);
   setupStatThresholds(k);
   for (const zone of k.zones) zone.pcps = k.cpus.map(() => new Pcp());
+  if (profile.pcpHigh === 'tuned') startTunedPcps(k, hostNodes);
   for (const guest of input.runningGuests) addGuest(k, guest);
   hostNodes.forEach((hostNode, i) => startPages(k, hostNode, nodes[i]!, input));
   settleOtherPages(k);
@@ -87,7 +94,12 @@ function idOf(host: HostModel, index: number): number {
   return host.nodes[index]!.nodeId;
 }
 
-function buildNode(host: HostNode, position: number, hardware: HardwareProfile): NodeState {
+function buildNode(
+  host: HostNode,
+  position: number,
+  hardware: HardwareProfile,
+  profile: KernelProfile,
+): NodeState {
   const node: NodeState = {
     id: host.nodeId,
     position,
@@ -118,15 +130,17 @@ function buildNode(host: HostNode, position: number, hardware: HardwareProfile):
   };
   node.zones = host.zones
     .filter((zone) => zone.managedPages > 0)
-    .map((zone) => buildZone(zone, node));
+    .map((zone) => buildZone(zone, node, profile));
   node.zones.sort((a, b) => a.index - b.index);
   return node;
 }
 
-function buildZone(host: HostZone, node: NodeState): Zone {
+function buildZone(host: HostZone, node: NodeState, profile: KernelProfile): Zone {
   const first = host.pagesets[0];
   const basePfn = Math.floor(host.startPfn / MAX_BLOCK_PAGES) * MAX_BLOCK_PAGES;
   const frames = host.startPfn + host.spannedPages - basePfn;
+  const tuned = profile.pcpHigh === 'tuned';
+  const blockRule = profile.fallback === 'claim' ? claimBlocks : stealBlocks;
   return {
     node,
     name: host.name,
@@ -135,7 +149,7 @@ function buildZone(host: HostZone, node: NodeState): Zone {
     spanned: host.spannedPages,
     managed: host.managedPages,
     present: host.presentPages,
-    buddy: new Buddy(basePfn, frames, host.startPfn - basePfn),
+    buddy: new Buddy(basePfn, frames, host.startPfn - basePfn, blockRule.retypesMerged),
     usedPageblocks: Math.ceil(
       Math.min(frames, host.presentPages + frames - host.spannedPages) / 512,
     ),
@@ -152,11 +166,15 @@ function buildZone(host: HostZone, node: NodeState): Zone {
     ),
     pcpBatch: first?.batchPages ?? 1,
     pcpHigh: first?.highPages ?? 4,
+    pcpHighMax: first?.highPages ?? 4,
+    pcpRule: tuned ? tunedPcp : fixedPcp,
+    blockRule,
     pcps: [],
     lruPages: new Array<number>(NR_LRU_LISTS).fill(0),
     kernelPages: 0,
     otherPages: 0,
     reclaimActive: false,
+    belowHigh: !tuned,
     boostedWatermark: false,
     reservedHighatomic: 0,
   };
@@ -193,6 +211,7 @@ export function setupWatermarks(k: KernelState): void {
     k.zones.map((zone) => ({ zoneIndex: zone.index, managedPages: zone.managed })),
     k.sysctl.min_free_kbytes,
     k.sysctl.watermark_scale_factor,
+    k.profile,
   );
   k.zones.forEach((zone, i) => {
     zone.min = marks[i]!.minPages;
@@ -207,13 +226,36 @@ export function setupWatermarks(k: KernelState): void {
 export function setupPcps(k: KernelState): void {
   for (const zone of k.zones) {
     zone.pcpBatch = pcpBatch(zone.managed, k.profile);
-    zone.pcpHigh = pcpHigh({
+    setPcpBorders(k, zone);
+  }
+}
+
+/** Least and most pages of a CPU's lists, by the zone's low mark. @kernel mm/page_alloc.c zone_set_pageset_high_and_batch() */
+function setPcpBorders(k: KernelState, zone: Zone): void {
+  const highBy = (percpuPagelistHighFraction: number): number =>
+    pcpHigh({
       managedPages: zone.managed,
       lowPages: zone.low,
       batchPages: zone.pcpBatch,
       nodeCpus: zone.node.cpus.length,
       onlineCpus: k.cpus.length,
-      percpuPagelistHighFraction: k.sysctl.percpu_pagelist_high_fraction,
+      percpuPagelistHighFraction,
+    });
+  const fraction = k.sysctl.percpu_pagelist_high_fraction;
+  zone.pcpHigh = highBy(fraction);
+  zone.pcpHighMax = highBy(fraction === 0 ? MIN_PERCPU_PAGELIST_HIGH_FRACTION : fraction);
+}
+
+/** Lists that tune themselves are found somewhere between their borders. */
+function startTunedPcps(k: KernelState, hostNodes: HostNode[]): void {
+  for (const zone of k.zones) {
+    setPcpBorders(k, zone);
+    const { pagesets } = hostNodes[zone.node.position]!.zones.find(
+      ({ name }) => name === zone.name,
+    )!;
+    zone.pcps.forEach((pcp, position) => {
+      pcp.high =
+        pagesets.find(({ cpu }) => cpu === k.cpus[position]!.id)?.highPages ?? zone.pcpHigh;
     });
   }
 }

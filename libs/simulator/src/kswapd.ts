@@ -12,6 +12,7 @@ import { scanControl, type ScanControl } from './scan-control';
 import { inactiveIsLow } from './scan-count';
 import { endWrites } from './swap-write';
 import { shrinkActiveList, shrinkNodeSteps } from './vmscan';
+import { vmstatDueNs } from './vmstat-work';
 import { zoneWatermarkOkSafe } from './watermark';
 import type { KswapdRun, KswapdTask, NodeState } from './zone';
 
@@ -179,6 +180,7 @@ export function pagesBeforeKswapd(k: KernelState, costNs: number): number {
     nextTask(k)?.kswapd.nextNs ?? Infinity,
     nextCompactor(k)?.kcompactd.nextNs ?? Infinity,
     k.flusher.nextNs,
+    vmstatDueNs(k),
   );
   if (nextNs === Infinity || costNs <= 0) return Infinity;
   const ns = (nextNs - k.timeNs) * Math.max(k.busyCpus.length, 1);

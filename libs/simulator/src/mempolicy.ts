@@ -204,8 +204,7 @@ function quietPages(zone: Zone, cpu: number): number {
   const list = zone.pcps[cpu]!.lists[orderToPindex(0, MIGRATE_MOVABLE)]!;
   const room = zone.buddy.freePages - neededPages(zone, zone.low);
   const own = zone.buddy.freePagesByType[MIGRATE_MOVABLE]!;
-  const refills = Math.floor(Math.min(room - 1, own) / zone.pcpBatch);
-  return list.count + refills * zone.pcpBatch;
+  return list.count + zone.pcpRule.foreseenPages(zone, Math.min(room - 1, own));
 }
 
 /** Rights and cost of a huge fault. */

@@ -21,7 +21,7 @@ import { advanceKswapd, isSettled, pagesBeforeKswapd, wakeupKswapd } from './ksw
 import { nodeReclaim, pagesBeforeNodeReclaim } from './node-reclaim';
 import { zoneStatistics } from './numa-stat';
 import { outOfMemory } from './oom';
-import { drainPcps, halveFreeFactor } from './pcp';
+import { drainPcps } from './pcp';
 import type { PcpRun } from './pcp-list';
 import { rmqueue } from './rmqueue';
 import { tryToFreePages } from './direct-reclaim';
@@ -37,6 +37,7 @@ import {
   zoneWatermarkOk,
   type WatermarkRequest,
 } from './watermark';
+import { updateVmstat, vmstatDueNs } from './vmstat-work';
 import { nodeDirtyOk } from './writeback';
 import type { NodeState, Zone } from './zone';
 
@@ -167,10 +168,11 @@ function tryZone(
   walk: Walk,
 ): Segment | undefined {
   const request: WatermarkRequest = { order: ac.order, classIndex: ac.classIndex, flags };
-  const mark = zone[walk.mark];
   const { boost } = zone;
+  const aboveHigh = !zone.belowHigh && isAboveHigh(zone, request);
+  const mark = aboveHigh ? zone.high : zone[walk.mark];
   const atomic = ac.high && !ac.directReclaim;
-  if (!zoneWatermarkFast(zone, mark, request, atomic && walk.mark === 'min')) {
+  if (!aboveHigh && !zoneWatermarkFast(zone, mark, request, atomic && walk.mark === 'min')) {
     const result = nodeReclaim(
       k,
       preferred.node,
@@ -228,13 +230,21 @@ function handOut(
 ): Segment {
   let blocks = 0;
   for (const run of runs) blocks += run.count;
-  if (blocks > 1) for (const other of vain) halveFreeFactor(other.pcps[ac.cpu]!, blocks - 1);
+  if (blocks > 1)
+    for (const other of vain) other.pcpRule.noteRequests(other.pcps[ac.cpu]!, blocks - 1);
   if ((flags & ALLOC_HIGHATOMIC) !== 0) reserveHighatomicPageblock(zone, runs[0]!.frame);
   const pages = blocks << ac.order;
   zoneStatistics(k, ac.cpu, preferred, zone, blocks, pages);
   const ns = blocks * costNs + freshNs(k, ac, zone, runs);
   if (ns > 0) k.timeNs += ns / Math.max(k.busyCpus.length, 1);
   return { zone, pages, runs };
+}
+
+/** The look at the high mark that shortens per-CPU lists in time (6.7). @kernel get_page_from_freelist() */
+function isAboveHigh(zone: Zone, request: WatermarkRequest): boolean {
+  const above = zoneWatermarkFast(zone, zone.high, request, false);
+  zone.belowHigh = !above;
+  return above;
 }
 
 /**
@@ -245,6 +255,7 @@ function handOut(
 export function allocPages(k: KernelState, ac: AllocContext, want: number): Segment | undefined {
   const { allowed, preferred } = allocZones(k, ac);
   k.allocatorCpu = ac.cpu;
+  if (k.timeNs >= vmstatDueNs(k)) updateVmstat(k);
   if (!ac.secondPass) advanceKswapd(k);
   const walk: Walk = {
     preferred,

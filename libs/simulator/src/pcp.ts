@@ -1,37 +1,12 @@
 /** Per-CPU page lists (pcp): sizes, refill, drain. */
 import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
-import { PAGE_ALLOC_COSTLY_ORDER, PCP_BATCH_SCALE_MAX } from './constants';
-import { rmqueueSmallestOrSteal } from './fallback';
-import { noteFreeChange, noteFreed } from './free-count';
-import { PcpList, type PcpRun } from './pcp-list';
+import { PAGE_ALLOC_COSTLY_ORDER } from './constants';
+import type { BlockSearch } from './fallback';
+import { noteBlocks } from './free-count';
+import type { PcpRun } from './pcp-list';
+import { NR_LOWORDER_PCP_LISTS, NR_PCP_LISTS, type Pcp } from './pcp-rule';
 import { kernelProfiles, type KernelProfile } from './profile';
 import type { Zone } from './zone';
-
-/** Lists of orders 0..3 by type, then two for huge pages: other types, movable. */
-export const NR_LOWORDER_PCP_LISTS = MIGRATE_PCPTYPES * (PAGE_ALLOC_COSTLY_ORDER + 1);
-export const NR_PCP_LISTS = NR_LOWORDER_PCP_LISTS + 2;
-
-/** One CPU's lists of a zone. Pages here are not free to anyone else and not in NR_FREE_PAGES. */
-export class Pcp {
-  /** Pages on all lists. */
-  pages = 0;
-  /** Doublings of the next drain (`free_factor`). */
-  freeFactor = 0;
-  /** Change of NR_FREE_PAGES that this CPU has not handed over yet (`vm_stat_diff`). */
-  freeDiff = 0;
-  /** Looks of the statistics work until an unused list of another node loses a batch; 0: none is due. */
-  expire = 0;
-  /** Pages came or went since the last look. */
-  used = false;
-  readonly lists: PcpList[] = [];
-
-  constructor() {
-    for (let i = 0; i < NR_PCP_LISTS; i += 1) {
-      const order = i < NR_LOWORDER_PCP_LISTS ? Math.floor(i / MIGRATE_PCPTYPES) : PAGEBLOCK_ORDER;
-      this.lists.push(new PcpList(order));
-    }
-  }
-}
 
 /** @kernel mm/page_alloc.c order_to_pindex() */
 export function orderToPindex(order: number, type: number): number {
@@ -79,29 +54,18 @@ export function pcpHigh(input: {
   return Math.max(Math.floor(total / cpus), input.batchPages * 4);
 }
 
-/** Blocks that one refill asks for. @kernel mm/page_alloc.c __rmqueue_pcplist() */
-export function refillBlocks(zone: Zone, order: number): number {
-  return zone.pcpBatch > 1 ? Math.max(zone.pcpBatch >> order, 2) : zone.pcpBatch;
-}
-
 /**
- * Fills an empty list with one batch from the buddy lists, stealing where it must.
+ * Fills an empty list with `blocks` from the buddy lists, stealing where it must.
  * @returns blocks obtained
  * @kernel mm/page_alloc.c rmqueue_bulk()
  */
-export function refillPcp(
-  zone: Zone,
-  pcp: Pcp,
-  order: number,
-  type: number,
-  flags: number,
-  boostFactor: number,
-): number {
+export function refillPcp(zone: Zone, pcp: Pcp, search: BlockSearch, blocks: number): number {
+  const { order, type } = search;
   const pieces: PcpRun[] = [];
-  let left = refillBlocks(zone, order);
+  let left = blocks;
   let obtained = 0;
   while (left > 0) {
-    const run = rmqueueSmallestOrSteal(zone, order, type, left, flags, boostFactor);
+    const run = zone.blockRule.take(zone, search, left);
     if (!run) break;
     pieces.push({ frame: run.frame, count: run.count, step: 1, type });
     left -= run.count;
@@ -109,27 +73,8 @@ export function refillPcp(
   }
   pcp.lists[orderToPindex(order, type)]!.refill(pieces);
   pcp.pages += obtained << order;
-  noteFreeChange(zone, pcp, -(obtained << order));
+  zone.pcpRule.noteRefill(zone, pcp, obtained, order);
   return obtained;
-}
-
-/** Every request that looks at a CPU's lists makes its next drain smaller. @kernel rmqueue_pcplist() */
-export function halveFreeFactor(pcp: Pcp, requests: number): void {
-  pcp.freeFactor = requests > 30 ? 0 : pcp.freeFactor >> requests;
-}
-
-/**
- * Pages to drain when the lists are full.
- * @kernel mm/page_alloc.c nr_pcp_free()
- */
-function nrPcpFree(pcp: Pcp, high: number, batch: number, freeHigh: boolean): number {
-  if (freeHigh) return pcp.pages;
-  if (high < batch) return 1;
-  const most = high - batch;
-  const wanted = batch * 2 ** pcp.freeFactor;
-  if (wanted < most && pcp.freeFactor < PCP_BATCH_SCALE_MAX) pcp.freeFactor += 1;
-  // The kernel's clamp() lets the lower border win only where the upper one allows it.
-  return Math.min(Math.max(wanted, batch), most);
 }
 
 /**
@@ -189,21 +134,20 @@ function freeAlike(
 ): void {
   const pindex = orderToPindex(order, type < MIGRATE_PCPTYPES ? type : MIGRATE_MOVABLE);
   const list = pcp.lists[pindex]!;
-  const high = zone.reclaimActive ? Math.min(zone.pcpBatch * 4, zone.pcpHigh) : zone.pcpHigh;
+  const rule = zone.pcpRule;
   let at = frame;
   let left = count;
   while (left > 0) {
-    const freeHigh = pcp.freeFactor > 0 && order > 0 && order <= PAGE_ALLOC_COSTLY_ORDER;
-    const limit = freeHigh ? 0 : high;
-    const room = Math.max(Math.ceil((limit - pcp.pages) / (1 << order)), 1);
-    const pushed = Math.min(room, left);
+    const pushed = Math.min(rule.roomFor(zone, pcp, order), left);
     const last = at + ((step * (pushed - 1)) << order);
     list.push(last, pushed, step === 1 ? -1 : 1, type);
     pcp.pages += pushed << order;
     at = last + (step << order);
     left -= pushed;
-    if (pcp.pages >= limit) {
-      drainPages(zone, pcp, nrPcpFree(pcp, limit, zone.pcpBatch, freeHigh), pindex);
+    const drained = rule.noteFreed(zone, pcp, order, pushed);
+    if (drained > 0) {
+      drainPages(zone, pcp, drained, pindex);
+      rule.noteDrained(zone);
     }
   }
 }
@@ -231,7 +175,7 @@ export function drainPages(zone: Zone, pcp: Pcp, pages: number, pindex: number):
     const taken = list.takeTail(Math.ceil(left / (1 << order)), (frame, count, step, type) => {
       giveBack(zone, order, frame, count, step, type);
     });
-    noteFreed(zone, pcp, taken, 1 << order);
+    noteBlocks(zone, pcp, taken, 1 << order);
     left -= taken << order;
     pcp.pages -= taken << order;
   }
@@ -245,6 +189,7 @@ function giveBack(
   step: number,
   type: number,
 ): void {
+  if (zone.pcpRule.rereadsTypes) return giveBackByType(zone, order, frame, count, step);
   if (order === 0 && count > 1 && Math.abs(step) === 1) {
     const down = step === -1;
     zone.buddy.freeRange(down ? frame - count + 1 : frame, count, type, down);
@@ -252,6 +197,31 @@ function giveBack(
   }
   for (let i = 0; i < count; i += 1) {
     zone.buddy.free(frame + ((step * i) << order), order, type);
+  }
+}
+
+/** Each page joins the list of the type that its pageblock has by now. @kernel free_pcppages_bulk() */
+function giveBackByType(
+  zone: Zone,
+  order: number,
+  frame: number,
+  count: number,
+  step: number,
+): void {
+  const { buddy } = zone;
+  let at = frame;
+  for (let left = count; left > 0;) {
+    const type = buddy.typeOf(at);
+    if (order > 0 || (step !== 1 && step !== -1)) {
+      buddy.free(at, order, type);
+      at += step << order;
+      left -= 1;
+      continue;
+    }
+    const alike = Math.min(left, blocksOfType(zone, 0, at, left, step, type));
+    buddy.freeRange(step === -1 ? at - alike + 1 : at, alike, type, step === -1);
+    at += step * alike;
+    left -= alike;
   }
 }
 

@@ -33,6 +33,12 @@ export interface KernelProfile {
   pcpBatchBasePages: number;
   /** Where a per-CPU list is cut: at six batches, at a CPU's share of the low mark, or where tuning puts it above that. */
   pcpHigh: 'six-batches' | 'low-mark' | 'tuned';
+  /** A type without free blocks: `steal` a block with its pageblock where that pays, or `claim` pageblocks and steal single blocks. */
+  fallback: 'steal' | 'claim';
+  /** What makes reclaim turn to the other kind of memory: pages written and read back, or rotations besides. */
+  lruCost: 'io' | 'io-and-rotations';
+  /** Reclaim frees the pages of a batch last one first. */
+  freesBatchReversed: boolean;
   /** zone_reclaim_mode starts as 1 on a host with a distance above `reclaimDistance`. */
   zoneReclaimByDistance: boolean;
   /** Nodes farther away than this are never reclaimed from for a zone's sake (`RECLAIM_DISTANCE`). */
@@ -57,6 +63,9 @@ const V6_1: KernelProfile = {
   swappinessMax: 200,
   pcpBatchBasePages: 256,
   pcpHigh: 'low-mark',
+  fallback: 'steal',
+  lruCost: 'io',
+  freesBatchReversed: true,
   zoneReclaimByDistance: false,
   reclaimDistance: 30,
   defaultSysctls: {
@@ -151,7 +160,7 @@ const V2_6_32: KernelProfile = {
 const V6_12: KernelProfile = {
   ...V6_1,
   name: '6.12',
-  validated: false,
+  validated: true,
   departures: [
     'per-CPU lists grow and shrink between high_min and high_max, and refills double (6.7): the size given is high_min',
     'a pageblock is claimed whole or a single block is stolen (6.12.y), so that other pageblocks change their type',
@@ -160,11 +169,15 @@ const V6_12: KernelProfile = {
   ],
   capsMovable: true,
   pcpHigh: 'tuned',
+  fallback: 'claim',
+  lruCost: 'io-and-rotations',
+  freesBatchReversed: false,
 };
 
 const V6_18: KernelProfile = {
   ...V6_12,
   name: '6.18',
+  validated: false,
   departures: [
     ...V6_12.departures,
     'the first walk of the zonelist leaves out nodes whose kswapd is awake',

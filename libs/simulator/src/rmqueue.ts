@@ -1,15 +1,8 @@
 /** Taking pages of one zone: through the CPU's list where the order has one, else from the buddy lists. */
 import { noteFreeChange } from './free-count';
 import { MIGRATE_HIGHATOMIC } from './buddy';
-import { rmqueueSmallestOrSteal } from './fallback';
-import {
-  halveFreeFactor,
-  orderToPindex,
-  pcpAllowedOrder,
-  refillBlocks,
-  refillPcp,
-  type Pcp,
-} from './pcp';
+import { orderToPindex, pcpAllowedOrder, refillPcp } from './pcp';
+import type { Pcp } from './pcp-rule';
 import type { PcpRun } from './pcp-list';
 import { ALLOC_HIGHATOMIC, ALLOC_NON_BLOCK } from './watermark';
 import type { Zone } from './zone';
@@ -48,20 +41,20 @@ function rmqueuePcplist(zone: Zone, request: ZoneRequest, want: number): PcpRun[
   const runs = takeCached(zone, pcp, request, want);
   let taken = 0;
   for (const run of runs) taken += run.count;
-  halveFreeFactor(pcp, Math.max(taken, 1));
+  zone.pcpRule.noteRequests(pcp, Math.max(taken, 1));
   return runs;
 }
 
 function takeCached(zone: Zone, pcp: Pcp, request: ZoneRequest, want: number): PcpRun[] {
-  const { order, type } = request;
+  const { order, type, flags, boostFactor } = request;
   const list = pcp.lists[orderToPindex(order, type)]!;
   let most = want;
   if (list.count === 0) {
-    const batch = refillBlocks(zone, order);
-    const refills = order === 0 ? quietRefills(zone, request, batch, want) : 0;
-    if (refills > 0) return streamRefills(zone, pcp, request, refills * batch, want);
-    const quiet = zone.buddy.freePagesByType[type]! >= batch << order && order === 0;
-    refillPcp(zone, pcp, order, type, request.flags, request.boostFactor);
+    const pages = order === 0 ? quietRefills(zone, pcp, request, want) : 0;
+    if (pages > 0) return streamRefills(zone, pcp, request, pages, want);
+    const blocks = zone.pcpRule.refillBlocks(zone, pcp, order);
+    const quiet = zone.buddy.freePagesByType[type]! >= blocks && order === 0;
+    refillPcp(zone, pcp, { order, type, flags, boostFactor, stealing: false }, blocks);
     // After a steal, or below the mark, the next request has to look at the zone anew.
     if (!quiet || zone.buddy.freePages <= request.neededPages) most = 1;
   }
@@ -76,14 +69,12 @@ function takeCached(zone: Zone, pcp: Pcp, request: ZoneRequest, want: number): P
   return runs;
 }
 
-/** Whole refills that the wish, the mark and the type's own blocks allow. */
-function quietRefills(zone: Zone, request: ZoneRequest, batch: number, want: number): number {
+/** Pages of whole refills that the wish, the mark and the type's own blocks allow. */
+function quietRefills(zone: Zone, pcp: Pcp, request: ZoneRequest, want: number): number {
   const { buddy } = zone;
-  return Math.min(
-    Math.ceil(want / batch),
-    Math.floor((buddy.freePages - request.neededPages - 1) / batch),
-    Math.floor(buddy.freePagesByType[request.type]! / batch),
-  );
+  const own = buddy.freePagesByType[request.type]!;
+  const most = Math.min(buddy.freePages - request.neededPages - 1, own);
+  return zone.pcpRule.quietRefillPages(zone, pcp, want, most);
 }
 
 /** Many refills as one stream; what the last one has too much stays on the list. */
@@ -110,16 +101,8 @@ function streamRefills(
   }
   pcp.lists[orderToPindex(0, type)]!.refill(rest);
   pcp.pages += Math.max(pages - want, 0);
-  const batch = refillBlocks(zone, 0);
-  if (batch > zone.statThreshold) pcp.freeDiff = settledDiff(zone, pcp);
-  else for (let left = pages; left > 0; left -= batch) noteFreeChange(zone, pcp, -batch);
+  zone.pcpRule.noteRefills(zone, pcp, pages);
   return runs;
-}
-
-/** A refill larger than the threshold hands everything over at once. */
-function settledDiff(zone: Zone, pcp: Pcp): number {
-  zone.freeDrift += pcp.freeDiff;
-  return 0;
 }
 
 function appendRun(runs: PcpRun[], frame: number, count: number, type: number): void {
@@ -140,7 +123,8 @@ function rmqueueBuddy(zone: Zone, request: ZoneRequest): PcpRun | undefined {
     const run = reserve();
     if (run) return run;
   }
-  const run = rmqueueSmallestOrSteal(zone, order, type, 1, flags, boostFactor);
+  const search = { order, type, flags, boostFactor, stealing: false };
+  const run = zone.blockRule.take(zone, search, 1);
   if (run) {
     noteFreeChange(zone, zone.pcps[request.cpu]!, -(1 << order));
     return { ...run, step: 1, type };

@@ -56,7 +56,7 @@ function nodeSnapshot(node: NodeState, cpuIds: number[]): NodeSnapshot {
       pagesets: zone.pcps.map((pcp, cpu) => ({
         cpu: cpuIds[cpu]!,
         countPages: pcp.pages,
-        highPages: zone.pcpHigh,
+        highPages: zone.pcpRule.highPages(zone, pcp),
         batchPages: zone.pcpBatch,
       })),
       boostPages: zone.boost,

@@ -25,7 +25,7 @@ import { endProcess, startProcess } from './process-pages';
 import { writeSysctl, writeThp } from './sysctl';
 import type { ReplayStep, StepResult } from './types';
 import { drainPipes, exitPipeHolder, unmovableStep } from './unmovable';
-import { updateVmstat } from './vmstat-work';
+import { refreshVmstat, updateVmstat } from './vmstat-work';
 
 /** Pages a guest touches before the next one of a `touch_many` has its turn. */
 const TURN_PAGES = 64;
@@ -46,6 +46,7 @@ export function runStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutco
   advanceKcompactd(k);
   endWrites(k, k.timeNs);
   updateVmstat(k);
+  refreshVmstat(k);
   return outcome;
 }
 

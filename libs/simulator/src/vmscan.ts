@@ -205,15 +205,16 @@ function shrinkInactiveList(
   }
   sc.nrScanned += batch.takenPages;
   let reclaimed = 0;
-  for (const run of batch.freed.reverse()) {
+  const { freesBatchReversed: reversed } = k.profile;
+  for (const run of reversed ? batch.freed.reverse() : batch.freed) {
     reclaimed += run.pages;
-    freeRun(k, run, sc.cpu, true);
+    freeRun(k, run, sc.cpu, reversed);
   }
   endWrites(k, localNs(k, node, sc));
   for (const [run, where] of batch.back) putBack(k, node, list, run, where);
   countVm(k, who === 'kswapd' ? 'pgsteal_kswapd' : 'pgsteal_direct', reclaimed);
   countVm(k, type === 'anon' ? 'pgsteal_anon' : 'pgsteal_file', reclaimed);
-  noteCost(node, type, batch.pageouts);
+  noteCost(k, node, type, batch.pageouts, scannedPages - reclaimed);
   // Nothing but dirty pages that nobody writes: the flusher is not doing its job, or asleep.
   if (batch.dirtyPages === batch.takenPages) wakeFlusher(k, true);
   return reclaimed;
@@ -349,10 +350,23 @@ function evict(node: NodeState, run: Run): void {
   }
 }
 
-/** @kernel mm/swap.c lru_note_cost() */
-export function noteCost(node: NodeState, type: 'anon' | 'file', pages: number): void {
-  if (type === 'anon') node.anonCost += pages;
-  else node.fileCost += pages;
+/**
+ * Books what keeping or bringing back pages of a kind has cost.
+ * @param ioPages pages written or read
+ * @param rotatedPages pages that were looked at and stayed; they count from 6.2 on
+ * @kernel mm/swap.c lru_note_cost()
+ */
+export function noteCost(
+  k: KernelState,
+  node: NodeState,
+  type: 'anon' | 'file',
+  ioPages: number,
+  rotatedPages: number,
+): void {
+  const rotations = k.profile.lruCost === 'io-and-rotations';
+  const cost = rotations ? ioPages * SWAP_CLUSTER_MAX + rotatedPages : ioPages;
+  if (type === 'anon') node.anonCost += cost;
+  else node.fileCost += cost;
   let lruPages = 0;
   for (let list = LRU_INACTIVE_ANON; list <= LRU_ACTIVE_FILE; list += 1) {
     lruPages += node.lists[list]!.pages;

@@ -10,6 +10,7 @@ import {
   ZONE_MOVABLE,
   ZONE_NORMAL,
 } from './constants';
+import { MIGRATE_HIGHATOMIC } from './buddy';
 import { kernelProfiles, type KernelProfile } from './profile';
 
 /** The kernel's `mult_frac(x, n, d)`: x * n / d without overflow, truncating twice. */
@@ -155,10 +156,13 @@ export interface WatermarkZone {
   boost: number;
   protection: number[];
   reservedHighatomic: number;
+  /** Where the mark leaves out the reserve's free pages only (6.10). */
+  blockRule?: { markCountsFreeReserve: boolean };
   /** How far NR_FREE_PAGES runs ahead of the free lists. */
   freeDrift?: number;
   buddy: {
     freePages: number;
+    freePagesByType?: readonly number[];
     /** A free block of at least this order on an ordinary list, or with the right on the reserve's. */
     hasBlock(order: number, highatomic: boolean): boolean;
   };
@@ -187,7 +191,9 @@ export function neededPages(
 ): number {
   const { flags } = request;
   let min = mark + zone.boost;
-  let reserved = zone.reservedHighatomic;
+  let reserved = zone.blockRule?.markCountsFreeReserve
+    ? zone.buddy.freePagesByType![MIGRATE_HIGHATOMIC]!
+    : zone.reservedHighatomic;
   if ((flags & ALLOC_RESERVES) !== 0) {
     reserved = 0;
     if ((flags & ALLOC_MIN_RESERVE) !== 0) {

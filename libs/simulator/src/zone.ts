@@ -1,9 +1,10 @@
 /** Zones and nodes as the simulator keeps them. */
 import type { Buddy } from './buddy';
 import type { CompactState } from './compact-control';
+import type { BlockRule } from './fallback';
 import type { KcompactdTask } from './kcompactd';
 import type { Lru } from './lru';
-import type { Pcp } from './pcp';
+import type { Pcp, PcpRule } from './pcp-rule';
 import type { HostNode, Numastat, ZoneName } from './types';
 
 export interface Zone {
@@ -32,7 +33,12 @@ export interface Zone {
   high: number;
   protection: number[];
   pcpBatch: number;
+  /** Pages that a CPU's lists may hold; where they tune themselves, the least (`high_min`). */
   pcpHigh: number;
+  /** The most where they tune themselves (`high_max`). */
+  pcpHighMax: number;
+  pcpRule: PcpRule;
+  blockRule: BlockRule;
   /** By CPU position. */
   pcps: Pcp[];
   /** LRU pages of the zone by list. */
@@ -43,6 +49,8 @@ export interface Zone {
   otherPages: number;
   /** kswapd works on the node: pcp lists are kept short. */
   reclaimActive: boolean;
+  /** ZONE_BELOW_HIGH: a request found the zone below its high mark; kernels that do not look never clear it. */
+  belowHigh: boolean;
   /** ZONE_BOOSTED_WATERMARK: the next allocation in the zone wakes kswapd. */
   boostedWatermark: boolean;
   /** nr_reserved_highatomic. */

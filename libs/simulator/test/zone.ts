@@ -1,7 +1,8 @@
 /** A zone by itself, for tests of what happens inside one. */
 import { MAX_ORDER, NR_MIGRATE_TYPES } from '../src/buddy';
 import { Buddy } from '../src/buddy';
-import { Pcp } from '../src/pcp';
+import { stealBlocks } from '../src/fallback';
+import { fixedPcp, Pcp } from '../src/pcp-rule';
 import type { NodeState, Zone } from '../src/zone';
 
 /** A Normal zone of 16 MiB, all free in its largest blocks, with one CPU. */
@@ -29,11 +30,15 @@ export function makeZone(values: Partial<Zone> = {}): Zone {
     protection: [0, 0, 0, 0, 0],
     pcpBatch: 31,
     pcpHigh: 124,
+    pcpHighMax: 124,
+    pcpRule: fixedPcp,
+    blockRule: stealBlocks,
     pcps: [new Pcp()],
     lruPages: [0, 0, 0, 0, 0],
     kernelPages: 0,
     otherPages: 0,
     reclaimActive: false,
+    belowHigh: true,
     boostedWatermark: false,
     reservedHighatomic: 0,
     ...values,

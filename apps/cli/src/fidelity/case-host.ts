@@ -1,9 +1,11 @@
 import {
+  kernelProfileOf,
   ZONE_NAMES,
   type HostModel,
   type HostNode,
   type HostSysctls,
   type HostZone,
+  type KernelProfileName,
   type LruPages,
   type Numastat,
   type ThpDefrag,
@@ -134,12 +136,28 @@ export function chosen(line: string | undefined): string {
   return /\[([^\]]+)\]/.exec(line ?? '')?.[1] ?? '';
 }
 
+/**
+ * The profile that follows the recorded kernel.
+ * @throws Error for a kernel whose mechanisms no replay has
+ */
+function recordedProfile(release: string): KernelProfileName {
+  const match = kernelProfileOf(release);
+  if (match?.exact && match.profile.validated) return match.profile.name as KernelProfileName;
+  throw new Error(`${release} is not replayed`);
+}
+
+/** Is there a profile that follows the case's kernel? */
+export function isReplayable(recorded: RecordedCase): boolean {
+  const match = kernelProfileOf(recorded.kernel.release);
+  return match !== undefined && match.exact && match.profile.validated;
+}
+
 /** The host model of a recorded machine as it was after boot. */
 export function caseHost(recorded: RecordedCase): HostModel {
   const snapshot = bootSnapshot(recorded);
   const nodeIds = Object.keys(snapshot.nodes).sort((a, b) => Number(a) - Number(b));
   return {
-    kernelProfile: '6.1.y',
+    kernelProfile: recordedProfile(recorded.kernel.release),
     kernelRelease: recorded.kernel.release,
     nodes: nodeIds.map((nodeId) => hostNode(snapshot, nodeId)),
     distances: nodeIds.map((nodeId) => snapshot.nodes[nodeId]?.distance ?? []),

@@ -36,7 +36,8 @@ function addZones(values: Values, node: NodeSnapshot): void {
     values.set(key('min'), zone.minPages);
     values.set(key('low'), zone.lowPages);
     values.set(key('high'), zone.highPages);
-    values.set(key('pcp_high'), zone.pcpHighPages);
+    // The recordings name the size of the first CPU's lists.
+    values.set(key('pcp_high'), zone.pagesets[0]?.highPages ?? zone.pcpHighPages);
     values.set(key('pcp_batch'), zone.pcpBatchPages);
     values.set(key('free_pcp'), zone.freePages + zone.pcpPages);
     values.set(key('boost'), zone.boostPages);
