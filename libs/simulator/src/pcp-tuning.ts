@@ -1,10 +1,5 @@
 /** Per-CPU lists that tune themselves (6.7): between two borders they grow with use and shrink with time. */
-import {
-  PAGE_ALLOC_COSTLY_ORDER,
-  PAGES_PER_HUGE,
-  PCP_BATCH_SCALE_MAX,
-  ZONE_MOVABLE,
-} from './constants';
+import { PAGE_ALLOC_COSTLY_ORDER, PCP_BATCH_SCALE_MAX, ZONE_MOVABLE } from './constants';
 import { noteBlocks } from './free-count';
 import type { Pcp, PcpRule } from './pcp-rule';
 import { zoneWatermarkOk } from './watermark';
@@ -77,10 +72,10 @@ export const tunedPcp: PcpRule = {
     let left = blocks;
     // Each page shortens the lists, until they are as short as they get.
     for (; left > 1 && shrinks(zone, pcp); left -= 1) {
-      countFreed(zone, pcp, 1 << order);
+      countFreed(zone, pcp, order, 1);
       nrPcpHigh(zone, pcp, freeHigh);
     }
-    countFreed(zone, pcp, left << order);
+    countFreed(zone, pcp, order, left);
     const high = nrPcpHigh(zone, pcp, freeHigh);
     return pcp.pages >= high ? nrPcpFree(zone, pcp, high, freeHigh) : 0;
   },
@@ -98,9 +93,9 @@ function shrinks(zone: Zone, pcp: Pcp): boolean {
 }
 
 /** The count stops growing at a bound that the last block may still overstep. */
-function countFreed(zone: Zone, pcp: Pcp, pages: number): void {
-  const room = mostMoved(zone) - pcp.freeCount;
-  if (room > 0) pcp.freeCount += pages >= PAGES_PER_HUGE ? pages : Math.min(pages, room);
+function countFreed(zone: Zone, pcp: Pcp, order: number, blocks: number): void {
+  const room = Math.ceil((mostMoved(zone) - pcp.freeCount) / 2 ** order);
+  if (room > 0) pcp.freeCount += Math.min(blocks, room) << order;
 }
 
 /** Blocks that a refill asks for. @kernel mm/page_alloc.c nr_pcp_alloc() */

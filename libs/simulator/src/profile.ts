@@ -1,5 +1,5 @@
 /**
- * What differs between kernels and changes results, as data. Only 6.1.y (6.1.192) is replayed; of the
+ * What differs between kernels and changes results, as data. 6.1.y (6.1.192) and 6.12 are replayed; of the
  * others the formulas are known (marks, reserves, list sizes, the watermark check), for reading what such
  * a kernel printed.
  */
@@ -9,7 +9,7 @@ export interface KernelProfile {
   name: KernelName;
   /** Replays have its mechanisms, and results are held against recordings of it. */
   validated: boolean;
-  /** What this kernel does otherwise than 6.1.y besides the fields below: neither formulas nor replays show it. */
+  /** What this kernel does otherwise than 6.1.y besides the formulas: a replay as 6.1.y does not show it. */
   departures: string[];
   /** Clamp of the square-root rule for min_free_kbytes, KiB (`init_per_zone_wmark_min`). */
   minFreeKbytesFloor: number;

@@ -6,7 +6,7 @@
  * kernel's own; they may be sparse and are never array positions.
  */
 
-/** A kernel whose formulas and decision order a replay follows. */
+/** A kernel whose formulas and decision order a replay can follow. */
 export type KernelProfileName = '6.1.y' | '6.12';
 /** A kernel whose formulas are known: marks, reserves, list sizes and the watermark check (see profile.ts). */
 export type KernelName = '2.6.32' | '3.10' | '4.18' | '5.10' | '5.14' | KernelProfileName | '6.18';

@@ -302,8 +302,11 @@ describe('the profile of a release', () => {
     ]);
   });
 
-  it('is validated for 6.1.y, and every other one says what it does otherwise', () => {
-    expect(kernelProfiles['6.1.y'].validated).toBe(true);
+  it('is validated for 6.1.y and 6.12, and every one but 6.1.y says what it does otherwise', () => {
+    expect([kernelProfiles['6.1.y'].validated, kernelProfiles['6.12'].validated]).toEqual([
+      true,
+      true,
+    ]);
     for (const name of ['2.6.32', '3.10', '4.18', '5.14', '6.18'] as const) {
       expect([name, kernelProfiles[name].validated]).toEqual([name, false]);
       expect(kernelProfiles[name].departures).not.toEqual([]);

@@ -136,28 +136,24 @@ export function chosen(line: string | undefined): string {
   return /\[([^\]]+)\]/.exec(line ?? '')?.[1] ?? '';
 }
 
+/** The profile that follows the recorded kernel; undefined where no replay has its mechanisms. */
+export function recordedProfile({ kernel }: RecordedCase): KernelProfileName | undefined {
+  const match = kernelProfileOf(kernel.release);
+  if (match === undefined || !match.exact || !match.profile.validated) return undefined;
+  return match.profile.name as KernelProfileName;
+}
+
 /**
- * The profile that follows the recorded kernel.
- * @throws Error for a kernel whose mechanisms no replay has
+ * The host model of a recorded machine as it was after boot.
+ * @throws Error for a case of a kernel that no replay follows
  */
-function recordedProfile(release: string): KernelProfileName {
-  const match = kernelProfileOf(release);
-  if (match?.exact && match.profile.validated) return match.profile.name as KernelProfileName;
-  throw new Error(`${release} is not replayed`);
-}
-
-/** Is there a profile that follows the case's kernel? */
-export function isReplayable(recorded: RecordedCase): boolean {
-  const match = kernelProfileOf(recorded.kernel.release);
-  return match !== undefined && match.exact && match.profile.validated;
-}
-
-/** The host model of a recorded machine as it was after boot. */
 export function caseHost(recorded: RecordedCase): HostModel {
   const snapshot = bootSnapshot(recorded);
+  const kernelProfile = recordedProfile(recorded);
+  if (!kernelProfile) throw new Error(`${recorded.kernel.release} is not replayed`);
   const nodeIds = Object.keys(snapshot.nodes).sort((a, b) => Number(a) - Number(b));
   return {
-    kernelProfile: recordedProfile(recorded.kernel.release),
+    kernelProfile,
     kernelRelease: recorded.kernel.release,
     nodes: nodeIds.map((nodeId) => hostNode(snapshot, nodeId)),
     distances: nodeIds.map((nodeId) => snapshot.nodes[nodeId]?.distance ?? []),

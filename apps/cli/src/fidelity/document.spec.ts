@@ -28,6 +28,7 @@ const run: FidelityRun = {
     [WHOLE_CASES]: { inside: 0, total: 1 },
   },
   caveats: [],
+  kernels: ['6.1.y'],
   skipped: [],
 };
 const EMPTY = ['summary', 'cases', 'misses'].map((name) => `<!-- ${name} --> <!-- /${name} -->`);
@@ -62,6 +63,17 @@ describe('the document of a run', () => {
     expect(text).toMatch(/^before\n<!-- summary -->\n```text\n/);
     expect(text).toMatch(/<!-- \/misses -->\nafter$/);
     expect(documented(text, run)).toBe(text);
+  });
+
+  it('keeps the figures of 6.12 apart, without the misses', () => {
+    const other: FidelityRun = { ...run, kernels: ['6.12'] };
+    const { summary = '', cases = '' } = documentBlocks(run);
+    expect(documentBlocks(other)).toEqual({ 'summary 6.12': summary, 'cases 6.12': cases });
+    const places = ['summary 6.12', 'cases 6.12'].map(
+      (name) => `<!-- ${name} --> <!-- /${name} -->`,
+    );
+    const text = documented(`${EMPTY.join('\n')}\n${places.join('\n')}`, other);
+    expect(text.startsWith(`${EMPTY.join('\n')}\n<!-- summary 6.12 -->\n${summary}`)).toBe(true);
   });
 
   it('is refused without its markers or without answers', () => {

@@ -61,11 +61,18 @@ function fenced(text: string): string {
   return `\`\`\`text\n${text}\n\`\`\``;
 }
 
-/** The blocks of docs/FIDELITY.md that come from a run, by the name in their markers. */
+/**
+ * The blocks of docs/FIDELITY.md that come from a run, by the name in their markers. Those of another kernel than
+ * 6.1 bear its name and leave out the misses.
+ */
 export function documentBlocks(run: FidelityRun): Record<string, string> {
   if (run.summary === null)
     throw new Error('the cases hold no answers, so there is nothing to document');
   const { inside, total } = run.summary[WHOLE_CASES] ?? { inside: 0, total: 0 };
+  const summary = fenced(`${summaryTable(run.summary)}\n\n${inside} of ${total} ${WHOLE_CASES}`);
+  const cases = fenced(caseTable(run.cases));
+  const [kernel = '6.1.y'] = run.kernels;
+  if (kernel !== '6.1.y') return { [`summary ${kernel}`]: summary, [`cases ${kernel}`]: cases };
   const all = misses(run);
   const sections = ALL_CAUSES.flatMap((cause) =>
     causeSection(
@@ -74,8 +81,8 @@ export function documentBlocks(run: FidelityRun): Record<string, string> {
     ),
   );
   return {
-    summary: fenced(`${summaryTable(run.summary)}\n\n${inside} of ${total} ${WHOLE_CASES}`),
-    cases: fenced(caseTable(run.cases)),
+    summary,
+    cases,
     misses: sections.join('\n').trimEnd(),
   };
 }

@@ -1,8 +1,8 @@
-import { replay } from '@zonewise/simulator';
+import { replay, type KernelProfileName } from '@zonewise/simulator';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { answersOf } from './answers';
 import type { RecordedCase } from './case-file';
-import { caseHost, isReplayable } from './case-host';
+import { caseHost, recordedProfile } from './case-host';
 import { caseSteps } from './case-steps';
 import { documented } from './document';
 import { observables, type Observable } from './observables';
@@ -41,6 +41,8 @@ export interface FidelityRun {
   summary: Summary | null;
   /** Codes of what the model leaves out in at least one of the cases. */
   caveats: string[];
+  /** Kernels whose cases were replayed. */
+  kernels: KernelProfileName[];
   /** Cases of other kernels, which are not replayed. */
   skipped: string[];
 }
@@ -68,17 +70,19 @@ export function compareCases(
   { groups, verify = false }: { groups?: string; verify?: boolean } = {},
   onCase: (id: string) => void = () => undefined,
 ): FidelityRun {
-  const run: FidelityRun = { cases: [], summary: null, caveats: [], skipped: [] };
+  const run: FidelityRun = { cases: [], summary: null, caveats: [], kernels: [], skipped: [] };
   const scored: { group: string; tallies: Tallies }[] = [];
   const caveats = new Set<string>();
   for (const recorded of cases) {
     const { id, group, kernel } = recorded;
     if (groups !== undefined && !groups.includes(group)) continue;
-    if (!isReplayable(recorded)) {
+    const profile = recordedProfile(recorded);
+    if (profile === undefined) {
       run.skipped.push(`${id}: recorded on ${kernel.release}, which no replay follows`);
       continue;
     }
     onCase(id);
+    if (!run.kernels.includes(profile)) run.kernels.push(profile);
     const predicted = runCase(recorded, verify);
     for (const code of predicted.caveats) caveats.add(code);
     const answers = answersOf(recorded);
