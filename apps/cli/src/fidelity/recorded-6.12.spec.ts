@@ -8,15 +8,15 @@ import { ownCases, readCases } from './read-cases';
 import type { Kind } from './tolerances';
 
 const FOLDER = `${ownCases()}-6.12`;
-/** Hugetlb pools and compaction (H) and memory cgroups (J) are recorded but not modelled. */
+/** H and J are about mechanisms that 6.12 was not held to yet: hugetlb pools, memory cgroups. */
 const MODELLED_GROUPS = 'LABCDEFGI';
 /** Share of counted values inside the kernel's range, in percent, that must be kept; see the 6.12 part of docs/FIDELITY.md. */
 const FLOOR_PERCENT: Partial<Record<Kind, number>> = {
   layout: 75,
   oom: 100,
   placement: 64,
-  numa: 89,
-  levels: 63,
+  numa: 86,
+  levels: 61,
   reclaim: 70,
 };
 
