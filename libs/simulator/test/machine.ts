@@ -194,4 +194,9 @@ export interface Machine {
   picture(): MachinePicture;
   /** Writes what the picture shows, as tapePicture() would write it, only faster. */
   record(tape: Tape): void;
+  /**
+   * Counts everything again.
+   * @throws Error that names the first count or list that does not fit
+   */
+  verify?(): void;
 }

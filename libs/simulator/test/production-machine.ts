@@ -22,6 +22,7 @@ import { tryToFreePages } from '../src/direct-reclaim';
 import type { Zone } from '../src/zone';
 import { IndexSet } from './index-set';
 import { emptyNode } from './host';
+import { verify } from '../src/verify';
 import { isPicked } from './machine';
 import type {
   Machine,
@@ -396,5 +397,9 @@ export class ProductionMachine implements Machine {
 
   record(tape: Tape): void {
     tapeState(this.k, this.owners, tape);
+  }
+
+  verify(): void {
+    verify(this.k, 0);
   }
 }

@@ -70,9 +70,9 @@ export interface Difference extends PlaceOfDifference {
   ops: MachineOp[];
 }
 
-function attempt(machine: Machine, op: MachineOp): unknown {
+function attempt(what: () => unknown): unknown {
   try {
-    return machine.run(op);
+    return what();
   } catch (error) {
     return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }
@@ -111,7 +111,7 @@ class Comparison {
 
 /**
  * Runs the same operations on two machines and compares answer and state after each. The tapes are held to the
- * pictures at the beginning and at the end.
+ * pictures at the beginning and at the end, where both machines also count everything again.
  * @param observe is shown what the right machine did
  * @returns the first difference, null if there is none
  */
@@ -137,7 +137,7 @@ export function runMachines(
       continue;
     }
     ops.push(op);
-    const [leftAnswer, rightAnswer] = [attempt(left, op), attempt(right, op)];
+    const [leftAnswer, rightAnswer] = [attempt(() => left.run(op)), attempt(() => right.run(op))];
     const answers = firstDifference({ answer: leftAnswer }, { answer: rightAnswer });
     const found = at(answers ?? state.look());
     if (found !== null) {
@@ -147,7 +147,8 @@ export function runMachines(
     aimer.ran(op, done);
     observe(op, done, state.tape);
   }
-  return at(state.pictures());
+  const [leftCount, rightCount] = [left, right].map((it) => attempt(() => it.verify?.()));
+  return at(state.pictures() ?? firstDifference({ recount: leftCount }, { recount: rightCount }));
 }
 
 /** A difference as text that can be pasted as a test. */

@@ -214,6 +214,18 @@ describe('the comparison', () => {
     expect(String(found?.left)).toContain('no such CPU');
   });
 
+  it('sees a machine that has lost count', () => {
+    const lost: Machine = {
+      ...referenceMachine(config),
+      verify: () => {
+        throw new Error('pages add up to 4095, managed 4096');
+      },
+    };
+    const found = runMachines(config, [], lost, referenceMachine(config));
+    expect(found?.path).toBe('recount');
+    expect(JSON.stringify(found?.left)).toContain('managed 4096');
+  });
+
   it('leaves out owners without pages, whose order means nothing', () => {
     const withEmpty = altered((picture) => picture.owners.unshift({ owner: 9, frames: [] }));
     expect(runMachines(config, ops, withEmpty, referenceMachine(config))).toBeNull();
