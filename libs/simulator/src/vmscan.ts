@@ -71,14 +71,12 @@ function* shrinkLruvec(k: KernelState, node: NodeState, sc: ScanControl): Genera
   let reclaimed = 0;
   sc.costNs += k.hardware.reclaimRoundNs;
   while (nr[LRU_INACTIVE_ANON]! + nr[LRU_ACTIVE_FILE]! + nr[LRU_INACTIVE_FILE]! > 0) {
-    const reclaimedBefore = reclaimed;
     for (let list = LRU_INACTIVE_ANON; list <= LRU_ACTIVE_FILE; list += 1) {
       if (nr[list]! <= 0) continue;
       const batch = Math.min(nr[list]!, SWAP_CLUSTER_MAX);
       nr[list]! -= batch;
       reclaimed += shrinkList(k, node, list, batch, sc, plan);
     }
-    sc.costNs += (reclaimed - reclaimedBefore) * k.hardware.stealNs;
     yield;
     if (reclaimed < sc.nrToReclaim || goOn) continue;
     if (!rebalance(nr, targets)) break;
@@ -214,6 +212,7 @@ function shrinkInactiveList(
   for (const [run, where] of batch.back) putBack(k, node, list, run, where);
   countVm(k, who === 'kswapd' ? 'pgsteal_kswapd' : 'pgsteal_direct', reclaimed);
   countVm(k, type === 'anon' ? 'pgsteal_anon' : 'pgsteal_file', reclaimed);
+  sc.costNs += reclaimed * k.hardware.stealNs;
   noteCost(k, node, type, batch.pageouts, scannedPages - reclaimed);
   // Nothing but dirty pages that nobody writes: the flusher is not doing its job, or asleep.
   if (batch.dirtyPages === batch.takenPages) wakeFlusher(k, true);
