@@ -1,7 +1,7 @@
 /** Writing to swap: pages gather behind a plug, leave as requests to the device, and are written a moment later. */
 import { PAGES_PER_HUGE } from './constants';
 import { countVm, type KernelState } from './kernel-state';
-import { accountRun, LRU_INACTIVE_ANON, partOf, type Run } from './lru';
+import { accountRun, LRU_INACTIVE_ANON, partOf, piecesOf, type Run } from './lru';
 import { newMapping, type Mapping } from './page-map';
 
 /** Slots that a CPU takes from the swap area at once. @kernel include/linux/swap_slots.h SWAP_SLOTS_CACHE_SIZE */
@@ -176,10 +176,13 @@ export function endWritesOf(k: KernelState, owner: Mapping): void {
 function endRequest(k: KernelState, request: SwapRequest): void {
   request.doneNs = -Infinity;
   const runs = request.caches.flatMap((cache) => [...cache.runs]);
-  const order = new Map(runs.map((run) => [run, positionIn(request, run)]));
-  runs.sort((a, b) => order.get(a)! - order.get(b)!);
-  for (const run of runs) {
-    run.list!.remove(run);
+  for (const run of runs) run.list!.remove(run);
+  // Pages that came to one scattered run may have others of the request between them.
+  const pieces = runs
+    .flatMap((run) => piecesOf(run))
+    .map((run) => ({ run, position: positionIn(request, run) }))
+    .sort((a, b) => a.position - b.position);
+  for (const { run } of pieces) {
     settleWritten(run);
     countVm(k, 'pgrotated', run.pages);
     run.zone.node.lists[LRU_INACTIVE_ANON]!.pushOldest(run);
