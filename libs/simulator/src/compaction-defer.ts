@@ -99,7 +99,8 @@ function resetPageblock(
   const { buddy } = zone;
   const block = frame >>> PAGEBLOCK_ORDER;
   const state = compactState(zone);
-  if (block >= zone.usedPageblocks || lru.at(frame)?.huge === true) return false;
+  if (block >= zone.usedPageblocks) return false;
+  if (lru.at(frame)?.huge === true || zone.hugetlbBlocks.has(block)) return false;
   if (source && target && state.skip[block] === 0) return true;
   if (!source && target && buddy.types[block] !== MIGRATE_MOVABLE) return false;
   const end = Math.min((block + 1) * PAGEBLOCK_PAGES, buddy.frames);

@@ -3,6 +3,8 @@ import { PAGES_PER_HUGE } from './constants';
 import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
 import { accountRun, lruList, LRU_UNEVICTABLE, newRun, type Run } from './lru';
 import { allocByPolicy, allocHuge, allocTurns, type PolicyContext } from './mempolicy';
+import { exitGuest } from './guest-exit';
+import { touchHugetlb } from './hugetlb-fault';
 import { allocKernelBlock, guestCaller, kernelContext } from './kernel-block';
 import type { Segment } from './page-alloc';
 import type { Mapping } from './page-map';
@@ -51,6 +53,14 @@ export function touchRange(
   const contexts = guest.cpuPositions[target.index]!.map((cpu) =>
     policyContext(k, guest, region, cpu),
   );
+  const huge = guest.hugetlb[target.index];
+  if (huge) {
+    const touched = touchHugetlb(k, huge, contexts, offset, pages);
+    if (touched === pages) return pages;
+    guest.sigbus = true;
+    exitGuest(k, guest);
+    return touched;
+  }
   let at = offset;
   while (at < end) {
     const block = Math.floor(at / PAGES_PER_HUGE);

@@ -1,6 +1,7 @@
 /** Giving back what a process or a mapping holds: exit, MADV_DONTNEED, drop_caches. */
 import { PAGES_PER_HUGE } from './constants';
 import { freeRun } from './free-run';
+import { exitHugetlb, hugetlbPointers } from './hugetlb-fault';
 import { freeKernelBlocks, guestCaller, type KernelCaller } from './kernel-block';
 import { passTime, type GuestState, type KernelState } from './kernel-state';
 import { ascending, partOf, piecesOf, spanOf, type Run } from './lru';
@@ -179,8 +180,10 @@ export function exitGuest(k: KernelState, guest: GuestState): number {
   const mappings = [...guest.mappings, guest.overhead];
   const runs = mappings.flatMap((mapping) => [...mapping.runs]);
   let freed = 0;
-  gathered(k, guestCaller(guest, cpu), pointersOf(runs) + guest.pageTables.length, () => {
+  const pointers = pointersOf(runs) + hugetlbPointers(guest) + guest.pageTables.length;
+  gathered(k, guestCaller(guest, cpu), pointers, () => {
     for (const mapping of mappings) freed += freeMapping(k, mapping, cpu);
+    exitHugetlb(k, guest, cpu);
     freeKernelBlocks(k, guest.pageTables, cpu);
   });
   guest.pageTables = [];

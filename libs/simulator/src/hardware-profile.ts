@@ -13,6 +13,8 @@ export interface HardwareProfile {
   remoteFaultNs: number;
   /** First touch of a 2 MiB page. */
   hugeFaultNs: number;
+  /** Making a hugetlb page of a free block, without clearing it. */
+  hugetlbPageNs: number;
   /** Added per base page of a huge or base fault on memory that the machine has not used since it started. */
   freshPageNs: number;
   /** Pages that may be used for the first time before that costs anything. */
@@ -67,6 +69,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     faultNs: 500,
     remoteFaultNs: 120,
     hugeFaultNs: 90_000,
+    hugetlbPageNs: 4_000,
     freshPageNs: 0,
     freshFreePages: 0,
     cacheReadNs: 900,
@@ -92,6 +95,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     sources: [
       'faultNs, freeNs: assumed, 2 GB/s first touch per thread, as page-fault benchmarks of such hosts commonly show',
       'hugeFaultNs: assumed, clearing 2 MiB at about 23 GB/s',
+      'hugetlbPageNs: assumed, 512 page structures written',
       'remoteFaultNs: assumed, 60 to 70 ns more per cache-line miss, partly hidden',
       'scanNs, stealNs, reclaimRoundNs, rmapNs, kswapdWakeNs: assumed, 3 to 4 million clean pages per second per thread',
       'pageoutNs, swapInNs: assumed, NVMe at queue depth 1 to 8',
@@ -107,6 +111,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     faultNs: 8_400,
     remoteFaultNs: 0,
     hugeFaultNs: 2_300_000,
+    hugetlbPageNs: 40_000,
     freshPageNs: 8_400,
     freshFreePages: 130_000,
     cacheReadNs: 11_000,
@@ -132,6 +137,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     sources: [
       'faultNs, cacheReadNs: wall times of the recorded touch and cache steps divided by their pages',
       'hugeFaultNs: wall times of recorded touches of huge pages without reclaim, 2.2 to 2.6 ms each',
+      'hugetlbPageNs: 132 pages in 5.5 ms in the boot of H02 step 6 that compacted least',
       'swapWriteNs, swapWritePageNs: a request is over 50 to 70 us after its issue by the share of pages whose write ends before they are back on their list, 1 to 5 of 100 in recorded steps that swap; traced times of the same requests hold mostly waits of the emulator',
       'swapRequestPages: max_segments of that disk',
       'freshPageNs, freshFreePages: samples of recorded touches: 8.8 us a page up to about 480 MiB touched in all, 16.4 us from there on, 8.8 us again for memory that was in use before (the emulator gets its own memory from its host then); local or remote makes no difference',

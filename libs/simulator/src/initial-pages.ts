@@ -10,6 +10,7 @@ import {
 import { PAGES_PER_HUGE } from './constants';
 import { treeSlab } from './cache-slab';
 import { fillPcps, pageblocksOf } from './initial-pcp';
+import { placePool, planPool } from './initial-hugetlb';
 import { caveat, type KernelState } from './kernel-state';
 import { NR_LRU_LISTS, accountRun, newRun } from './lru';
 import { newMapping, type Mapping } from './page-map';
@@ -56,9 +57,10 @@ export function startPages(
     rooms.set(zone, Math.max(zone.managed - pagesIn(blocks) - heldPages(source, k), 0));
   }
   const placements = planLru(k, host, node, input, rooms);
+  const pool = planPool(k, node, rooms);
   for (const zone of node.zones) {
     const own = placements.filter((placement) => placement.zone === zone);
-    placeZone(k, zone, hostZone(host, zone)!, freeBlocks.get(zone)!, own);
+    placeZone(k, zone, hostZone(host, zone)!, freeBlocks.get(zone)!, own, pool.get(zone)!);
   }
 }
 
@@ -242,7 +244,7 @@ function guestClaims(k: KernelState, node: NodeState, input: ReplayInput): Claim
     running.regions.forEach((region, i) => {
       let offset = 0;
       for (const residency of running.residency) {
-        if (residency.cell !== region.cell) continue;
+        if (residency.cell !== region.cell || region.hugetlb) continue;
         if (residency.nodeId === node.id && residency.pages > 0) {
           claims.push({
             mapping: guest.mappings[i]!,
@@ -293,6 +295,7 @@ function placeZone(
   host: HostZone,
   freeBlocks: number[][],
   placements: Placement[],
+  poolPages: number,
 ): void {
   const pagesOf = (huge: boolean): number =>
     placements.filter((p) => p.huge === huge).reduce((sum, p) => sum + p.pages, 0);
@@ -306,7 +309,7 @@ function placeZone(
       pageblocks: MIGRATE_TYPE_NAMES.slice(0, NR_MIGRATE_TYPES).map((name) => types[name] ?? 0),
     }),
     lruPages: pagesOf(false),
-    hugeLruPages: pagesOf(true),
+    hugeLruPages: pagesOf(true) + poolPages * PAGES_PER_HUGE,
     pcpPages: heldPages(host, k),
   });
   zone.buddy.types.set(layout.pageblockTypes.subarray(0, zone.buddy.pageblocks));
@@ -336,6 +339,7 @@ function placeZone(
       offset += extent.pages;
     }
   }
+  placePool(k, zone, frames.huge.take(poolPages * PAGES_PER_HUGE));
 }
 
 function placeExtent(placement: Placement, { frame, pages }: Extent, offset: number): void {
@@ -375,6 +379,7 @@ export function settleOtherPages(k: KernelState): void {
   for (const zone of k.zones) {
     let listed = 0;
     for (let list = 0; list < NR_LRU_LISTS; list += 1) listed += zone.lruPages[list]!;
-    zone.otherPages = zone.managed - zone.buddy.freePages - pcpPages(zone) - listed;
+    const known = zone.buddy.freePages + pcpPages(zone) + listed + zone.kernelPages;
+    zone.otherPages = zone.managed - known;
   }
 }

@@ -95,14 +95,13 @@ function isBare(cc: CompactControl, frame: number): boolean {
   const block = frame >>> PAGEBLOCK_ORDER;
   if (cc.zone.buddy.hasSmallBlocks(block)) return false;
   if (cc.zone.buddy.orderAt(block * PAGEBLOCK_PAGES) >= 0) return false;
-  return (
-    cc.zone.buddy.lruPages[block]! < PAGEBLOCK_PAGES || !isHugeHead(cc, block * PAGEBLOCK_PAGES)
-  );
+  return !isHugeHead(cc, block * PAGEBLOCK_PAGES);
 }
 
-/** A huge page of a guest starts here. */
+/** A huge page of a guest or of a pool starts here. */
 export function isHugeHead(cc: CompactControl, frame: number): boolean {
   if (frame % PAGEBLOCK_PAGES !== 0) return false;
+  if (cc.zone.hugetlbBlocks.has(frame >>> PAGEBLOCK_ORDER)) return true;
   if (cc.zone.buddy.lruPages[frame >>> PAGEBLOCK_ORDER]! < PAGEBLOCK_PAGES) return false;
   return cc.lru.at(frame)?.huge ?? false;
 }

@@ -1,6 +1,8 @@
 /** The whole state that allocation and reclaim share. Built by kernel.ts, changed by the mechanisms. */
 import type { Flusher } from './flusher';
 import type { HardwareProfile } from './hardware-profile';
+import type { Hstate } from './hugetlb';
+import type { HugetlbMapping } from './hugetlb-fault';
 import type { KernelProfile } from './profile';
 import type { GuestProcess, HostSysctls, ReplayEvent, ThpDefrag, ThpEnabled } from './types';
 import type { Mapping } from './page-map';
@@ -19,9 +21,13 @@ export interface Cpu {
 export interface GuestState {
   spec: GuestProcess;
   alive: boolean;
+  /** It ended because a touch found no huge page. */
+  sigbus?: boolean;
   /** One mapping per region, same order, then the process's own memory. */
   mappings: Mapping[];
   overhead: Mapping;
+  /** By region: its mapping of hugetlb pages, once it is mapped. */
+  hugetlb: (HugetlbMapping | undefined)[];
   /** Page-table pages, in the order of their allocation. */
   pageTables: KernelBlock[];
   /** Pages that starting the process took besides its memory. */
@@ -98,6 +104,8 @@ export interface KernelState {
   thp: { enabled: ThpEnabled; defrag: ThpDefrag };
   swap: { totalPages: number; freePages: number };
   swapWrites: SwapWrites;
+  /** Pools of huge pages, one for each size. */
+  hugetlb: Hstate[];
   guests: Map<string, GuestState>;
   files: Map<string, CachedFile>;
   pipeHolders: Map<string, PipeHolder>;

@@ -5,7 +5,9 @@ import { MIN_PERCPU_PAGELIST_HIGH_FRACTION } from './constants';
 import { stealBlocks } from './fallback';
 import { claimBlocks } from './fallback-claim';
 import { sleepingFlusher, startFlusher } from './flusher';
+import { buildHstates } from './hugetlb';
 import { hardwareProfiles, type HardwareProfile } from './hardware-profile';
+import { attachHugetlb } from './initial-hugetlb';
 import { settleOtherPages, startPages } from './initial-pages';
 import type { GuestState, KernelState } from './kernel-state';
 import { percpuDriftMark, statThreshold } from './free-count';
@@ -52,6 +54,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     thp: { ...host.thp },
     swap: { ...host.swap },
     swapWrites: noSwapWrites(),
+    hugetlb: buildHstates(host, nodes),
     guests: new Map(),
     files: new Map(),
     pipeHolders: new Map(),
@@ -84,6 +87,7 @@ export function buildKernel(input: ReplayInput): KernelState {
   for (const zone of k.zones) zone.pcps = k.cpus.map(() => new Pcp());
   if (profile.pcpHigh === 'tuned') startTunedPcps(k, hostNodes);
   for (const guest of input.runningGuests) addGuest(k, guest);
+  attachHugetlb(k, input);
   hostNodes.forEach((hostNode, i) => startPages(k, hostNode, nodes[i]!, input));
   settleOtherPages(k);
   startFlusher(k);
@@ -115,7 +119,6 @@ function buildNode(
     slabReclaimable: host.slabReclaimablePages,
     slabUnreclaimable: host.slabUnreclaimablePages,
     hugeAnonPages: 0,
-    hugepages: structuredClone(host.hugepages),
     numastat: { ...host.numastat },
     minUnmappedPages: 0,
     minSlabPages: 0,
@@ -176,6 +179,7 @@ function buildZone(host: HostZone, node: NodeState, profile: KernelProfile): Zon
     reclaimActive: false,
     belowHigh: !tuned,
     boostedWatermark: false,
+    hugetlbBlocks: new Set(),
     reservedHighatomic: 0,
   };
 }
@@ -325,6 +329,7 @@ export function addGuest(k: KernelState, spec: GuestProcess): GuestState {
       newMapping('anon', `${spec.name}/${region.cell}`, k.nodes.length, true, spec.name),
     ),
     overhead: newMapping('anon', `${spec.name}/process`, k.nodes.length, true, spec.name),
+    hugetlb: spec.regions.map(() => undefined),
     pageTables: [],
     processPages: [],
     cpuPositions: spec.regions.map((region) => cpusOf(k, region.cpuNodes, order)),

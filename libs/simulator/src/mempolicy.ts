@@ -262,6 +262,37 @@ export function allocHuge(
   return allocPages(k, base, 1);
 }
 
+/**
+ * The request that a fault on hugetlb pages stands for: it says in which order nodes are asked for a free page, and takes a
+ * surplus page itself.
+ * @param index of the huge page in its mapping, which picks the node under interleave
+ * @param wider `preferred_many`: without waiting inside the set, or anywhere
+ * @kernel mm/mempolicy.c huge_node()
+ */
+export function hugetlbContext(
+  k: KernelState,
+  pc: PolicyContext,
+  order: number,
+  index: number,
+  wider?: 'noReclaim' | 'anywhere',
+): AllocContext {
+  const common = { order, retryMayFail: true, remoteCostNs: 0, costNs: k.hardware.hugetlbPageNs };
+  if (pc.policy.mode === 'interleave') {
+    const nodes = interleaveNodes(k, pc);
+    const preferred = nodes[index % nodes.length]!;
+    return contextFor(k, pc, `hugetlb on ${preferred.id}`, {
+      ...common,
+      preferred,
+      nodemask: null,
+    });
+  }
+  return contextFor(k, pc, `hugetlb ${wider ?? ''}`, {
+    ...common,
+    ...(wider === 'noReclaim' && { directReclaim: false }),
+    ...(wider === 'anywhere' && { nodemask: null }),
+  });
+}
+
 /** Whole 2 MiB blocks of a region. */
 export function blockCount(sizePages: number): number {
   return Math.ceil(sizePages / PAGES_PER_HUGE);

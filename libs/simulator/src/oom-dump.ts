@@ -1,4 +1,5 @@
 /** What the OOM killer's report shows of the state at the moment of a kill. */
+import { poolsOf } from './hugetlb';
 import { MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE } from './buddy';
 import { KSWAPD_MAX_FAILURES, PAGES_PER_HUGE } from './constants';
 import {
@@ -150,7 +151,7 @@ function reportNode(k: KernelState, node: NodeState, cpu: number): OomReportNode
       ({ pageTables }) => pageTables.filter(({ zone }) => zone.node === node).length,
     ),
     isUnreclaimable: node.kswapdFailures >= KSWAPD_MAX_FAILURES,
-    hugepages: node.hugepages,
+    hugepages: poolsOf(k, node),
   };
 }
 

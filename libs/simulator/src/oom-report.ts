@@ -271,7 +271,8 @@ function hugetlbLines({ nodeId, hugepages }: OomReportNode): string[] {
     const pool = hugepages.find((candidate) => candidate.sizeKib === sizeKib);
     return (
       `Node ${nodeId} hugepages_total=${pool?.totalPages ?? 0}` +
-      ` hugepages_free=${pool?.freePages ?? 0} hugepages_surp=0 hugepages_size=${sizeKib}kB`
+      ` hugepages_free=${pool?.freePages ?? 0} hugepages_surp=${pool?.surplusPages ?? 0}` +
+      ` hugepages_size=${sizeKib}kB`
     );
   });
 }

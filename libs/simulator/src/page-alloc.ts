@@ -65,6 +65,8 @@ export interface AllocContext {
   thisNode: boolean;
   /** Gives up after the first failed compaction (__GFP_NORETRY). */
   noRetry: boolean;
+  /** Goes on trying while reclaim and compaction get on, however large it is, and kills nobody (__GFP_RETRY_MAYFAIL). */
+  retryMayFail: boolean;
   /** __GFP_NOMEMALLOC, as huge page faults have it. */
   noMemalloc: boolean;
   /** Page-cache write: the node's dirty limit is checked (__GFP_WRITE). */
@@ -107,6 +109,7 @@ export function allocContext(
     hardwall: true,
     thisNode: false,
     noRetry: false,
+    retryMayFail: false,
     noMemalloc: false,
     write: false,
     cache: false,
@@ -363,8 +366,8 @@ function allocPagesSlowpath(
     noteDirectReclaim(k, (allowed[0] ?? named[0]!).node, freed, startNs);
     const block = reclaimed ?? compact();
     if (block) return block;
-    if (ac.noRetry || costly) return undefined;
-    noProgressLoops = freed > 0 ? 0 : noProgressLoops + 1;
+    if (ac.noRetry || (costly && !ac.retryMayFail)) return undefined;
+    noProgressLoops = freed > 0 && !costly ? 0 : noProgressLoops + 1;
     if (shouldReclaimRetry(k, ac, named, flags, noProgressLoops)) continue;
     if (freed > 0 && shouldCompactRetry(k, ac, named, flags, tries)) continue;
     const last = getPageFromFreelist(k, ac, allowed, {
@@ -375,7 +378,7 @@ function allocPagesSlowpath(
       reclaimTried: false,
       vain: [],
     });
-    if (last) return last;
+    if (last || costly || ac.retryMayFail || ac.thisNode) return last;
     const victim = outOfMemory(k, ac);
     if (!victim || victim === ac.guest) {
       k.current.killed = true;

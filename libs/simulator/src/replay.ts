@@ -81,6 +81,7 @@ function oneStep(
     ...(step.label !== undefined && { label: step.label }),
     status: outcome.status,
     pagesDone: outcome.pagesDone,
+    ...(outcome.obtained !== undefined && { obtained: outcome.obtained }),
     durationNs,
     snapshot: takeSnapshot(k, before),
     events: k.events,

@@ -3,6 +3,7 @@ import { countVm, type GuestState, type KernelState } from './kernel-state';
 import { MIGRATE_TYPE_NAMES } from './types';
 import type { GuestSnapshot, LruPages, MigrateTypeName, NodeSnapshot, Snapshot } from './types';
 import { MAX_ORDER, NR_MIGRATE_TYPES } from './buddy';
+import { poolsOf } from './hugetlb';
 import { pcpPages } from './pcp';
 import type { NodeState, Zone } from './zone';
 
@@ -38,7 +39,7 @@ function pageblocks(zone: Zone): Partial<Record<MigrateTypeName, number>> {
   );
 }
 
-function nodeSnapshot(node: NodeState, cpuIds: number[]): NodeSnapshot {
+function nodeSnapshot(k: KernelState, node: NodeState, cpuIds: number[]): NodeSnapshot {
   return {
     nodeId: node.id,
     zones: node.zones.map((zone) => ({
@@ -78,6 +79,7 @@ function nodeSnapshot(node: NodeState, cpuIds: number[]): NodeSnapshot {
     slabUnreclaimablePages: node.slabUnreclaimable,
     shmemPages: node.shmemPages,
     kswapdFailures: node.kswapdFailures,
+    hugepages: poolsOf(k, node),
     anonTransparentHugepages: node.hugeAnonPages / 512,
     numastat: { ...node.numastat },
   };
@@ -86,16 +88,18 @@ function nodeSnapshot(node: NodeState, cpuIds: number[]): NodeSnapshot {
 function guestSnapshot(k: KernelState, guest: GuestState): GuestSnapshot {
   const perNode = (pages: number[]): { nodeId: number; pages: number }[] =>
     k.nodes.map((node, i) => ({ nodeId: node.id, pages: pages[i]! }));
-  const sum = k.nodes.map((_, i) =>
-    guest.mappings.reduce((total, mapping) => total + mapping.pagesByNode[i]!, 0),
-  );
+  const regions = guest.mappings.map((mapping, i) => {
+    const huge = guest.hugetlb[i]?.pagesByNode;
+    return mapping.pagesByNode.map((pages, position) => pages + (huge?.[position] ?? 0));
+  });
+  const sum = k.nodes.map((_, i) => regions.reduce((total, pages) => total + pages[i]!, 0));
   return {
     name: guest.spec.name,
     alive: guest.alive,
     pagesByNode: perNode(sum),
-    regions: guest.mappings.map((mapping, i) => ({
+    regions: regions.map((pages, i) => ({
       cell: guest.spec.regions[i]!.cell,
-      pagesByNode: perNode(mapping.pagesByNode),
+      pagesByNode: perNode(pages),
     })),
     hugePages: guest.mappings.reduce((total, mapping) => total + mapping.hugePages, 0) / 512,
     swapPages: guest.mappings.reduce((total, mapping) => total + mapping.swapPages, 0),
@@ -116,7 +120,12 @@ export function takeSnapshot(k: KernelState, before?: Snapshot): Snapshot {
   const cpuIds = k.cpus.map((cpu) => cpu.id);
   return {
     timeNs: k.timeNs,
-    nodes: k.nodes.map((node) => nodeSnapshot(node, cpuIds)),
+    nodes: k.nodes.map((node) => nodeSnapshot(k, node, cpuIds)),
+    hugetlb: k.hugetlb.map(({ sizeKib, reservedPages, overcommitPages }) => ({
+      sizeKib,
+      reservedPages,
+      overcommitPages,
+    })),
     guests: [...k.guests.values()].map((guest) => guestSnapshot(k, guest)),
     vmstat: { ...k.vmstat },
     sysctl: structuredClone(k.sysctl),

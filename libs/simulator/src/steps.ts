@@ -15,6 +15,8 @@ import {
   type GuestState,
   type KernelState,
 } from './kernel-state';
+import { mapHugetlb, zapHugetlb, type HugetlbMapping } from './hugetlb-fault';
+import { writeHugepages, writeOvercommit, type PoolChange } from './hugetlb-pool';
 import { guestCaller } from './kernel-block';
 import { compactNode } from './kcompactd';
 import { advanceKcompactd, advanceKswapd, finishKswapd } from './kswapd';
@@ -38,6 +40,7 @@ export type Tick = (fraction: number) => void;
 export interface StepOutcome {
   status: StepResult['status'];
   pagesDone: number;
+  obtained?: number;
 }
 const OK: StepOutcome = { status: 'ok', pagesDone: 0 };
 
@@ -84,6 +87,10 @@ function doStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutcome {
       return OK;
     case 'swapoff':
       return swapoffStep(k);
+    case 'hugepages':
+      return poolStep(k, writeHugepages(k, step));
+    case 'overcommit_hugepages':
+      return poolStep(k, writeOvercommit(k, step));
     case 'snapshot':
       return OK;
     case 'unmodelled':
@@ -172,6 +179,13 @@ function guestStep(
   enter(k, step.guest.name, guest);
   const caller = guestCaller(guest, guest.cpuPositions[0]![0]!);
   guest.processPages = startProcess(k, step.guest.processPages, caller);
+  for (const [i, region] of guest.spec.regions.entries()) {
+    if (!region.hugetlb) continue;
+    guest.hugetlb[i] = mapHugetlb(k, region, guest.cpuPositions[i]![0]!);
+    if (guest.hugetlb[i]) continue;
+    exitGuest(k, guest);
+    return { status: 'enomem', pagesDone: 0 };
+  }
   if (!touchOverhead(k, guest, guest.spec.overheadPages)) return killed(guest, 0);
   const total = step.touchPages.reduce((sum, pages) => sum + pages, 0);
   let done = 0;
@@ -187,6 +201,7 @@ function guestStep(
 }
 
 function killed(guest: GuestState, pagesDone: number): StepOutcome {
+  if (guest.sigbus) return { status: 'sigbus', pagesDone };
   return { status: guest.alive ? 'ok' : 'killed', pagesDone };
 }
 
@@ -296,6 +311,22 @@ function cpusInUse(k: KernelState, touches: { name: string; cell: number }[]): n
   return [...cpus];
 }
 
+/** A call whose start is not aligned fails, as the kernel answers it with EINVAL. @kernel mm/madvise.c madvise_dontneed_free_valid_vma() */
+function freeHugetlb(
+  k: KernelState,
+  mapping: HugetlbMapping,
+  { offsetPages, pages, stepPages, keepPages }: Extract<ReplayStep, { op: 'free' }>,
+  cpu: number,
+): number {
+  const group = stepPages === 0 ? pages : stepPages;
+  let freed = 0;
+  for (let at = offsetPages; at < offsetPages + pages; at += group) {
+    const from = stepPages === 0 ? at : at + keepPages;
+    if (from % mapping.h.basePages === 0) freed += zapHugetlb(k, mapping, from, at + group, cpu);
+  }
+  return freed;
+}
+
 /** @kernel MADV_DONTNEED @differs a huge page is freed whole or stays whole */
 function freeStep(k: KernelState, step: Extract<ReplayStep, { op: 'free' }>): StepOutcome {
   const holder = k.pipeHolders.get(step.name);
@@ -305,6 +336,8 @@ function freeStep(k: KernelState, step: Extract<ReplayStep, { op: 'free' }>): St
   const { mapping, guest } = target;
   const cpu = guest.cpuPositions[target.index]![0]!;
   const { offsetPages: from, stepPages, keepPages } = step;
+  const huge = guest.hugetlb[target.index];
+  if (huge) return { status: 'ok', pagesDone: freeHugetlb(k, huge, step, cpu) };
   const pattern = { from, to: from + step.pages, stepPages, keepPages };
   const freed = zapOffsets(k, mapping, pattern, guestCaller(guest, cpu));
   passTime(k, freed * k.hardware.freeNs, false);
@@ -348,6 +381,11 @@ function compactStep(k: KernelState, nodeId: number | undefined): StepOutcome {
     if (nodeId === undefined || node.id === nodeId) passTime(k, compactNode(k, node, 0), false);
   }
   return OK;
+}
+
+function poolStep(k: KernelState, { status, obtained }: PoolChange): StepOutcome {
+  enter(k, 'hugepages');
+  return { status, pagesDone: 0, obtained };
 }
 
 function dropCaches(k: KernelState): StepOutcome {

@@ -6,6 +6,10 @@
  * kernel's own; they may be sparse and are never array positions.
  */
 
+import type { ReplayEvent } from './replay-events';
+
+export type { OomConstraint, ReplayEvent } from './replay-events';
+
 /** A kernel whose formulas and decision order a replay can follow. */
 export type KernelProfileName = '6.1.y' | '6.12';
 /** A kernel whose formulas are known: marks, reserves, list sizes and the watermark check (see profile.ts). */
@@ -67,6 +71,15 @@ export interface LruPages {
   unevictablePages: number;
 }
 
+/** A node's pool of huge pages of one size; counts are such pages. */
+export interface HugepagePool {
+  sizeKib: number;
+  totalPages: number;
+  freePages: number;
+  /** Beyond the pool's size, contained in both. Absent: 0. */
+  surplusPages?: number;
+}
+
 export interface HostNode {
   nodeId: number;
   /** CPU numbers of the node; empty for a node without CPUs. */
@@ -85,7 +98,7 @@ export interface HostNode {
   slabReclaimablePages: number;
   slabUnreclaimablePages: number;
   /** Huge pages in hugetlb pools by page size in KiB; never reclaimable. */
-  hugepages: { sizeKib: number; totalPages: number; freePages: number }[];
+  hugepages: HugepagePool[];
   numastat: Numastat;
 }
 
@@ -155,6 +168,8 @@ export interface RegionSpec {
   cpusetMems?: number[];
   /** madvise of the region. `none` follows the host's setting alone. */
   thp: 'none' | 'huge' | 'nohuge';
+  /** It lies on huge pages of this size; `reserve`: they are reserved when it is mapped, as without MAP_NORESERVE. */
+  hugetlb?: { sizeKib: 2048 | 1048576; reserve: boolean };
   /** mlock or VFIO: never reclaimed once touched. */
   pinned: boolean;
 }
@@ -269,6 +284,19 @@ export type ReplayStep = { label?: string } & (
       keepPages: number;
     }
   | { op: 'kill'; name: string }
+  | {
+      /** Writes `nr_hugepages`: of a node, or of the machine, there under the writer's policy where it has one. */
+      op: 'hugepages';
+      nodeId?: number;
+      /** Absent: 2048. */
+      sizeKib?: 2048 | 1048576;
+      /** Huge pages wanted. */
+      count: number;
+      /** Of a task that writes `nr_hugepages_mempolicy`; not with `nodeId`. */
+      policy?: MemoryPolicy;
+    }
+  /** Writes `nr_overcommit_hugepages`: how many pages faults and reservations may take beyond the pool. */
+  | { op: 'overcommit_hugepages'; sizeKib?: 2048 | 1048576; count: number }
   | { op: 'settle' }
   | { op: 'drop_caches' } /** Compacts a node's memory, or that of all nodes. */
   | { op: 'compact'; nodeId?: number }
@@ -295,7 +323,10 @@ export interface StepResult {
   n: number;
   op: ReplayStep['op'];
   label?: string;
-  status: 'ok' | 'killed' | 'no_such_guest' | 'unmodelled';
+  /** `sigbus`: no huge page for a touch; `enomem`: huge pages that a mapping needs could not be reserved. Both end the guest. */
+  status: 'ok' | 'killed' | 'sigbus' | 'enomem' | 'no_such_guest' | 'unmodelled';
+  /** `hugepages`: what the file says afterwards, in huge pages. */
+  obtained?: number;
   /** Pages touched or read by the step's own process. */
   pagesDone: number;
   /** Virtual time the step took. */
@@ -309,6 +340,8 @@ export interface Snapshot {
   timeNs: number;
   nodes: NodeSnapshot[];
   guests: GuestSnapshot[];
+  /** Huge pages of each size: reserved by mappings and not touched yet, and allowed beyond the pool. */
+  hugetlb: { sizeKib: number; reservedPages: number; overcommitPages: number }[];
   /** /proc/vmstat event names -> count since the start of the replay. */
   vmstat: Record<string, number>;
   sysctl: HostSysctls;
@@ -356,6 +389,8 @@ export interface NodeSnapshot {
   slabUnreclaimablePages: number;
   shmemPages: number;
   kswapdFailures: number;
+  /** Sizes that the node has pages of. */
+  hugepages: HugepagePool[];
   anonTransparentHugepages: number;
   numastat: Numastat;
 }
@@ -363,7 +398,7 @@ export interface NodeSnapshot {
 export interface GuestSnapshot {
   name: string;
   alive: boolean;
-  /** Guest RAM per node over all regions (without overhead); huge pages counted as 512. */
+  /** Guest RAM per node over all regions (without overhead), in base pages whatever it lies on. */
   pagesByNode: { nodeId: number; pages: number }[];
   regions: { cell: number; pagesByNode: { nodeId: number; pages: number }[] }[];
   /** Transparent huge pages of 2 MiB, counted whole. */
@@ -372,48 +407,6 @@ export interface GuestSnapshot {
   /** Virtual time this guest's faults spent reclaiming or waiting for reclaim. */
   stallNs: number;
 }
-
-export type ReplayEvent =
-  | {
-      type: 'oom_kill';
-      timeNs: number;
-      constraint: OomConstraint;
-      victim: string;
-      invokedBy: string;
-      /** What the victim held. */
-      victimPages: number;
-      /** Zones that could not serve the request, in one line. */
-      summary: string;
-      /** The kill in the lines of dmesg, without the call trace; empty after the first 20 kills of a replay. */
-      report: string[];
-    }
-  | { type: 'kswapd_wake'; timeNs: number; nodeId: number }
-  | { type: 'kswapd_sleep'; timeNs: number; nodeId: number; reclaimedPages: number }
-  | {
-      /** First time a guest's page went to a node outside its policy's nodes or away from its CPU. */
-      type: 'spill';
-      timeNs: number;
-      guest: string;
-      fromNode: number;
-      toNode: number;
-      zone: ZoneName;
-      freePages: number;
-      /** The mark that refused: stored mark + boost + protection. */
-      neededPages: number;
-      reason: string;
-    }
-  | {
-      type: 'direct_reclaim' | 'node_reclaim' | 'node_reclaim_failed';
-      timeNs: number;
-      /** First occurrence in the step, with the step's total. */
-      nodeId: number;
-      times: number;
-      reclaimedPages: number;
-      guest: string;
-    };
-
-export type OomConstraint =
-  'CONSTRAINT_NONE' | 'CONSTRAINT_CPUSET' | 'CONSTRAINT_MEMORY_POLICY' | 'CONSTRAINT_MEMCG';
 
 export interface ReplayResult {
   profile: {

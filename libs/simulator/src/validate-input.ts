@@ -1,5 +1,6 @@
 /** Checks of running guests and steps against the host, before anything is replayed. */
 import { SimulatorInputError, type SimulatorErrorCode } from './errors';
+import { HUGETLB_SIZES_KIB } from './hugetlb';
 import { hardwareProfiles } from './hardware-profile';
 import { kernelProfiles } from './profile';
 import type { GuestProcess, MemoryPolicy, ProcessPages, ReplayInput, ReplayStep } from './types';
@@ -89,6 +90,11 @@ class InputCheck {
       fail('node-without-memory', `${path}.nodes`, "none of the policy's nodes has memory");
   }
 
+  private hugepageSize(sizeKib: number | undefined, path: string): void {
+    if (sizeKib !== undefined && !HUGETLB_SIZES_KIB.some((size) => size === sizeKib))
+      fail('unknown-value', path, `${sizeKib} KiB is not one of ${HUGETLB_SIZES_KIB.join(', ')}`);
+  }
+
   private cpuNodes(ids: number[], path: string): void {
     if (ids.length === 0) fail('out-of-range', path, 'at least one node must run the threads');
     ids.forEach((id, i) => {
@@ -138,6 +144,7 @@ class InputCheck {
       this.policy(region.policy, `${at}.policy`);
       this.cpuNodes(region.cpuNodes, `${at}.cpuNodes`);
       this.cpuset(region.cpusetMems, `${at}.cpusetMems`);
+      this.hugepageSize(region.hugetlb?.sizeKib, `${at}.hugetlb.sizeKib`);
       cells.set(region.cell, region.sizePages);
     });
     if (this.guests.has(guest.name))
@@ -205,6 +212,14 @@ class InputCheck {
         pages(`${path}.stepPages`, step.stepPages);
         pages(`${path}.keepPages`, step.keepPages);
         return this.range(step.name, step.cell, step.offsetPages, step.pages, path);
+      case 'hugepages':
+        if (step.nodeId !== undefined) this.node(step.nodeId, `${path}.nodeId`);
+        if (step.policy) this.policy(step.policy, `${path}.policy`);
+        this.hugepageSize(step.sizeKib, `${path}.sizeKib`);
+        return pages(`${path}.count`, step.count);
+      case 'overcommit_hugepages':
+        this.hugepageSize(step.sizeKib, `${path}.sizeKib`);
+        return pages(`${path}.count`, step.count);
       case 'swapon':
         return pages(`${path}.pages`, step.pages);
       case 'thp':

@@ -5,7 +5,7 @@ import type { BlockRule } from './fallback';
 import type { KcompactdTask } from './kcompactd';
 import type { Lru } from './lru';
 import type { Pcp, PcpRule } from './pcp-rule';
-import type { HostNode, Numastat, ZoneName } from './types';
+import type { Numastat, ZoneName } from './types';
 
 export interface Zone {
   node: NodeState;
@@ -55,6 +55,8 @@ export interface Zone {
   boostedWatermark: boolean;
   /** nr_reserved_highatomic. */
   reservedHighatomic: number;
+  /** Pageblocks that a page of a hugetlb pool fills. */
+  hugetlbBlocks: Set<number>;
   /** What compaction remembers, once it has looked at the zone. */
   compaction?: CompactState;
   /** Pages of each pageblock that were ever handed out, where the hardware profile asks for it. */
@@ -106,8 +108,6 @@ export interface NodeState {
   slabReclaimable: number;
   slabUnreclaimable: number;
   hugeAnonPages: number;
-  /** Pools of hugetlb pages; a replay does not change them. */
-  hugepages: HostNode['hugepages'];
   numastat: Numastat;
   minUnmappedPages: number;
   minSlabPages: number;

@@ -40,6 +40,7 @@ export function makeZone(values: Partial<Zone> = {}): Zone {
     reclaimActive: false,
     belowHigh: true,
     boostedWatermark: false,
+    hugetlbBlocks: new Set(),
     reservedHighatomic: 0,
     ...values,
   };

@@ -44,6 +44,9 @@ export interface RecordedStep {
   value?: string | number;
   path?: string;
   cpu_node?: number | 'none';
+  /** Size of hugetlb pages, and how many are wanted. */
+  size_kb?: number;
+  count?: number;
   mode?: string;
   nodes?: number[];
   how?: string;

@@ -104,6 +104,8 @@ class StepCompiler {
         return { op: 'drop_caches' };
       case 'compact':
         return { op: 'compact', ...(typeof step.node === 'number' && { nodeId: step.node }) };
+      case 'hugepages':
+        return this.hugepages(step);
       case 'swapon':
         return { op: 'swapon', pages: this.swapPages };
       case 'swapoff':
@@ -182,7 +184,6 @@ class StepCompiler {
   }
 
   private guest(step: RecordedStep): ReplayStep {
-    if (step.thp === 'hugetlb') return { op: 'unmodelled', was: 'guest on hugetlb pages' };
     if (this.isLimited(step)) return { op: 'unmodelled', was: 'guest in a memory cgroup' };
     const region: RegionSpec = {
       cell: 0,
@@ -191,6 +192,7 @@ class StepCompiler {
       policyScope: step.how === 'set_mempolicy' ? 'task' : 'mbind',
       cpuNodes: [this.cpuNode(step)],
       thp: step.thp === 'huge' || step.thp === 'nohuge' ? step.thp : 'none',
+      ...(step.thp === 'hugetlb' && { hugetlb: { sizeKib: 2048 as const, reserve: false } }),
       pinned: Boolean(step.mlock),
       ...this.mems(step),
     };
@@ -220,6 +222,19 @@ class StepCompiler {
       processPages: GUEST_PROCESS,
       ...this.mems(step),
       ...this.rate(step),
+    };
+  }
+
+  private hugepages(step: RecordedStep): ReplayStep {
+    const sizeKib = step.size_kb ?? 2048;
+    if (sizeKib !== 2048 && sizeKib !== 1_048_576) {
+      return { op: 'unmodelled', was: `hugepages of ${sizeKib} kB` };
+    }
+    return {
+      op: 'hugepages',
+      ...(typeof step.node === 'number' && { nodeId: step.node }),
+      sizeKib,
+      count: step.count ?? 0,
     };
   }
 

@@ -121,6 +121,7 @@ export function observables(result: ReplayResult): Observable[] {
     addGuests(values, step.snapshot);
     addCounters(values, before, step.snapshot);
     addOom(values, step, new Set(step.snapshot.guests.map((guest) => guest.name)));
+    if (step.obtained !== undefined) values.set('obtained', step.obtained);
     values.set('swap_used_kib', step.snapshot.swapUsedPages * KIB_PER_PAGE);
     collect(index + 1, values);
     before = step.snapshot;

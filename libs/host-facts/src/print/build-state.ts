@@ -1,4 +1,4 @@
-import { ZONE_NAMES, type HostModel, type HostNode, type LruPages } from '@zonewise/simulator';
+import { ZONE_NAMES, type HostModel, type LruPages } from '@zonewise/simulator';
 import { ORDERS } from '../parse/buddyinfo';
 import {
   NODE_STAT_NAMES,
@@ -43,13 +43,7 @@ const NOTHING_CARRIED: CarriedCounts = {
 export function printedState({ host, snapshot, carried }: PrintInput): PrintedState {
   const known = carried ?? NOTHING_CARRIED;
   const onlineCpus = cpusOf(host);
-  const nodes = snapshot.nodes.map((node) =>
-    nodeState(
-      node,
-      host.nodes.find(({ nodeId }) => nodeId === node.nodeId)?.hugepages ?? [],
-      known,
-    ),
-  );
+  const nodes = snapshot.nodes.map((node) => nodeState(node, known));
   nodes.sort((a, b) => a.nodeId - b.nodeId);
   const totalPages = snapshot.swapTotalPages;
   return {
@@ -57,6 +51,7 @@ export function printedState({ host, snapshot, carried }: PrintInput): PrintedSt
     onlineCpus,
     nodes,
     sysctl: snapshot.sysctl,
+    ...(snapshot.hugetlb && { hugetlb: snapshot.hugetlb }),
     swap: { totalPages, freePages: Math.max(totalPages - snapshot.swapUsedPages, 0) },
     events: added(VM_EVENT_NAMES, known.vmstat, snapshot.vmstat),
     hostWide: hostWideCounts(snapshot),
@@ -100,11 +95,7 @@ function firstKnown<Name extends string>(
   return counts;
 }
 
-function nodeState(
-  node: PrintableNode,
-  hugepages: HostNode['hugepages'],
-  carried: CarriedCounts,
-): NodeState {
+function nodeState(node: PrintableNode, carried: CarriedCounts): NodeState {
   const { numastat } = node;
   const numaEvents: Record<NumaEventName, number> = {
     numa_hit: numastat.numaHit,
@@ -132,7 +123,7 @@ function nodeState(
     zones,
     stats: firstKnown(NODE_STAT_NAMES, modelledStats(node), carried.nodeStats.get(node.nodeId)),
     numaEvents,
-    hugepages,
+    hugepages: node.hugepages,
     isUnreclaimable: node.kswapdFailures >= MAX_RECLAIM_RETRIES,
     kswapdAwake: node.kswapdAwake ?? false,
   };

@@ -146,6 +146,9 @@ function hugetlbLines(state: PrintedState): string[] {
   const pools = state.nodes.flatMap((node) => node.hugepages);
   const own = defaultPools(pools);
   const carried = (name: string): number => state.carried.meminfo?.[name] ?? 0;
+  const reserved = state.hugetlb?.find(
+    ({ sizeKib }) => sizeKib === DEFAULT_HUGE_KIB,
+  )?.reservedPages;
   const line = (name: string, count: number): string => `${name.padEnd(19)}${right(count, 5)}`;
   return [
     line(
@@ -156,8 +159,11 @@ function hugetlbLines(state: PrintedState): string[] {
       'HugePages_Free:',
       hugeSum(own, (pool) => pool.freePages),
     ),
-    line('HugePages_Rsvd:', carried('HugePages_Rsvd')),
-    line('HugePages_Surp:', carried('HugePages_Surp')),
+    line('HugePages_Rsvd:', reserved ?? carried('HugePages_Rsvd')),
+    line(
+      'HugePages_Surp:',
+      state.hugetlb ? hugeSum(own, (pool) => pool.surplusPages ?? 0) : carried('HugePages_Surp'),
+    ),
     kibLine('Hugepagesize', DEFAULT_HUGE_KIB),
     kibLine(
       'Hugetlb',
@@ -218,7 +224,10 @@ function nodeMeminfoLines(node: NodeState): string[] {
       'HugePages_Free: ',
       hugeSum(pools, (p) => p.freePages),
     ),
-    pool('HugePages_Surp: ', 0),
+    pool(
+      'HugePages_Surp: ',
+      hugeSum(pools, (p) => p.surplusPages ?? 0),
+    ),
   ];
 }
 

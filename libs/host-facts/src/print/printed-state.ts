@@ -23,8 +23,10 @@ export type PrintableNode = NodeSnapshot & {
 };
 
 /** The state after a step of a replay; every `Snapshot` is one. */
-export type PrintableSnapshot = Omit<Snapshot, 'nodes'> & {
+export type PrintableSnapshot = Omit<Snapshot, 'nodes' | 'hugetlb'> & {
   nodes: PrintableNode[];
+  /** Absent: as the host's own text had it. */
+  hugetlb?: Snapshot['hugetlb'];
 };
 
 /** What the host's own texts said when it was imported. */
@@ -86,6 +88,7 @@ export interface PrintedState {
   nodes: NodeState[];
   sysctl: HostSysctls;
   swap: { totalPages: number; freePages: number };
+  hugetlb?: Snapshot['hugetlb'];
   /** Events of the whole host: since boot where the host's vmstat is known, else since the replay began. */
   events: Counts;
   /** Counters of nodes or zones that the replay counts for the whole host only. */

@@ -1,0 +1,237 @@
+/** Guests on hugetlb pages: what mapping them reserves, what a touch takes, and what their end gives back. */
+import { allocZones, policyNodemask } from './alloc-zones';
+import { ZONE_MOVABLE } from './constants';
+import {
+  allocSurplusPage,
+  dequeuePage,
+  freeHugetlbPage,
+  freePages,
+  hstateOf,
+  memoryNodes,
+  removePoolPage,
+  returnToBuddy,
+  surplusPages,
+  type HugetlbPage,
+  type Hstate,
+} from './hugetlb';
+import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
+import { hugetlbContext, type PolicyContext } from './mempolicy';
+import { allocContext, type AllocContext } from './page-alloc';
+import { PAGES_PER_HUGE } from './constants';
+import type { RegionSpec } from './types';
+
+/** A guest's mapping of hugetlb pages. */
+export interface HugetlbMapping {
+  h: Hstate;
+  /** By index in the mapping. */
+  pages: Map<number, HugetlbPage>;
+  /** Pages that are reserved and not touched yet. */
+  reservedPages: number;
+  /** Base pages by node position. */
+  pagesByNode: number[];
+}
+
+/**
+ * Maps a region of hugetlb pages and reserves them, unless it asks for none.
+ * @returns undefined when there are too few pages: mmap() fails with ENOMEM
+ * @kernel mm/hugetlb.c hugetlb_reserve_pages(), hugetlb_acct_memory()
+ */
+export function mapHugetlb(
+  k: KernelState,
+  region: RegionSpec,
+  cpu: number,
+): HugetlbMapping | undefined {
+  const { sizeKib, reserve } = region.hugetlb!;
+  const h = hstateOf(k, sizeKib)!;
+  const reservedPages = reserve ? Math.ceil(region.sizePages / h.basePages) : 0;
+  if (!reservePages(k, h, reservedPages, region, cpu)) return undefined;
+  return { h, pages: new Map(), reservedPages, pagesByNode: k.nodes.map(() => 0) };
+}
+
+function reservePages(
+  k: KernelState,
+  h: Hstate,
+  pages: number,
+  region: RegionSpec,
+  cpu: number,
+): boolean {
+  if (pages === 0) return true;
+  if (!gatherSurplus(k, h, pages, cpu)) return false;
+  if (pages <= allowedPages(k, h, region)) return true;
+  unreserve(k, h, pages, cpu);
+  return false;
+}
+
+/** Makes up for what the pool lacks. @kernel mm/hugetlb.c gather_surplus_pages() */
+function gatherSurplus(k: KernelState, h: Hstate, pages: number, cpu: number): boolean {
+  const ac = surplusContext(k, h, cpu);
+  const gained: HugetlbPage[] = [];
+  while (h.reservedPages + pages > freePages(h) + gained.length) {
+    const page = allocSurplusPage(k, h, ac);
+    if (!page) {
+      for (const spare of gained.reverse()) freeHugetlbPage(k, h, spare, cpu);
+      return false;
+    }
+    gained.push(page);
+  }
+  h.reservedPages += pages;
+  for (const page of gained.reverse()) h.nodes[page.node.position]!.free.push(page);
+  return true;
+}
+
+/** A page for a reservation comes from the CPU's own node's list: the mapping has no policy yet. */
+function surplusContext(k: KernelState, h: Hstate, cpu: number): AllocContext {
+  return allocContext({
+    cpu,
+    preferred: k.cpus[cpu]!.node,
+    order: h.order,
+    retryMayFail: true,
+    costNs: k.hardware.hugetlbPageNs,
+  });
+}
+
+/** Free pages where the task may take them: within its cpuset, and within its own bind. @kernel mm/hugetlb.c allowed_mems_nr() */
+function allowedPages(k: KernelState, h: Hstate, region: RegionSpec): number {
+  const { policy, policyScope, cpusetMems } = region;
+  const bound = policyScope === 'task' && policy.mode === 'bind';
+  const mask = bound ? policyNodemask(k, policy, cpusetMems, ZONE_MOVABLE) : null;
+  return k.nodes
+    .filter(({ id }) => (mask?.has(id) ?? true) && (cpusetMems?.includes(id) ?? true))
+    .reduce((sum, { position }) => sum + h.nodes[position]!.free.length, 0);
+}
+
+/** @kernel mm/hugetlb.c return_unused_surplus_pages() */
+function unreserve(k: KernelState, h: Hstate, pages: number, cpu: number): void {
+  h.reservedPages -= pages;
+  const removed: HugetlbPage[] = [];
+  for (let left = Math.min(pages, surplusPages(h)); left > 0; left -= 1) {
+    const page = removePoolPage(h, memoryNodes(k), true);
+    if (!page) break;
+    removed.push(page);
+  }
+  for (const page of removed.reverse()) returnToBuddy(k, h, page, cpu);
+}
+
+/**
+ * Touches [offset, offset + pages) of a region, upwards.
+ * @param contexts the touching threads, which take huge pages in turn
+ * @returns base pages touched; fewer than asked when there was no page: the guest gets SIGBUS
+ * @kernel mm/hugetlb.c hugetlb_no_page(), alloc_huge_page()
+ */
+export function touchHugetlb(
+  k: KernelState,
+  mapping: HugetlbMapping,
+  contexts: readonly PolicyContext[],
+  offset: number,
+  pages: number,
+): number {
+  const { basePages } = mapping.h;
+  const end = offset + pages;
+  for (let at = offset; at < end;) {
+    const index = Math.floor(at / basePages);
+    const pc = contexts[index % contexts.length]!;
+    if (!mapping.pages.has(index) && !faultPage(k, mapping, pc, index)) return at - offset;
+    at = Math.min((index + 1) * basePages, end);
+  }
+  return pages;
+}
+
+function faultPage(
+  k: KernelState,
+  mapping: HugetlbMapping,
+  pc: PolicyContext,
+  index: number,
+): boolean {
+  const { h } = mapping;
+  const reserved = mapping.reservedPages > 0;
+  const page =
+    (reserved || freePages(h) > h.reservedPages ? dequeueByPolicy(k, h, pc, index) : undefined) ??
+    surplusByPolicy(k, h, pc, index);
+  if (!page) return false;
+  if (reserved) {
+    mapping.reservedPages -= 1;
+    h.reservedPages -= 1;
+  }
+  mapping.pages.set(index, page);
+  mapping.pagesByNode[page.node.position]! += h.basePages;
+  countVm(k, 'pgfault');
+  passTime(k, (k.hardware.hugeFaultNs * h.basePages) / PAGES_PER_HUGE, false);
+  return true;
+}
+
+/** The first node of the policy's list that has a free page. @kernel mm/hugetlb.c dequeue_huge_page_vma() */
+function dequeueByPolicy(
+  k: KernelState,
+  h: Hstate,
+  pc: PolicyContext,
+  index: number,
+): HugetlbPage | undefined {
+  const ac = hugetlbContext(k, pc, h.order, index);
+  const within = dequeueWithin(k, h, ac);
+  if (within || pc.policy.mode !== 'preferred_many') return within;
+  return dequeueWithin(k, h, hugetlbContext(k, pc, h.order, index, 'anywhere'));
+}
+
+function dequeueWithin(k: KernelState, h: Hstate, ac: AllocContext): HugetlbPage | undefined {
+  for (const { node } of allocZones(k, ac).allowed) {
+    const page = dequeuePage(h, node);
+    if (page) return page;
+  }
+  return undefined;
+}
+
+/** @kernel mm/hugetlb.c alloc_buddy_huge_page_with_mpol() */
+function surplusByPolicy(
+  k: KernelState,
+  h: Hstate,
+  pc: PolicyContext,
+  index: number,
+): HugetlbPage | undefined {
+  if (pc.policy.mode !== 'preferred_many') {
+    return allocSurplusPage(k, h, hugetlbContext(k, pc, h.order, index));
+  }
+  return (
+    allocSurplusPage(k, h, hugetlbContext(k, pc, h.order, index, 'noReclaim')) ??
+    allocSurplusPage(k, h, hugetlbContext(k, pc, h.order, index, 'anywhere'))
+  );
+}
+
+/**
+ * Gives back the huge pages that lie in [from, to) as a whole.
+ * @returns base pages freed
+ * @kernel mm/hugetlb.c __unmap_hugepage_range()
+ */
+export function zapHugetlb(
+  k: KernelState,
+  mapping: HugetlbMapping,
+  from: number,
+  to: number,
+  cpu: number,
+): number {
+  const { h, pages } = mapping;
+  const whole = [...pages.keys()]
+    .filter((index) => index * h.basePages >= from && (index + 1) * h.basePages <= to)
+    .sort((a, b) => a - b);
+  for (const index of whole) {
+    const page = pages.get(index)!;
+    pages.delete(index);
+    mapping.pagesByNode[page.node.position]! -= h.basePages;
+    freeHugetlbPage(k, h, page, cpu);
+  }
+  return whole.length * h.basePages;
+}
+
+/** Page pointers that an unmap gathers: one for each huge page. */
+export function hugetlbPointers(guest: GuestState): number {
+  return guest.hugetlb.reduce((sum, mapping) => sum + (mapping?.pages.size ?? 0), 0);
+}
+
+/** The guest ends: its pages go back, and what it had reserved and not touched. @kernel mm/hugetlb.c hugetlb_vm_op_close() */
+export function exitHugetlb(k: KernelState, guest: GuestState, cpu: number): void {
+  for (const mapping of guest.hugetlb) {
+    if (!mapping) continue;
+    zapHugetlb(k, mapping, 0, Infinity, cpu);
+    if (mapping.reservedPages > 0) unreserve(k, mapping.h, mapping.reservedPages, cpu);
+    mapping.reservedPages = 0;
+  }
+}
