@@ -1,11 +1,10 @@
 /** Giving page frames back to the allocator. */
 import { PAGES_PER_HUGE } from './constants';
 import { PAGEBLOCK_ORDER } from './buddy';
-import { noteFreeChange } from './free-count';
 import { countVm, type KernelState } from './kernel-state';
 import { accountRun } from './lru';
 import { frameAt, pieceStep, piecesOf, type Run } from './lru-run';
-import { freeToPcp, pcpAllowedOrder } from './pcp';
+import { freeToPcp } from './pcp';
 import type { Zone } from './zone';
 
 /**
@@ -70,9 +69,5 @@ export function freeBlock(
 ): void {
   zone.kernelPages -= 2 ** order;
   countVm(k, 'pgfree', 2 ** order);
-  if (pcpAllowedOrder(order)) freeToPcp(zone, cpu, order, frame, 1, 1);
-  else {
-    zone.buddy.free(frame, order, zone.buddy.typeOf(frame));
-    noteFreeChange(zone, zone.pcps[cpu]!, 2 ** order);
-  }
+  freeToPcp(zone, cpu, order, frame, 1, 1);
 }

@@ -180,7 +180,8 @@ export function fillPcps(
     };
     KERNEL_TYPES.forEach((type, i) => {
       let share = shares[type]!;
-      if (type === MIGRATE_RECLAIMABLE && servesKernel(zone, cpu)) {
+      const keepsSlabs = zone.pcpRule.keeps(slabOrder) && servesKernel(zone, cpu);
+      if (type === MIGRATE_RECLAIMABLE && keepsSlabs) {
         const half = Math.floor(fixedRefillBlocks(zone, slabOrder) / 2);
         const slabs = Math.min(half, share >> slabOrder);
         share -= fill(slabOrder, type, pieces[i]!.takeBlocks(slabOrder, slabs));

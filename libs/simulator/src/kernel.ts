@@ -16,7 +16,8 @@ import { sleepingKswapd } from './kswapd';
 import { Lru, NR_LRU_LISTS } from './lru';
 import { newMapping } from './page-map';
 import { pcpBatch, pcpHigh } from './pcp';
-import { fixedPcp, Pcp } from './pcp-rule';
+import { fixedPcp, Pcp, type PcpRule } from './pcp-rule';
+import { singlesPcp } from './pcp-singles';
 import { tunedPcp } from './pcp-tuning';
 import { kernelProfiles, type KernelProfile } from './profile';
 import type { GuestProcess, HostModel, HostNode, HostZone, ReplayInput } from './types';
@@ -28,6 +29,12 @@ import { buildZonelists } from './zonelist';
 export const DEFAULT_HARDWARE = 'generic-2s';
 /** vm.compaction_proactiveness where a host does not say it. */
 const DEFAULT_PROACTIVENESS = 20;
+
+const PCP_RULES: Record<KernelProfile['pcpHigh'], PcpRule> = {
+  'six-batches': singlesPcp,
+  'low-mark': fixedPcp,
+  tuned: tunedPcp,
+};
 
 /** State before the first step. The model must have passed validateHostModel. */
 export function buildKernel(input: ReplayInput): KernelState {
@@ -170,7 +177,7 @@ function buildZone(host: HostZone, node: NodeState, profile: KernelProfile): Zon
     pcpBatch: first?.batchPages ?? 1,
     pcpHigh: first?.highPages ?? 4,
     pcpHighMax: first?.highPages ?? 4,
-    pcpRule: tuned ? tunedPcp : fixedPcp,
+    pcpRule: PCP_RULES[profile.pcpHigh],
     blockRule,
     pcps: [],
     lruPages: new Array<number>(NR_LRU_LISTS).fill(0),
@@ -228,6 +235,8 @@ export function setupWatermarks(k: KernelState): void {
 
 /** Sizes of the per-CPU lists; a batch set at boot was computed before all memory was handed over. @kernel mm/page_alloc.c zone_pcp_update() */
 export function setupPcps(k: KernelState): void {
+  // Such sizes do not depend on marks and stay as the kernel found them at boot.
+  if (k.profile.pcpHigh === 'six-batches') return;
   for (const zone of k.zones) {
     zone.pcpBatch = pcpBatch(zone.managed, k.profile);
     setPcpBorders(k, zone);

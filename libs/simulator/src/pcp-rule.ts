@@ -41,6 +41,10 @@ export class Pcp {
 
 /** What a kernel decides about its per-CPU lists; each call may change what the next one answers. */
 export interface PcpRule {
+  /** Do blocks of an order go through the lists? The others are taken from and returned to the zone at once. */
+  keeps(order: number): boolean;
+  /** Do drains take a few pages of each list in turn, or empty one list after the other? */
+  drainsInTurns: boolean;
   /** Pages that a CPU's lists may hold, as /proc/zoneinfo prints it. */
   highPages(zone: Zone, pcp: Pcp): number;
   /** So many requests looked at a CPU's lists. @kernel rmqueue_pcplist() */
@@ -68,8 +72,15 @@ export interface PcpRule {
   rereadsTypes: boolean;
 }
 
+/** Does an order go through the per-CPU lists? Kernels from 5.13 on. @kernel mm/page_alloc.c pcp_allowed_order() */
+export function pcpAllowedOrder(order: number): boolean {
+  return order <= PAGE_ALLOC_COSTLY_ORDER || order === PAGEBLOCK_ORDER;
+}
+
 /** Sizes from the zone's low mark, and drains that double. Kernels 5.13 to 6.6. */
 export const fixedPcp: PcpRule = {
+  keeps: pcpAllowedOrder,
+  drainsInTurns: false,
   rereadsTypes: false,
   highPages: (zone) => zone.pcpHigh,
 

@@ -1,7 +1,7 @@
 /** Per-CPU lists that tune themselves (6.7): between two borders they grow with use and shrink with time. */
 import { PAGE_ALLOC_COSTLY_ORDER, PCP_BATCH_SCALE_MAX, ZONE_MOVABLE } from './constants';
 import { noteBlocks } from './free-count';
-import type { Pcp, PcpRule } from './pcp-rule';
+import { pcpAllowedOrder, type Pcp, type PcpRule } from './pcp-rule';
 import { zoneWatermarkOk } from './watermark';
 import type { Zone } from './zone';
 
@@ -21,6 +21,8 @@ function clampHigh(zone: Zone, pcp: Pcp): number {
  * @differs the CPU's share of the last cache is taken to hold three batches (PCPF_FREE_HIGH_BATCH)
  */
 export const tunedPcp: PcpRule = {
+  keeps: pcpAllowedOrder,
+  drainsInTurns: false,
   rereadsTypes: true,
   highPages: (_, pcp) => pcp.high,
 

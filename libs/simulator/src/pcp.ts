@@ -2,9 +2,10 @@
 import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
 import { PAGE_ALLOC_COSTLY_ORDER } from './constants';
 import type { BlockSearch } from './fallback';
-import { noteBlocks } from './free-count';
+import { noteBlocks, noteFreeChange } from './free-count';
 import type { PcpRun } from './pcp-list';
 import { NR_LOWORDER_PCP_LISTS, NR_PCP_LISTS, type Pcp } from './pcp-rule';
+import { takeTurns } from './pcp-singles';
 import { kernelProfiles, type KernelProfile } from './profile';
 import type { Zone } from './zone';
 
@@ -14,11 +15,6 @@ export function orderToPindex(order: number, type: number): number {
     return NR_LOWORDER_PCP_LISTS + (type === MIGRATE_MOVABLE ? 1 : 0);
   }
   return MIGRATE_PCPTYPES * order + type;
-}
-
-/** Does an order go through the per-CPU lists? @kernel mm/page_alloc.c pcp_allowed_order() */
-export function pcpAllowedOrder(order: number): boolean {
-  return order <= PAGE_ALLOC_COSTLY_ORDER || order === PAGEBLOCK_ORDER;
 }
 
 /**
@@ -90,6 +86,7 @@ export function freeToPcp(
   count: number,
   step: 1 | -1,
 ): void {
+  if (!zone.pcpRule.keeps(order)) return freeToZone(zone, cpu, order, frame, count, step);
   zone.pcps[cpu]!.used = true;
   let at = frame;
   let left = count;
@@ -99,6 +96,22 @@ export function freeToPcp(
     freeAlike(zone, zone.pcps[cpu]!, order, at, alike, step, type);
     at += (step * alike) << order;
     left -= alike;
+  }
+}
+
+/** Frees blocks one after the other to the zone itself. @kernel mm/page_alloc.c free_one_page() */
+function freeToZone(
+  zone: Zone,
+  cpu: number,
+  order: number,
+  frame: number,
+  count: number,
+  step: 1 | -1,
+): void {
+  for (let i = 0; i < count; i += 1) {
+    const at = frame + ((step * i) << order);
+    zone.buddy.free(at, order, zone.buddy.typeOf(at));
+    noteFreeChange(zone, zone.pcps[cpu]!, 1 << order);
   }
 }
 
@@ -158,6 +171,8 @@ function freeAlike(
  * @kernel mm/page_alloc.c free_pcppages_bulk()
  */
 export function drainPages(zone: Zone, pcp: Pcp, pages: number, pindex: number): void {
+  if (zone.pcpRule.drainsInTurns)
+    return takeTurns(pcp, pages, (index, due) => drainList(zone, pcp, index, due));
   let left = Math.min(pcp.pages, pages);
   let index = pindex - 1;
   let lowest = 0;
@@ -170,15 +185,20 @@ export function drainPages(zone: Zone, pcp: Pcp, pages: number, pindex: number):
       if (index === highest) highest -= 1;
       if (index === lowest) lowest += 1;
     }
-    const list = pcp.lists[index]!;
-    const { order } = list;
-    const taken = list.takeTail(Math.ceil(left / (1 << order)), (frame, count, step, type) => {
-      giveBack(zone, order, frame, count, step, type);
-    });
-    noteBlocks(zone, pcp, taken, 1 << order);
-    left -= taken << order;
-    pcp.pages -= taken << order;
+    left -= drainList(zone, pcp, index, left);
   }
+}
+
+/** Gives back the oldest blocks of one list. @returns pages of those blocks */
+function drainList(zone: Zone, pcp: Pcp, index: number, pages: number): number {
+  const list = pcp.lists[index]!;
+  const { order } = list;
+  const taken = list.takeTail(Math.ceil(pages / (1 << order)), (frame, count, step, type) => {
+    giveBack(zone, order, frame, count, step, type);
+  });
+  noteBlocks(zone, pcp, taken, 1 << order);
+  pcp.pages -= taken << order;
+  return taken << order;
 }
 
 function giveBack(

@@ -33,6 +33,10 @@ export interface KernelProfile {
   pcpBatchBasePages: number;
   /** Where a per-CPU list is cut: at six batches, at a CPU's share of the low mark, or where tuning puts it above that. */
   pcpHigh: 'six-batches' | 'low-mark' | 'tuned';
+  /** zoneinfo has a line for a zone's boost; without it nobody can tell the boost that printed marks include. */
+  printsBoost: boolean;
+  /** Switching huge pages off takes back what khugepaged raised min_free_kbytes by (5.17). */
+  lowersMinFree: boolean;
   /** A type without free blocks: `steal` a block with its pageblock where that pays, or `claim` pageblocks and steal single blocks. */
   fallback: 'steal' | 'claim';
   /** What makes reclaim turn to the other kind of memory: pages written and read back, or rotations besides. */
@@ -63,6 +67,8 @@ const V6_1: KernelProfile = {
   swappinessMax: 200,
   pcpBatchBasePages: 256,
   pcpHigh: 'low-mark',
+  printsBoost: true,
+  lowersMinFree: true,
   fallback: 'steal',
   lruCost: 'io',
   freesBatchReversed: true,
@@ -95,11 +101,13 @@ const V5_14: KernelProfile = {
   ],
   watermarkScaleFactorMax: 1000,
   watermarkCheck: 'any-block',
+  lowersMinFree: false,
 };
 
 const V5_10: KernelProfile = {
   ...V5_14,
   name: '5.10',
+  validated: true,
   departures: [
     ...V5_14.departures,
     'its zoneinfo has no line for the boost of a zone: printed marks include it, and no source tells how much it is',
@@ -107,11 +115,13 @@ const V5_10: KernelProfile = {
     'it has no policy preferred_many (5.15)',
   ],
   pcpHigh: 'six-batches',
+  printsBoost: false,
 };
 
 const V4_18: KernelProfile = {
   ...V5_10,
   name: '4.18',
+  validated: false,
   departures: [
     ...V5_10.departures,
     'it has no watermark boost (5.0), so that a steal does not wake kswapd; updates of distributions may have it',

@@ -1,7 +1,7 @@
 /** Taking pages of one zone: through the CPU's list where the order has one, else from the buddy lists. */
 import { noteFreeChange } from './free-count';
 import { MIGRATE_HIGHATOMIC } from './buddy';
-import { orderToPindex, pcpAllowedOrder, refillPcp } from './pcp';
+import { orderToPindex, refillPcp } from './pcp';
 import type { Pcp } from './pcp-rule';
 import type { PcpRun } from './pcp-list';
 import { ALLOC_HIGHATOMIC, ALLOC_NON_BLOCK } from './watermark';
@@ -26,7 +26,7 @@ export interface ZoneRequest {
  * @kernel mm/page_alloc.c rmqueue()
  */
 export function rmqueue(zone: Zone, request: ZoneRequest, want: number): PcpRun[] {
-  if (pcpAllowedOrder(request.order)) {
+  if (zone.pcpRule.keeps(request.order)) {
     const runs = rmqueuePcplist(zone, request, want);
     if (runs.length > 0) return runs;
   }

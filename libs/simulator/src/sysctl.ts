@@ -51,5 +51,5 @@ export function writeThp(k: KernelState, enabled?: ThpEnabled, defrag?: ThpDefra
   if (defrag) k.thp.defrag = defrag;
   if (!enabled) return;
   k.thp.enabled = enabled;
-  recomputeMinFree(k);
+  if (enabled !== 'never' || k.profile.lowersMinFree) recomputeMinFree(k);
 }

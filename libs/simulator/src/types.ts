@@ -11,9 +11,9 @@ import type { ReplayEvent } from './replay-events';
 export type { OomConstraint, ReplayEvent } from './replay-events';
 
 /** A kernel whose formulas and decision order a replay can follow. */
-export type KernelProfileName = '6.1.y' | '6.12';
+export type KernelProfileName = '5.10' | '6.1.y' | '6.12';
 /** A kernel whose formulas are known: marks, reserves, list sizes and the watermark check (see profile.ts). */
-export type KernelName = '2.6.32' | '3.10' | '4.18' | '5.10' | '5.14' | KernelProfileName | '6.18';
+export type KernelName = '2.6.32' | '3.10' | '4.18' | '5.14' | KernelProfileName | '6.18';
 
 export const ZONE_NAMES = ['DMA', 'DMA32', 'Normal', 'Movable'] as const;
 /** A zone type in the kernel's order; the index is the kernel's `zone_idx` (Device holds no buddy pages). */

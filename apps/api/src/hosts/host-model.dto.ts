@@ -166,7 +166,7 @@ export class HostSysctlsDto implements HostSysctls {
 
 const THP_ENABLED: ThpEnabled[] = ['always', 'madvise', 'never'];
 const THP_DEFRAG: ThpDefrag[] = ['always', 'defer', 'defer+madvise', 'madvise', 'never'];
-const KERNEL_PROFILES: KernelProfileName[] = ['6.1.y', '6.12'];
+const KERNEL_PROFILES: KernelProfileName[] = ['5.10', '6.1.y', '6.12'];
 
 export class ThpDto {
   @ApiProperty({ enum: THP_ENABLED })

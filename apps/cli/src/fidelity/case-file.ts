@@ -4,7 +4,8 @@ export interface RecordedZone {
   counters: Record<string, number>;
   pagesets: { cpu: number; count: number; high: number; batch: number }[];
   free: number;
-  boost: number;
+  /** Kernels before 5.14 do not print it. */
+  boost?: number;
   min: number;
   low: number;
   high: number;

@@ -44,7 +44,7 @@ function hostZone(
     presentPages: zone.present,
     managedPages: zone.managed,
     freePages: zone.free,
-    boostPages: zone.boost,
+    boostPages: zone.boost ?? 0,
     minPages: zone.min,
     lowPages: zone.low,
     highPages: zone.high,

@@ -1,4 +1,4 @@
-import { extfragIndex } from '@zonewise/simulator';
+import { extfragIndex, kernelProfiles } from '@zonewise/simulator';
 import type {
   NodeSnapshot,
   Numastat,
@@ -30,17 +30,19 @@ const NUMASTAT_KEYS: [keyof Numastat, string][] = [
   ['otherNode', 'other_node'],
 ];
 
-function addZones(values: Values, node: NodeSnapshot): void {
+/** @param printsBoost the kernel names a zone's boost; else it only shows in the marks */
+function addZones(values: Values, node: NodeSnapshot, printsBoost: boolean): void {
   for (const zone of node.zones) {
     const key = (name: string) => `zone.${node.nodeId}.${zone.name}.${name}`;
-    values.set(key('min'), zone.minPages);
-    values.set(key('low'), zone.lowPages);
-    values.set(key('high'), zone.highPages);
+    const hiddenPages = printsBoost ? 0 : zone.boostPages;
+    values.set(key('min'), zone.minPages + hiddenPages);
+    values.set(key('low'), zone.lowPages + hiddenPages);
+    values.set(key('high'), zone.highPages + hiddenPages);
     // The recordings name the size of the first CPU's lists.
     values.set(key('pcp_high'), zone.pagesets[0]?.highPages ?? zone.pcpHighPages);
     values.set(key('pcp_batch'), zone.pcpBatchPages);
     values.set(key('free_pcp'), zone.freePages + zone.pcpPages);
-    values.set(key('boost'), zone.boostPages);
+    values.set(key('boost'), zone.boostPages - hiddenPages);
     values.set(`extfrag.${node.nodeId}.${zone.name}.order9`, extfragIndex(zone.freeBlocks, 9));
     // Device holds no pages, so its entry repeats the one before.
     for (let index = 0; index < PROTECTION_ENTRIES; index += 1) {
@@ -111,11 +113,12 @@ export function observables(result: ReplayResult): Observable[] {
   const collect = (step: number, values: Values) => {
     for (const [key, simulated] of values) all.push({ step, key, simulated });
   };
+  const { printsBoost } = kernelProfiles[result.profile.kernel];
   let before = result.initial;
   result.steps.forEach((step, index) => {
     const values: Values = new Map();
     for (const node of step.snapshot.nodes) {
-      addZones(values, node);
+      addZones(values, node, printsBoost);
       addLevels(values, node);
     }
     addGuests(values, step.snapshot);
