@@ -310,8 +310,12 @@ export function setupLowmemReserve(k: KernelState): void {
   }
 }
 
-/** min_free_kbytes as khugepaged's start or stop, or a boot, recomputes it. */
+/**
+ * min_free_kbytes as khugepaged's start or stop recomputes it: the start only raises it.
+ * @kernel mm/khugepaged.c set_recommended_min_free_kbytes()
+ */
 export function recomputeMinFree(k: KernelState): void {
+  const thpEnabled = k.thp.enabled !== 'never';
   k.sysctl.min_free_kbytes = minFreeKbytes(
     {
       zones: k.zones.map((zone) => ({
@@ -319,8 +323,8 @@ export function recomputeMinFree(k: KernelState): void {
         managedPages: zone.managed,
         highPages: zone.high + zone.boost,
       })),
-      thpEnabled: k.thp.enabled !== 'never',
-      userMinFreeKbytes: k.userMinFreeKbytes,
+      thpEnabled,
+      userMinFreeKbytes: thpEnabled ? Infinity : k.userMinFreeKbytes,
       currentMinFreeKbytes: k.sysctl.min_free_kbytes,
     },
     k.profile,
