@@ -1,5 +1,5 @@
 /**
- * What differs between kernels and changes results, as data. 6.1.y (6.1.192) and 6.12 are replayed; of the
+ * What differs between kernels and changes results, as data. 5.10, 6.1.y (6.1.192) and 6.12 are replayed; of the
  * others the formulas are known (marks, reserves, list sizes, the watermark check), for reading what such
  * a kernel printed.
  */
@@ -33,6 +33,8 @@ export interface KernelProfile {
   pcpBatchBasePages: number;
   /** Where a per-CPU list is cut: at six batches, at a CPU's share of the low mark, or where tuning puts it above that. */
   pcpHigh: 'six-batches' | 'low-mark' | 'tuned';
+  /** Has the policy preferred_many (5.15). */
+  preferredMany: boolean;
   /** zoneinfo has a line for a zone's boost; without it nobody can tell the boost that printed marks include. */
   printsBoost: boolean;
   /** Switching huge pages off takes back what khugepaged raised min_free_kbytes by (5.17). */
@@ -67,6 +69,7 @@ const V6_1: KernelProfile = {
   swappinessMax: 200,
   pcpBatchBasePages: 256,
   pcpHigh: 'low-mark',
+  preferredMany: true,
   printsBoost: true,
   lowersMinFree: true,
   fallback: 'steal',
@@ -97,10 +100,12 @@ const V5_14: KernelProfile = {
   departures: [
     'an atomic request for one page does not fall back on the HighAtomic reserve before it fails',
     'updates of distributions may accept a watermark_scale_factor up to 3000',
+    'it has no policy preferred_many (5.15)',
     'min_free_kbytes stays where khugepaged raised it when huge pages are switched off (until 5.16)',
   ],
   watermarkScaleFactorMax: 1000,
   watermarkCheck: 'any-block',
+  preferredMany: false,
   lowersMinFree: false,
 };
 
@@ -112,7 +117,6 @@ const V5_10: KernelProfile = {
     ...V5_14.departures,
     'its zoneinfo has no line for the boost of a zone: printed marks include it, and no source tells how much it is',
     'its per-CPU lists hold single pages only: requests of order 1 to 3 and huge pages go to the zone directly (until 5.13)',
-    'it has no policy preferred_many (5.15)',
   ],
   pcpHigh: 'six-batches',
   printsBoost: false,

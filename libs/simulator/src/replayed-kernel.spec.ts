@@ -48,7 +48,7 @@ describe('a host with another kernel than the one replayed', () => {
   });
 
   it('cannot be replayed under a profile of which only formulas are known', () => {
-    expect(refusal({ kernelProfile: '5.10' as KernelProfileName })).toMatchObject({
+    expect(refusal({ kernelProfile: '5.14' as KernelProfileName })).toMatchObject({
       code: 'unknown-value',
       path: 'host.kernelProfile',
       message: expect.stringContaining('a host is replayed as 6.1.y') as string,
@@ -62,4 +62,13 @@ it('refuses weighted interleave as younger than the kernel replayed', () => {
     code: 'unknown-value',
     message: expect.stringMatching(/came with Linux 6\.9, and replays follow 6\.1\.y/) as string,
   });
+});
+
+it('refuses preferred_many under 5.10, which has no such policy', () => {
+  const policy: MemoryPolicy = { mode: 'preferred_many', nodes: [0, 1] };
+  expect(refusal({ kernelProfile: '5.10' }, policy)).toMatchObject({
+    code: 'unknown-value',
+    message: expect.stringMatching(/came with Linux 5\.15, .* replayed as 5\.10/) as string,
+  });
+  expect(refusal({}, policy)).toBeUndefined();
 });

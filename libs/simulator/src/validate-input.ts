@@ -80,6 +80,11 @@ class InputCheck {
   private policy(policy: MemoryPolicy, path: string): void {
     if (!POLICY_MODES.includes(policy.mode))
       fail('unknown-value', `${path}.mode`, unknownPolicy(String(policy.mode)));
+    const { kernelProfile } = this.input.host;
+    if (policy.mode === 'preferred_many' && !kernelProfiles[kernelProfile].preferredMany) {
+      const message = `policy preferred_many came with Linux 5.15, and the host is replayed as ${kernelProfile}`;
+      fail('unknown-value', `${path}.mode`, message);
+    }
     if (policy.mode !== 'default' && policy.nodes.length === 0)
       fail('out-of-range', `${path}.nodes`, `policy ${policy.mode} needs a node`);
     policy.nodes.forEach((id, i) => {
