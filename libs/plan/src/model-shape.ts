@@ -50,7 +50,9 @@ const NODE = {
   writebackPages: 'number',
   slabReclaimablePages: 'number',
   slabUnreclaimablePages: 'number',
-  hugepages: [{ sizeKib: 'number', totalPages: 'number', freePages: 'number' }],
+  hugepages: [
+    { sizeKib: 'number', totalPages: 'number', freePages: 'number', 'surplusPages?': 'number' },
+  ],
   numastat: {
     numaHit: 'number',
     numaMiss: 'number',

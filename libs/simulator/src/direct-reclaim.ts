@@ -37,7 +37,7 @@ const ALLOCSTALL = [
 
 /**
  * Direct reclaim of the allocating task over the nodes of its zonelist.
- * @returns pages freed
+ * @returns pages freed; 1 where there are none but a zone is ready for compaction
  * @kernel mm/vmscan.c try_to_free_pages(), do_try_to_free_pages()
  * @differs no throttling on pfmemalloc reserves
  */
@@ -48,18 +48,19 @@ export function tryToFreePages(
 ): number {
   const nodes = [...new Set(zonelist.map((zone) => zone.node))];
   const sc = scanControl({ cpu: ac.cpu, order: ac.order, classIndex: ac.classIndex });
+  let ready = false;
   for (const forceDeactivate of [false, true]) {
     countVm(k, ALLOCSTALL[ac.classIndex]!);
     sc.forceDeactivate = forceDeactivate;
     for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority -= 1) {
-      const ready = shrinkZones(k, ac, zonelist, sc);
+      ready = shrinkZones(k, ac, zonelist, sc);
       if (sc.nrReclaimed >= sc.nrToReclaim || ready) break;
     }
     for (const node of nodes) node.refaultsSeen = [...node.refaults];
-    if (sc.nrReclaimed > 0 || !sc.skippedDeactivate) break;
+    if (sc.nrReclaimed > 0 || ready || !sc.skippedDeactivate) break;
   }
   k.totals.directReclaimedPages += sc.nrReclaimed;
-  return sc.nrReclaimed;
+  return sc.nrReclaimed === 0 && ready ? 1 : sc.nrReclaimed;
 }
 
 /**

@@ -116,6 +116,7 @@ function growPool(k: KernelState, h: Hstate, missing: number, allowed: readonly 
   const hard = allowed.map((position) => poolContext(k, h, position, true));
   const easy = allowed.map((position) => poolContext(k, h, position, false));
   const tired = new Set<number>();
+  const before = effortOf(k);
   let left = missing;
   let failures = 0;
   while (left > 0 && failures < allowed.length) {
@@ -134,6 +135,17 @@ function growPool(k: KernelState, h: Hstate, missing: number, allowed: readonly 
     left -= pages.length;
     for (const page of pages) freeHugetlbPage(k, h, page, WRITER_CPU);
   }
+  if (effortOf(k) === before) return;
+  caveat(
+    k,
+    'hugepages-obtained-uncertain',
+    'a pool grew into memory that had to be reclaimed or compacted first: how many pages that yields differs between boots of one and the same machine, in recordings up to five times',
+  );
+}
+
+/** How often requests had to reclaim or compact. */
+function effortOf({ vmstat }: KernelState): number {
+  return (vmstat.allocstall_movable ?? 0) + (vmstat.compact_stall ?? 0);
 }
 
 function poolContext(k: KernelState, h: Hstate, position: number, hard: boolean): AllocContext {

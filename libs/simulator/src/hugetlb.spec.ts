@@ -45,7 +45,7 @@ const guestOf = (result: ReplayResult, step: number): GuestSnapshot =>
 
 describe('a pool of hugetlb pages', () => {
   it('grows node by node in turn, and goes on where it stopped', () => {
-    const { steps } = run(twoNodes(), [pool(3), pool(4), pool(7)]);
+    const { steps, caveats } = run(twoNodes(), [pool(3), pool(4), pool(7)]);
     expect(steps.map(pools)).toEqual([
       [
         [2, 2, 0],
@@ -62,6 +62,7 @@ describe('a pool of hugetlb pages', () => {
     ]);
     expect(steps.map(({ obtained }) => obtained)).toEqual([3, 4, 7]);
     expect(steps[2]!.snapshot.vmstat.htlb_buddy_alloc_success).toBe(7);
+    expect(caveats.map(({ code }) => code)).toEqual(['pace-not-validated']);
   });
 
   it('takes 512 pages for each from its node, and gives them back', () => {
@@ -80,11 +81,12 @@ describe('a pool of hugetlb pages', () => {
   });
 
   it('ends where a whole round fails, and kills nobody', () => {
-    const { steps } = run(twoNodes(), [pool(100_000)]);
+    const { steps, caveats } = run(twoNodes(), [pool(100_000)]);
     const [first, second] = pools(steps[0]!);
     expect(steps[0]!.obtained).toBe(first![0]! + second![0]!);
     expect(steps[0]!.snapshot.vmstat.htlb_buddy_alloc_fail).toBeGreaterThanOrEqual(2);
     expect(steps[0]!.snapshot.vmstat.oom_kill ?? 0).toBe(0);
+    expect(caveats.map(({ code }) => code)).toContain('hugepages-obtained-uncertain');
   });
 
   it('of 1 GiB pages keeps its size, and says so', () => {

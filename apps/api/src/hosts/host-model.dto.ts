@@ -120,6 +120,9 @@ export class HugepagesDto {
   @Whole({ min: 1 }) sizeKib: number;
   @Whole() totalPages: number;
   @Whole() freePages: number;
+  @WhenGiven()
+  @Whole()
+  surplusPages?: number;
 }
 
 export class NumastatDto implements Numastat {

@@ -9,7 +9,7 @@ import { ownCases, readCases } from './read-cases';
 import type { ScoredCase } from './score';
 import type { Kind } from './tolerances';
 
-/** Hugetlb pools (H) and memory cgroups (J) are recorded but not modelled. */
+/** What hugetlb pools (H) obtain differs too much between boots; memory cgroups (J) are not modelled. */
 const MODELLED_GROUPS = 'LABCDEFGI';
 /** Share of counted values inside the kernel's range, in percent, that must be kept; pace is not held to any. */
 const FLOOR_PERCENT: Partial<Record<Kind, number>> = {
