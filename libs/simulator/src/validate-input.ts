@@ -294,7 +294,7 @@ export function checkInput(input: ReplayInput): void {
     fail(
       'unknown-value',
       'host.kernelProfile',
-      `of kernel ${input.host.kernelProfile} only the formulas are known: a host is replayed as 6.1.y`,
+      `of kernel ${input.host.kernelProfile} only the formulas are known: a host is replayed as 6.1.y, 6.12 or 5.10`,
     );
   }
   if (!Number.isSafeInteger(input.seed))

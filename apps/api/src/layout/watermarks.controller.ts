@@ -33,7 +33,7 @@ export class WatermarksController {
   @Get('kernel-profiles')
   @ApiOperation({
     summary: 'Kernels whose formulas are known',
-    description: 'Replays follow the validated one whatever a host runs.',
+    description: 'Replays follow one of the validated ones, as the host model says, whatever a host runs.',
   })
   @ApiOkResponse({ type: KernelProfilesDto })
   profiles(): KernelProfilesDto {
@@ -45,7 +45,7 @@ export class WatermarksController {
   @ApiOperation({
     summary: "A host's marks and reserves under a kernel",
     description:
-      'Computed from the sizes of its zones beside what it printed. Only 6.1.y is held against recordings; `profile.validated` and `caveats` say so of the others.',
+      'Computed from the sizes of its zones beside what it printed. Only 5.10, 6.1.y and 6.12 are held against recordings; `profile.validated` and `caveats` say so of the others.',
   })
   @ApiOkResponse({ type: WatermarksViewDto })
   @ApiProblems('validation-failed', 'invalid-parameter', 'host-not-found')
