@@ -28,6 +28,10 @@ export function stateHash(k: KernelState): string {
       hash.update(canonical([pcp.pages, pcp.freeFactor, pcp.lists.map((list) => list.pieces())]));
     }
   }
+  for (const { sizeKib, nodes } of k.hugetlb) {
+    for (const { free } of nodes)
+      hash.update(`${sizeKib}:${free.map(({ frame }) => frame).join()};`);
+  }
   for (const node of k.nodes) {
     const { state, nextNs, order, classIndex } = node.kswapd;
     hash.update(`${node.id}|${state}|${nextNs}|${order}|${classIndex}|${node.nonresidentAge};`);

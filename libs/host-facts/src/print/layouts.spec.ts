@@ -194,6 +194,24 @@ describe('/proc/meminfo', () => {
   });
 });
 
+describe('hugetlb pools of a replay', () => {
+  it('are printed as they stand after the step, with what is reserved and surplus', () => {
+    const node = smallNode(0, [smallZone('Normal')]);
+    const host = smallHost([node]);
+    const snapshot = snapshotOf(host);
+    snapshot.nodes[0]!.hugepages = [
+      { sizeKib: 2048, totalPages: 12, freePages: 7, surplusPages: 2 },
+    ];
+    snapshot.hugetlb = [{ sizeKib: 2048, reservedPages: 4, overcommitPages: 5 }];
+    const state = stateOf(host, snapshot);
+    expect(printMeminfo(state)).toContain(
+      'HugePages_Total:      12\nHugePages_Free:        7\nHugePages_Rsvd:        4\n' +
+        'HugePages_Surp:        2\nHugepagesize:       2048 kB\nHugetlb:           24576 kB\n',
+    );
+    expect(printNodeMeminfo(state.nodes[0]!)).toContain('Node 0 HugePages_Surp:      2\n');
+  });
+});
+
 describe('/proc/vmstat', () => {
   it('adds the replay to what the host had counted', () => {
     const host = smallHost([smallNode(0, [smallZone('Normal')])]);
