@@ -83,7 +83,10 @@ function runNodeReclaim(
   }
   k.totals.nodeReclaimedPages += sc.nrReclaimed;
   noteNodeReclaim(k, node, sc.nrReclaimed, sc.nrReclaimed >= wanted);
-  if (sc.nrReclaimed >= wanted) return 'success';
+  if (sc.nrReclaimed >= wanted) {
+    if (k.profile.countsReclaimSuccess) countVm(k, 'zone_reclaim_success');
+    return 'success';
+  }
   countVm(k, 'zone_reclaim_failed');
   return 'some';
 }

@@ -43,6 +43,10 @@ export interface KernelProfile {
   fallback: 'steal' | 'claim';
   /** What makes reclaim turn to the other kind of memory: pages written and read back, or rotations besides. */
   lruCost: 'io' | 'io-and-rotations';
+  /** /proc/vmstat has zone_reclaim_success besides zone_reclaim_failed. */
+  countsReclaimSuccess: boolean;
+  /** /proc/zoneinfo has the promo mark, which is as far above high as high is above low. */
+  printsPromo: boolean;
   /** Reclaim frees the pages of a batch last one first. */
   freesBatchReversed: boolean;
   /** zone_reclaim_mode starts as 1 on a host with a distance above `reclaimDistance`. */
@@ -74,6 +78,8 @@ const V6_1: KernelProfile = {
   lowersMinFree: true,
   fallback: 'steal',
   lruCost: 'io',
+  countsReclaimSuccess: false,
+  printsPromo: false,
   freesBatchReversed: true,
   zoneReclaimByDistance: false,
   reclaimDistance: 30,
@@ -185,6 +191,8 @@ const V6_12: KernelProfile = {
   pcpHigh: 'tuned',
   fallback: 'claim',
   lruCost: 'io-and-rotations',
+  countsReclaimSuccess: true,
+  printsPromo: true,
   freesBatchReversed: false,
 };
 

@@ -1,4 +1,4 @@
-import { ZONE_NAMES, type HostModel, type LruPages } from '@zonewise/simulator';
+import { kernelProfiles, ZONE_NAMES, type HostModel, type LruPages } from '@zonewise/simulator';
 import { ORDERS } from '../parse/buddyinfo';
 import {
   NODE_STAT_NAMES,
@@ -52,6 +52,7 @@ export function printedState({ host, snapshot, carried }: PrintInput): PrintedSt
     nodes,
     sysctl: snapshot.sysctl,
     ...(snapshot.hugetlb && { hugetlb: snapshot.hugetlb }),
+    printsPromo: kernelProfiles[host.kernelProfile].printsPromo,
     swap: { totalPages, freePages: Math.max(totalPages - snapshot.swapUsedPages, 0) },
     events: added(VM_EVENT_NAMES, known.vmstat, snapshot.vmstat),
     hostWide: hostWideCounts(snapshot),

@@ -24,6 +24,22 @@ function linesOf(text: string, pattern: RegExp): string[] {
 }
 
 describe('/proc/zoneinfo', () => {
+  it('has the promo mark where the kernel prints it, as far above high as high is above low', () => {
+    const host = smallHost([smallNode(0, twoZones())]);
+    const { lowPages, highPages } = host.nodes[0]!.zones[1]!;
+    const promo = linesOf(printZoneinfo(stateOf({ ...host, kernelProfile: '6.12' })), /^ +promo/);
+    const pages = highPages + (highPages - lowPages);
+    const empty = '        promo    0';
+    expect(promo).toEqual([
+      empty,
+      `        promo    ${pages}`,
+      `        promo    ${pages}`,
+      empty,
+      empty,
+    ]);
+    expect(printZoneinfo(stateOf(host))).not.toContain('promo');
+  });
+
   it('prints per-node stats with the first populated zone only, and every zone type of every node', () => {
     const text = printZoneinfo(stateOf(smallHost([smallNode(0, twoZones()), smallNode(1, [])])));
     expect(linesOf(text, /^Node/)).toEqual([

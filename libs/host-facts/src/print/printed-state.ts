@@ -87,6 +87,8 @@ export interface PrintedState {
   onlineCpus: number[];
   nodes: NodeState[];
   sysctl: HostSysctls;
+  /** /proc/zoneinfo of the host's kernel has the promo mark. */
+  printsPromo: boolean;
   swap: { totalPages: number; freePages: number };
   hugetlb?: Snapshot['hugetlb'];
   /** Events of the whole host: since boot where the host's vmstat is known, else since the replay began. */

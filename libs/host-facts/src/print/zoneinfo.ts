@@ -11,17 +11,22 @@ const MAX_STAT_THRESHOLD = 125;
  * @kernel mm/vmstat.c zoneinfo_show_print()
  */
 export function printZoneinfo(state: PrintedState): string {
-  return textOf(state.nodes.flatMap((node) => nodeLines(node, state.onlineCpus.length)));
+  return textOf(state.nodes.flatMap((node) => nodeLines(node, state)));
 }
 
-function nodeLines(node: NodeState, cpus: number): string[] {
+function nodeLines(node: NodeState, { onlineCpus, printsPromo }: PrintedState): string[] {
   const first = node.zones[0];
   return ALL_ZONES.flatMap((name) => {
     const zone = node.zones.find((candidate) => candidate.name === name);
     const heading = `Node ${node.nodeId}, zone ${right(name, 8)}`;
-    if (zone === undefined) return [heading, ...sizeLines(EMPTY_ZONE)];
+    if (zone === undefined) return [heading, ...sizeLines(EMPTY_ZONE, printsPromo)];
     const perNode = zone === first ? nodeStatLines(node) : [];
-    return [heading, ...perNode, ...sizeLines(zone), ...zoneLines(zone, node, cpus)];
+    return [
+      heading,
+      ...perNode,
+      ...sizeLines(zone, printsPromo),
+      ...zoneLines(zone, node, onlineCpus.length),
+    ];
   });
 }
 
@@ -61,7 +66,7 @@ function nodeStatLines(node: NodeState): string[] {
   ];
 }
 
-function sizeLines(zone: Sizes): string[] {
+function sizeLines(zone: Sizes, printsPromo: boolean): string[] {
   const size = (name: string, pages: number): string => `        ${left(name, 8)} ${pages}`;
   return [
     `  pages free     ${zone.freePages}`,
@@ -69,6 +74,7 @@ function sizeLines(zone: Sizes): string[] {
     size('min', zone.minPages),
     size('low', zone.lowPages),
     size('high', zone.highPages),
+    ...(printsPromo ? [size('promo', 2 * zone.highPages - zone.lowPages)] : []),
     size('spanned', zone.spannedPages),
     size('present', zone.presentPages),
     size('managed', zone.managedPages),
