@@ -3,6 +3,8 @@ import { MIGRATE_RECLAIMABLE } from './buddy';
 import { BUFFER_HEADS_PER_SLAB, freeBlock } from './free-run';
 import { allocKernelBlock, kernelContext, type KernelCaller } from './kernel-block';
 import type { CachedFile, KernelState } from './kernel-state';
+import { unchargeObjects } from './memcg';
+import { chargeObjects } from './memcg-charge';
 import type { Mapping } from './page-map';
 import { slabShape, type SlabShape } from './slab';
 
@@ -10,6 +12,9 @@ import { slabShape, type SlabShape } from './slab';
 const TREE_FANOUT = 64;
 /** 576 bytes and, because nodes are made ready once for all, a free pointer. @kernel lib/radix-tree.c radix_tree_init() */
 const TREE_NODE_BYTES = 584;
+
+/** Kept beside each object that is charged: whom to. @kernel mm/slab.h obj_full_size() */
+const CHARGED_OBJECT_BYTES = 8;
 
 /** Slabs that tree nodes live in. */
 export function treeSlab(cpus: number): SlabShape {
@@ -38,7 +43,10 @@ export function growTree(
   newPages: number,
   caller: KernelCaller,
 ): void {
+  const nodesBefore = treeNodes(file.treePages ?? 0);
   file.treePages = (file.treePages ?? 0) + newPages;
+  const newNodes = treeNodes(file.treePages) - nodesBefore;
+  chargeSlab(k, file, caller, newNodes * (TREE_NODE_BYTES + CHARGED_OBJECT_BYTES));
   const { order, objects } = treeSlab(k.cpus.length);
   const wanted = Math.ceil((treeNodes(file.treePages) - objects / 2) / objects);
   const slabs = (file.treeSlabs ??= []);
@@ -52,12 +60,22 @@ export function growTree(
   }
 }
 
+/** Objects are charged to the group of the task that needs them, and stay charged to it. */
+function chargeSlab(k: KernelState, file: CachedFile, caller: KernelCaller, bytes: number): void {
+  const { group } = caller;
+  if (!group || bytes === 0 || !chargeObjects(k, caller, bytes)) return;
+  file.chargedBytes ??= new Map();
+  file.chargedBytes.set(group, (file.chargedBytes.get(group) ?? 0) + bytes);
+}
+
 /** The tree goes when no page and no shadow of the file is left. */
 export function dropTree(k: KernelState, file: CachedFile, cpu: number): void {
   for (const { zone, frame, order } of file.treeSlabs ?? []) {
     zone.node.slabReclaimable -= 2 ** order;
     freeBlock(k, zone, cpu, frame, order);
   }
+  for (const [group, bytes] of file.chargedBytes ?? []) unchargeObjects(k, group, cpu, bytes);
+  delete file.chargedBytes;
   file.treeSlabs = [];
   file.treePages = 0;
 }

@@ -15,6 +15,8 @@ export const SIMULATOR_ERROR_CODES = [
   'node-without-cpus',
   'node-without-memory',
   'duplicate-guest',
+  'duplicate-cgroup',
+  'unknown-cgroup',
   'unknown-cell',
   'outside-region',
   'unknown-hardware-profile',

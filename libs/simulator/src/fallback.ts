@@ -11,6 +11,7 @@ import {
   type BlockRun,
 } from './buddy';
 import { eachPiece } from './lru';
+import { lruvecsOf } from './lruvec';
 import { ALLOC_KSWAPD, ALLOC_NOFRAGMENT, multFrac } from './watermark';
 import type { Zone } from './zone';
 
@@ -171,7 +172,7 @@ function stealWholeBlock(zone: Zone, frame: number, type: number, oldType: numbe
 /** LRU pages of [from, to): a pageblock that starts before the zone is walked from the stolen block on. */
 function lruPagesFrom(zone: Zone, from: number, to: number): number {
   let pages = 0;
-  for (const list of zone.node.lists) {
+  for (const list of lruvecsOf(zone.node).flatMap(({ lists }) => lists)) {
     for (const run of list.runs()) {
       if (run.zone !== zone) continue;
       eachPiece(run, (lowest, end) => {

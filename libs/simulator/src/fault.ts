@@ -1,15 +1,26 @@
 /** Guests touching their memory: faults by 2 MiB block, huge pages first where they are allowed. */
+import { PAGEBLOCK_ORDER } from './buddy';
 import { PAGES_PER_HUGE } from './constants';
 import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
 import { accountRun, lruList, LRU_UNEVICTABLE, newRun, type Run } from './lru';
 import { allocByPolicy, allocHuge, allocTurns, type PolicyContext } from './mempolicy';
 import { exitGuest } from './guest-exit';
 import { touchHugetlb } from './hugetlb-fault';
-import { allocKernelBlock, guestCaller, kernelContext } from './kernel-block';
+import { allocKernelBlock, freeKernelBlocks, guestCaller, kernelContext } from './kernel-block';
+import { lruvecOf } from './lruvec';
+import { pagesBeforeReclaim } from './memcg';
+import {
+  answerForHigh,
+  chargeHuge,
+  chargeKernel,
+  chargeSegment,
+  freeUnused,
+  type ChargeEffort,
+} from './memcg-charge';
 import type { Segment } from './page-alloc';
 import type { Mapping } from './page-map';
 import { freeSwap } from './swap';
-import { thpMode } from './thp';
+import { thpMode, type ThpMode } from './thp';
 import type { RegionSpec } from './types';
 import type { Zone } from './zone';
 
@@ -32,6 +43,7 @@ export function policyContext(
     cpusetMems: region.cpusetMems ? new Set(region.cpusetMems) : null,
     cpusetList: region.cpusetMems,
     guest,
+    ...(guest.group && { group: guest.group }),
     write: false,
     costNs: k.hardware.faultNs,
     remoteCostNs: k.hardware.remoteFaultNs,
@@ -113,6 +125,10 @@ function allocPageTable(k: KernelState, target: TouchTarget, cpu: number): boole
   const { guest } = target;
   const ac = kernelContext(k, guestCaller(guest, cpu), { costNs: k.hardware.faultNs });
   const page = allocKernelBlock(k, ac);
+  if (page && !chargeKernel(k, { group: guest.group, cpu, guest }, 1)) {
+    freeKernelBlocks(k, [page], cpu);
+    return false;
+  }
   if (page) guest.pageTables.push(page);
   return guest.alive && !k.current.killed;
 }
@@ -127,20 +143,28 @@ function touchHuge(k: KernelState, target: TouchTarget, pc: PolicyContext, block
     countVm(k, 'thp_fault_fallback');
     return false;
   }
+  const frame = segment.runs[0]!.frame;
+  if (!chargeHuge(k, pc, PAGES_PER_HUGE, effortOf(mode))) {
+    countVm(k, 'thp_fault_fallback');
+    countVm(k, 'thp_fault_fallback_charge');
+    freeUnused(k, segment, pc.cpu, PAGEBLOCK_ORDER);
+    return false;
+  }
   countVm(k, 'thp_fault_alloc');
   countVm(k, 'pgfault');
   mapping.present!.set(block, PAGES_PER_HUGE);
-  const run = guestRun(
-    target,
-    segment.zone,
-    PAGES_PER_HUGE,
-    segment.runs[0]!.frame,
-    block * PAGES_PER_HUGE,
-  );
+  const run = guestRun(target, segment.zone, PAGES_PER_HUGE, frame, block * PAGES_PER_HUGE);
   run.huge = true;
   placeRun(target, run);
+  answerForHigh(k, pc);
   noteSpill(k, target, pc, segment.zone);
   return true;
+}
+
+/** What the charge of a huge page may do follows from the fault's own rights. */
+function effortOf({ reclaim, noRetry }: ThpMode): ChargeEffort {
+  if (!reclaim) return 'none';
+  return noRetry ? 'once' : 'full';
 }
 
 function touchBasePages(
@@ -153,13 +177,22 @@ function touchBasePages(
   if (pc.policy.mode === 'interleave') return touchInterleaved(k, target, pc, block, missing);
   let done = 0;
   while (done < missing) {
-    const segment = allocByPolicy(k, pc, missing - done);
+    const want = pagesBeforeReclaim(k, pc.group, pc.cpu, missing - done);
+    const segment = allocCharged(k, pc, want);
     if (!segment) return done;
     if (!target.guest.alive) return done;
     placeFault(k, target, pc, block, segment);
     done += segment.pages;
+    answerForHigh(k, pc);
   }
   return done;
+}
+
+/** Pages that have been allocated and charged; undefined where one of both fails. */
+function allocCharged(k: KernelState, pc: PolicyContext, want: number): Segment | undefined {
+  const segment = allocByPolicy(k, pc, want);
+  if (!segment || !pc.group) return segment;
+  return chargeSegment(k, pc, segment) ? segment : undefined;
 }
 
 /** Pages of a block go to the policy's nodes in turn; each falls back by its own node's list. */
@@ -173,12 +206,19 @@ function touchInterleaved(
   const start = block * PAGES_PER_HUGE + target.mapping.present!.get(block);
   const byTask = target.region.policyScope === 'task';
   const turn = byTask ? target.guest.ilPrev : start;
-  const done = allocTurns(k, pc, turn, missing, (segment, first, stride) => {
-    if (!target.guest.alive) return false;
-    placeInterleaved(k, target, segment, start + first - turn, stride);
-    noteSpill(k, target, pc, segment.zone);
-    return true;
-  });
+  let done = 0;
+  for (let want = 0; done < missing;) {
+    want = pagesBeforeReclaim(k, pc.group, pc.cpu, missing - done);
+    const got = allocTurns(k, pc, turn + done, want, (segment, first, stride) => {
+      if (!target.guest.alive || !chargeSegment(k, pc, segment)) return false;
+      placeInterleaved(k, target, segment, start + first - turn, stride);
+      noteSpill(k, target, pc, segment.zone);
+      return true;
+    });
+    done += got;
+    answerForHigh(k, pc);
+    if (got < want) break;
+  }
   if (byTask) target.guest.ilPrev = turn + done;
   return done;
 }
@@ -248,8 +288,9 @@ function guestRun(
 function placeRun(target: TouchTarget, run: Run): void {
   accountRun(run, 1);
   const { node } = run.zone;
-  if (target.region.pinned) node.lists[LRU_UNEVICTABLE]!.push(run);
-  else lruList(node, run, false).push(run);
+  const lruvec = lruvecOf(node, run.owner.group);
+  if (target.region.pinned) lruvec.lists[LRU_UNEVICTABLE]!.push(run);
+  else lruList(lruvec, run, false).push(run);
 }
 
 /** Small memory of the process itself, under its task policy. @returns false when the guest was killed */
@@ -260,16 +301,17 @@ export function touchOverhead(k: KernelState, guest: GuestState, pages: number):
   if (!own) pc.policy = { mode: 'default', nodes: [] };
   let offset = 0;
   while (offset < pages) {
-    const segment = allocByPolicy(k, pc, pages - offset);
+    const segment = allocCharged(k, pc, pagesBeforeReclaim(k, pc.group, pc.cpu, pages - offset));
     if (!segment || !guest.alive) return false;
     for (const { frame, count, step } of segment.runs) {
       const run = guestRun({ mapping: guest.overhead }, segment.zone, count, frame, offset);
       run.step = step;
       guest.overhead.present!.spread(offset, count, count);
       accountRun(run, 1);
-      lruList(segment.zone.node, run, false).push(run);
+      lruList(lruvecOf(segment.zone.node, guest.group), run, false).push(run);
       offset += count;
     }
+    answerForHigh(k, pc);
   }
   return true;
 }
@@ -291,7 +333,8 @@ function swapInBlock(
   delete swapIn.made;
   let done = 0;
   while (done < due) {
-    const segment = allocByPolicy(k, swapIn, due - done);
+    const want = pagesBeforeReclaim(k, pc.group, pc.cpu, due - done);
+    const segment = allocCharged(k, swapIn, want);
     if (!segment || !target.guest.alive) return -1;
     const at = block * PAGES_PER_HUGE + done;
     mapping.swapped!.set(block, mapping.swapped!.get(block) - segment.pages);
@@ -306,6 +349,7 @@ function swapInBlock(
       offset += count;
     }
     done += segment.pages;
+    answerForHigh(k, pc);
   }
   return done;
 }

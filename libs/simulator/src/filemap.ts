@@ -5,7 +5,9 @@ import { growBufferHeads, growTree } from './cache-slab';
 import { balanceDirtyPages, dirtyCached, noteDirtied } from './flusher';
 import type { KernelCaller } from './kernel-block';
 import {
+  LRU_ACTIVE_ANON,
   LRU_ACTIVE_FILE,
+  LRU_INACTIVE_ANON,
   LRU_INACTIVE_FILE,
   accountRun,
   ascending,
@@ -15,9 +17,12 @@ import {
   type Run,
 } from './lru';
 import { allocByPolicy, allocInterleaved, interleaveNodes, type PolicyContext } from './mempolicy';
+import { ageNonresident, listPages, lruvecOf, noteCost, noteRefaults, type Lruvec } from './lruvec';
+import { pagesBeforeReclaim, type MemoryGroup } from './memcg';
+import { answerForHigh, chargeSegment } from './memcg-charge';
 import type { Segment } from './page-alloc';
 import { newMapping, type Mapping } from './page-map';
-import { noteCost } from './vmscan';
+import { canSwap } from './swap';
 
 export function openFile(k: KernelState, name: string): CachedFile {
   let file = k.files.get(name);
@@ -61,7 +66,7 @@ export function readFile(
     const done = addToCache(k, file, block, missing, access);
     if (done < missing) return at - offset + hit + done;
     passTime(k, length * k.hardware.cacheReadNs, false);
-    if (access.write) balanceDirtyPages(k);
+    if (access.write) balanceDirtyPages(k, access.pc.group);
     at = hit === length ? extent : until;
   }
   return pages;
@@ -84,7 +89,7 @@ export function markAccessed(k: KernelState, mapping: Mapping, from: number, to:
   const runs = [...mapping.runs]
     .filter((run) => run.offset < to && run.offset + spanOf(run) > from)
     .sort((a, b) => a.offset - b.offset);
-  const seen: Run[] = [];
+  const seen = new Map<MemoryGroup | undefined, Run[]>();
   for (const run of runs) {
     const list = run.list!;
     if (list.index === LRU_ACTIVE_FILE) {
@@ -97,14 +102,20 @@ export function markAccessed(k: KernelState, mapping: Mapping, from: number, to:
       continue;
     }
     const part = list.cut(run, from, to);
-    if (part) seen.push(part);
+    if (!part) continue;
+    const others = seen.get(list.group);
+    if (others) others.push(part);
+    else seen.set(list.group, [part]);
   }
-  for (const part of ascending(seen, ({ zone }) => zone.node)) {
-    const { node } = part.zone;
-    part.referenced = false;
-    node.nonresidentAge += part.pages;
-    countVm(k, 'pgactivate', part.pages);
-    node.lists[LRU_ACTIVE_FILE]!.push(part);
+  for (const [group, parts] of seen) {
+    for (const part of ascending(parts, ({ zone }) => zone.node)) {
+      const { node } = part.zone;
+      const lruvec = lruvecOf(node, group);
+      part.referenced = false;
+      ageNonresident(node, lruvec, part.pages);
+      countVm(k, 'pgactivate', part.pages);
+      lruvec.lists[LRU_ACTIVE_FILE]!.push(part);
+    }
   }
 }
 
@@ -125,21 +136,30 @@ function addToCache(
   const slabCaller = callerOf(pc);
   let done = 0;
   while (done < missing) {
-    const segment = allocCache(k, pc, missing - done, block * PAGES_PER_HUGE + done);
-    if (!segment) return done;
+    const want = pagesBeforeReclaim(k, pc.group, pc.cpu, missing - done);
+    const segment = allocCache(k, pc, want, block * PAGES_PER_HUGE + done);
+    if (!segment || !chargeSegment(k, pc, segment)) return done;
     const known = file.mapping.evicted?.has(block) ?? false;
-    placeCache(k, file, block, segment, access.write);
+    placeCache(k, file, block, segment, access);
     growTree(k, file, known ? 0 : segment.pages, slabCaller);
     if (access.write) growBufferHeads(k, file.mapping, segment.pages, slabCaller);
     done += segment.pages;
+    answerForHigh(k, pc);
+    if (k.current.killed) return done;
   }
   return done;
 }
 
 /** The same task, as its kernel memory is asked for. */
 export function callerOf(pc: PolicyContext): KernelCaller {
-  const { cpu, policy, cpusetList, guest } = pc;
-  return { cpu, policy, ...(cpusetList && { cpusetList }), ...(guest && { guest }) };
+  const { cpu, policy, cpusetList, guest, group } = pc;
+  return {
+    cpu,
+    policy,
+    ...(cpusetList && { cpusetList }),
+    ...(guest && { guest }),
+    ...(group && { group }),
+  };
 }
 
 function allocCache(
@@ -158,12 +178,13 @@ function placeCache(
   file: CachedFile,
   block: number,
   segment: Segment,
-  dirty: boolean,
+  { write: dirty, pc }: CacheAccess,
 ): void {
   const { zone, pages } = segment;
   const { node } = zone;
   const present = file.mapping.present!;
-  const shadow = refault(k, file, block, pages);
+  const lruvec = lruvecOf(node, pc.group);
+  const shadow = refault(k, file, block, pages, lruvec);
   for (const { frame, count, step } of segment.runs) {
     const run = newRun({
       owner: file.mapping,
@@ -179,7 +200,7 @@ function placeCache(
     });
     present.set(block, present.get(block) + count);
     accountRun(run, 1);
-    lruList(node, run, shadow.activate).push(run);
+    lruList(lruvec, run, shadow.activate).push(run);
   }
   if (dirty) noteDirtied(k, file.mapping, pages);
 }
@@ -190,20 +211,24 @@ function refault(
   file: CachedFile,
   block: number,
   pages: number,
+  lruvec: Lruvec,
 ): { activate: boolean; workingset: boolean } {
   const shadow = file.mapping.evicted?.get(block);
   if (!shadow) return { activate: false, workingset: false };
   const node = k.nodes[shadow.nodePosition]!;
   countVm(k, 'workingset_refault_file', pages);
-  const sizes = node.lists.map((list) => list.pages);
-  const workingset = sizes[3]! + (k.swap.freePages > 0 ? sizes[0]! + sizes[1]! : 0);
-  const activate = node.nonresidentAge - shadow.age <= workingset;
+  const evictedFrom = lruvecOf(node, shadow.group);
+  const anonPages =
+    listPages(evictedFrom, LRU_INACTIVE_ANON) + listPages(evictedFrom, LRU_ACTIVE_ANON);
+  const workingset =
+    listPages(evictedFrom, LRU_ACTIVE_FILE) + (canSwap(k, lruvec.group) ? anonPages : 0);
+  const activate = evictedFrom.nonresidentAge - shadow.age <= workingset;
   if (activate) {
-    node.refaults[1] += pages;
-    node.nonresidentAge += pages;
+    noteRefaults(node, lruvec, 1, pages);
+    ageNonresident(node, lruvec, pages);
     countVm(k, 'workingset_activate_file', pages);
     if (shadow.workingset) {
-      noteCost(k, node, 'file', pages, 0);
+      noteCost(k, node, lruvec, 'file', pages, 0);
       countVm(k, 'workingset_restore_file', pages);
     }
   }

@@ -1,6 +1,8 @@
 /** The flusher: who writes dirty page cache back, when, and in which order. */
 import type { KernelState } from './kernel-state';
 import { LRU_ACTIVE_FILE, LRU_INACTIVE_FILE, type Run } from './lru';
+import type { MemoryGroup } from './memcg';
+import { groupHoldsBack, groupsOverBackground } from './memcg-dirty';
 import type { Mapping } from './page-map';
 import type { NodeState } from './zone';
 import {
@@ -88,6 +90,7 @@ export function modelledWritebackPages(k: KernelState): number {
 /** Marks as many clean cache pages of a node, newest first, as it says to be writing. @returns pages marked */
 function markWriting(node: NodeState): number {
   let left = node.writebackPages;
+  // Of the host's own cache: groups have none before the first step.
   for (const list of [node.lists[LRU_INACTIVE_FILE]!, node.lists[LRU_ACTIVE_FILE]!]) {
     for (const run of left > 0 ? list.runs().reverse() : []) {
       if (left === 0) break;
@@ -222,7 +225,7 @@ function nextReason(k: KernelState): Reason | undefined {
  * @differs no share of the threshold per device
  */
 function overBackground(k: KernelState): boolean {
-  return dirtyPages(k) > dirtyLimits(k).backgroundPages;
+  return dirtyPages(k) > dirtyLimits(k).backgroundPages || groupsOverBackground(k);
 }
 
 /**
@@ -294,22 +297,26 @@ function* finishRange(
   }
 }
 
+function holdsBack(k: KernelState, group: MemoryGroup | undefined): boolean {
+  const { backgroundPages, threshPages } = dirtyLimits(k);
+  const freerunPages = Math.floor((threshPages + backgroundPages) / 2);
+  return dirtyPages(k) + writebackPages(k) > freerunPages || groupHoldsBack(k, group);
+}
+
 /**
  * A task that has dirtied pages wakes the flusher above the background threshold, and sleeps while there is
  * too much dirty cache half-way from there to the dirty threshold.
  * @kernel mm/page-writeback.c balance_dirty_pages()
  * @differs the writer goes on at the flusher's pace; the kernel steers it smoothly to the middle between
  * that point and the threshold
+ * @param group that it runs in, which has thresholds of its own
  */
-export function balanceDirtyPages(k: KernelState): void {
+export function balanceDirtyPages(k: KernelState, group?: MemoryGroup): void {
   const { flusher } = k;
   const pauseEndNs = k.timeNs + MAX_PAUSE_NS;
   for (;;) {
-    const { backgroundPages, threshPages } = dirtyLimits(k);
-    const dirty = dirtyPages(k);
-    if (dirty > backgroundPages) wakeFlusher(k, false);
-    const freerunPages = Math.floor((threshPages + backgroundPages) / 2);
-    if (dirty + writebackPages(k) <= freerunPages || flusher.state !== 'writing') return;
+    if (overBackground(k)) wakeFlusher(k, false);
+    if (!holdsBack(k, group) || flusher.state !== 'writing') return;
     if (flusher.nextNs > pauseEndNs) {
       k.timeNs = Math.max(k.timeNs, pauseEndNs);
       return;

@@ -51,6 +51,7 @@ export const GFP_WRITE = GFP_BITS.__GFP_WRITE;
 /** Nodes of a file's page tree: slab that can be reclaimed. @kernel lib/xarray.c xas_nomem() */
 export const GFP_TREE_NODE = KERNEL | bits('__GFP_RECLAIMABLE', '__GFP_COMP');
 /** A process's page tables: 0x400dc0. @kernel include/asm-generic/pgalloc.h GFP_PGTABLE_USER */
+export const GFP_KERNEL = KERNEL;
 export const GFP_PAGE_TABLE = KERNEL | bits('__GFP_ACCOUNT', '__GFP_ZERO');
 
 /** Names in the order in which the kernel looks for them: sets before their parts. */

@@ -5,6 +5,7 @@ import { exitHugetlb, hugetlbPointers } from './hugetlb-fault';
 import { freeKernelBlocks, guestCaller, type KernelCaller } from './kernel-block';
 import { passTime, type GuestState, type KernelState } from './kernel-state';
 import { ascending, partOf, piecesOf, spanOf, type Run } from './lru';
+import { uncharge, unchargeKernel } from './memcg';
 import { gathered, pointersOf } from './mmu-gather';
 import { BlockCounts, type Mapping } from './page-map';
 import { endProcess } from './process-pages';
@@ -116,6 +117,7 @@ function freeParts(k: KernelState, mapping: Mapping, parts: Run[], cpu: number):
     }
     if (swapped) freeSwap(k, mapping, part.pages);
     freed += part.pages;
+    uncharge(mapping.group, part.pages);
     freeRun(k, part, cpu);
   }
   return freed;
@@ -167,8 +169,7 @@ function* callsOf(parts: Run[], { from, stepPages }: FreePattern): Generator<Run
 /** Frees everything of a mapping, swap included. */
 export function freeMapping(k: KernelState, mapping: Mapping, cpu: number): number {
   const freed = freeOffsets(k, mapping, { from: 0, to: Infinity }, cpu);
-  k.swap.freePages += mapping.swapPages;
-  mapping.swapPages = 0;
+  freeSwap(k, mapping, mapping.swapPages);
   if (mapping.present) mapping.present = new BlockCounts();
   if (mapping.swapped) mapping.swapped = new BlockCounts();
   return freed;
@@ -185,6 +186,7 @@ export function exitGuest(k: KernelState, guest: GuestState): number {
     for (const mapping of mappings) freed += freeMapping(k, mapping, cpu);
     exitHugetlb(k, guest, cpu);
     freeKernelBlocks(k, guest.pageTables, cpu);
+    unchargeKernel(k, guest.group, cpu, guest.pageTables.length);
   });
   guest.pageTables = [];
   endProcess(k, guest.processPages, cpu);

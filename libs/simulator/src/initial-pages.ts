@@ -13,6 +13,7 @@ import { fillPcps, pageblocksOf } from './initial-pcp';
 import { placePool, planPool } from './initial-hugetlb';
 import { caveat, type KernelState } from './kernel-state';
 import { NR_LRU_LISTS, accountRun, newRun } from './lru';
+import { lruvecOf } from './lruvec';
 import { newMapping, type Mapping } from './page-map';
 import { pcpPages } from './pcp';
 import { MIGRATE_TYPE_NAMES } from './types';
@@ -347,7 +348,11 @@ function placeExtent(placement: Placement, { frame, pages }: Extent, offset: num
   const run = newRun({ owner, zone, pages, frame, offset, mapped, young, dirty, huge });
   owner.present?.spread(offset, pages, pages);
   accountRun(run, 1);
-  zone.node.lists[list]!.push(run);
+  if (owner.group) {
+    owner.group.usagePages += pages;
+    owner.group.userPages += pages;
+  }
+  lruvecOf(zone.node, owner.group).lists[list]!.push(run);
 }
 
 /** Frames handed out in ascending order. */

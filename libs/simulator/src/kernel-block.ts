@@ -4,6 +4,7 @@ import { MIGRATE_UNMOVABLE } from './buddy';
 import { ZONE_NORMAL } from './constants';
 import { freeBlock } from './free-run';
 import type { GuestState, KernelState } from './kernel-state';
+import type { MemoryGroup } from './memcg';
 import { nodeById } from './mempolicy';
 import { allocContext, allocPages, type AllocContext, type KernelBlock } from './page-alloc';
 import type { MemoryPolicy } from './types';
@@ -16,6 +17,8 @@ export interface KernelCaller {
   policy?: MemoryPolicy;
   cpusetList?: number[];
   guest?: GuestState;
+  /** The memory cgroup that its kernel memory is charged to. */
+  group?: MemoryGroup;
 }
 
 /** The CPU's own node, no policy: how a task without one asks. */
@@ -32,6 +35,7 @@ export function guestCaller(guest: GuestState, cpu: number): KernelCaller {
     guest,
     ...(region.policyScope === 'task' && { policy }),
     ...(cpusetMems && { cpusetList: cpusetMems }),
+    ...(guest.group && { group: guest.group }),
   };
 }
 

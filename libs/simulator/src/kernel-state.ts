@@ -5,6 +5,7 @@ import type { Hstate } from './hugetlb';
 import type { HugetlbMapping } from './hugetlb-fault';
 import type { KernelProfile } from './profile';
 import type { GuestProcess, HostSysctls, ReplayEvent, ThpDefrag, ThpEnabled } from './types';
+import type { ChargeStock, MemoryGroup } from './memcg';
 import type { Mapping } from './page-map';
 import type { KernelBlock } from './page-alloc';
 import type { SwapWrites } from './swap-write';
@@ -20,6 +21,8 @@ export interface Cpu {
 /** A simulated process that owns anonymous memory. */
 export interface GuestState {
   spec: GuestProcess;
+  /** The memory cgroup that it is charged to. */
+  group?: MemoryGroup;
   alive: boolean;
   /** It ended because a touch found no huge page. */
   sigbus?: boolean;
@@ -71,6 +74,8 @@ export interface CachedFile {
   treeSlabs?: KernelBlock[];
   /** Pages that its tree has entries for: cached ones, and shadows of reclaimed ones. */
   treePages?: number;
+  /** Bytes of its tree and buffer heads by the group that was charged for them. */
+  chargedBytes?: Map<MemoryGroup, number>;
   /** What the process that maps it holds besides the file. */
   mapperPages?: KernelBlock[];
 }
@@ -83,6 +88,8 @@ export interface Totals {
   nodeReclaimedPages: number;
   kswapdReclaimedPages: number;
   swappedOutPages: number;
+  /** Within memory cgroups over their limits. */
+  cgroupReclaimedPages: number;
 }
 
 export interface KernelState {
@@ -109,6 +116,12 @@ export interface KernelState {
   guests: Map<string, GuestState>;
   files: Map<string, CachedFile>;
   pipeHolders: Map<string, PipeHolder>;
+  /** Memory cgroups below the root, in the order in which they were made. */
+  groups: Map<string, MemoryGroup>;
+  /** What each CPU (by position) has charged ahead. */
+  chargeStocks: ChargeStock[];
+  /** Pages that the current task has charged to a group above memory.high since it last answered for it. */
+  overHighPages: number;
   hostMappings: Mapping[];
   /** Writes dirty page cache back. */
   flusher: Flusher;

@@ -13,7 +13,9 @@ import type { GuestState, KernelState } from './kernel-state';
 import { percpuDriftMark, statThreshold } from './free-count';
 import { waitingKcompactd } from './kcompactd';
 import { sleepingKswapd } from './kswapd';
-import { Lru, NR_LRU_LISTS } from './lru';
+import { NR_LRU_LISTS } from './lru';
+import { newLruvec } from './lruvec';
+import { addGroup, groupNamed, setLimits } from './memcg';
 import { newMapping } from './page-map';
 import { pcpBatch, pcpHigh } from './pcp';
 import { fixedPcp, Pcp, type PcpRule } from './pcp-rule';
@@ -65,6 +67,9 @@ export function buildKernel(input: ReplayInput): KernelState {
     guests: new Map(),
     files: new Map(),
     pipeHolders: new Map(),
+    groups: new Map(),
+    chargeStocks: [],
+    overHighPages: 0,
     hostMappings: [],
     flusher: sleepingFlusher(),
     vmstat: {},
@@ -80,6 +85,7 @@ export function buildKernel(input: ReplayInput): KernelState {
       nodeReclaimedPages: 0,
       kswapdReclaimedPages: 0,
       swappedOutPages: 0,
+      cgroupReclaimedPages: 0,
     },
     events: [],
     current: { name: 'host', killed: false },
@@ -93,6 +99,8 @@ export function buildKernel(input: ReplayInput): KernelState {
   setupStatThresholds(k);
   for (const zone of k.zones) zone.pcps = k.cpus.map(() => new Pcp());
   if (profile.pcpHigh === 'tuned') startTunedPcps(k, hostNodes);
+  k.chargeStocks = k.cpus.map(() => ({ group: undefined, pages: 0 }));
+  for (const { name, ...limits } of input.groups ?? []) setLimits(addGroup(k, name), limits);
   for (const guest of input.runningGuests) addGuest(k, guest);
   attachHugetlb(k, input);
   hostNodes.forEach((hostNode, i) => startPages(k, hostNode, nodes[i]!, input));
@@ -116,7 +124,8 @@ function buildNode(
     position,
     cpus: [...host.cpus],
     zones: [],
-    lists: Array.from({ length: NR_LRU_LISTS }, (_, index) => new Lru(index)),
+    ...newLruvec(),
+    groupLruvecs: [],
     filePages: 0,
     mappedPages: 0,
     shmemPages: 0,
@@ -129,14 +138,9 @@ function buildNode(
     numastat: { ...host.numastat },
     minUnmappedPages: 0,
     minSlabPages: 0,
-    nonresidentAge: 0,
-    anonCost: 0,
-    fileCost: 0,
     kswapdFailures: 0,
     kswapd: sleepingKswapd(),
     kcompactd: waitingKcompactd(hardware.firstCompactCheckNs),
-    refaults: [0, 0],
-    refaultsSeen: [0, 0],
   };
   node.zones = host.zones
     .filter((zone) => zone.managedPages > 0)
@@ -333,10 +337,13 @@ export function recomputeMinFree(k: KernelState): void {
 }
 
 /** Registers a process; its regions start empty. */
-export function addGuest(k: KernelState, spec: GuestProcess): GuestState {
+export function addGuest(k: KernelState, given: GuestProcess): GuestState {
   const order = k.guests.size;
+  const group = groupNamed(k, given.cgroup);
+  const spec = withCpuset(given, group?.cpusetMems);
   const guest: GuestState = {
     spec,
+    ...(group && { group }),
     alive: true,
     mappings: spec.regions.map((region) =>
       newMapping('anon', `${spec.name}/${region.cell}`, k.nodes.length, true, spec.name),
@@ -351,8 +358,15 @@ export function addGuest(k: KernelState, spec: GuestProcess): GuestState {
     spilled: false,
     order,
   };
+  if (group) for (const mapping of [...guest.mappings, guest.overhead]) mapping.group = group;
   k.guests.set(spec.name, guest);
   return guest;
+}
+
+/** A group's cpuset holds for all regions that have none of their own. */
+function withCpuset(spec: GuestProcess, cpusetMems: number[] | undefined): GuestProcess {
+  if (!cpusetMems) return spec;
+  return { ...spec, regions: spec.regions.map((region) => ({ cpusetMems, ...region })) };
 }
 
 /** One CPU per node that the region's threads run on; guests take a node's CPUs in turn. */

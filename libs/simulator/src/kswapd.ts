@@ -7,6 +7,7 @@ import { setPercpuThreshold } from './free-count';
 import { BOOST_COMPACT_ORDER, kcompactdTurn, nodeCpu, wakeupKcompactd } from './kcompactd';
 import { countVm, type KernelState } from './kernel-state';
 import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON } from './lru';
+import { lruvecsOf } from './lruvec';
 import { canAgeAnon } from './swap';
 import { scanControl, type ScanControl } from './scan-control';
 import { inactiveIsLow } from './scan-count';
@@ -355,7 +356,9 @@ function* kswapdShrinkNode(
   sc.mayWritepage = !boosting || priority < DEF_PRIORITY - 2;
   sc.maySwap = !boosting;
   if (canAgeAnon(k) && inactiveIsLow(node, LRU_INACTIVE_ANON)) {
-    shrinkActiveList(k, node, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX, sc);
+    for (const lruvec of lruvecsOf(node)) {
+      shrinkActiveList(k, node, lruvec, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX, sc);
+    }
   }
   sc.nrScanned = 0;
   sc.nrToReclaim = node.zones

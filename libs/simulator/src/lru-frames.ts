@@ -2,6 +2,7 @@
 import { PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
 import { eachPiece, type Lru, type Run } from './lru';
 import { frameAt, nextHeld, pieceEnd, pieceStep, placesOf } from './lru-run';
+import { lruvecsOf } from './lruvec';
 import type { Zone } from './zone';
 
 /** Pieces over more pageblocks are found by search, not entered block by block. */
@@ -29,7 +30,7 @@ export class LruFrames {
   private tableBlock = -1;
 
   constructor(private readonly zone: Zone) {
-    for (const list of zone.node.lists) {
+    for (const list of lruvecsOf(zone.node).flatMap(({ lists }) => lists)) {
       for (let run = list.oldest(); run; run = run.newer) {
         if (run.zone === zone) this.enterAll(run);
       }

@@ -18,9 +18,9 @@ import {
   truncate,
   type Run,
 } from './lru-run';
+import type { MemoryGroup } from './memcg';
 import { MAX_PLACES, Places } from './places';
 import type { Mapping } from './page-map';
-import type { NodeState } from './zone';
 
 export {
   ascending,
@@ -46,7 +46,14 @@ export class Lru {
   private newestRun: Run | undefined;
   pages = 0;
 
-  constructor(readonly index: number) {}
+  /** Pages by zone index; only kept for a group's list. */
+  readonly zonePages = [0, 0, 0, 0];
+
+  /** @param group the memory cgroup that its pages are charged to */
+  constructor(
+    readonly index: number,
+    readonly group?: MemoryGroup,
+  ) {}
 
   /** Puts pages at the head (newest), joining the newest run where nothing tells them apart. */
   push(run: Run): void {
@@ -316,6 +323,7 @@ export class Lru {
   private count(run: Run, sign: 1 | -1): void {
     this.pages += sign * run.pages;
     run.zone.lruPages[this.index]! += sign * run.pages;
+    if (this.group) this.zonePages[run.zone.index]! += sign * run.pages;
   }
 }
 
@@ -325,10 +333,10 @@ function own(run: Run): void {
 }
 
 /** The list that a fresh or returning page of this owner belongs on. */
-export function lruList(node: NodeState, run: Run, active: boolean): Lru {
+export function lruList({ lists }: { lists: Lru[] }, run: Run, active: boolean): Lru {
   const file = run.owner.kind === 'file';
   const index = (file ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON) + (active ? 1 : 0);
-  return node.lists[index]!;
+  return lists[index]!;
 }
 
 /** NR_FILE_PAGES counts page cache, shared memory and swap cache. */

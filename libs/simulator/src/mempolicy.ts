@@ -4,6 +4,7 @@ import { MIGRATE_MOVABLE } from './buddy';
 import { HUGE_ORDER, PAGES_PER_HUGE, ZONE_MOVABLE } from './constants';
 import { countVm, type GuestState, type KernelState } from './kernel-state';
 import { pagesBeforeKswapd } from './kswapd';
+import type { MemoryGroup } from './memcg';
 import { reclaimsNode } from './node-reclaim';
 import { allocContext, allocPages, type AllocContext, type Segment } from './page-alloc';
 import { orderToPindex } from './pcp';
@@ -18,6 +19,8 @@ export interface PolicyContext {
   cpusetMems: Set<number> | null;
   cpusetList: number[] | undefined;
   guest?: GuestState;
+  /** The memory cgroup that the pages are charged to. */
+  group?: MemoryGroup;
   write: boolean;
   /** The pages are for page cache. */
   cache?: boolean;

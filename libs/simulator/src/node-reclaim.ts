@@ -2,6 +2,7 @@
 import { NODE_RECLAIM_PRIORITY, RECLAIM_DISTANCE, SWAP_CLUSTER_MAX } from './constants';
 import { countVm, type KernelState } from './kernel-state';
 import { LRU_ACTIVE_FILE, LRU_INACTIVE_FILE } from './lru';
+import { listPages } from './lruvec';
 import type { AllocContext } from './page-alloc';
 import { scanControl } from './scan-control';
 import { shrinkNode } from './direct-reclaim';
@@ -15,7 +16,7 @@ export type NodeReclaimResult = 'skip' | 'some' | 'success';
 
 /** Cache that a run could take, by the mode's bits. @kernel mm/vmscan.c node_pagecache_reclaimable() */
 export function nodePagecacheReclaimable(node: NodeState, mode: number): number {
-  const lru = node.lists[LRU_INACTIVE_FILE]!.pages + node.lists[LRU_ACTIVE_FILE]!.pages;
+  const lru = listPages(node, LRU_INACTIVE_FILE) + listPages(node, LRU_ACTIVE_FILE);
   const cache =
     mode & RECLAIM_UNMAP ? node.filePages : lru > node.mappedPages ? lru - node.mappedPages : 0;
   const dirty = mode & RECLAIM_WRITE ? 0 : node.dirtyPages;

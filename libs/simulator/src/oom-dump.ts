@@ -4,18 +4,22 @@ import { MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE } from './buddy';
 import { KSWAPD_MAX_FAILURES, PAGES_PER_HUGE } from './constants';
 import {
   GFP_ANON_FAULT,
+  GFP_KERNEL,
   GFP_PAGE_CACHE,
   GFP_PAGE_TABLE,
   GFP_TREE_NODE,
   GFP_WRITE,
 } from './gfp-mask';
 import type { GuestState, KernelState } from './kernel-state';
+import { listPages } from './lruvec';
 import {
   oomReport,
+  type OomReportGroup,
   type OomReportNode,
   type OomReportTask,
   type OomReportZone,
 } from './oom-report';
+import type { MemoryGroup } from './memcg';
 import type { Mapping } from './page-map';
 import { pcpPages } from './pcp';
 import { blocksByType, lruPages } from './snapshot';
@@ -37,13 +41,15 @@ export interface OomControl {
   write: boolean;
   /** CPU position. */
   cpu: number;
+  /** The memory cgroup that is full; absent: the host is. */
+  group?: MemoryGroup;
   /** Whose memory is touched; undefined for the page cache. */
   guest?: GuestState;
 }
 
 export interface OomKill {
   oc: OomControl;
-  constraint: OomConstraintOfHost;
+  constraint: OomConstraint;
   /** Processes that could have been killed. */
   candidates: readonly GuestState[];
   victim: GuestState;
@@ -73,19 +79,49 @@ export function dumpHeader(
   );
   return oomReport({
     invokedBy: { name: k.current.name, oomScoreAdj: invoker?.spec.oomScoreAdj ?? 0 },
-    gfpMask: gfpMaskOf(oc),
+    gfpMask: oc.group ? GFP_KERNEL : gfpMaskOf(oc),
     order: oc.order,
     constraint,
     // A policy that does not decide who may be killed is not shown. @kernel out_of_memory()
     nodemask: constraint === 'CONSTRAINT_MEMORY_POLICY' ? [...(oc.nodemask ?? [])] : null,
-    cpuset: oc.cpusetMems
-      ? { name: k.current.name, mems: [...oc.cpusetMems] }
-      : { name: '/', mems: memoryNodes },
+    cpuset: {
+      name: oc.group?.name ?? (oc.cpusetMems ? k.current.name : '/'),
+      mems: oc.cpusetMems ? [...oc.cpusetMems] : memoryNodes,
+    },
     nodes: k.nodes.map((node) => reportNode(k, node, oc.cpu)),
     swap: { ...k.swap, cachePages: swapCachePages(k) },
     tasks,
     victimPid: pids.get(victim),
+    victimMemcg: memcgPath(victim.group),
+    ...(oc.group && { memcg: reportGroup(k, oc.group) }),
   });
+}
+
+function memcgPath(group: MemoryGroup | undefined): string {
+  return `/${group?.name ?? ''}`;
+}
+
+/** @differs pages in the swap cache count as anonymous, kernel pages that are not page tables as slab */
+function reportGroup(k: KernelState, group: MemoryGroup): OomReportGroup {
+  const lru = lruPages((list) => sum(group.lruvecs, ({ lists }) => lists[list]!.pages));
+  const guests = [...k.guests.values()].filter((guest) => guest.group === group);
+  const anonPages = sum(guests, (guest) => sum(mappingsOf(guest), residentPages));
+  const hugePages = sum(guests, (guest) => sum(mappingsOf(guest), ({ hugePages }) => hugePages));
+  return {
+    path: memcgPath(group),
+    usagePages: group.usagePages,
+    maxPages: group.maxPages,
+    failures: group.failures,
+    swapPages: group.swapPages,
+    swapMaxPages: group.swapMaxPages,
+    anonPages,
+    anonHugePages: hugePages,
+    filePages: lru.inactiveFilePages + lru.activeFilePages,
+    kernelPages: group.kernelPages,
+    pageTablePages: sum(guests, ({ pageTables }) => pageTables.length),
+    objectBytes: group.objectBytes,
+    lru,
+  };
 }
 
 /** @differs kernel pages other than reclaimable slab are all asked for as page tables are */
@@ -137,7 +173,7 @@ function reportNode(k: KernelState, node: NodeState, cpu: number): OomReportNode
   return {
     nodeId: node.id,
     zones: node.zones.map((zone) => reportZone(zone, zone === highest ? pending : 0, cpu)),
-    lru: lruPages((list) => node.lists[list]!.pages),
+    lru: lruPages((list) => listPages(node, list)),
     filePages: node.filePages,
     mappedPages: node.mappedPages,
     shmemPages: node.shmemPages,

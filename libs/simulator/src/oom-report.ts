@@ -71,12 +71,32 @@ export interface OomReportTask {
   oomScoreAdj: number;
 }
 
+/** A memory cgroup at its limit; Infinity where there is none. */
+export interface OomReportGroup {
+  path: string;
+  usagePages: number;
+  maxPages: number;
+  /** Charges that met the limit. */
+  failures: number;
+  swapPages: number;
+  swapMaxPages: number;
+  anonPages: number;
+  anonHugePages: number;
+  filePages: number;
+  kernelPages: number;
+  pageTablePages: number;
+  /** Charged slab objects. */
+  objectBytes: number;
+  lru: LruPages;
+}
+
 export interface OomReportInput {
   invokedBy: { name: string; oomScoreAdj: number };
   gfpMask: number;
   order: number;
-  /** @differs a kill by a memory cgroup's limit has another report */
-  constraint: Exclude<OomConstraint, 'CONSTRAINT_MEMCG'>;
+  constraint: OomConstraint;
+  /** The memory cgroup that is full: its numbers stand in place of the nodes'. */
+  memcg?: OomReportGroup;
   /** Nodes of the request's policy; null when it has none. */
   nodemask: readonly number[] | null;
   /** The invoker's cpuset: name and nodes. */
@@ -96,8 +116,8 @@ const COMM_LENGTH = 15;
 const ORDERS = 11;
 
 /**
- * The lines of a kill of the whole system in their order: who asked for what, memory of the nodes that the
- * request may use, the candidates, the summary and the killed process.
+ * The lines of a kill in their order: who asked for what, memory of the nodes that the request may use or of the
+ * memory cgroup that is full, the candidates, the summary and the killed process.
  * @kernel mm/oom_kill.c dump_header(), dump_tasks(), dump_oom_summary(), __oom_kill_process();
  * mm/page_alloc.c __show_free_areas(); lib/show_mem.c __show_mem()
  * @differs no stack dump; no list of slab caches where unreclaimable slab outweighs all other memory
@@ -109,13 +129,13 @@ export function oomReport(input: OomReportInput): string[] {
   return [
     `${comm(invokedBy.name)} invoked oom-killer: gfp_mask=${mask}, order=${order}, ` +
       `oom_score_adj=${invokedBy.oomScoreAdj}`,
-    ...memInfo(input),
+    ...(input.memcg ? memcgInfo(input.memcg) : memInfo(input)),
     'Tasks state (memory values in pages):',
     '[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name',
     ...tasks.map(taskLine),
     ...(victim === undefined
       ? ['Out of memory and no killable processes...']
-      : [summaryLine(input, victim), killedLine(victim)]),
+      : [summaryLine(input, victim), killedLine(victim, input.memcg !== undefined)]),
   ];
 }
 
@@ -175,6 +195,41 @@ function memInfo(input: OomReportInput): string[] {
     `${presentPages} pages RAM`,
     '0 pages HighMem/MovableOnly',
     `${presentPages - sum(all, (zone) => zone.managedPages)} pages reserved`,
+  ];
+}
+
+/** What the kernel prints as the limit of a counter that has none. @kernel include/linux/page_counter.h PAGE_COUNTER_MAX */
+const NO_LIMIT_KIB = '9007199254740988kB';
+const PAGE_BYTES = 4096;
+
+/**
+ * @kernel mm/memcontrol.c mem_cgroup_print_oom_meminfo(), memory_stat_format()
+ * @differs the states of memory.stat without its events; what the model does not split is 0
+ */
+function memcgInfo(memcg: OomReportGroup): string[] {
+  const limit = (pages: number): string => (pages === Infinity ? NO_LIMIT_KIB : kb(pages));
+  const { lru } = memcg;
+  const states: [name: string, bytes: number][] = [
+    ['anon', memcg.anonPages * PAGE_BYTES],
+    ['file', memcg.filePages * PAGE_BYTES],
+    ['kernel', memcg.kernelPages * PAGE_BYTES],
+    ['kernel_stack', 0],
+    ['pagetables', memcg.pageTablePages * PAGE_BYTES],
+    ['anon_thp', memcg.anonHugePages * PAGE_BYTES],
+    ['inactive_anon', lru.inactiveAnonPages * PAGE_BYTES],
+    ['active_anon', lru.activeAnonPages * PAGE_BYTES],
+    ['inactive_file', lru.inactiveFilePages * PAGE_BYTES],
+    ['active_file', lru.activeFilePages * PAGE_BYTES],
+    ['unevictable', lru.unevictablePages * PAGE_BYTES],
+    ['slab_reclaimable', memcg.objectBytes],
+    ['slab_unreclaimable', 0],
+    ['slab', memcg.objectBytes],
+  ];
+  return [
+    `memory: usage ${kb(memcg.usagePages)}, limit ${limit(memcg.maxPages)}, failcnt ${memcg.failures}`,
+    `swap: usage ${kb(memcg.swapPages)}, limit ${limit(memcg.swapMaxPages)}, failcnt 0`,
+    `Memory cgroup stats for ${memcg.path}:`,
+    ...states.map(([name, bytes]) => `${name} ${bytes}`),
   ];
 }
 
@@ -302,7 +357,7 @@ function summaryLine(input: OomReportInput, victim: OomReportTask): string {
     `nodemask=${nodeList(input.nodemask)}`,
     `cpuset=${input.cpuset.name}`,
     `mems_allowed=${nodeList(input.cpuset.mems)}`,
-    'global_oom',
+    input.memcg ? `oom_memcg=${input.memcg.path}` : 'global_oom',
     `task_memcg=${input.victimMemcg ?? '/'}`,
     `task=${comm(victim.name)}`,
     `pid=${victim.pid}`,
@@ -310,9 +365,10 @@ function summaryLine(input: OomReportInput, victim: OomReportTask): string {
   ].join(',');
 }
 
-function killedLine(task: OomReportTask): string {
+function killedLine(task: OomReportTask, byMemcg: boolean): string {
+  const what = byMemcg ? 'Memory cgroup out of memory' : 'Out of memory';
   return (
-    `Out of memory: Killed process ${task.pid} (${comm(task.name)})` +
+    `${what}: Killed process ${task.pid} (${comm(task.name)})` +
     ` total-vm:${kb(task.totalVmPages)}, anon-rss:${kb(task.anonRssPages)},` +
     ` file-rss:${kb(task.fileRssPages)}, shmem-rss:${kb(task.shmemRssPages)},` +
     ` UID:${task.uid} pgtables:${Math.floor(task.pageTableBytes / 1024)}kB` +

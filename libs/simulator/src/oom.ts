@@ -1,7 +1,9 @@
 /** The OOM killer: constraint, candidates, badness. */
+import { MIGRATE_MOVABLE } from './buddy';
 import { exitGuest } from './guest-exit';
 import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
-import { dumpHeader, type OomConstraintOfHost, type OomControl } from './oom-dump';
+import type { MemoryGroup } from './memcg';
+import { dumpHeader, type OomConstraintOfHost, type OomControl, type OomKill } from './oom-dump';
 import type { OomConstraint } from './types';
 
 /** Kills of a replay that are reported in full; a guest that dies again and again says nothing new. */
@@ -78,7 +80,7 @@ function describeNodes(k: KernelState, oc: OomControl): string {
 }
 
 /**
- * Kills the process with the highest badness; the later one wins a tie.
+ * The host is out of memory: a process dies.
  * @returns the victim, or undefined when nobody can be killed (the kernel would panic)
  * @kernel mm/oom_kill.c out_of_memory(), select_bad_process()
  * @differs the victim's memory is free at once; processes other than guests are never chosen
@@ -88,6 +90,17 @@ export function outOfMemory(k: KernelState, oc: OomControl): GuestState | undefi
   const candidates = [...k.guests.values()].filter(
     (guest) => guest.alive && isCandidate(guest, constraint, oc),
   );
+  const victim = selectBadProcess(candidates, totalPages);
+  if (!victim) return undefined;
+  oomKill(k, { oc, constraint, candidates, victim }, describeNodes(k, oc));
+  return victim;
+}
+
+/** The highest badness; the later one wins a tie. @kernel mm/oom_kill.c select_bad_process() */
+function selectBadProcess(
+  candidates: readonly GuestState[],
+  totalPages: number,
+): GuestState | undefined {
   let victim: GuestState | undefined;
   let worst = -Infinity;
   for (const guest of candidates) {
@@ -96,13 +109,18 @@ export function outOfMemory(k: KernelState, oc: OomControl): GuestState | undefi
     worst = points;
     victim = guest;
   }
-  if (!victim) return undefined;
-  const summary = describeNodes(k, oc);
+  return victim;
+}
+
+/** @kernel mm/oom_kill.c oom_kill_process(), __oom_kill_process() */
+function oomKill(k: KernelState, kill: OomKill, summary: string): void {
+  const { constraint, victim } = kill;
   const full = k.totals.oomKills < FULL_REPORTS;
-  const report = full ? dumpHeader(k, { oc, constraint, candidates, victim }) : [];
+  const report = full ? dumpHeader(k, kill) : [];
   passTime(k, k.hardware.oomKillNs, true);
   const victimPages = exitGuest(k, victim);
   countVm(k, 'oom_kill');
+  if (victim.group) victim.group.events.oomKill += 1;
   k.totals.oomKills += 1;
   k.events.push({
     type: 'oom_kill',
@@ -114,5 +132,34 @@ export function outOfMemory(k: KernelState, oc: OomControl): GuestState | undefi
     summary,
     report,
   });
+}
+
+/**
+ * A group is full of what cannot be reclaimed: one of its processes dies, whatever nodes its memory lies on.
+ * @returns the victim, or undefined when there is none to kill
+ * @kernel mm/memcontrol.c mem_cgroup_out_of_memory(), mem_cgroup_get_max()
+ */
+export function memcgOutOfMemory(
+  k: KernelState,
+  { group, cpu, guest }: { group: MemoryGroup; cpu: number; guest?: GuestState },
+): GuestState | undefined {
+  group.events.oom += 1;
+  const candidates = [...k.guests.values()].filter((other) => other.alive && other.group === group);
+  const swapPages = Math.min(group.swapMaxPages, k.swap.totalPages);
+  const victim = selectBadProcess(candidates, Math.max(group.maxPages + swapPages, 1));
+  if (!victim) return undefined;
+  const oc: OomControl = {
+    nodemask: null,
+    cpusetMems: group.cpusetMems ? new Set(group.cpusetMems) : null,
+    order: 0,
+    type: MIGRATE_MOVABLE,
+    write: false,
+    cpu,
+    group,
+    ...(guest && { guest }),
+  };
+  const { usagePages, maxPages } = group;
+  const summary = `cgroup ${group.name}: ${usagePages} pages charged, at most ${maxPages}`;
+  oomKill(k, { oc, constraint: 'CONSTRAINT_MEMCG', candidates, victim }, summary);
   return victim;
 }

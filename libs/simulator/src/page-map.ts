@@ -1,6 +1,7 @@
 /** Which pages of a mapping exist, by 2 MiB block: counts; the runs on the LRU lists hold the addresses. */
 import { PAGES_PER_HUGE } from './constants';
 import type { Run } from './lru-run';
+import type { MemoryGroup } from './memcg';
 import type { KernelBlock } from './page-alloc';
 import type { SwapRequest } from './swap-write';
 
@@ -69,18 +70,29 @@ export class BlockCounts {
   }
 }
 
+/** What is left of an evicted page (a workingset shadow): where, at what age, and at whose level of reclaim. */
+export interface Shadow {
+  nodePosition: number;
+  age: number;
+  workingset: boolean;
+  /** The memory cgroup whose limit it was evicted for. */
+  group?: MemoryGroup;
+}
+
 /** Memory of one owner: a guest's region, a cached file, or what the host used before the replay. */
 export interface Mapping {
   kind: 'anon' | 'file';
   name: string;
   /** The guest that dies with it; undefined for cache and host memory. */
   guest?: string;
+  /** The memory cgroup of that guest, which all its pages are charged to; a file's are charged to whom reads them. */
+  group?: MemoryGroup;
   /** Resident and swapped pages; undefined for memory whose offsets are unknown. */
   present?: BlockCounts;
   /** Pages on swap, by block. */
   swapped?: BlockCounts;
   /** Age of the last eviction per block (workingset shadow), files only. */
-  evicted?: Map<number, { nodePosition: number; age: number; workingset: boolean }>;
+  evicted?: Map<number, Shadow>;
   /** Written pages that still carry a buffer head, and the slabs of these, oldest first; files only. */
   bufferHeads?: { pages: number; slabs: KernelBlock[] };
   /** Its resident pages: every run of it that stands on an LRU list. */

@@ -31,6 +31,15 @@ export type ReplayEvent =
       reason: string;
     }
   | {
+      /** A memory cgroup over its limit was reclaimed. First occurrence in the step, with the step's total. */
+      type: 'cgroup_reclaim';
+      timeNs: number;
+      cgroup: string;
+      times: number;
+      reclaimedPages: number;
+      guest: string;
+    }
+  | {
       type: 'direct_reclaim' | 'node_reclaim' | 'node_reclaim_failed';
       timeNs: number;
       /** First occurrence in the step, with the step's total. */

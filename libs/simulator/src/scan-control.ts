@@ -1,4 +1,5 @@
 /** What a reclaimer works for and what it may do. */
+import type { MemoryGroup } from './memcg';
 import type { SwapPlug } from './swap-write';
 import { DEF_PRIORITY, SWAP_CLUSTER_MAX, ZONE_MOVABLE } from './constants';
 
@@ -14,6 +15,8 @@ export interface ScanControl {
   mayUnmap: boolean;
   maySwap: boolean;
   kswapd: boolean;
+  /** The memory cgroup that is over its limit; absent: reclaim for the whole node. */
+  group?: MemoryGroup;
   forceDeactivate: boolean;
   /** CPU position whose lists take the freed pages. */
   cpu: number;

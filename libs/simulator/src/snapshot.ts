@@ -1,7 +1,16 @@
 /** The state in the kernel's words, as results carry it. */
 import { countVm, type GuestState, type KernelState } from './kernel-state';
+import { listPages } from './lruvec';
+import type { MemoryGroup } from './memcg';
 import { MIGRATE_TYPE_NAMES } from './types';
-import type { GuestSnapshot, LruPages, MigrateTypeName, NodeSnapshot, Snapshot } from './types';
+import type {
+  GroupSnapshot,
+  GuestSnapshot,
+  LruPages,
+  MigrateTypeName,
+  NodeSnapshot,
+  Snapshot,
+} from './types';
 import { MAX_ORDER, NR_MIGRATE_TYPES } from './buddy';
 import { poolsOf } from './hugetlb';
 import { pcpPages } from './pcp';
@@ -69,7 +78,7 @@ function nodeSnapshot(k: KernelState, node: NodeState, cpuIds: number[]): NodeSn
       pcpHighPages: zone.pcpHigh,
       pcpBatchPages: zone.pcpBatch,
     })),
-    lru: lruPages((list) => node.lists[list]!.pages),
+    lru: lruPages((list) => listPages(node, list)),
     filePages: node.filePages,
     anonPages: node.anonPages,
     mappedPages: node.mappedPages,
@@ -107,6 +116,23 @@ function guestSnapshot(k: KernelState, guest: GuestState): GuestSnapshot {
   };
 }
 
+function groupSnapshot(group: MemoryGroup): GroupSnapshot {
+  const limit = (pages: number): number | null => (pages === Infinity ? null : pages);
+  return {
+    name: group.name,
+    currentPages: group.usagePages,
+    maxPages: limit(group.maxPages),
+    highPages: limit(group.highPages),
+    swapCurrentPages: group.swapPages,
+    swapMaxPages: limit(group.swapMaxPages),
+    kernelPages: group.kernelPages,
+    lru: lruPages((list) =>
+      group.lruvecs.reduce((pages, { lists }) => pages + lists[list]!.pages, 0),
+    ),
+    events: { ...group.events },
+  };
+}
+
 /** What rates are measured against: the snapshot before the step. */
 export function takeSnapshot(k: KernelState, before?: Snapshot): Snapshot {
   countVm(k, 'pgfault', 0);
@@ -127,6 +153,7 @@ export function takeSnapshot(k: KernelState, before?: Snapshot): Snapshot {
       overcommitPages,
     })),
     guests: [...k.guests.values()].map((guest) => guestSnapshot(k, guest)),
+    ...(k.groups.size > 0 && { groups: [...k.groups.values()].map(groupSnapshot) }),
     vmstat: { ...k.vmstat },
     sysctl: structuredClone(k.sysctl),
     swapTotalPages: k.swap.totalPages,

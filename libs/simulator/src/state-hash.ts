@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { MAX_ORDER, NR_MIGRATE_TYPES } from './buddy';
 import type { KernelState } from './kernel-state';
 import { piecesOf } from './lru';
+import { lruvecsOf } from './lruvec';
 import { takeSnapshot } from './snapshot';
 
 /** JSON with sorted keys, so that insertion order does not matter. */
@@ -35,7 +36,7 @@ export function stateHash(k: KernelState): string {
   for (const node of k.nodes) {
     const { state, nextNs, order, classIndex } = node.kswapd;
     hash.update(`${node.id}|${state}|${nextNs}|${order}|${classIndex}|${node.nonresidentAge};`);
-    for (const list of node.lists) {
+    for (const list of lruvecsOf(node).flatMap(({ lists }) => lists)) {
       for (const run of list.runs().flatMap(piecesOf)) {
         // A single page has neither direction nor neighbours, whatever it was cut from.
         const [step, stride] = run.pages === 1 ? [1, 1] : [run.step, run.stride];

@@ -21,6 +21,9 @@ import { guestCaller } from './kernel-block';
 import { compactNode } from './kcompactd';
 import { advanceKcompactd, advanceKswapd, finishKswapd } from './kswapd';
 import { piecesOf, spanOf } from './lru';
+import { lruvecsOf } from './lruvec';
+import { addGroup, groupNamed, uncharge } from './memcg';
+import { writeLimits } from './memcg-charge';
 import { freeSwap } from './swap';
 import { endWrites } from './swap-write';
 import { endProcess, startProcess } from './process-pages';
@@ -73,6 +76,8 @@ function doStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutcome {
       return touchManyStep(k, step, tick);
     case 'free':
       return freeStep(k, step);
+    case 'cgroup':
+      return cgroupStep(k, step);
     case 'kill':
       return killStep(k, step.name);
     case 'settle':
@@ -114,6 +119,12 @@ function pace(k: KernelState, startNs: number, pages: number, rate: number | und
   if (due > k.timeNs) passTime(k, due - k.timeNs, false);
 }
 
+function cgroupStep(k: KernelState, step: Extract<ReplayStep, { op: 'cgroup' }>): StepOutcome {
+  enter(k, `limits of ${step.name}`);
+  writeLimits(k, k.groups.get(step.name) ?? addGroup(k, step.name), step);
+  return OK;
+}
+
 type CacheStep = Extract<ReplayStep, { op: 'cache' }>;
 
 function cacheStep(k: KernelState, step: CacheStep, tick: Tick): StepOutcome {
@@ -121,13 +132,16 @@ function cacheStep(k: KernelState, step: CacheStep, tick: Tick): StepOutcome {
   enter(k, step.name ?? `reader of ${step.file}`);
   const file = openFile(k, step.file);
   const cpu = cpusOf(k, [step.cpuNode], 0)[0]!;
+  const group = groupNamed(k, step.cgroup);
+  const mems = step.cpusetMems ?? group?.cpusetMems;
   const access: CacheAccess = {
     write: step.access === 'write',
     pc: {
       policy: step.policy,
       cpu,
-      cpusetMems: step.cpusetMems ? new Set(step.cpusetMems) : null,
-      cpusetList: step.cpusetMems,
+      cpusetMems: mems ? new Set(mems) : null,
+      cpusetList: mems,
+      ...(group && { group }),
       write: step.access === 'write',
       cache: true,
       costNs: 0,
@@ -392,7 +406,7 @@ function dropCaches(k: KernelState): StepOutcome {
   enter(k, 'drop_caches');
   let freed = 0;
   for (const node of k.nodes) {
-    for (const list of [node.lists[2]!, node.lists[3]!]) {
+    for (const list of lruvecsOf(node).flatMap(({ lists }) => [lists[2]!, lists[3]!])) {
       for (const run of list.runs()) {
         if (run.mapped || run.dirty || run.writeback) continue;
         list.remove(run);
@@ -400,6 +414,7 @@ function dropCaches(k: KernelState): StepOutcome {
           run.owner.present?.spread(offset, pages * stride, -pages);
         }
         freed += run.pages;
+        uncharge(list.group, run.pages);
         freeRun(k, run, 0);
       }
     }

@@ -2,6 +2,7 @@
 import { PAGES_PER_HUGE } from './constants';
 import { countVm, type KernelState } from './kernel-state';
 import { accountRun, LRU_INACTIVE_ANON, partOf, piecesOf, type Run } from './lru';
+import { lruvecOf } from './lruvec';
 import { newMapping, type Mapping } from './page-map';
 
 /** Slots that a CPU takes from the swap area at once. @kernel include/linux/swap_slots.h SWAP_SLOTS_CACHE_SIZE */
@@ -185,7 +186,8 @@ function endRequest(k: KernelState, request: SwapRequest): void {
   for (const { run } of pieces) {
     settleWritten(run);
     countVm(k, 'pgrotated', run.pages);
-    run.zone.node.lists[LRU_INACTIVE_ANON]!.pushOldest(run);
+    const { group } = run.owner.swapCacheOf!;
+    lruvecOf(run.zone.node, group).lists[LRU_INACTIVE_ANON]!.pushOldest(run);
   }
 }
 

@@ -1,10 +1,19 @@
 /** Swap space as a count of slots, without clusters and devices. */
 import { countVm, type KernelState } from './kernel-state';
 import { accountRun, newRun, spanOf, type Run } from './lru';
+import type { MemoryGroup } from './memcg';
 import { newMapping, type Mapping } from './page-map';
 
-export function canSwap(k: KernelState): boolean {
-  return k.swap.freePages > 0;
+/** Pages that may still go to swap: of a group's, as many as its limit leaves. @kernel mm/memcontrol.c mem_cgroup_get_nr_swap_pages() */
+export function swapRoom(k: KernelState, group?: MemoryGroup): number {
+  return group
+    ? Math.min(k.swap.freePages, Math.max(group.swapMaxPages - group.swapPages, 0))
+    : k.swap.freePages;
+}
+
+/** @kernel mm/vmscan.c can_reclaim_anon_pages() */
+export function canSwap(k: KernelState, group?: MemoryGroup): boolean {
+  return swapRoom(k, group) > 0;
 }
 
 /** Is there swap at all, so that anonymous pages are worth aging? @kernel mm/vmscan.c can_age_anon_pages() */
@@ -30,6 +39,7 @@ function swapCacheOf(k: KernelState, owner: Mapping): Mapping {
 export function addToSwap(k: KernelState, run: Run): Run {
   k.swap.freePages -= run.pages;
   run.owner.swapPages += run.pages;
+  if (run.owner.group) run.owner.group.swapPages += run.pages;
   run.owner.swapped?.spread(run.offset, spanOf(run), run.pages);
   k.totals.swappedOutPages += run.pages;
   countVm(k, 'pswpout', run.pages);
@@ -56,4 +66,5 @@ export function addToSwap(k: KernelState, run: Run): Run {
 export function freeSwap(k: KernelState, owner: Mapping, pages: number): void {
   k.swap.freePages += pages;
   owner.swapPages -= pages;
+  if (owner.group) owner.group.swapPages -= pages;
 }

@@ -6,8 +6,12 @@
  * kernel's own; they may be sparse and are never array positions.
  */
 
+import type { GroupSnapshot, GroupSpec } from './group-types';
+import type { ProcessPages } from './process-types';
 import type { ReplayEvent } from './replay-events';
 
+export type * from './group-types';
+export type * from './process-types';
 export type { OomConstraint, ReplayEvent } from './replay-events';
 
 /** A kernel whose formulas and decision order a replay can follow. */
@@ -183,24 +187,8 @@ export interface GuestProcess {
   overheadPages: number;
   /** What its start takes besides. Absent: nothing. */
   processPages?: ProcessPages;
-}
-
-/** Blocks of the kernel's own and of a process image. */
-export interface ProcessPageCounts {
-  /** Single pages that cannot be moved: task structures, stacks, page tables. */
-  unmovablePages: number;
-  /** Blocks of two such pages. */
-  unmovablePairs: number;
-  /** Pages copied, stack and heap. */
-  movablePages: number;
-}
-
-/** What starting a process takes besides the memory that a step names; all of it is given back at its end. */
-export interface ProcessPages {
-  /** Taken by the process that starts it, on the host's first CPU without a policy. */
-  parent: ProcessPageCounts;
-  /** Taken by itself, on its CPU under its task policy. */
-  own: ProcessPageCounts;
+  /** The memory cgroup that it runs in; its start is charged to nobody. Absent: the root. */
+  cgroup?: string;
 }
 
 /** A guest that already owns pages in the host model. They are never allocated again. */
@@ -234,6 +222,8 @@ export type ReplayStep = { label?: string } & (
       ratePagesPerSecond?: number;
       /** What the reader itself takes while it runs, its buffer included. Absent: nothing. */
       processPages?: ProcessPages;
+      /** The memory cgroup that the reader runs in, which the pages it reads are charged to. */
+      cgroup?: string;
     }
   | {
       /** A process fills pipes with one page to each in turn: kernel pages that cannot be moved. */
@@ -297,6 +287,8 @@ export type ReplayStep = { label?: string } & (
     }
   /** Writes `nr_overcommit_hugepages`: how many pages faults and reservations may take beyond the pool. */
   | { op: 'overcommit_hugepages'; sizeKib?: 2048 | 1048576; count: number }
+  /** Makes a memory cgroup below the root, or changes its limits. */
+  | ({ op: 'cgroup' } & GroupSpec)
   | { op: 'settle' }
   | { op: 'drop_caches' } /** Compacts a node's memory, or that of all nodes. */
   | { op: 'compact'; nodeId?: number }
@@ -309,6 +301,8 @@ export type ReplayStep = { label?: string } & (
 
 export interface ReplayInput {
   host: HostModel;
+  /** Memory cgroups at the start; the memory of running guests that name one is charged to it. */
+  groups?: GroupSpec[];
   runningGuests: RunningGuest[];
   steps: ReplayStep[];
   seed: number;
@@ -342,6 +336,8 @@ export interface Snapshot {
   guests: GuestSnapshot[];
   /** Huge pages of each size: reserved by mappings and not touched yet, and allowed beyond the pool. */
   hugetlb: { sizeKib: number; reservedPages: number; overcommitPages: number }[];
+  /** Memory cgroups in the order in which they were made; absent where there is none. */
+  groups?: GroupSnapshot[];
   /** /proc/vmstat event names -> count since the start of the replay. */
   vmstat: Record<string, number>;
   sysctl: HostSysctls;
@@ -429,6 +425,8 @@ export interface ReplayResult {
     nodeReclaimedPages: number;
     kswapdReclaimedPages: number;
     swappedOutPages: number;
+    /** Within memory cgroups over their limits. */
+    cgroupReclaimedPages: number;
   };
   /** Everything that a reader must know before trusting a number: mechanisms not modelled, estimates made. */
   caveats: { code: string; message: string }[];

@@ -3,7 +3,14 @@ import { SimulatorInputError, type SimulatorErrorCode } from './errors';
 import { HUGETLB_SIZES_KIB } from './hugetlb';
 import { hardwareProfiles } from './hardware-profile';
 import { kernelProfiles } from './profile';
-import type { GuestProcess, MemoryPolicy, ProcessPages, ReplayInput, ReplayStep } from './types';
+import type {
+  GroupSpec,
+  GuestProcess,
+  MemoryPolicy,
+  ProcessPages,
+  ReplayInput,
+  ReplayStep,
+} from './types';
 import { validateHostModel } from './validate-host';
 
 export const MAX_STEPS = 10000;
@@ -15,6 +22,8 @@ const MAX_PAGES = 2 ** 34;
 const MAX_PIPES = 2 ** 20;
 /** 4 GiB: more than the image of any process. */
 const MAX_PROCESS_PAGES = 2 ** 20;
+/** One level below the root. */
+const GROUP_NAME = /^[^/\s]{1,255}$/;
 const POLICY_MODES = ['default', 'preferred', 'preferred_many', 'bind', 'interleave'];
 
 function fail(code: SimulatorErrorCode, path: string, message: string): never {
@@ -33,6 +42,7 @@ class InputCheck {
   private readonly all = new Set<number>();
   /** Regions of every guest seen so far: name -> cell -> pages. */
   private readonly guests = new Map<string, Map<number, number>>();
+  private readonly groups = new Set<string>();
 
   constructor(private readonly input: ReplayInput) {
     for (const node of input.host.nodes) {
@@ -50,6 +60,12 @@ class InputCheck {
         `${this.input.steps.length} steps; at most ${MAX_STEPS} are replayed`,
       );
     }
+    this.input.groups?.forEach((group, i) => {
+      const path = `groups[${i}]`;
+      if (this.groups.has(group.name))
+        fail('duplicate-cgroup', `${path}.name`, `memory cgroup ${group.name} already exists`);
+      this.group(group, path);
+    });
     this.input.runningGuests.forEach((guest, i) => {
       const path = `runningGuests[${i}]`;
       this.guest(guest, path);
@@ -125,7 +141,24 @@ class InputCheck {
     }
   }
 
+  private group({ name, cpusetMems, ...limits }: GroupSpec, path: string): void {
+    if (!GROUP_NAME.test(name))
+      fail('unknown-value', `${path}.name`, `${JSON.stringify(name)} is not a name of a cgroup`);
+    for (const key of ['maxPages', 'highPages', 'swapMaxPages'] as const) {
+      const limit = limits[key];
+      if (limit !== undefined && limit !== null) pages(`${path}.${key}`, limit);
+    }
+    this.cpuset(cpusetMems, `${path}.cpusetMems`);
+    this.groups.add(name);
+  }
+
+  private inGroup(name: string | undefined, path: string): void {
+    if (name !== undefined && !this.groups.has(name))
+      fail('unknown-cgroup', `${path}.cgroup`, `memory cgroup ${name} does not exist`);
+  }
+
   private guest(guest: GuestProcess, path: string): void {
+    this.inGroup(guest.cgroup, path);
     if (guest.regions.length === 0 || guest.regions.length > MAX_REGIONS) {
       fail(
         'limit-exceeded',
@@ -180,6 +213,7 @@ class InputCheck {
         pages(`${path}.offsetPages`, step.offsetPages);
         pages(`${path}.pages`, step.pages);
         pages(`${path}.passes`, step.passes, 16);
+        this.inGroup(step.cgroup, path);
         this.policy(step.policy, `${path}.policy`);
         this.cpuNodes([step.cpuNode], `${path}.cpuNode`);
         this.process(step.processPages, `${path}.processPages`);
@@ -227,6 +261,8 @@ class InputCheck {
         return pages(`${path}.count`, step.count);
       case 'swapon':
         return pages(`${path}.pages`, step.pages);
+      case 'cgroup':
+        return this.group(step, path);
       case 'thp':
       case 'kill':
       case 'settle':

@@ -1,6 +1,8 @@
 /** Recounts the state and compares it with the counters that the mechanisms keep. */
 import { InvariantError } from './errors';
 import { countsAsFile, pagesBetween } from './lru';
+import { lruvecsOf } from './lruvec';
+import { checkGroups } from './memcg-verify';
 import { modelledWritebackPages } from './flusher';
 import type { KernelState } from './kernel-state';
 import type { Mapping } from './page-map';
@@ -22,6 +24,7 @@ export function verify(k: KernelState, step: number): void {
     if (!allMappings(k).includes(mapping)) fail(`pages of ${mapping.name} outlive their owner`);
   }
   checkWriteback(k, fail);
+  checkGroups(k, fail);
   const swapped = allMappings(k).reduce((sum, mapping) => sum + mapping.swapPages, 0);
   const used = k.swap.totalPages - k.swap.freePages;
   if (k.swap.freePages < 0 || used < swapped) fail(`swap: ${swapped} pages stored, ${used} used`);
@@ -44,7 +47,7 @@ function recountNode(
   fail: (message: string) => never,
 ): void {
   const sums = { anon: 0, file: 0, dirty: 0, writeback: 0, huge: 0 };
-  for (const list of node.lists) {
+  for (const list of lruvecsOf(node).flatMap(({ lists }) => lists)) {
     let pages = 0;
     for (const run of list.runs()) {
       if (run.pages <= 0 || !Number.isInteger(run.pages)) fail(`a run of ${run.pages} pages`);

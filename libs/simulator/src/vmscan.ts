@@ -12,11 +12,20 @@ import {
   LRU_INACTIVE_ANON,
   LRU_INACTIVE_FILE,
   spanOf,
+  type Lru,
   type Run,
 } from './lru';
+import { ageNonresident, listPages, lruvecOf, lruvecsOf, noteCost, type Lruvec } from './lruvec';
+import { uncharge } from './memcg';
 import type { ScanControl } from './scan-control';
-import { getScanCount, inactiveIsLow, type ScanPlan } from './scan-count';
-import { addToSwap, canAgeAnon, canSwap } from './swap';
+import {
+  getScanCount,
+  inactiveIsLow,
+  prepareScanCount,
+  type ScanBalance,
+  type ScanPlan,
+} from './scan-count';
+import { addToSwap, canAgeAnon, canSwap, swapRoom } from './swap';
 import { endWrites, flushPlug, settleWritten, submitWrite } from './swap-write';
 import type { NodeState, Zone } from './zone';
 
@@ -33,7 +42,10 @@ export function* shrinkNodeSteps(
   const start = sc.nrReclaimed;
   for (;;) {
     const before = sc.nrReclaimed;
-    yield* shrinkLruvec(k, node, sc);
+    const balance = prepareScanCount(node, lruvecOf(node, sc.group), sc);
+    for (const lruvec of sc.group ? [lruvecOf(node, sc.group)] : lruvecsOf(node)) {
+      yield* shrinkLruvec(k, node, lruvec, sc, balance);
+    }
     if (!shouldContinueReclaim(k, node, sc, sc.nrReclaimed - before)) break;
   }
   if (sc.nrReclaimed > start) node.kswapdFailures = 0;
@@ -53,8 +65,8 @@ function shouldContinueReclaim(
     if (zone.index > classIndex) continue;
     if (compactionSuitable(zone, order, zone.min, classIndex) !== 'skipped') return false;
   }
-  const anon = canSwap(k) ? node.lists[LRU_INACTIVE_ANON]!.pages : 0;
-  return node.lists[LRU_INACTIVE_FILE]!.pages + anon > compactGap(order);
+  const anon = canSwap(k, sc.group) ? listPages(node, LRU_INACTIVE_ANON) : 0;
+  return listPages(node, LRU_INACTIVE_FILE) + anon > compactGap(order);
 }
 
 /** What the reclaimer's own clock says. */
@@ -63,11 +75,17 @@ function localNs(k: KernelState, node: NodeState, sc: ScanControl): number {
 }
 
 /** One look at the four lists. @kernel mm/vmscan.c shrink_lruvec() */
-function* shrinkLruvec(k: KernelState, node: NodeState, sc: ScanControl): Generator<void, void> {
-  const plan = getScanCount(k, node, sc);
+function* shrinkLruvec(
+  k: KernelState,
+  node: NodeState,
+  lruvec: Lruvec,
+  sc: ScanControl,
+  balance: ScanBalance,
+): Generator<void, void> {
+  const plan = getScanCount(k, node, lruvec, sc, balance);
   const targets = plan.nr;
   const nr: number[] = [...plan.nr];
-  const goOn = sc.priority === DEF_PRIORITY && !sc.kswapd;
+  const goOn = sc.priority === DEF_PRIORITY && !sc.kswapd && !sc.group;
   let reclaimed = 0;
   sc.costNs += k.hardware.reclaimRoundNs;
   while (nr[LRU_INACTIVE_ANON]! + nr[LRU_ACTIVE_FILE]! + nr[LRU_INACTIVE_FILE]! > 0) {
@@ -75,7 +93,7 @@ function* shrinkLruvec(k: KernelState, node: NodeState, sc: ScanControl): Genera
       if (nr[list]! <= 0) continue;
       const batch = Math.min(nr[list]!, SWAP_CLUSTER_MAX);
       nr[list]! -= batch;
-      reclaimed += shrinkList(k, node, list, batch, sc, plan);
+      reclaimed += shrinkList(k, node, lruvec, list, batch, sc, plan);
     }
     yield;
     if (reclaimed < sc.nrToReclaim || goOn) continue;
@@ -83,8 +101,8 @@ function* shrinkLruvec(k: KernelState, node: NodeState, sc: ScanControl): Genera
   }
   flushPlug(k, sc.plug, localNs(k, node, sc));
   sc.nrReclaimed += reclaimed;
-  if (canAgeAnon(k) && inactiveIsLow(node, LRU_INACTIVE_ANON)) {
-    shrinkActiveList(k, node, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX, sc);
+  if (canAgeAnon(k) && inactiveIsLow(lruvec, LRU_INACTIVE_ANON)) {
+    shrinkActiveList(k, node, lruvec, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX, sc);
   }
 }
 
@@ -111,6 +129,7 @@ function rebalance(nr: number[], targets: readonly number[]): boolean {
 function shrinkList(
   k: KernelState,
   node: NodeState,
+  lruvec: Lruvec,
   list: number,
   pages: number,
   sc: ScanControl,
@@ -118,11 +137,11 @@ function shrinkList(
 ): number {
   if (list === LRU_ACTIVE_ANON || list === LRU_ACTIVE_FILE) {
     const allowed = list === LRU_ACTIVE_ANON ? plan.deactivateAnon : plan.deactivateFile;
-    if (allowed) shrinkActiveList(k, node, list, pages, sc);
+    if (allowed) shrinkActiveList(k, node, lruvec, list, pages, sc);
     else sc.skippedDeactivate = true;
     return 0;
   }
-  return shrinkInactiveList(k, node, list, pages, sc);
+  return shrinkInactiveList(k, node, lruvec, list, pages, sc);
 }
 
 /** What one look takes off a list. */
@@ -137,8 +156,7 @@ interface Isolated {
  * they may not be unmapped, go to the head instead.
  * @kernel mm/vmscan.c isolate_lru_folios()
  */
-function isolate(node: NodeState, list: number, pages: number, sc: ScanControl): Isolated {
-  const lru = node.lists[list]!;
+function isolate(lru: Lru, pages: number, sc: ScanControl): Isolated {
   const runs: Run[] = [];
   const skipped: Run[] = [];
   let left = pages;
@@ -165,18 +183,19 @@ function isolate(node: NodeState, list: number, pages: number, sc: ScanControl):
 export function shrinkActiveList(
   k: KernelState,
   node: NodeState,
+  lruvec: Lruvec,
   list: number,
   pages: number,
   sc: ScanControl,
 ): void {
-  const { runs, scannedPages } = isolate(node, list, pages, sc);
-  countVm(k, 'pgrefill', scannedPages);
+  const { runs, scannedPages } = isolate(lruvec.lists[list]!, pages, sc);
+  if (!sc.group) countVm(k, 'pgrefill', scannedPages);
   for (const run of runs) {
     countVm(k, 'pgdeactivate', run.pages);
     // The look at the page tables clears the young bits.
     run.young = false;
     run.workingset = true;
-    node.lists[list - 1]!.push(run);
+    lruvec.lists[list - 1]!.push(run);
   }
 }
 
@@ -184,36 +203,38 @@ export function shrinkActiveList(
 function shrinkInactiveList(
   k: KernelState,
   node: NodeState,
+  lruvec: Lruvec,
   list: number,
   pages: number,
   sc: ScanControl,
 ): number {
   endWrites(k, localNs(k, node, sc));
-  const { runs, scannedPages } = isolate(node, list, pages, sc);
+  const { runs, scannedPages } = isolate(lruvec.lists[list]!, pages, sc);
   const who = sc.kswapd ? 'kswapd' : 'direct';
   const type = list < LRU_INACTIVE_FILE ? 'anon' : 'file';
-  countVm(k, sc.kswapd ? 'pgscan_kswapd' : 'pgscan_direct', scannedPages);
+  if (!sc.group) countVm(k, `pgscan_${who}`, scannedPages);
   countVm(k, type === 'anon' ? 'pgscan_anon' : 'pgscan_file', scannedPages);
   sc.costNs += scannedPages * k.hardware.scanNs;
   if (runs.length === 0) return 0;
   const batch: Batch = { freed: [], back: [], pageouts: 0, takenPages: 0, dirtyPages: 0 };
   for (const run of runs) {
     batch.takenPages += run.pages;
-    shrinkRun(k, node, run, sc, batch);
+    shrinkRun(k, node, lruvec, run, sc, batch);
   }
   sc.nrScanned += batch.takenPages;
   let reclaimed = 0;
   const { freesBatchReversed: reversed } = k.profile;
   for (const run of reversed ? batch.freed.reverse() : batch.freed) {
     reclaimed += run.pages;
+    uncharge(lruvec.group, run.pages);
     freeRun(k, run, sc.cpu, reversed);
   }
   endWrites(k, localNs(k, node, sc));
-  for (const [run, where] of batch.back) putBack(k, node, list, run, where);
-  countVm(k, who === 'kswapd' ? 'pgsteal_kswapd' : 'pgsteal_direct', reclaimed);
+  for (const [run, where] of batch.back) putBack(k, node, lruvec, list, run, where);
+  if (!sc.group) countVm(k, `pgsteal_${who}`, reclaimed);
   countVm(k, type === 'anon' ? 'pgsteal_anon' : 'pgsteal_file', reclaimed);
   sc.costNs += reclaimed * k.hardware.stealNs;
-  noteCost(k, node, type, batch.pageouts, scannedPages - reclaimed);
+  noteCost(k, node, lruvec, type, batch.pageouts, scannedPages - reclaimed);
   // Nothing but dirty pages that nobody writes: the flusher is not doing its job, or asleep.
   if (batch.dirtyPages === batch.takenPages) wakeFlusher(k, true);
   return reclaimed;
@@ -233,17 +254,31 @@ interface Batch {
 type PutBack = [run: Run, where: 'keep' | 'activate'];
 
 /** A write that ended while its pages were isolated has rotated nothing. @kernel mm/vmscan.c move_folios_to_lru() */
-function putBack(k: KernelState, node: NodeState, list: number, run: Run, where: PutBack[1]): void {
+function putBack(
+  k: KernelState,
+  node: NodeState,
+  lruvec: Lruvec,
+  list: number,
+  run: Run,
+  where: PutBack[1],
+): void {
   settleWritten(run);
   const { pages } = run;
-  node.lists[where === 'activate' ? list + 1 : list]!.push(run);
+  lruvec.lists[where === 'activate' ? list + 1 : list]!.push(run);
   if (where === 'keep') return;
-  node.nonresidentAge += pages;
+  ageNonresident(node, lruvec, pages);
   countVm(k, 'pgactivate', pages);
 }
 
 /** Decides about pages of one kind. @kernel mm/vmscan.c shrink_folio_list() */
-function shrinkRun(k: KernelState, node: NodeState, run: Run, sc: ScanControl, batch: Batch): void {
+function shrinkRun(
+  k: KernelState,
+  node: NodeState,
+  lruvec: Lruvec,
+  run: Run,
+  sc: ScanControl,
+  batch: Batch,
+): void {
   const unqueued = run.dirty && !run.writeback && run.owner.kind === 'file';
   if (unqueued) batch.dirtyPages += run.pages;
   if (run.writeback) {
@@ -271,7 +306,7 @@ function shrinkRun(k: KernelState, node: NodeState, run: Run, sc: ScanControl, b
       batch.back.push([run, 'activate']);
       return;
     }
-    evict(node, run);
+    evict(node, lruvecOf(node, sc.group), run);
     batch.freed.push(run);
     return;
   }
@@ -279,13 +314,14 @@ function shrinkRun(k: KernelState, node: NodeState, run: Run, sc: ScanControl, b
     batch.freed.push(run);
     return;
   }
-  if (!sc.mayWritepage && k.swap.freePages > 0) {
+  const slotPages = swapRoom(k, lruvec.group);
+  if (!sc.mayWritepage && slotPages > 0) {
     batch.back.push([run, 'keep']);
     return;
   }
   const pageTimes = (index: number): number =>
     startNs + (index + 1) * (rmapNs + k.hardware.pageoutNs);
-  const slots = Math.min(k.swap.freePages, run.pages);
+  const slots = Math.min(slotPages, run.pages);
   const unit = run.huge ? 512 : 1;
   const writable = Math.floor(slots / unit) * unit;
   if (writable < run.pages) {
@@ -333,9 +369,12 @@ function checkReferences(run: Run): 'reclaim' | 'keep' | 'activate' {
   return 'reclaim';
 }
 
-/** Leaves a shadow behind, so that a later read knows how long ago the page left. */
-function evict(node: NodeState, run: Run): void {
-  node.nonresidentAge += run.pages;
+/**
+ * Leaves a shadow behind, so that a later read knows how long ago the page left.
+ * @param lruvec at whose level reclaim works: that of the group under its limit, or the node
+ */
+function evict(node: NodeState, lruvec: Lruvec, run: Run): void {
+  ageNonresident(node, lruvec, run.pages);
   const { owner } = run;
   owner.present?.spread(run.offset, spanOf(run), -run.pages);
   if (!owner.evicted) return;
@@ -343,36 +382,11 @@ function evict(node: NodeState, run: Run): void {
   for (let block = Math.floor(run.offset / 512); block <= last; block += 1) {
     owner.evicted.set(block, {
       nodePosition: node.position,
-      age: node.nonresidentAge,
+      age: lruvec.nonresidentAge,
+      ...(lruvec.group && { group: lruvec.group }),
       workingset: run.workingset,
     });
   }
-}
-
-/**
- * Books what keeping or bringing back pages of a kind has cost.
- * @param ioPages pages written or read
- * @param rotatedPages pages that were looked at and stayed; they count from 6.2 on
- * @kernel mm/swap.c lru_note_cost()
- */
-export function noteCost(
-  k: KernelState,
-  node: NodeState,
-  type: 'anon' | 'file',
-  ioPages: number,
-  rotatedPages: number,
-): void {
-  const rotations = k.profile.lruCost === 'io-and-rotations';
-  const cost = rotations ? ioPages * SWAP_CLUSTER_MAX + rotatedPages : ioPages;
-  if (type === 'anon') node.anonCost += cost;
-  else node.fileCost += cost;
-  let lruPages = 0;
-  for (let list = LRU_INACTIVE_ANON; list <= LRU_ACTIVE_FILE; list += 1) {
-    lruPages += node.lists[list]!.pages;
-  }
-  if (node.anonCost + node.fileCost <= Math.floor(lruPages / 4)) return;
-  node.anonCost = Math.floor(node.anonCost / 2);
-  node.fileCost = Math.floor(node.fileCost / 2);
 }
 
 /** Pages that reclaim could free in a zone at best; free pages stand in where there are none (6.1.y). */

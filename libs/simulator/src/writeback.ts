@@ -8,6 +8,7 @@ import {
   spanOf,
   type Run,
 } from './lru';
+import { listPages, lruvecOf } from './lruvec';
 import type { Mapping } from './page-map';
 import type { NodeState } from './zone';
 
@@ -52,14 +53,14 @@ export function nodeDirtyOk(k: KernelState, node: NodeState): boolean {
     0,
   );
   const free = node.zones.reduce((sum, zone) => sum + zone.buddy.freePages, 0);
-  const file = node.lists[LRU_INACTIVE_FILE]!.pages + node.lists[LRU_ACTIVE_FILE]!.pages;
+  const file = listPages(node, LRU_INACTIVE_FILE) + listPages(node, LRU_ACTIVE_FILE);
   const dirtyable = Math.max(free - reserve, 0) + file;
   const limit = Math.floor((k.sysctl.dirty_ratio * dirtyable) / 100);
   return node.dirtyPages + node.writebackPages <= limit;
 }
 
 /** @kernel mm/page-writeback.c global_dirtyable_memory() */
-function dirtyableMemory(k: KernelState): number {
+export function dirtyableMemory(k: KernelState): number {
   let free = 0;
   let reserve = 0;
   let file = 0;
@@ -71,13 +72,22 @@ function dirtyableMemory(k: KernelState): number {
   return Math.max(free - reserve, 0) + file + 1;
 }
 
+export interface DirtyLimits {
+  backgroundPages: number;
+  threshPages: number;
+}
+
 /**
  * Pages of dirty cache at which the flusher starts, and at which writers are held back altogether.
  * @kernel mm/page-writeback.c domain_dirty_limits()
- * @differs no limits in bytes, no memory cgroups, no real-time writers
+ * @differs no limits in bytes, no real-time writers
  */
-export function dirtyLimits(k: KernelState): { backgroundPages: number; threshPages: number } {
-  const available = dirtyableMemory(k);
+export function dirtyLimits(k: KernelState): DirtyLimits {
+  return limitsFor(k, dirtyableMemory(k));
+}
+
+/** The same shares of so many pages. */
+export function limitsFor(k: KernelState, available: number): DirtyLimits {
   const share = (percent: number): number =>
     Math.floor((Math.floor((percent * PAGE_SIZE) / 100) * available) / PAGE_SIZE);
   const threshPages = Math.min(share(k.sysctl.dirty_ratio), MAX_THRESH_PAGES);
@@ -185,7 +195,8 @@ export function endWriteback(k: KernelState, mapping: Mapping, from: number, to:
       continue;
     }
     countVm(k, 'pgrotated', part.pages);
-    part.zone.node.lists[LRU_INACTIVE_FILE]!.pushOldest(list.remove(part));
+    const { lists } = lruvecOf(part.zone.node, list.group);
+    lists[LRU_INACTIVE_FILE]!.pushOldest(list.remove(part));
   }
   countVm(k, 'nr_written', pages);
   return pages;

@@ -3,7 +3,7 @@ import type { Buddy } from './buddy';
 import type { CompactState } from './compact-control';
 import type { BlockRule } from './fallback';
 import type { KcompactdTask } from './kcompactd';
-import type { Lru } from './lru';
+import type { Lruvec } from './lruvec';
 import type { Pcp, PcpRule } from './pcp-rule';
 import type { Numastat, ZoneName } from './types';
 
@@ -92,13 +92,14 @@ export interface KswapdRun {
   order: number;
 }
 
-export interface NodeState {
+export interface NodeState extends Lruvec {
   id: number;
   /** Array position, used for masks and distances. */
   position: number;
   cpus: number[];
   zones: Zone[];
-  lists: Lru[];
+  /** Those of memory cgroups, in the order in which these were made. */
+  groupLruvecs: Lruvec[];
   filePages: number;
   mappedPages: number;
   shmemPages: number;
@@ -111,13 +112,7 @@ export interface NodeState {
   numastat: Numastat;
   minUnmappedPages: number;
   minSlabPages: number;
-  nonresidentAge: number;
-  anonCost: number;
-  fileCost: number;
   kswapdFailures: number;
   kswapd: KswapdTask;
   kcompactd: KcompactdTask;
-  /** Refault activations seen at the last snapshot (`lruvec->refaults`), anon and file. */
-  refaults: [number, number];
-  refaultsSeen: [number, number];
 }

@@ -67,6 +67,10 @@ export interface RecordedStep {
   mlock?: number | boolean;
   oom_score_adj?: number;
   cpuset_mems?: string;
+  /** A memory cgroup's limits: bytes, also with a unit, or `max`. */
+  max?: string;
+  high?: string;
+  swap_max?: string;
   [other: string]: unknown;
 }
 

@@ -45,9 +45,20 @@ const MODELLED_SYSCTLS: Record<string, SysctlName> = {
 
 const pages = (mib: number | undefined): number => Math.trunc((mib ?? 0) * PAGES_PER_MIB);
 
+const BYTES_PER_PAGE = 4096;
+const UNITS = ['', 'K', 'M', 'G', 'T'];
+
+/** A limit as it is written to a cgroup's file: bytes with or without a unit, or `max`. */
+function limitPages(value: string | undefined): number | null | undefined {
+  if (value === undefined) return undefined;
+  const match = /^(\d+)([KMGT]?)$/i.exec(value);
+  if (match === null) return null;
+  const bytes = Number(match[1]) * 1024 ** UNITS.indexOf(match[2]!.toUpperCase());
+  return Math.floor(bytes / BYTES_PER_PAGE);
+}
+
 /** Turns the steps of one case into replay steps; remembers cgroups and guests between them. */
 class StepCompiler {
-  private readonly cpusets = new Map<string, number[] | undefined>();
   private readonly firstCpuNode: number;
   private readonly swapPages: number;
 
@@ -154,18 +165,11 @@ class StepCompiler {
     return step.rate_mibps ? { ratePagesPerSecond: pages(step.rate_mibps) } : {};
   }
 
-  private mems(step: RecordedStep): { cpusetMems?: number[] } {
-    const mems = this.cpusets.get(step.cgroup ?? '');
-    return mems === undefined ? {} : { cpusetMems: mems };
-  }
-
-  /** Whether the step runs in a memory cgroup with limits, which this stage does not model. */
-  private isLimited(step: RecordedStep): boolean {
-    return step.cgroup !== undefined && !this.cpusets.has(step.cgroup);
+  private group(step: RecordedStep): { cgroup?: string } {
+    return step.cgroup === undefined ? {} : { cgroup: step.cgroup };
   }
 
   private cache(step: RecordedStep): ReplayStep {
-    if (this.isLimited(step)) return { op: 'unmodelled', was: 'cache in a memory cgroup' };
     const access = step.access === 'write' || step.access === 'mapped' ? step.access : 'read';
     return {
       op: 'cache',
@@ -178,13 +182,12 @@ class StepCompiler {
       passes: step.passes ?? 1,
       processPages: READER_PROCESS,
       ...(step.name === undefined ? {} : { name: step.name }),
-      ...this.mems(step),
+      ...this.group(step),
       ...this.rate(step),
     };
   }
 
   private guest(step: RecordedStep): ReplayStep {
-    if (this.isLimited(step)) return { op: 'unmodelled', was: 'guest in a memory cgroup' };
     const region: RegionSpec = {
       cell: 0,
       sizePages: pages(step.size_mib),
@@ -194,7 +197,6 @@ class StepCompiler {
       thp: step.thp === 'huge' || step.thp === 'nohuge' ? step.thp : 'none',
       ...(step.thp === 'hugetlb' && { hugetlb: { sizeKib: 2048 as const, reserve: false } }),
       pinned: Boolean(step.mlock),
-      ...this.mems(step),
     };
     return {
       op: 'guest',
@@ -204,6 +206,7 @@ class StepCompiler {
         oomScoreAdj: step.oom_score_adj ?? 0,
         overheadPages: OVERHEAD_PAGES,
         processPages: GUEST_PROCESS,
+        ...this.group(step),
       },
       touchPages: [pages(step.touch_mib)],
       ...this.rate(step),
@@ -211,7 +214,7 @@ class StepCompiler {
   }
 
   private unmovable(step: RecordedStep): ReplayStep {
-    if (this.isLimited(step)) return { op: 'unmodelled', was: 'pipes in a memory cgroup' };
+    if (step.cgroup !== undefined) return { op: 'unmodelled', was: 'pipes in a memory cgroup' };
     return {
       op: 'unmovable',
       name: step.name ?? '',
@@ -220,7 +223,6 @@ class StepCompiler {
       pages: pages(step.mib),
       pipes: step.pipes ?? 1,
       processPages: GUEST_PROCESS,
-      ...this.mems(step),
       ...this.rate(step),
     };
   }
@@ -251,11 +253,14 @@ class StepCompiler {
   }
 
   private cgroup(step: RecordedStep): ReplayStep {
-    const limits = ['max', 'high', 'swap_max'].filter((limit) => step[limit] !== undefined);
-    if (limits.length > 0) return { op: 'unmodelled', was: `cgroup ${limits.join(', ')}` };
-    const mems = step.cpuset_mems === undefined ? undefined : cpuNumbers(step.cpuset_mems);
-    this.cpusets.set(step.name ?? '', mems);
-    return { op: 'snapshot' };
+    const limits = {
+      maxPages: limitPages(step.max),
+      highPages: limitPages(step.high),
+      swapMaxPages: limitPages(step.swap_max),
+      cpusetMems: step.cpuset_mems === undefined ? undefined : cpuNumbers(step.cpuset_mems),
+    };
+    const given = Object.entries(limits).filter(([, value]) => value !== undefined);
+    return { op: 'cgroup', name: step.name ?? '', ...Object.fromEntries(given) };
   }
 }
 

@@ -19,11 +19,6 @@ of addresses, which no file of a host prints and which are decreed.`,
     misses: /^(\w+ d\.vmstat\.(compact_|pgmigrate_)|E06 |C01 zone\.)/,
   },
   {
-    title: 'Memory cgroups are not modelled',
-    text: `B05 confines its guest by a cpuset, which is modelled; what the group is charged is not.`,
-    misses: /^\w+ cgroup\./,
-  },
-  {
     title: 'A boost in DMA32 turns the file list round',
     text: `A movable request that finds the Movable lists of DMA32 empty takes a block of another type there; the block is small, so
 the zone is boosted, and kswapd is woken for the class of that zone, not of the request. Such a run passes over all pages of Normal, which counts
@@ -43,7 +38,7 @@ modelled.`,
     title: 'Pages read back from swap',
     text: `A page that a guest only reads back stays in the swap cache with its slot as long as swap is less than half full; it counts as a
 file page, and as a refault. The model frees the slot at once and counts no refault.`,
-    misses: /^B02 (swap_used_kib|node\.0\.nr_file_pages|d\.vmstat\.workingset_refault_anon)/,
+    misses: /^(B02|J03) (swap_used_kib|node\.\d\.nr_file_pages|d\.vmstat\.workingset_refault_anon)/,
   },
   {
     title: 'Which idle pages go to swap, and how many',

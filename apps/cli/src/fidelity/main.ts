@@ -17,7 +17,7 @@ function groupLetters(value: string): string {
 new Command('fidelity')
   .description('replay recorded kernel cases and compare what the model predicts for each')
   .option('--cases <dir>', 'folder of case files (.json or .json.br)', ownCases())
-  .option('--groups <letters>', 'only the cases of these groups, e.g. LABCDEFGI', groupLetters)
+  .option('--groups <letters>', 'only the cases of these groups, e.g. LABCDEFGIJ', groupLetters)
   .option('--json <file>', 'where to write predictions and comparison')
   .option('--document <file>', 'a document such as docs/FIDELITY.md whose figures are renewed')
   .action(({ cases, groups, json, document }: Options) => {

@@ -17,6 +17,7 @@ export interface Observable {
 type Values = Map<string, Observable['simulated']>;
 
 const KIB_PER_PAGE = 4;
+const BYTES_PER_PAGE = 4096;
 const KIB_PER_HUGE_PAGE = 2048;
 /** Length of the kernel's `protection` array: zone types up to Device. */
 const PROTECTION_ENTRIES = 5;
@@ -81,6 +82,21 @@ function addGuests(values: Values, snapshot: Snapshot): void {
   }
 }
 
+function addGroups(values: Values, snapshot: Snapshot): void {
+  for (const { name, currentPages, events } of snapshot.groups ?? []) {
+    values.set(`cgroup.${name}.current`, currentPages * BYTES_PER_PAGE);
+    const counts = {
+      high: events.high,
+      max: events.max,
+      oom: events.oom,
+      oom_kill: events.oomKill,
+    };
+    for (const [event, count] of Object.entries(counts)) {
+      if (count > 0) values.set(`cgroup.${name}.events.${event}`, count);
+    }
+  }
+}
+
 /** Counters are compared as differences from the previous step. */
 function addCounters(values: Values, before: Snapshot, after: Snapshot): void {
   for (const [name, count] of Object.entries(after.vmstat)) {
@@ -122,6 +138,7 @@ export function observables(result: ReplayResult): Observable[] {
       addLevels(values, node);
     }
     addGuests(values, step.snapshot);
+    addGroups(values, step.snapshot);
     addCounters(values, before, step.snapshot);
     addOom(values, step, new Set(step.snapshot.guests.map((guest) => guest.name)));
     if (step.obtained !== undefined) values.set('obtained', step.obtained);
