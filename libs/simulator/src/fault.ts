@@ -22,6 +22,7 @@ import type { Mapping } from './page-map';
 import { freeSwap } from './swap';
 import { thpMode, type ThpMode } from './thp';
 import type { RegionSpec } from './types';
+import { updateVmstat } from './vmstat-work';
 import type { Zone } from './zone';
 
 export interface TouchTarget {
@@ -73,15 +74,26 @@ export function touchRange(
     exitGuest(k, guest);
     return touched;
   }
+  let place = 0;
   let at = offset;
   while (at < end) {
     const block = Math.floor(at / PAGES_PER_HUGE);
     const until = Math.min((block + 1) * PAGES_PER_HUGE, end);
-    const done = touchBlock(k, target, contexts[block % contexts.length]!, block, at, until);
+    updateVmstat(k);
+    place = region.roams ? quietPlace(k, contexts, place) : block % contexts.length;
+    const done = touchBlock(k, target, contexts[place]!, block, at, until);
     if (done < until - at) return at - offset + done;
     at = until;
   }
   return pages;
+}
+
+/** Where a thread goes on that may run anywhere: it leaves a CPU that kswapd needs for one that rests. */
+function quietPlace(k: KernelState, contexts: readonly PolicyContext[], place: number): number {
+  const busy = ({ cpu }: PolicyContext): boolean => k.cpus[cpu]!.node.kswapd.state === 'running';
+  if (!busy(contexts[place]!)) return place;
+  const quiet = contexts.findIndex((context) => !busy(context));
+  return quiet < 0 ? place : quiet;
 }
 
 /** The pages of [from, to) that do not exist yet; exact for memory that is touched upwards. */

@@ -23,6 +23,7 @@ import { answerForHigh, chargeSegment } from './memcg-charge';
 import type { Segment } from './page-alloc';
 import { newMapping, type Mapping } from './page-map';
 import { canSwap } from './swap';
+import { updateVmstat } from './vmstat-work';
 
 export function openFile(k: KernelState, name: string): CachedFile {
   let file = k.files.get(name);
@@ -57,6 +58,7 @@ export function readFile(
     const block = Math.floor(at / PAGES_PER_HUGE);
     const until = Math.min((block + 1) * PAGES_PER_HUGE, end);
     const length = until - at;
+    updateVmstat(k);
     const have = present.get(block);
     const hit = length === PAGES_PER_HUGE ? have : Math.min(have, length);
     const extent = hit > 0 ? cachedExtent(file, at, end, until) : until;

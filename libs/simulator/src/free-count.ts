@@ -80,8 +80,8 @@ export function noteBlocks(zone: Zone, pcp: Pcp, blocks: number, pages: number):
   for (let rest = left % perHandOver; rest > 0; rest -= 1) noteFreeChange(zone, pcp, pages);
 }
 
-/** Every CPU hands over what it holds back. @kernel mm/vmstat.c refresh_cpu_vm_stats() */
-export function handOverFreeCounts(zone: Zone): void {
-  for (const pcp of zone.pcps) pcp.freeDiff = 0;
-  zone.freeDrift = 0;
+/** A CPU hands over what it holds back. @kernel mm/vmstat.c refresh_cpu_vm_stats() */
+export function handOverFreeCount(zone: Zone, pcp: Pcp): void {
+  zone.freeDrift += pcp.freeDiff;
+  pcp.freeDiff = 0;
 }

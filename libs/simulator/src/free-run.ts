@@ -35,6 +35,7 @@ function freePiece(run: Run, cpu: number, reversed: boolean): void {
     return;
   }
   const first = reversed ? run.frame + run.step * (run.pages - 1) : run.frame;
+  run.zone.pcps[cpu]!.counted = true;
   freeToPcp(run.zone, cpu, 0, first, run.pages, step);
 }
 

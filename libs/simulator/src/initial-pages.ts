@@ -8,7 +8,6 @@ import {
   NR_MIGRATE_TYPES,
 } from './buddy';
 import { PAGES_PER_HUGE } from './constants';
-import { treeSlab } from './cache-slab';
 import { fillPcps, pageblocksOf } from './initial-pcp';
 import { placePool, planPool } from './initial-hugetlb';
 import { caveat, type KernelState } from './kernel-state';
@@ -157,10 +156,17 @@ function planLru(
 ): Placement[] {
   const anonOther = hostMapping(k, 'anon', `host/${node.id}/anon`);
   const fileOther = hostMapping(k, 'file', `host/${node.id}/cache`);
+  const held = hostMapping(k, 'file', `host/${node.id}/held`);
+  held.held = true;
   const shmem = hostMapping(k, 'anon', `host/${node.id}/shmem`);
   shmem.shmem = true;
   const claims = guestClaims(k, node, input);
-  const used = { mapped: host.mappedPages, dirty: host.dirtyPages, shmem: host.shmemPages };
+  const used = {
+    held: host.heldFilePages ?? 0,
+    mapped: host.mappedPages,
+    dirty: host.dirtyPages,
+    shmem: host.shmemPages,
+  };
   const placements: Placement[] = [];
   for (const list of [3, 2, 4, 1, 0]) {
     // A node's high zones fill first, so that their pages are the older ones.
@@ -168,7 +174,10 @@ function planLru(
       let pages = Math.min(listed, rooms.get(zone)!);
       rooms.set(zone, rooms.get(zone)! - pages);
       if (list === 2 || list === 3) {
-        placements.push(...hostFile(zone, list, fileOther, pages, used));
+        const kept = Math.min(used.held, pages);
+        used.held -= kept;
+        placements.push(hostPages(zone, list, held, kept, false, false));
+        placements.push(...hostFile(zone, list, fileOther, pages - kept, used));
         continue;
       }
       const claimed = takeClaims(claims, pages, list === 4);
@@ -323,12 +332,12 @@ function placeZone(
   fillPcps(
     zone,
     k.cpus.map((cpu) => host.pagesets.find(({ cpu: id }) => id === cpu.id)?.countPages ?? 0),
+    k.cpus.map(({ node }) => node === zone.node),
     {
       lruPages,
       kernelPages: zone.managed - zone.buddy.freePages - heldPages(host, k) - lruPages,
       heldPages: heldPages(host, k),
     },
-    treeSlab(k.cpus.length).order,
     pageblocksOf([...layout.lru, ...layout.huge, ...layout.pcp]),
     (pages) => pcpFrames.take(pages),
   );

@@ -1,9 +1,8 @@
 /** Which pages the per-CPU lists hold when a replay starts: their number is known, their types are not. */
 import { MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_PAGES } from './buddy';
-import { ZONE_NORMAL } from './constants';
 import { orderToPindex } from './pcp';
 import type { PcpRun } from './pcp-list';
-import { fixedRefillBlocks } from './pcp-rule';
+import type { Pcp } from './pcp-rule';
 import type { Zone } from './zone';
 import type { Extent } from './zone-layout';
 
@@ -14,6 +13,9 @@ const KERNEL_TYPES = [MIGRATE_UNMOVABLE, MIGRATE_RECLAIMABLE];
  * after boot gave back 63 such pages as 6 to 21 free blocks; these make it 11.
  */
 const PIECE_PAGES = [1, 2, 4, 8, 16];
+
+/** Looks until the first of these lists gives up pages: one of three was made when the state was read. */
+const FIRST_LOOKS = 2;
 
 /** What a zone's pages are used for, where no list of free pages says it. */
 export interface UsedPages {
@@ -43,8 +45,8 @@ export function typeShares(
   const { lruPages, kernelPages, heldPages } = used;
   const unmovable = pageblocks[MIGRATE_UNMOVABLE]!;
   const kernelBlocks = unmovable + pageblocks[MIGRATE_RECLAIMABLE]!;
-  if (kernelBlocks === 0 || kernelPages <= 0) return [0, held, 0];
-  const kernel = Math.floor((held * kernelPages) / Math.max(kernelPages + lruPages, heldPages));
+  if (kernelBlocks === 0 || kernelPages < heldPages) return [0, held, 0];
+  const kernel = Math.floor((held * kernelPages) / (kernelPages + lruPages));
   const first = Math.round((kernel * unmovable) / kernelBlocks);
   return [first, held - kernel, kernel - first];
 }
@@ -64,20 +66,6 @@ export class KernelPieces {
     private readonly taken: ReadonlySet<number>,
   ) {}
 
-  /** @returns aligned blocks of one order, each a run of its own; fewer when the pageblocks have no more */
-  takeBlocks(order: number, blocks: number): PcpRun[] {
-    const pages = 1 << order;
-    const runs: PcpRun[] = [];
-    while (runs.length < blocks) {
-      const frame = Math.ceil(this.at / pages) * pages;
-      if (frame + pages <= this.end) {
-        runs.push({ frame, count: 1, step: 1, type: this.type });
-        this.at = frame + pages + 1;
-      } else if (!this.nextGap()) break;
-    }
-    return runs;
-  }
-
   /** @returns pieces of `pages` in all; fewer when the pageblocks have no more */
   take(pages: number): PcpRun[] {
     const pieces: PcpRun[] = [];
@@ -91,6 +79,20 @@ export class KernelPieces {
       left -= count;
     }
     return pieces;
+  }
+
+  /**
+   * Blocks next to each other, as one refill leaves them.
+   * @returns no more than one gap between free blocks has room for, perhaps none
+   */
+  takeRun(order: number, blocks: number): PcpRun[] {
+    const size = 2 ** order;
+    if (this.end - this.at < size * 2 && !this.nextGap()) return [];
+    const first = Math.ceil(this.at / size) * size;
+    const count = Math.min(blocks, Math.floor((this.end - first) / size));
+    if (count <= 0) return [];
+    this.at = first + count * size + 1;
+    return [{ frame: first, count, step: 1, type: this.type }];
   }
 
   /** The next frames in use: the first and the last of them stay in use. */
@@ -139,64 +141,89 @@ export function pageblocksOf(extents: readonly Extent[]): Set<number> {
   return blocks;
 }
 
-/** Is it the zone that a CPU's kernel memory comes from first? */
-function servesKernel(zone: Zone, cpu: number): boolean {
-  const { cpus, zones } = zone.node;
-  const highest = zones.filter(({ index, managed }) => index <= ZONE_NORMAL && managed > 0).at(-1);
-  return zone === highest && cpus.includes(cpu);
-}
+/** Kernel lists that a refill leaves half a batch on: order and type. */
+const REFILLED: readonly [order: number, type: number][] = [
+  [0, MIGRATE_UNMOVABLE],
+  [0, MIGRATE_RECLAIMABLE],
+  [1, MIGRATE_UNMOVABLE],
+  [1, MIGRATE_RECLAIMABLE],
+  [2, MIGRATE_UNMOVABLE],
+  [2, MIGRATE_RECLAIMABLE],
+  [3, MIGRATE_UNMOVABLE],
+];
 
 /**
- * Fills the lists of all CPUs: those of order 0, and what is left of the last refill for tree nodes, the slabs that
- * a host takes in great number. Such a list is refilled when it is empty and found half full.
+ * Fills the lists of all CPUs. Each list that the kernel uses has half a batch of its last refill left, in one piece; so has the Movable
+ * list of a CPU of the node itself. What a CPU holds besides was freed page by page.
  * @param held pages by CPU position
- * @param slabOrder order of the slabs of tree nodes
+ * @param local whether the CPU at a position is one of the zone's node
  * @param movable hands out frames of Movable pageblocks
  */
 export function fillPcps(
   zone: Zone,
   held: readonly number[],
+  local: readonly boolean[],
   used: UsedPages,
-  slabOrder: number,
   taken: ReadonlySet<number>,
   movable: (pages: number) => Extent[],
 ): void {
   const blocks = [0, 0, 0, 0];
   for (let block = 0; block < zone.usedPageblocks; block += 1)
     blocks[zone.buddy.types[block]!]! += 1;
-  const pieces = KERNEL_TYPES.map((type) => new KernelPieces(zone, type, taken));
-  zone.pcps.forEach((pcp, cpu) => {
-    let left = held[cpu]!;
-    // The host worked until it was looked at: what one look finds unused is due with the first one.
-    pcp.expire = 1;
-    const shares = typeShares(left, used, blocks);
-    const fill = (order: number, type: number, runs: PcpRun[]): number => {
-      const list = pcp.lists[orderToPindex(order, type)]!;
-      list.refill(runs);
-      const pages = list.count << order;
-      left -= pages;
-      pcp.pages += pages;
-      return pages;
-    };
-    KERNEL_TYPES.forEach((type, i) => {
-      let share = shares[type]!;
-      const keepsSlabs = zone.pcpRule.keeps(slabOrder) && servesKernel(zone, cpu);
-      if (type === MIGRATE_RECLAIMABLE && keepsSlabs) {
-        const half = Math.floor(fixedRefillBlocks(zone, slabOrder) / 2);
-        const slabs = Math.min(half, share >> slabOrder);
-        share -= fill(slabOrder, type, pieces[i]!.takeBlocks(slabOrder, slabs));
-      }
-      fill(0, type, pieces[i]!.take(share));
-    });
-    const list = pcp.lists[orderToPindex(0, MIGRATE_MOVABLE)]!;
-    list.refill(
-      movable(left).map(({ frame, pages }) => ({
+  const pieces = new Map(
+    KERNEL_TYPES.map((type) => [type, new KernelPieces(zone, type, taken)] as const),
+  );
+  const put = (pcp: Pcp, order: number, type: number, runs: PcpRun[]): void => {
+    const list = pcp.lists[orderToPindex(order, type)]!;
+    for (const run of [...runs].reverse()) {
+      list.pushHead(run);
+      pcp.pages += run.count << order;
+    }
+  };
+  const putMovable = (pcp: Pcp, pages: number): void =>
+    put(
+      pcp,
+      0,
+      MIGRATE_MOVABLE,
+      movable(pages).map(({ frame, pages: count }) => ({
         frame,
-        count: pages,
+        count,
         step: 1,
         type: MIGRATE_MOVABLE,
       })),
     );
-    pcp.pages += list.count;
+  zone.pcps.forEach((pcp, cpu) => {
+    const [unmovable, , reclaimable] = typeShares(held[cpu]!, used, blocks);
+    const share = Math.min(
+      zone.pcpBatch >> 1,
+      Math.floor(held[cpu]! / (REFILLED.length + (local[cpu] ? 1 : 0))),
+    );
+    for (const [order, type] of REFILLED) {
+      if (!zone.pcpRule.keeps(order)) continue;
+      if ((type === MIGRATE_UNMOVABLE ? unmovable : reclaimable) === 0) continue;
+      put(pcp, order, type, pieces.get(type)!.takeRun(order, share >> order));
+    }
+    if (local[cpu] && unmovable + reclaimable > 0) putMovable(pcp, share);
+    const rest = typeShares(held[cpu]! - pcp.pages, used, blocks);
+    for (const type of KERNEL_TYPES) put(pcp, 0, type, pieces.get(type)!.take(rest[type]!));
+    putMovable(pcp, held[cpu]! - pcp.pages);
   });
+}
+
+/**
+ * Which lists of other nodes wait for looks when a replay starts: those of the CPUs that were at work last. These are the first one,
+ * from which the state was read, and the one with most pages on its lists. A list that its CPU has not used for long waits for none.
+ */
+export function startExpiry(zones: readonly Zone[], cpus: number, tuned: boolean): void {
+  if (tuned) {
+    for (const zone of zones) for (const pcp of zone.pcps) pcp.expire = 1;
+    return;
+  }
+  const held = Array.from({ length: cpus }, (_, cpu) =>
+    zones.reduce((sum, zone) => sum + zone.pcps[cpu]!.pages, 0),
+  );
+  const busiest = held.indexOf(Math.max(...held));
+  for (const zone of zones) {
+    for (const cpu of new Set([0, busiest])) zone.pcps[cpu]!.expire = FIRST_LOOKS;
+  }
 }

@@ -16,6 +16,8 @@ export interface Cpu {
   id: number;
   position: number;
   node: NodeState;
+  /** Its statistics work found something at its last look, so that it looks again. */
+  looksAgain: boolean;
 }
 
 /** A simulated process that owns anonymous memory. */

@@ -9,6 +9,7 @@ import { buildHstates } from './hugetlb';
 import { hardwareProfiles, type HardwareProfile } from './hardware-profile';
 import { attachHugetlb } from './initial-hugetlb';
 import { settleOtherPages, startPages } from './initial-pages';
+import { startExpiry } from './initial-pcp';
 import type { GuestState, KernelState } from './kernel-state';
 import { percpuDriftMark, statThreshold } from './free-count';
 import { waitingKcompactd } from './kcompactd';
@@ -26,6 +27,7 @@ import type { GuestProcess, HostModel, HostNode, HostZone, ReplayInput } from '.
 import { ZONE_NAMES } from './types';
 import { lowmemReserve, minFreeKbytes, setupPerZoneWmarks } from './watermark';
 import type { NodeState, Zone } from './zone';
+import { STAT_INTERVAL_NS } from './vmstat-work';
 import { buildZonelists } from './zonelist';
 
 export const DEFAULT_HARDWARE = 'generic-2s';
@@ -74,7 +76,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     flusher: sleepingFlusher(),
     vmstat: {},
     timeNs: 0,
-    vmstatNs: profile.pcpHigh === 'tuned' ? hardware.vmstatPhaseNs : 0,
+    vmstatNs: profile.pcpHigh === 'tuned' ? hardware.vmstatPhaseNs : STAT_INTERVAL_NS,
     freshPages: 0,
     busyCpus: [],
     allocatorCpu: -1,
@@ -92,7 +94,8 @@ export function buildKernel(input: ReplayInput): KernelState {
     caveats: new Map(),
   };
   for (const node of nodes) {
-    for (const id of node.cpus) k.cpus.push({ id, position: k.cpus.length, node });
+    for (const id of node.cpus)
+      k.cpus.push({ id, position: k.cpus.length, node, looksAgain: false });
   }
   setupZonelists(k);
   setupNodeReclaim(k);
@@ -105,6 +108,7 @@ export function buildKernel(input: ReplayInput): KernelState {
   attachHugetlb(k, input);
   hostNodes.forEach((hostNode, i) => startPages(k, hostNode, nodes[i]!, input));
   settleOtherPages(k);
+  startExpiry(k.zones, k.cpus.length, profile.pcpHigh === 'tuned');
   startFlusher(k);
   return k;
 }

@@ -1,4 +1,6 @@
 import { cacheStep, guestStep, makeHost, twoNodes } from '../test/host';
+import { sliceNs } from './kswapd';
+import { kernelProfiles } from './profile';
 import { replay } from './replay';
 import type { HostModel, ReplayStep } from './types';
 import { validateHostModel } from './validate-host';
@@ -15,6 +17,35 @@ const hostWith = (cpus: number): HostModel => {
     { cpus: 0, zones },
   ]);
 };
+
+describe('turns on a shared CPU', () => {
+  it('last half the latency of the scheduler, to the next tick of 4 ms', () => {
+    const on = (name: '6.1.y' | '6.12') =>
+      [1, 2, 3, 4, 8, 64].map((cpus) => sliceNs(kernelProfiles[name], cpus));
+    // Half of 6, 12, 12, 18, 24 and 24 ms.
+    expect(on('6.1.y')).toEqual([4e6, 8e6, 8e6, 12e6, 16e6, 16e6]);
+    // 6.12 has turns of 0.75 to 3 ms.
+    expect(on('6.12')).toEqual([4e6, 4e6, 4e6, 4e6, 4e6, 4e6]);
+  });
+
+  it('are not taken by a thread that may run elsewhere', () => {
+    const zones = [{ name: 'Normal' as const, pages: 32768 }];
+    const host = makeHost([
+      { cpus: 1, zones },
+      { cpus: 1, zones },
+    ]);
+    const byOtherCpu = (roams: boolean): number => {
+      const guest = guestStep('g', 12000, ON0, { cpuNodes: [0, 1], roams });
+      // Marks far apart make one run of kswapd longer than a turn.
+      const marks: ReplayStep = { op: 'sysctl', name: 'watermark_scale_factor', value: 2000 };
+      const { nodes } = run(host, [cacheStep(26000, 0), marks, guest]).steps[2]!.snapshot;
+      return nodes[0]!.numastat.otherNode;
+    };
+    // All but the first block; threads that are bound share the blocks evenly.
+    expect(byOtherCpu(true)).toBe(11_488);
+    expect(byOtherCpu(false)).toBe(5_856);
+  });
+});
 
 describe('kswapd beside the allocating task', () => {
   it.each([1, 2])('keeps a bound guest out of direct reclaim, %i CPUs', (cpus) => {

@@ -8,6 +8,7 @@ import { BOOST_COMPACT_ORDER, kcompactdTurn, nodeCpu, wakeupKcompactd } from './
 import { countVm, type KernelState } from './kernel-state';
 import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON } from './lru';
 import { lruvecsOf } from './lruvec';
+import type { KernelProfile } from './profile';
 import { canAgeAnon } from './swap';
 import { scanControl, type ScanControl } from './scan-control';
 import { inactiveIsLow } from './scan-count';
@@ -19,8 +20,8 @@ import type { KswapdRun, KswapdTask, NodeState } from './zone';
 
 /** Nap after balancing, before kswapd sleeps for good. @kernel mm/vmscan.c kswapd_try_to_sleep() */
 const NAP_NS = 100_000_000;
-/** Turn of each when kswapd and allocators share the node's CPUs: one tick of the scheduler (HZ=250). */
-const SLICE_NS = 4_000_000;
+/** The scheduler looks at running tasks at each tick (HZ=250). */
+const TICK_NS = 4_000_000;
 
 /** `allocatorCpu` while nobody allocates. */
 const NO_CPU = -1;
@@ -51,7 +52,7 @@ export const SCHEDULE_RULE =
   '32 pages per list, each taking what the hardware profile says; whoever is behind in virtual time acts ' +
   'next (lower node first on a tie). It works until one zone of its node is above its high mark, naps ' +
   '100 ms, looks again and sleeps. When the only CPU of its node runs an allocator, kswapd preempts at once and ' +
-  'both take turns of 4 ms. The state after a step is read 30 ms later; a settle step waits until every kswapd rests, 8 s at most. ' +
+  'both take turns of one scheduler slice. The state after a step is read 30 ms later; a settle step waits until every kswapd rests, 8 s at most. ' +
   'The flusher takes part in the same way: woken by reclaim that meets only dirty pages, by dirty cache above ' +
   'its background threshold or by its timer, it writes file by file at writebackPagesPerSecond';
 
@@ -124,6 +125,15 @@ function startRun(k: KernelState, node: NodeState, atNs: number): void {
 function sharesCpu(k: KernelState, node: NodeState): boolean {
   if (node.cpus.length !== 1) return false;
   return [...k.busyCpus, k.allocatorCpu].some((at) => k.cpus[at]?.node === node);
+}
+
+/**
+ * Turn of each of two tasks on one CPU: the profile's, which grows with the machine up to eight CPUs, until the tick after it.
+ * @kernel kernel/sched/fair.c check_preempt_tick(), get_update_sysctl_factor()
+ */
+export function sliceNs({ schedTurnNs }: KernelProfile, cpus: number): number {
+  const turn = schedTurnNs * (1 + Math.floor(Math.log2(Math.min(cpus, 8))));
+  return (Math.floor(turn / TICK_NS) + 1) * TICK_NS;
 }
 
 function nextTask(k: KernelState): NodeState | undefined {
@@ -218,17 +228,18 @@ function takeTurn(k: KernelState, node: NodeState): void {
     setPercpuThreshold(node, k.cpus.length, true);
   }
   const shared = sharesCpu(k, node);
+  const slice = sliceNs(k.profile, k.cpus.length);
   let spentNs = 0;
   task.nowNs = shared ? k.timeNs : task.nextNs;
   let step = task.run!.next();
   while (!step.done) {
     spentNs += step.value;
-    if (!shared || spentNs >= SLICE_NS) break;
+    if (!shared || spentNs >= slice) break;
     task.nowNs = k.timeNs + spentNs;
     step = task.run!.next();
   }
   if (shared) k.timeNs += spentNs;
-  task.nextNs = shared ? k.timeNs + SLICE_NS : task.nextNs + spentNs;
+  task.nextNs = shared ? k.timeNs + slice : task.nextNs + spentNs;
   if (step.done) endRun(k, node, step.value, shared ? k.timeNs : task.nextNs);
 }
 

@@ -109,6 +109,8 @@ export interface Mapping {
   hugePages: number;
   swapPages: number;
   shmem: boolean;
+  /** Somebody holds its pages: reclaim cannot free them. */
+  held?: boolean;
 }
 
 export function newMapping(

@@ -27,7 +27,9 @@ export class Pcp {
   freeDiff = 0;
   /** Looks of the statistics work until an unused list of another node loses a batch; 0: none is due. */
   expire = 0;
-  /** Pages came or went since the last look. */
+  /** Pages of LRU lists came or went since the last look, so that the CPU has counts of the zone to hand over. */
+  counted = false;
+  /** Pages came or went since the last look, of any kind. */
   used = false;
   readonly lists: PcpList[] = [];
 

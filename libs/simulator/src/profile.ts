@@ -49,6 +49,8 @@ export interface KernelProfile {
   printsPromo: boolean;
   /** Reclaim frees the pages of a batch last one first. */
   freesBatchReversed: boolean;
+  /** What a task runs at least while another waits for its CPU, ns on one CPU (half of `sched_latency`, since 6.6 `sched_base_slice`). */
+  schedTurnNs: number;
   /** zone_reclaim_mode starts as 1 on a host with a distance above `reclaimDistance`. */
   zoneReclaimByDistance: boolean;
   /** Nodes farther away than this are never reclaimed from for a zone's sake (`RECLAIM_DISTANCE`). */
@@ -81,6 +83,7 @@ const V6_1: KernelProfile = {
   countsReclaimSuccess: false,
   printsPromo: false,
   freesBatchReversed: true,
+  schedTurnNs: 3_000_000,
   zoneReclaimByDistance: false,
   reclaimDistance: 30,
   defaultSysctls: {
@@ -188,6 +191,7 @@ const V6_12: KernelProfile = {
     'distributions may run the multi-generational LRU (MGLRU) by default; replays have the classic lists',
   ],
   capsMovable: true,
+  schedTurnNs: 750_000,
   pcpHigh: 'tuned',
   fallback: 'claim',
   lruCost: 'io-and-rotations',

@@ -10,6 +10,7 @@ import { runStep } from './steps';
 import type { ReplayControl, ReplayInput, ReplayResult, Snapshot, StepResult } from './types';
 import { checkInput } from './validate-input';
 import { verify } from './verify';
+import { refreshVmstat } from './vmstat-work';
 
 /** Between a step's end and the reading of the state. */
 const STEP_END_NS = 30_000_000;
@@ -75,6 +76,7 @@ function oneStep(
   const outcome = runStep(k, step, report);
   const durationNs = k.timeNs - startNs;
   finishKswapd(k, STEP_END_NS);
+  if (input.statRefresh) refreshVmstat(k);
   return {
     n: index + 1,
     op: step.op,

@@ -1,6 +1,6 @@
 /** Taking pages of one zone: through the CPU's list where the order has one, else from the buddy lists. */
 import { noteFreeChange } from './free-count';
-import { MIGRATE_HIGHATOMIC } from './buddy';
+import { MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE } from './buddy';
 import { orderToPindex, refillPcp } from './pcp';
 import type { Pcp } from './pcp-rule';
 import type { PcpRun } from './pcp-list';
@@ -38,6 +38,7 @@ export function rmqueue(zone: Zone, request: ZoneRequest, want: number): PcpRun[
 function rmqueuePcplist(zone: Zone, request: ZoneRequest, want: number): PcpRun[] {
   const pcp = zone.pcps[request.cpu]!;
   pcp.used = true;
+  if (request.type === MIGRATE_MOVABLE) pcp.counted = true;
   const runs = takeCached(zone, pcp, request, want);
   let taken = 0;
   for (const run of runs) taken += run.count;

@@ -17,7 +17,7 @@ import {
 } from './kernel-state';
 import { mapHugetlb, zapHugetlb, type HugetlbMapping } from './hugetlb-fault';
 import { writeHugepages, writeOvercommit, type PoolChange } from './hugetlb-pool';
-import { guestCaller } from './kernel-block';
+import { allocKernelBlocks, guestCaller, kernelContext, type KernelCaller } from './kernel-block';
 import { compactNode } from './kcompactd';
 import { advanceKcompactd, advanceKswapd, finishKswapd } from './kswapd';
 import { piecesOf, spanOf } from './lru';
@@ -25,12 +25,13 @@ import { lruvecsOf } from './lruvec';
 import { addGroup, groupNamed, uncharge } from './memcg';
 import { writeLimits } from './memcg-charge';
 import { freeSwap } from './swap';
+import type { KernelBlock } from './page-alloc';
 import { endWrites } from './swap-write';
 import { endProcess, startProcess } from './process-pages';
 import { writeSysctl, writeThp } from './sysctl';
 import type { ReplayStep, StepResult } from './types';
 import { drainPipes, exitPipeHolder, unmovableStep } from './unmovable';
-import { refreshVmstat, updateVmstat } from './vmstat-work';
+import { updateVmstat } from './vmstat-work';
 
 /** Pages a guest touches before the next one of a `touch_many` has its turn. */
 const TURN_PAGES = 64;
@@ -52,7 +53,6 @@ export function runStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutco
   advanceKcompactd(k);
   endWrites(k, k.timeNs);
   updateVmstat(k);
-  refreshVmstat(k);
   return outcome;
 }
 
@@ -151,6 +151,7 @@ function cacheStep(k: KernelState, step: CacheStep, tick: Tick): StepOutcome {
   const processPages = startProcess(k, step.processPages, callerOf(access.pc));
   const done = readPasses(k, step, file, access, tick);
   if (step.access === 'mapped') {
+    processPages.push(...mapTables(k, done, callerOf(access.pc)));
     setMapped(file, true);
     if (step.name !== undefined) file.mapper = step.name;
   }
@@ -159,6 +160,11 @@ function cacheStep(k: KernelState, step: CacheStep, tick: Tick): StepOutcome {
   if (k.current.killed) return { status: 'killed', pagesDone: done };
   pace(k, startNs, done, step.ratePagesPerSecond);
   return { status: 'ok', pagesDone: done };
+}
+
+/** Page tables of a mapped file, one page for each 2 MiB; the process gives them back when it ends. */
+function mapTables(k: KernelState, pages: number, caller: KernelCaller): KernelBlock[] {
+  return allocKernelBlocks(k, kernelContext(k, caller), Math.ceil(pages / PAGES_PER_HUGE));
 }
 
 /** @returns pages looked at; fewer than asked when the reader was killed */
@@ -408,7 +414,7 @@ function dropCaches(k: KernelState): StepOutcome {
   for (const node of k.nodes) {
     for (const list of lruvecsOf(node).flatMap(({ lists }) => [lists[2]!, lists[3]!])) {
       for (const run of list.runs()) {
-        if (run.mapped || run.dirty || run.writeback) continue;
+        if (run.mapped || run.dirty || run.writeback || run.owner.held) continue;
         list.remove(run);
         for (const { offset, pages, stride } of piecesOf(run)) {
           run.owner.present?.spread(offset, pages * stride, -pages);

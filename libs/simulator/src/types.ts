@@ -93,6 +93,8 @@ export interface HostNode {
   lru: LruPages;
   /** NR_FILE_PAGES: page cache with shmem and swap cache. */
   filePages: number;
+  /** Pages of the file lists that reclaim cannot free, such as blocks that a mounted file system holds; default none. */
+  heldFilePages?: number;
   /** NR_FILE_MAPPED. */
   mappedPages: number;
   shmemPages: number;
@@ -168,6 +170,8 @@ export interface RegionSpec {
   policyScope: 'mbind' | 'task';
   /** Nodes whose CPUs touch the region; several share the work in turn by 2 MiB. */
   cpuNodes: number[];
+  /** One thread touches it, which the scheduler moves between these CPUs: away from a kswapd that wakes. */
+  roams?: boolean;
   /** cpuset.mems of the touching threads (libvirt restrictive, or strict with cgroups); absent: all. */
   cpusetMems?: number[];
   /** madvise of the region. `none` follows the host's setting alone. */
@@ -308,6 +312,8 @@ export interface ReplayInput {
   seed: number;
   /** Costs of operations; see hardware profiles. Default `generic-2s`. */
   hardwareProfile?: string;
+  /** Whoever reads the state after a step writes vm.stat_refresh before, as the recordings' rig does. */
+  statRefresh?: boolean;
   /** Recount every invariant after each step (slow; tests and debugging). */
   verify?: boolean;
 }

@@ -141,6 +141,7 @@ function checkNode(
   ] as const) {
     problems.pages(`${path}.${key}`, node[key]);
   }
+  problems.pages(`${path}.heldFilePages`, node.heldFilePages ?? 0);
 }
 
 function checkDistances(problems: Problems, model: HostModel): void {

@@ -306,6 +306,11 @@ function shrinkRun(
       batch.back.push([run, 'activate']);
       return;
     }
+    if (run.owner.held) {
+      // Its buffers are in use.
+      batch.back.push([run, 'activate']);
+      return;
+    }
     evict(node, lruvecOf(node, sc.group), run);
     batch.freed.push(run);
     return;

@@ -88,6 +88,7 @@ function numastat(counters: Record<string, number>): Numastat {
 function hostNode(snapshot: RecordedSnapshot, nodeId: string): HostNode {
   const { zones = {}, stats = {} } = snapshot.zoneinfo[nodeId] ?? {};
   const node = snapshot.nodes[nodeId];
+  const lists = lru(stats, 'nr_');
   return {
     nodeId: Number(nodeId),
     cpus: cpuNumbers(node?.cpulist ?? ''),
@@ -97,7 +98,9 @@ function hostNode(snapshot: RecordedSnapshot, nodeId: string): HostNode {
         ? []
         : [hostZone(snapshot, nodeId, name, zone)];
     }),
-    lru: lru(stats, 'nr_'),
+    lru: lists,
+    // The recordings begin after a drop of all caches: what is left is held.
+    heldFilePages: lists.inactiveFilePages + lists.activeFilePages,
     filePages: stats.nr_file_pages ?? 0,
     mappedPages: stats.nr_mapped ?? 0,
     shmemPages: stats.nr_shmem ?? 0,

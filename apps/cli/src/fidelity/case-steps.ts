@@ -59,12 +59,12 @@ function limitPages(value: string | undefined): number | null | undefined {
 
 /** Turns the steps of one case into replay steps; remembers cgroups and guests between them. */
 class StepCompiler {
-  private readonly firstCpuNode: number;
+  private readonly cpuNodes: number[];
   private readonly swapPages: number;
 
   constructor(recorded: RecordedCase) {
     const host = caseHost(recorded);
-    this.firstCpuNode = host.nodes.find((node) => node.cpus.length > 0)?.nodeId ?? 0;
+    this.cpuNodes = host.nodes.filter((node) => node.cpus.length > 0).map((node) => node.nodeId);
     this.swapPages = pages(recorded.topology.swap_mib);
   }
 
@@ -158,7 +158,7 @@ class StepCompiler {
   }
 
   private cpuNode(step: RecordedStep): number {
-    return typeof step.cpu_node === 'number' ? step.cpu_node : this.firstCpuNode;
+    return typeof step.cpu_node === 'number' ? step.cpu_node : this.cpuNodes[0]!;
   }
 
   private rate(step: RecordedStep): { ratePagesPerSecond?: number } {
@@ -193,7 +193,8 @@ class StepCompiler {
       sizePages: pages(step.size_mib),
       policy: this.policy(step, 'default'),
       policyScope: step.how === 'set_mempolicy' ? 'task' : 'mbind',
-      cpuNodes: [this.cpuNode(step)],
+      cpuNodes: step.cpu_node === 'none' ? this.cpuNodes : [this.cpuNode(step)],
+      roams: step.cpu_node === 'none',
       thp: step.thp === 'huge' || step.thp === 'nohuge' ? step.thp : 'none',
       ...(step.thp === 'hugetlb' && { hugetlb: { sizeKib: 2048 as const, reserve: false } }),
       pinned: Boolean(step.mlock),

@@ -55,7 +55,7 @@ describe('the document of a run', () => {
     expect(causeOf('A01-something', 'd.vmstat.compact_stall', 6).title).toBe(
       'When kcompactd looks, and where the kernel’s pages lie',
     );
-    expect(causeOf('A01-something', 'guest.a.node0', 6).title).toBe('Cause not found');
+    expect(causeOf('A99-something', 'guest.a.node0', 6).title).toBe('Cause not found');
   });
 
   it('replaces what stands between the markers and nothing else', () => {

@@ -55,6 +55,7 @@ export function runCase(recorded: RecordedCase, verify = false): CaseRun {
     steps: caseSteps(recorded),
     seed: 1,
     hardwareProfile: 'lab-tcg',
+    statRefresh: true,
     verify,
   });
   return {

@@ -15,8 +15,7 @@ import { endWrites } from './swap-write';
 import { shrinkActiveList, shrinkNode } from './vmscan';
 import { NO_RIGHTS, isWatermarkOk, wmarkPages } from './watermark';
 
-/** How long a kswapd that shares its CPU with the allocating task runs, and then lets it run. */
-const SLICE_NS = 4_000_000;
+const TICK_NS = 4_000_000;
 /** HZ/10: the light sleep before the deep one. */
 const NAP_NS = 100_000_000;
 const SETTLE_NS = 1_000_000_000;
@@ -226,6 +225,22 @@ function wakeFromNap(system: System, node: Node): void {
   startRun(system, node, sharesCpu(system, node) ? system.timeNs : kswapd.nextNs);
 }
 
+/**
+ * How long a kswapd that shares its CPU with the allocating task runs, and then lets it run: its share of a period of 6, 12, 18 or
+ * 24 ms (1, 2, 4, 8 CPUs and more) is half; it is sent away at the first tick at which it had more.
+ */
+function sliceNs(system: System): number {
+  let period = 6_000_000;
+  for (let cpus = 2; cpus <= Math.min(system.cpus.length, 8); cpus *= 2) {
+    period += 6_000_000;
+  }
+  let slice = 0;
+  while (slice <= period / 2) {
+    slice += TICK_NS;
+  }
+  return slice;
+}
+
 /** Lets a kswapd act once: a slice on a shared CPU, else one step on its own. */
 function turn(system: System, node: Node): void {
   const kswapd = node.kswapd;
@@ -234,12 +249,13 @@ function turn(system: System, node: Node): void {
     return;
   }
   const shares = sharesCpu(system, node);
+  const slice = sliceNs(system);
   let spent = 0;
   kswapd.nowNs = shares ? system.timeNs : kswapd.nextNs;
   let step = kswapd.run.next();
   while (!step.done) {
     spent += step.value;
-    if (!shares || spent >= SLICE_NS) {
+    if (!shares || spent >= slice) {
       break;
     }
     kswapd.nowNs = system.timeNs + spent;
@@ -247,7 +263,7 @@ function turn(system: System, node: Node): void {
   }
   if (shares) {
     system.timeNs += spent;
-    kswapd.nextNs = system.timeNs + SLICE_NS;
+    kswapd.nextNs = system.timeNs + slice;
   } else {
     kswapd.nextNs += spent;
   }
