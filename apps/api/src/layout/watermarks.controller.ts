@@ -33,7 +33,8 @@ export class WatermarksController {
   @Get('kernel-profiles')
   @ApiOperation({
     summary: 'Kernels whose formulas are known',
-    description: 'Replays follow one of the validated ones, as the host model says, whatever a host runs.',
+    description:
+      'Replays follow one of the validated ones, as the host model says, whatever a host runs.',
   })
   @ApiOkResponse({ type: KernelProfilesDto })
   profiles(): KernelProfilesDto {
