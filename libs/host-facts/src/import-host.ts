@@ -228,7 +228,7 @@ function noteRelease(facts: HostFacts, ledger: Ledger): void {
   }
   ledger.read('kernelRelease', 'version');
   const match = kernelProfileOf(facts.version);
-  if (match?.exact === true && match.profile.validated) return;
+  if (match?.exact === true && match.profile.name === '6.1.y') return;
   const departures = match === undefined ? '' : ` ${departuresOf(match)}.`;
   ledger.caveat(
     'kernel-profile',

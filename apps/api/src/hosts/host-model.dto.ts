@@ -121,7 +121,7 @@ export class HugepagesDto {
   @Whole() totalPages: number;
   @Whole() freePages: number;
   @WhenGiven()
-  @Whole()
+  @Whole({ required: false })
   surplusPages?: number;
 }
 
@@ -140,6 +140,9 @@ export class HostNodeDto implements HostNode {
   @NestedList(() => HostZoneDto, ZONE_NAMES.length) zones: HostZoneDto[];
   @Nested(() => LruPagesDto) lru: LruPagesDto;
   @Whole() filePages: number;
+  @WhenGiven()
+  @Whole({ required: false })
+  heldFilePages?: number;
   @Whole() mappedPages: number;
   @Whole() shmemPages: number;
   @Whole() anonPages: number;
@@ -165,6 +168,9 @@ export class HostSysctlsDto implements HostSysctls {
   @Whole({ max: 100 }) dirty_ratio: number;
   @Whole({ max: 100 }) dirty_background_ratio: number;
   @Whole({ max: 2 ** 31 - 1 }) dirty_writeback_centisecs: number;
+  @WhenGiven()
+  @Whole({ max: 100, required: false })
+  compaction_proactiveness?: number;
 }
 
 const THP_ENABLED: ThpEnabled[] = ['always', 'madvise', 'never'];

@@ -18,10 +18,12 @@ export const MAX_NODES = 1024;
 export const MAX_CPUS = 65536;
 
 /** A whole number within bounds, documented as such. */
-export function Whole(options: { min?: number; max?: number; description?: string } = {}) {
-  const { min = 0, max = MAX_PAGES, description } = options;
+export function Whole(
+  options: { min?: number; max?: number; description?: string; required?: boolean } = {},
+) {
+  const { min = 0, max = MAX_PAGES, description, required = true } = options;
   return applyDecorators(
-    ApiProperty({ type: 'integer', minimum: min, maximum: max, description }),
+    ApiProperty({ type: 'integer', minimum: min, maximum: max, description, required }),
     IsInt({ message: `must be a whole number from ${min} to ${max}` }),
     Min(min, { message: `must be at least ${min}` }),
     Max(max, { message: `must be at most ${max}` }),
