@@ -48,7 +48,9 @@ export function growTree(
   const newNodes = treeNodes(file.treePages) - nodesBefore;
   chargeSlab(k, file, caller, newNodes * (TREE_NODE_BYTES + CHARGED_OBJECT_BYTES));
   const { order, objects } = treeSlab(k.cpus.length);
-  const wanted = Math.ceil((treeNodes(file.treePages) - objects / 2) / objects);
+  const wanted = Math.ceil(
+    (treeNodes(file.treePages) - objects * (1 - k.unseen.slabShare)) / objects,
+  );
   const slabs = (file.treeSlabs ??= []);
   if (slabs.length >= wanted) return;
   const ac = kernelContext(k, caller, { type: MIGRATE_RECLAIMABLE, order });

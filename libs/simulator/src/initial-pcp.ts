@@ -158,6 +158,7 @@ const REFILLED: readonly [order: number, type: number][] = [
  * @param held pages by CPU position
  * @param local whether the CPU at a position is one of the zone's node
  * @param movable hands out frames of Movable pageblocks
+ * @param listShare of a batch, that the last refill left
  */
 export function fillPcps(
   zone: Zone,
@@ -166,6 +167,7 @@ export function fillPcps(
   used: UsedPages,
   taken: ReadonlySet<number>,
   movable: (pages: number) => Extent[],
+  listShare = 0.5,
 ): void {
   const blocks = [0, 0, 0, 0];
   for (let block = 0; block < zone.usedPageblocks; block += 1)
@@ -195,7 +197,7 @@ export function fillPcps(
   zone.pcps.forEach((pcp, cpu) => {
     const [unmovable, , reclaimable] = typeShares(held[cpu]!, used, blocks);
     const share = Math.min(
-      zone.pcpBatch >> 1,
+      Math.floor(zone.pcpBatch * listShare),
       Math.floor(held[cpu]! / (REFILLED.length + (local[cpu] ? 1 : 0))),
     );
     for (const [order, type] of REFILLED) {

@@ -27,8 +27,13 @@ export interface KcompactdTask {
   triggered: boolean;
 }
 
-/** A compactor that waits for its first look. */
-export function waitingKcompactd(firstNs: number): KcompactdTask {
+/**
+ * A compactor that waits for its first look.
+ * @param usualNs when that is usually
+ * @param goneBy share of an interval that has gone by besides
+ */
+export function waitingKcompactd(usualNs: number, goneBy = 0): KcompactdTask {
+  const firstNs = goneBy === 0 ? usualNs : (usualNs + (1 - goneBy) * CHECK_NS) % CHECK_NS;
   return { nextNs: firstNs, order: 0, classIndex: ZONE_MOVABLE, triggered: false };
 }
 

@@ -4,7 +4,14 @@ import type { HardwareProfile } from './hardware-profile';
 import type { Hstate } from './hugetlb';
 import type { HugetlbMapping } from './hugetlb-fault';
 import type { KernelProfile } from './profile';
-import type { GuestProcess, HostSysctls, ReplayEvent, ThpDefrag, ThpEnabled } from './types';
+import type {
+  GuestProcess,
+  HostSysctls,
+  ReplayEvent,
+  ThpDefrag,
+  ThpEnabled,
+  UnseenState,
+} from './types';
 import type { ChargeStock, MemoryGroup } from './memcg';
 import type { Mapping } from './page-map';
 import type { KernelBlock } from './page-alloc';
@@ -111,6 +118,8 @@ export interface KernelState {
   sysctl: Required<HostSysctls>;
   userMinFreeKbytes: number;
   thp: { enabled: ThpEnabled; defrag: ThpDefrag };
+  /** What the host does not print, as this replay takes it. */
+  unseen: UnseenState;
   swap: { totalPages: number; freePages: number };
   swapWrites: SwapWrites;
   /** Pools of huge pages, one for each size. */

@@ -23,7 +23,14 @@ import { fixedPcp, Pcp, type PcpRule } from './pcp-rule';
 import { singlesPcp } from './pcp-singles';
 import { tunedPcp } from './pcp-tuning';
 import { kernelProfiles, type KernelProfile } from './profile';
-import type { GuestProcess, HostModel, HostNode, HostZone, ReplayInput } from './types';
+import type {
+  GuestProcess,
+  HostModel,
+  HostNode,
+  HostZone,
+  ReplayInput,
+  UnseenState,
+} from './types';
 import { ZONE_NAMES } from './types';
 import { lowmemReserve, minFreeKbytes, setupPerZoneWmarks } from './watermark';
 import type { NodeState, Zone } from './zone';
@@ -48,7 +55,9 @@ export function buildKernel(input: ReplayInput): KernelState {
   const distances = order.map((i) => order.map((j) => host.distances[i]![j]!));
   const profile = kernelProfiles[host.kernelProfile];
   const hardware = hardwareProfiles[input.hardwareProfile ?? DEFAULT_HARDWARE]!;
-  const nodes = hostNodes.map((node, i) => buildNode(node, i, hardware, profile));
+  const unseen = { ...USUAL_UNSEEN, ...input.unseen };
+  const { intervalShare } = unseen;
+  const nodes = hostNodes.map((node, i) => buildNode(node, i, hardware, profile, intervalShare));
   const k: KernelState = {
     profile,
     hardware,
@@ -66,6 +75,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     swap: { ...host.swap },
     swapWrites: noSwapWrites(),
     hugetlb: buildHstates(host, nodes),
+    unseen,
     guests: new Map(),
     files: new Map(),
     pipeHolders: new Map(),
@@ -76,7 +86,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     flusher: sleepingFlusher(),
     vmstat: {},
     timeNs: 0,
-    vmstatNs: profile.pcpHigh === 'tuned' ? hardware.vmstatPhaseNs : STAT_INTERVAL_NS,
+    vmstatNs: firstVmstatNs(hardware, profile, unseen.intervalShare),
     freshPages: 0,
     busyCpus: [],
     allocatorCpu: -1,
@@ -117,11 +127,26 @@ function idOf(host: HostModel, index: number): number {
   return host.nodes[index]!.nodeId;
 }
 
+/** What a host does not print, where nobody says. */
+const USUAL_UNSEEN: UnseenState = { listShare: 0.5, slabShare: 0.5, intervalShare: 0 };
+
+/** When the statistics work is due first. */
+function firstVmstatNs(
+  { vmstatPhaseNs }: HardwareProfile,
+  { pcpHigh: rule }: KernelProfile,
+  goneBy: number,
+): number {
+  const usualNs = rule === 'tuned' ? vmstatPhaseNs : STAT_INTERVAL_NS;
+  if (goneBy === 0) return usualNs;
+  return (usualNs + (1 - goneBy) * STAT_INTERVAL_NS) % STAT_INTERVAL_NS;
+}
+
 function buildNode(
   host: HostNode,
   position: number,
   hardware: HardwareProfile,
   profile: KernelProfile,
+  intervalShare: number,
 ): NodeState {
   const node: NodeState = {
     id: host.nodeId,
@@ -144,7 +169,7 @@ function buildNode(
     minSlabPages: 0,
     kswapdFailures: 0,
     kswapd: sleepingKswapd(),
-    kcompactd: waitingKcompactd(hardware.firstCompactCheckNs),
+    kcompactd: waitingKcompactd(hardware.firstCompactCheckNs, intervalShare),
   };
   node.zones = host.zones
     .filter((zone) => zone.managedPages > 0)

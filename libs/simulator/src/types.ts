@@ -314,8 +314,20 @@ export interface ReplayInput {
   hardwareProfile?: string;
   /** Whoever reads the state after a step writes vm.stat_refresh before, as the recordings' rig does. */
   statRefresh?: boolean;
+  /** What the host does not print about its state when the replay begins. */
+  unseen?: Partial<UnseenState>;
   /** Recount every invariant after each step (slow; tests and debugging). */
   verify?: boolean;
+}
+
+/** What no file of a host prints, each as a share from 0 to 1. Another value is as likely as the one taken by default. */
+export interface UnseenState {
+  /** Of a batch: what the last refill left on each per-CPU list that the kernel uses. Default a half. */
+  listShare: number;
+  /** Of the slab that page cache nodes come from: what is taken. Default a half. */
+  slabShare: number;
+  /** Of the intervals of the statistics work and of kcompactd: what has gone by. Default none. */
+  intervalShare: number;
 }
 
 /** What happened in a step. A simulated failure is a status, never an exception. */

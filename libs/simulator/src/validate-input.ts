@@ -343,5 +343,9 @@ export function checkInput(input: ReplayInput): void {
       `${hardwareProfile} is not one of ${Object.keys(hardwareProfiles).join(', ')}`,
     );
   }
+  for (const [name, share] of Object.entries(input.unseen ?? {})) {
+    if (!(share >= 0 && share <= 1))
+      fail('out-of-range', `unseen.${name}`, `${String(share)} is not a share from 0 to 1`);
+  }
   new InputCheck(input).run();
 }

@@ -19,7 +19,7 @@ function misses({ cases }: FidelityRun): Miss[] {
     for (const row of observables) {
       if (row.counts !== true || row.inside === true || row.kind === 'pace') continue;
       const { key, step } = row;
-      const cause = causeOf(id, key, step);
+      const cause = causeOf(id, key, step, row.undetermined);
       const known = byCauseAndKey.get(`${cause.title} ${key}`);
       if (known === undefined) {
         byCauseAndKey.set(`${cause.title} ${key}`, { cause, id, key, steps: [step], first: row });

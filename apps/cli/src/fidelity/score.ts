@@ -13,6 +13,8 @@ export interface ScoredObservable extends Observable {
   inside?: boolean;
   /** Whether the value counts in the summary: what stays the same and is right earns nothing. */
   counts?: boolean;
+  /** A miss that a replay from another, as likely start state predicts rightly; only where that was tried. */
+  undetermined?: boolean;
 }
 
 export interface Tally {
