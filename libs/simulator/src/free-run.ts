@@ -46,7 +46,7 @@ export const BUFFER_HEADS_PER_SLAB = 39;
  * A written page that leaves the cache gives its buffer head back; an empty slab returns to the allocator.
  * @kernel fs/buffer.c try_to_free_buffers(), mm/slub.c __slab_free()
  * @differs heads leave in the order in which they came; pages that were only read count as written ones
- * while the file has any
+ * while the file has some
  */
 function releaseBufferHeads(k: KernelState, run: Run, cpu: number): void {
   const heads = run.owner.bufferHeads;

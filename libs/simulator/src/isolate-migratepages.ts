@@ -16,7 +16,7 @@ import { countVm, type KernelState } from './kernel-state';
 import { isMovable, putbackMovablePages } from './migrate';
 
 /**
- * Isolates pages of the next pageblocks, as far as the first of them that has any.
+ * Isolates pages of the next pageblocks, as far as the first of them that has one.
  * @returns true when pages wait to be moved
  * @kernel mm/compaction.c isolate_migratepages()
  */

@@ -322,7 +322,7 @@ function joinScattered(newest: Run, run: Run): boolean {
   return true;
 }
 
-/** Distance of neighbours in both runs; 0 where they differ. A single page has any. */
+/** Distance of neighbours in both runs; 0 where they differ. A single page fits both. */
 function commonStride(newest: Run, run: Run): number {
   if (newest.pages > 1) return run.pages > 1 && run.stride !== newest.stride ? 0 : newest.stride;
   if (run.pages > 1) return run.stride;
@@ -330,7 +330,7 @@ function commonStride(newest: Run, run: Run): number {
   return Math.abs(run.frame - newest.frame) === distance ? 1 : distance;
 }
 
-/** Direction of both runs; 0 where they differ. A single page has any. */
+/** Direction of both runs; 0 where they differ. A single page fits both. */
 function commonStep(newest: Run, run: Run): 1 | -1 | 0 {
   if (newest.pages > 1) return run.pages > 1 && run.step !== newest.step ? 0 : newest.step;
   if (run.pages > 1) return run.step;

@@ -90,7 +90,7 @@ describe('per-CPU lists of single pages', () => {
       [MIGRATE_MOVABLE, 1],
       [MIGRATE_UNMOVABLE, 2],
     ]);
-    // Three looks in a row say that no other list has any: it gives all that is left.
+    // Three looks in a row say that no other list has a page: it gives all that is left.
     expect(turns(0, 9, 0, 7)).toEqual([
       [MIGRATE_MOVABLE, 1],
       [MIGRATE_MOVABLE, 6],
