@@ -221,4 +221,21 @@ Total                      260.54          260.54
     expect(body).toMatchObject({ name: 'only-looked-at', memoryKib: 512 * 1024 });
     await http().get(`${url}/only-looked-at`).expect(404);
   });
+
+  it('inspects several documents in one upload, for the libvirt that is asked for', async () => {
+    const inspect = (xml: string, query = '') =>
+      http().post(`/v1/domains/inspect${query}`).type('application/xml').send(xml);
+    const two = `${domainXml('a', 512, preferred(0))}\n${domainXml('b', 256, preferred(1))}`;
+    const { body } = await inspect(two).expect(200);
+    expect(body.domains).toMatchObject([
+      { name: 'a', memoryKib: 512 * 1024 },
+      { name: 'b', memoryKib: 256 * 1024 },
+    ]);
+    const cells = "<cpu><numa><cell cpus='0' memory='512' unit='MiB'/></numa></cpu>";
+    const memnode = "<numatune><memnode cellid='0' mode='restrictive' nodeset='0'/></numatune>";
+    const alone = `<domain type='kvm'><name>c</name><vcpu>1</vcpu>${memnode}${cells}</domain>`;
+    await inspect(alone).expect(422);
+    await inspect(alone, '?libvirtVersion=9.0.0').expect(200);
+    await inspect(alone, '?libvirtVersion=new').expect(400);
+  });
 });

@@ -3,6 +3,7 @@ import { LoggerModule } from 'nestjs-pino';
 import { Settings } from './config/settings';
 import { SettingsModule } from './config/settings.module';
 import { DatabaseModule } from './database/database.module';
+import { DiagnosesModule } from './diagnoses/diagnoses.module';
 import { DomainsModule } from './domains/domains.module';
 import { HealthModule } from './health/health.module';
 import { HostsModule } from './hosts/hosts.module';
@@ -33,6 +34,7 @@ export class AppModule {
         HostsModule,
         DomainsModule,
         LayoutModule,
+        DiagnosesModule,
         JobsModule,
         SimulationsModule,
         RecommendationsModule,

@@ -10,6 +10,7 @@ import type { ResolvedDemand } from './demand';
 import { resolveDemand } from './demand';
 import { AdvisorInputError } from './errors';
 import { cpuNodes, memoryNodes, nearestFirst, nodeUnion } from './host-nodes';
+import { hotplugSteps } from './hotplug';
 import type { Note } from './placement';
 import { applyPlacement, cachePolicy, guestCpuNodes } from './placement';
 import type { NumatuneSetting, PlacementMode, SimulationRequest } from './types';
@@ -33,9 +34,11 @@ export interface CompiledReplay {
  * 1. sysctl overrides, in the order of the host's sysctl list;
  * 2. background cache, read (or written) by each node's own CPUs and bound to that node, then a settle,
  *    so that the guests meet the host as found;
- * 3. every planned guest in start order: it touches its share of every region, then its disks fill the page
+ * 3. memory blocks that come or go before the guests;
+ * 4. every planned guest in start order: it touches its share of every region, then its disks fill the page
  *    cache from the nodes of its CPUs. Guests follow each other without a pause, the hardest start;
- * 4. one settle: kswapd goes to sleep.
+ * 5. one settle: kswapd goes to sleep;
+ * 6. memory blocks that come or go behind the guests.
  *
  * Running guests are owners of their pages from the start and appear in no step.
  *
@@ -48,12 +51,14 @@ export function compileReplay(request: SimulationRequest): CompiledReplay {
   const steps: ReplayStep[] = [
     ...sysctlSteps(request),
     ...backgroundSteps(request.host, demand),
+    ...hotplugSteps(request, 'start'),
     ...demand.planned.flatMap((planned) => {
       const placed = placedGuest(request, planned.spec.guest.name, notes);
       return guestSteps(placed, planned, demand.ratePagesPerSecond);
     }),
   ];
   if (demand.planned.length > 0) steps.push({ op: 'settle', label: 'after the last guest' });
+  steps.push(...hotplugSteps(request, 'end'));
   if (steps.length === 0) steps.push({ op: 'settle', label: 'host as found' });
   return {
     input: {

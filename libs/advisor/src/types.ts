@@ -6,6 +6,7 @@ import type {
   GuestProcess,
   HostModel,
   HostSysctls,
+  HotplugSpec,
   PolicyMode,
   ReplayResult,
   RunningGuest,
@@ -57,6 +58,23 @@ export interface DemandProfile {
   guests?: Record<string, { touchPercent?: number; diskCacheMib?: number }>;
   /** Page cache read in before the guests start. */
   backgroundCache?: { node: number; mib: number; access?: 'read' | 'write' }[];
+  /** Memory blocks that come or go, in this order. */
+  hotplug?: HotplugDemand[];
+}
+
+/** Memory blocks of a node that go online or offline before the guests start or after the last one did. */
+export interface HotplugDemand {
+  action: HotplugSpec['action'];
+  node: number;
+  /** Physical address and size; multiples of a block. */
+  startMib: number;
+  mib: number;
+  /** Default 128. */
+  blockMib?: number;
+  /** Default `end`. */
+  at?: 'start' | 'end';
+  memmapOnMemory?: boolean;
+  timeoutSeconds?: number;
 }
 
 export interface SimulationRequest {

@@ -22,6 +22,7 @@ export const FACT_CODES = [
   'no-numa',
   'no-memory-facts',
   'no-memory',
+  'no-report',
   'invalid-model',
 ] as const;
 export type FactCode = (typeof FACT_CODES)[number];

@@ -223,11 +223,25 @@ describe('other hosts', () => {
     });
     expect(model.nodes).toHaveLength(nodes);
     expect(model.kernelRelease).toBe(release);
-    expect(codes(caveats)).toContain('kernel-profile');
+    expect(codes(caveats)).not.toContain('kernel-profile');
+    expect(model.kernelProfile).toBe(release.slice(0, release.indexOf('.', 2)));
     expect(model.nodes[0]?.zones[0]).toMatchObject({
       name: 'DMA',
       startPfn: 1,
       presentPages: 3998,
+    });
+  });
+
+  it('takes settings that are not given from the kernel that the host runs', () => {
+    const numactlHardware = fixture('numactl-4nodes.txt');
+    const under = (version: string) => imported({ numactlHardware, version }).model;
+    expect(under('4.18.0-553.el8_10.x86_64')).toMatchObject({
+      kernelProfile: '5.10',
+      sysctl: { watermark_boost_factor: 0 },
+    });
+    expect(under('6.1.0-56-amd64')).toMatchObject({
+      kernelProfile: '6.1.y',
+      sysctl: { watermark_boost_factor: 15000 },
     });
   });
 

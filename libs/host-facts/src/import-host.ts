@@ -1,5 +1,6 @@
 import {
   departuresOf,
+  replayProfileFor,
   kernelProfileOf,
   validateHostModel,
   type HostModel,
@@ -104,7 +105,7 @@ function buildModel(
   const swap = buildSwap(facts, ledger);
   noteRelease(facts, ledger);
   return {
-    kernelProfile: '6.1.y',
+    kernelProfile: replayProfileFor(facts.version),
     ...(facts.version === undefined ? {} : { kernelRelease: facts.version }),
     nodes,
     distances: topology.distances,
@@ -228,10 +229,11 @@ function noteRelease(facts: HostFacts, ledger: Ledger): void {
   }
   ledger.read('kernelRelease', 'version');
   const match = kernelProfileOf(facts.version);
-  if (match?.exact === true && match.profile.name === '6.1.y') return;
-  const departures = match === undefined ? '' : ` ${departuresOf(match)}.`;
+  const replayed = replayProfileFor(facts.version);
+  if (match?.exact === true && match.profile.name === replayed) return;
+  const departures = match === undefined ? '' : ` ${departuresOf(match, replayed)}.`;
   ledger.caveat(
     'kernel-profile',
-    `The host runs ${facts.version}; it is replayed with the rules of 6.1.y.${departures}`,
+    `The host runs ${facts.version}; it is replayed with the rules of ${replayed}.${departures}`,
   );
 }

@@ -9,5 +9,7 @@ export {
 } from './parse/numa-maps';
 export { parseNumastatProcess } from './parse/numastat-process';
 export { hostTextsOf, NODE_TEXT_FILES, nodeTextOf, TEXT_FILES } from './text-files';
+export { diagnose, type Diagnosis } from './log/diagnose';
+export { parseKernelLog, type LogReport } from './log/log-report';
 export { estimateResidency, RESIDENCY_RULE } from './residency';
 export * from './print';

@@ -15,20 +15,25 @@ export function parseSet(text: string): SetOutcome {
   const items = text.split(',');
   if (items.length > 1 && /^\s*$/.test(items[items.length - 1] ?? '')) items.pop();
   if (items.length > SET_LIMIT) return { ok: false, why: 'it has too many items' };
-  const present = new Uint8Array(SET_LIMIT);
+  const ranges: Range[] = [];
   for (const item of items) {
-    const why = applyItem(present, item);
-    if (why !== null) return { ok: false, why };
+    const range = rangeOf(item);
+    if (typeof range === 'string') return { ok: false, why: range };
+    ranges.push(range);
   }
-  const value: number[] = [];
-  // indexOf searches at memory speed; a document may hold very many sets of one id.
-  for (let id = present.indexOf(1); id >= 0; id = present.indexOf(1, id + 1)) value.push(id);
-  return { ok: true, value };
+  return { ok: true, value: idsOf(ranges) };
+}
+
+/** Ids that an item puts in, or takes out. */
+interface Range {
+  from: number;
+  to: number;
+  present: boolean;
 }
 
 const ITEM = /^\s*(?:\^([0-9]{1,9})|([0-9]{1,9})(?:\s*-\s*([0-9]{1,9}))?)\s*$/;
 
-function applyItem(present: Uint8Array, item: string): string | null {
+function rangeOf(item: string): Range | string {
   const shown = item.length > 32 ? `${item.slice(0, 32)}...` : item;
   const match = ITEM.exec(item);
   if (match === null) return `"${shown}" is not N, N-M or ^N`;
@@ -37,8 +42,22 @@ function applyItem(present: Uint8Array, item: string): string | null {
   const to = Number(last ?? from);
   if (to < from) return `"${shown}" runs backwards`;
   if (to >= SET_LIMIT) return `"${shown}" is above ${SET_LIMIT - 1}`;
-  present.fill(removed === undefined ? 1 : 0, from, to + 1);
-  return null;
+  return { from, to, present: removed === undefined };
+}
+
+function idsOf(ranges: Range[]): number[] {
+  const [only] = ranges;
+  // Most sets are one item, and a document may hold very many of them.
+  if (ranges.length === 1 && only?.present) {
+    return Array.from({ length: only.to - only.from + 1 }, (_, index) => only.from + index);
+  }
+  const highest = ranges.reduce((most, { to }) => Math.max(most, to), 0);
+  const present = new Uint8Array(highest + 1);
+  for (const range of ranges) present.fill(range.present ? 1 : 0, range.from, range.to + 1);
+  const value: number[] = [];
+  // indexOf searches at memory speed.
+  for (let id = present.indexOf(1); id >= 0; id = present.indexOf(1, id + 1)) value.push(id);
+  return value;
 }
 
 /** Writes a set as libvirt does: ascending, neighbours merged (`0-1,4`). */

@@ -4,6 +4,7 @@ import { parseCapabilities } from '.';
 
 const caps = (cells: string): string =>
   `<capabilities><host><cpu><arch>x86_64</arch></cpu><topology><cells>${cells}</cells></topology></host></capabilities>`;
+const none = { latencies: [], bandwidths: [] };
 const codes = (xml: string): string[] => {
   const outcome = parseCapabilities(xml);
   return outcome.ok ? [] : outcome.problems.map(({ code }) => code);
@@ -23,12 +24,51 @@ describe('parseCapabilities', () => {
     const cells =
       "<cell id='16'><cpus num='0'/></cell><cell id='1'><memory unit='MiB'>2</memory><pages unit='KiB' size='4'>512</pages><cpus num='1'><cpu id='3'/></cpus></cell>";
     const outcome = parseCapabilities(caps(cells));
-    expect(outcome.ok && outcome.value.topology.nodes).toEqual([
+    expect(outcome.ok && outcome.value.topology.nodes).toMatchObject([
       { id: 1, memoryKib: 2048, cpus: [3], pages: [{ sizeKib: 4, count: 512 }], distances: [] },
       { id: 16, memoryKib: 0, cpus: [], pages: [], distances: [] },
     ]);
     const bare = parseCapabilities('<capabilities><host/></capabilities>');
-    expect(bare).toEqual({ ok: true, value: { arch: null, topology: { nodes: [] } } });
+    expect(bare).toEqual({
+      ok: true,
+      value: { arch: null, topology: { nodes: [], interconnects: none }, cpuCaches: [] },
+    });
+  });
+
+  it('reads places of CPUs, CPU caches and HMAT', () => {
+    const cells =
+      "<cell id='0'><cache level='1' associativity='direct' policy='writeback'><size value='10' unit='MiB'/><line value='8' unit='B'/></cache><cpus num='1'><cpu id='0' socket_id='1' die_id='2' cluster_id='3' core_id='4' siblings='0,8'/></cpus></cell>";
+    const links =
+      "<interconnects><latency initiator='0' target='0' cache='1' type='read' value='5'/><bandwidth initiator='0' target='0' type='access' value='2' unit='MiB'/></interconnects>";
+    const xml = `<capabilities><host><topology><cells>${cells}</cells>${links}</topology><cache><bank level='3' type='both' size='2' unit='MiB' cpus='0,8'/></cache></host></capabilities>`;
+    const outcome = parseCapabilities(xml);
+    expect(outcome.ok && outcome.value).toEqual({
+      arch: null,
+      topology: {
+        nodes: [
+          {
+            ...{ id: 0, memoryKib: 0, cpus: [0], pages: [], distances: [] },
+            cpuPlaces: [{ id: 0, socket: 1, die: 2, cluster: 3, core: 4, siblings: [0, 8] }],
+            caches: [
+              {
+                level: 1,
+                associativity: 'direct',
+                policy: 'writeback',
+                sizeKib: 10240,
+                lineBytes: 8,
+              },
+            ],
+          },
+        ],
+        interconnects: {
+          latencies: [{ initiator: 0, target: 0, cache: 1, access: 'read', valueNs: 5 }],
+          bandwidths: [
+            { initiator: 0, target: 0, cache: null, access: 'access', valueKibPerSecond: 2048 },
+          ],
+        },
+      },
+      cpuCaches: [{ level: 3, type: 'both', sizeKib: 2048, cpus: [0, 8] }],
+    });
   });
 
   it.each([

@@ -1,8 +1,9 @@
 /** `virsh capabilities`: the host's nodes. */
 import { readDocument } from './document';
-import type { XmlElement } from './document';
+import type { XmlElement } from './tree';
+import { readCaches, readInterconnects } from './hmat';
 import { Reader, all, attributeOf, first } from './reader';
-import type { CapabilitiesView, ParseOutcome } from './types';
+import type { CapabilitiesView, CpuPlace, ParseOutcome } from './types';
 
 type Node = CapabilitiesView['topology']['nodes'][number];
 /** Node ids and CPU ids of any host libvirt can describe. */
@@ -25,9 +26,15 @@ export function parseCapabilities(xml: string): ParseOutcome<CapabilitiesView> {
     return { ok: false, problems: reader.problems };
   }
   const nodes = readNodes(reader, root);
+  const topology = first(root, 'host', 'topology');
+  const cachesOf = (id: number): Node['caches'] =>
+    nodes.find((node) => node.id === id)?.caches ?? [];
+  // The host's own firmware wrote the links: their ends are taken as they are.
+  const interconnects = readInterconnects(reader, topology, () => undefined, cachesOf);
+  const cpuCaches = readCpuCaches(reader, root);
   if (reader.problems.length > 0) return { ok: false, problems: reader.problems };
   const arch = first(root, 'host', 'cpu', 'arch')?.text ?? null;
-  return { ok: true, value: { arch, topology: { nodes } } };
+  return { ok: true, value: { arch, topology: { nodes, interconnects }, cpuCaches } };
 }
 
 function readNodes(reader: Reader, root: XmlElement): Node[] {
@@ -46,23 +53,43 @@ function readNodes(reader: Reader, root: XmlElement): Node[] {
 
 function readNode(reader: Reader, element: XmlElement, id: number): Node {
   const memory = first(element, 'memory');
+  const cpuPlaces = readCpus(reader, element);
   return {
     id,
     memoryKib: memory === null ? 0 : (reader.sizeText(memory) ?? 0),
-    cpus: readCpus(reader, element),
+    cpus: cpuPlaces.map((cpu) => cpu.id),
     pages: readPages(reader, element),
     distances: readDistances(reader, element),
+    cpuPlaces,
+    caches: readCaches(reader, element),
   };
 }
 
-function readCpus(reader: Reader, cell: XmlElement): number[] {
-  const cpus = new Set<number>();
+function readCpus(reader: Reader, cell: XmlElement): CpuPlace[] {
+  const cpus = new Map<number, CpuPlace>();
   for (const element of all(cell, 'cpus', 'cpu')) {
     const given = reader.required(element, 'id');
     const id = given === null ? null : reader.uint(element, 'id', 0, MAX_ID);
-    if (id !== null) cpus.add(id);
+    if (id === null) continue;
+    cpus.set(id, {
+      id,
+      socket: reader.uint(element, 'socket_id'),
+      die: reader.uint(element, 'die_id'),
+      cluster: reader.uint(element, 'cluster_id'),
+      core: reader.uint(element, 'core_id'),
+      siblings: reader.set(element, 'siblings') ?? [id],
+    });
   }
-  return [...cpus].sort((a, b) => a - b);
+  return [...cpus.values()].sort((a, b) => a.id - b.id);
+}
+
+function readCpuCaches(reader: Reader, root: XmlElement): CapabilitiesView['cpuCaches'] {
+  return all(root, 'host', 'cache', 'bank').map((bank) => ({
+    level: reader.uint(bank, 'level') ?? 0,
+    type: attributeOf(bank, 'type') ?? 'both',
+    sizeKib: reader.size(bank, 'size') ?? 0,
+    cpus: reader.set(bank, 'cpus') ?? [],
+  }));
 }
 
 function readPages(reader: Reader, cell: XmlElement): Node['pages'] {

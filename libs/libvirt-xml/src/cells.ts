@@ -1,10 +1,12 @@
 /** `<cpu><numa>`: the guest's own cells. */
-import { LIMITS } from './document';
-import type { XmlElement } from './document';
-import { all, attributeOf } from './reader';
+import { LIMITS } from './limits';
+import type { XmlElement } from './tree';
+import { readCaches, readInterconnects } from './hmat';
+import { all, attributeOf, first } from './reader';
 import type { Reader } from './reader';
 import type { DomainView } from './types';
 import { MAX_KIB } from './units';
+import { SINCE } from './version';
 
 type Cell = DomainView['cells'][number];
 /** libvirt aligns a cell's memory to 1 MiB when the guest starts. */
@@ -14,7 +16,12 @@ const DISTANCE_MAX = 255;
 
 /** Reads and checks the cells (virDomainNumaDefParseXML); ascending by id. */
 export function readCells(reader: Reader, domain: XmlElement, vcpuCount: number): Cell[] {
-  const elements = all(domain, 'cpu', 'numa', 'cell');
+  const numa = first(domain, 'cpu', 'numa');
+  const elements = numa === null ? [] : all(numa, 'cell');
+  if (numa !== null && elements.length === 0) {
+    const message = '<numa> without cells';
+    reader.problem('numa-without-cells', numa, null, message, { expected: '<cell .../>' });
+  }
   const extra = elements[LIMITS.cells];
   if (extra !== undefined) {
     const message = `more than ${LIMITS.cells} guest cells`;
@@ -30,12 +37,36 @@ export function readCells(reader: Reader, domain: XmlElement, vcpuCount: number)
       reader.problem('duplicate-cell', element, 'id', message);
     }
     checkCpus(reader, element, cell, cellOfCpu, vcpuCount);
-    checkDistances(reader, element, cell.id, elements.length);
-    checkCaches(reader, element);
+    cell.distances = readDistances(reader, element, cell.id, elements.length);
     cells.set(cell.id, cell);
   });
-  checkInterconnects(reader, domain, cells);
+  mirrorDistances(cells);
   return [...cells.values()].sort((a, b) => a.id - b.id);
+}
+
+/** Latencies and bandwidths start at a cell with CPUs and end at one that exists (virDomainNumaDefValidate). */
+export function readCellLinks(
+  reader: Reader,
+  domain: XmlElement,
+  cells: readonly Cell[],
+): DomainView['interconnects'] {
+  const byId = new Map(cells.map((cell) => [cell.id, cell]));
+  const check = (element: XmlElement, end: string, id: number): void => {
+    const cell = byId.get(id);
+    if (cell === undefined) {
+      const message = `${end} names cell ${id}, which does not exist`;
+      reader.problem('unknown-cell', element, end, message, { found: `${id}` });
+    } else if (end === 'initiator' && cell.cpus.length === 0) {
+      const message = `initiator cell ${id} has no CPUs`;
+      reader.problem('initiator-without-cpus', element, end, message, { found: `${id}` });
+    }
+  };
+  return readInterconnects(
+    reader,
+    first(domain, 'cpu', 'numa'),
+    check,
+    (id) => byId.get(id)?.caches ?? [],
+  );
 }
 
 function readCell(reader: Reader, element: XmlElement, index: number, count: number): Cell {
@@ -54,10 +85,12 @@ function readCell(reader: Reader, element: XmlElement, index: number, count: num
       found: attributeOf(element, 'memory') ?? '',
     });
   }
-  reader.yesNo(element, 'discard');
-  const cpus = reader.set(element, 'cpus') ?? [];
+  if (reader.version < SINCE.cellsWithoutCpus) reader.required(element, 'cpus');
+  const cpus = reader.setOrNone(element, 'cpus') ?? [];
   const memAccess = reader.word(element, 'memAccess', ['shared', 'private'] as const);
-  return { id, cpus, memoryKib, memAccess };
+  const discard = reader.yesNo(element, 'discard');
+  const caches = readCaches(reader, element);
+  return { id, cpus, memoryKib, memAccess, discard, distances: [], caches };
 }
 
 function checkCpus(
@@ -80,8 +113,20 @@ function checkCpus(
   reader.problem('cell-cpu-beyond-vcpus', element, 'cpus', message, detail);
 }
 
-function checkDistances(reader: Reader, cell: XmlElement, id: number, count: number): void {
-  for (const element of all(cell, 'distances', 'sibling')) {
+function readDistances(
+  reader: Reader,
+  cell: XmlElement,
+  id: number,
+  count: number,
+): Cell['distances'] {
+  const distances = new Map<number, number>();
+  const list = first(cell, 'distances');
+  const siblings = list === null ? [] : all(list, 'sibling');
+  if (list !== null && siblings.length === 0) {
+    const message = 'distances without a sibling';
+    reader.problem('missing-element', list, null, message, { expected: '<sibling .../>' });
+  }
+  for (const element of siblings) {
     const given = reader.required(element, 'id');
     const sibling = given === null ? null : reader.uint(element, 'id');
     const text = reader.required(element, 'value');
@@ -93,45 +138,34 @@ function checkDistances(reader: Reader, cell: XmlElement, id: number, count: num
     }
     const own = sibling === id;
     const right = own ? value === DISTANCE_MIN : value > DISTANCE_MIN && value <= DISTANCE_MAX;
-    if (right) continue;
+    if (right) {
+      distances.set(sibling, value);
+      continue;
+    }
     const message = `distance ${value} from cell ${id} to cell ${sibling} is impossible`;
     const expected = own ? '10 (to itself)' : '11 to 255 (to another cell)';
     reader.problem('invalid-distance', element, 'value', message, { expected, found: `${value}` });
   }
+  return [...distances].map(([to, value]) => ({ id: to, value }));
 }
 
-function checkCaches(reader: Reader, cell: XmlElement): void {
-  const seen = new Set<number>();
-  for (const element of all(cell, 'cache')) {
-    const given = reader.required(element, 'level');
-    const level = given === null ? null : reader.uint(element, 'level', 1, 3);
-    if (level === null) continue;
-    if (seen.has(level)) {
-      const message = `a second cache of level ${level} in one cell`;
-      reader.problem('duplicate-cell-cache', element, 'level', message);
+/** A distance that one cell of two gives holds in both directions; each cell is at 10 from itself. */
+function mirrorDistances(cells: ReadonlyMap<number, Cell>): void {
+  const known = new Map([...cells].map(([id, { distances }]) => [id, toMap(distances)]));
+  for (const [id, { distances }] of cells) {
+    for (const { id: to, value } of distances) {
+      known.get(id)?.set(id, DISTANCE_MIN);
+      const back = known.get(to);
+      if (back === undefined) continue;
+      back.set(to, DISTANCE_MIN);
+      if (!back.has(id)) back.set(id, value);
     }
-    seen.add(level);
+  }
+  for (const [id, cell] of cells) {
+    const values = [...(known.get(id) ?? [])].map(([to, value]) => ({ id: to, value }));
+    cell.distances = values.sort((a, b) => a.id - b.id);
   }
 }
 
-/** Latencies and bandwidths start at a cell with CPUs and end at one that exists (virDomainNumaDefValidate). */
-function checkInterconnects(reader: Reader, domain: XmlElement, cells: Map<number, Cell>): void {
-  const links = ['latency', 'bandwidth'].flatMap((name) =>
-    all(domain, 'cpu', 'numa', 'interconnects', name),
-  );
-  for (const element of links) {
-    for (const end of ['initiator', 'target']) {
-      const given = reader.required(element, end);
-      const id = given === null ? null : reader.uint(element, end);
-      if (id === null) continue;
-      const cell = cells.get(id);
-      if (cell === undefined) {
-        const message = `${end} names cell ${id}, which does not exist`;
-        reader.problem('unknown-cell', element, end, message);
-      } else if (end === 'initiator' && cell.cpus.length === 0) {
-        const message = `initiator cell ${id} has no CPUs`;
-        reader.problem('initiator-without-cpus', element, end, message);
-      }
-    }
-  }
-}
+const toMap = (distances: Cell['distances']): Map<number, number> =>
+  new Map(distances.map(({ id, value }) => [id, value]));

@@ -12,6 +12,7 @@ export const PROBLEM_CODES = [
   'xml-entity',
   'xml-multiple-roots',
   'xml-syntax',
+  'invalid-libvirt-version',
   'wrong-root',
   'missing-domain',
   // values
@@ -34,6 +35,7 @@ export const PROBLEM_CODES = [
   'memory-hotplug-without-cells',
   'memory-devices-exceed-memory',
   // vCPUs
+  'unknown-vcpu',
   'current-vcpus-exceed-maximum',
   'vcpu-topology-mismatch',
   'vcpu-granularity',
@@ -41,6 +43,7 @@ export const PROBLEM_CODES = [
   'unknown-iothread',
   'overlapping-scheduler',
   // guest cells
+  'numa-without-cells',
   'duplicate-cell',
   'cell-id-gap',
   'cell-cpu-overlap',
@@ -49,6 +52,8 @@ export const PROBLEM_CODES = [
   'invalid-distance',
   'duplicate-cell-cache',
   'initiator-without-cpus',
+  'unknown-cell-cache',
+  'duplicate-link',
   // memory backing
   'hugepages-without-size',
   'hugepages-two-defaults',
@@ -66,11 +71,15 @@ export const PROBLEM_CODES = [
   'restrictive-mismatch',
   // devices
   'unknown-memory-model',
+  'invalid-memory-device',
   'unknown-cache-mode',
   'pci-root-with-node',
   // placement on a host
   'unknown-host-node',
   'unknown-host-cpu',
+  'preferred-single-node',
+  'hugepages-unavailable',
+  'memory-does-not-fit',
   'not-a-qemu-domain',
   'unusable-host',
   // capabilities
@@ -93,6 +102,7 @@ export const WARNING_CODES = [
   'restrictive-memnode-alone',
   'pin-of-missing-vcpu',
   'not-a-qemu-domain-type',
+  'qemu-commandline-memory',
 ] as const;
 export type WarningCode = (typeof WARNING_CODES)[number];
 

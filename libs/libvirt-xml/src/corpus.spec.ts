@@ -56,12 +56,17 @@ if (folder === '') {
       expect(accepted).toEqual([]);
     });
 
-    it('get the verdict of a real virsh on every probe', () => {
+    it('get the verdict of a real virsh 9.0.0 on every probe', () => {
+      const virsh = { libvirtVersion: '9.0.0' };
       const wrong = probes.filter(
-        ({ xml, verdict }) => parseDomain(xml).ok !== (verdict === 'accepted'),
+        ({ xml, verdict }) => parseDomain(xml, virsh).ok !== (verdict === 'accepted'),
       );
       console.log(`probes right: ${probes.length - wrong.length} of ${probes.length}`);
       expect(wrong.map(({ label }) => label)).toEqual([]);
+      const stricterNow = probes.filter(
+        ({ xml, verdict }) => parseDomain(xml).ok !== (verdict === 'accepted'),
+      );
+      expect(stricterNow.map(({ label }) => label)).toEqual(['memnode restrictive alone']);
     });
 
     it('stay byte-identical under their own numatune, and outside it under another', () => {

@@ -1,10 +1,9 @@
-/** Devices that matter for memory: memory devices, disks (host page cache), assigned devices (pinning). */
-import type { XmlElement } from './document';
+/** Devices that matter for memory: disks (host page cache), assigned devices (pinning), the balloon. */
+import type { XmlElement } from './tree';
 import type { Reader } from './reader';
 import { all, attributeOf, first } from './reader';
 import type { DomainView } from './types';
 
-const MEMORY_MODELS = ['dimm', 'nvdimm', 'virtio-pmem', 'virtio-mem', 'sgx-epc'] as const;
 const CACHE_MODES = [
   'default',
   'none',
@@ -15,57 +14,6 @@ const CACHE_MODES = [
 ] as const;
 /** Where the host's own file or block layer stands between the guest and its data. */
 const HOST_CACHED_SOURCES = ['file', 'block', 'dir', 'volume'];
-
-type MemoryDevice = DomainView['memoryDevices'][number];
-
-/** Reads `<memory model=...>` devices; sizes in KiB. */
-export function readMemoryDevices(
-  reader: Reader,
-  domain: XmlElement,
-  cellCount: number,
-): MemoryDevice[] {
-  return all(domain, 'devices', 'memory').map((element) => {
-    const given = reader.required(element, 'model');
-    if (given !== null) reader.word(element, 'model', MEMORY_MODELS, 'unknown-memory-model');
-    const size = requiredChild(reader, element, 'target', 'size');
-    const device: MemoryDevice = {
-      model: given ?? '',
-      sizeKib: size === null ? 0 : (reader.sizeText(size) ?? 0),
-      node: readTargetNode(reader, element, cellCount),
-      nodemask: readNodemask(reader, element),
-    };
-    const requested = first(element, 'target', 'requested');
-    if (requested !== null) device.requestedKib = reader.sizeText(requested) ?? 0;
-    return device;
-  });
-}
-
-function requiredChild(reader: Reader, element: XmlElement, ...names: string[]): XmlElement | null {
-  const found = first(element, ...names);
-  if (found === null) {
-    const message = `<${element.name}> needs <${names.join('><')}>`;
-    reader.problem('missing-element', element, null, message, { expected: names.join('/') });
-  }
-  return found;
-}
-
-function readTargetNode(reader: Reader, device: XmlElement, cellCount: number): number | null {
-  const element = first(device, 'target', 'node');
-  const node = element === null ? null : reader.uintText(element);
-  if (element !== null && node !== null && cellCount > 0 && node >= cellCount) {
-    const message = `memory device in guest cell ${node}, which does not exist`;
-    const detail = { expected: `0 to ${cellCount - 1}`, found: `${node}` };
-    reader.problem('unknown-cell', element, null, message, detail);
-  }
-  return node;
-}
-
-function readNodemask(reader: Reader, device: XmlElement): number[] | null {
-  const element = first(device, 'source', 'nodemask');
-  const nodemask = element === null ? null : reader.setText(element);
-  if (element !== null && nodemask !== null) reader.remember(element, null);
-  return nodemask;
-}
 
 /** Reads `<disk>`; an empty drive uses nothing. */
 export function readDisks(reader: Reader, domain: XmlElement): DomainView['disks'] {
@@ -127,5 +75,38 @@ export function checkControllers(reader: Reader, domain: XmlElement, cellCount: 
     if (id === null || id < cellCount) continue;
     const message = `controller in guest cell ${id}, which does not exist`;
     reader.problem('unknown-cell', node, null, message, { found: `${id}` });
+  }
+}
+
+/** Reads `<memballoon>`; a QEMU guest without one gets a virtio balloon when it is defined. */
+export function readMemballoon(reader: Reader, domain: XmlElement): DomainView['memballoon'] {
+  const element = first(domain, 'devices', 'memballoon');
+  if (element === null) return null;
+  const on = (name: string): boolean => reader.word(element, name, ['on', 'off']) === 'on';
+  return {
+    model: reader.required(element, 'model') ?? '',
+    autodeflate: on('autodeflate'),
+    freePageReporting: on('freePageReporting'),
+  };
+}
+
+/** Arguments of QEMU that make or change guest memory behind libvirt's back. */
+const MEMORY_ARGUMENTS = ['-m', '-numa', '-mem-path', '-mem-prealloc'];
+const MEMORY_OBJECT =
+  /memory-backend-|"qom-type"\s*:\s*"memory-backend-|\bpc-dimm\b|\bnvdimm\b|virtio-mem|virtio-pmem/;
+
+/** Warns of memory in `<qemu:commandline>`: what it says is not part of the view. */
+export function warnCommandline(reader: Reader, domain: XmlElement): void {
+  for (const list of domain.children) {
+    if (list.name.replace(/^.*:/, '') !== 'commandline') continue;
+    for (const element of list.children) {
+      const value = attributeOf(element, 'value') ?? '';
+      const plain = value.replace(/^--/, '-');
+      const memory = MEMORY_OBJECT.test(value);
+      if (!memory && !MEMORY_ARGUMENTS.includes(plain)) continue;
+      const shown = value.length > 80 ? `${value.slice(0, 80)}...` : value;
+      const message = `QEMU's argument ${JSON.stringify(shown)} is about guest memory, and libvirt passes it on unread: it is not part of what is read here`;
+      reader.warn('qemu-commandline-memory', element, 'value', message);
+    }
   }
 }

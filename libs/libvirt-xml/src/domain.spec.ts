@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { parseDomain } from '.';
-import { LIMITS } from './document';
+import { LIMITS } from './limits';
 import { CELLS, domainXml, numatune } from '../test/documents';
 import type { DomainView } from './types';
 

@@ -1,19 +1,26 @@
 /** A domain document to its memory-placement view. */
-import { readCells } from './cells';
-import { checkControllers, readDisks, readMemoryDevices, readVfio } from './devices';
+import { readCellLinks, readCells } from './cells';
+import { checkControllers, readDisks, readMemballoon, readVfio, warnCommandline } from './devices';
 import { readDocument } from './document';
-import type { XmlDocument, XmlElement } from './document';
+import type { XmlDocument } from './document';
+import type { XmlElement } from './tree';
+import { LIMITS } from './limits';
 import { isQemuType, readMemoryBacking, readSizes } from './memory';
+import { readMemoryDevices } from './memory-devices';
 import { readNumatune } from './numatune';
 import { Reader, all, attributeOf, first } from './reader';
-import type { DomainView, ParseOutcome } from './types';
-import { checkTopology, readCputune, readVcpu } from './vcpu';
+import type { DomainView, ParseOutcome, ReadOptions, XmlProblem } from './types';
+import { checkTopology, readCputune, readIothreads, readVcpu, readVcpus } from './vcpu';
+import { SINCE, versionNumber } from './version';
 
 /** virDomainVirtType. */
 const DOMAIN_TYPES = [
   ...['qemu', 'kqemu', 'kvm', 'xen', 'lxc', 'uml', 'openvz', 'test', 'vmware', 'hyperv', 'vbox'],
   ...['phyp', 'parallels', 'bhyve', 'vz', 'hvf'],
 ];
+
+const typesOf = (version: number): string[] =>
+  version < SINCE.hvf ? DOMAIN_TYPES.filter((type) => type !== 'hvf') : DOMAIN_TYPES;
 
 /** A document that was accepted, with its tree for edits. */
 export interface ReadDomain {
@@ -26,26 +33,72 @@ export interface ReadDomain {
  * Reads a libvirt domain, or the domain in a `<domstatus>`.
  *
  * Refused is what libvirt itself refuses about memory and vCPU placement when the domain is defined;
- * host nodes are checked only against a host (runtimePlacement), as libvirt does at start.
+ * host nodes are checked only against a host (runtimePlacement, checkStart), as libvirt does at start.
  *
  * @param xml document text, at most 16 MiB
  * @returns the view (memory in KiB, sets ascending), or every problem found with line and column
  */
-export function parseDomain(xml: string): ParseOutcome<DomainView> {
-  const outcome = readDomain(xml);
+export function parseDomain(xml: string, options: ReadOptions = {}): ParseOutcome<DomainView> {
+  const outcome = readDomain(xml, options);
   return outcome.ok ? { ok: true, value: outcome.value.view } : outcome;
 }
 
-export function readDomain(xml: string): ParseOutcome<ReadDomain> {
+/**
+ * Reads an upload of one or several domains: documents that follow each other, as several
+ * `virsh dumpxml` print them, or the children of one `<domains>`. Lines count through the upload.
+ * @returns at least one view in the order of the upload, or the problems of all domains
+ */
+export function parseDomains(xml: string, options: ReadOptions = {}): ParseOutcome<DomainView[]> {
+  const version = versionNumber(options.libvirtVersion);
+  if (version === null) return { ok: false, problems: [badVersion(options)] };
+  const read = readDocument(xml, true);
+  if (!read.ok) return read;
+  const views: DomainView[] = [];
+  const problems: XmlProblem[] = [];
+  const roots = read.value.roots.flatMap((root) =>
+    root.name === 'domains' && root.children.length > 0 ? root.children : [root],
+  );
+  const several = roots.length > 1;
+  for (const [index, root] of roots.entries()) {
+    const reader = new Reader(read.value, version);
+    const domain = findDomain(reader, root);
+    if (domain !== null) views.push(readView(reader, domain));
+    // Documents behind each other have no parent that could count them.
+    const counted = several && root.parent === null;
+    for (const problem of reader.problems) {
+      const path = problem.path.replace(/^\/[^/]+/, (name) => `${name}[${index + 1}]`);
+      problems.push(counted ? { ...problem, path } : problem);
+    }
+    if (problems.length > LIMITS.problems) break;
+  }
+  if (problems.length > 0) return { ok: false, problems };
+  return { ok: true, value: views };
+}
+
+export function readDomain(xml: string, options: ReadOptions = {}): ParseOutcome<ReadDomain> {
+  const version = versionNumber(options.libvirtVersion);
+  if (version === null) return { ok: false, problems: [badVersion(options)] };
   const read = readDocument(xml);
   if (!read.ok) return read;
   const document = read.value;
-  const reader = new Reader(document);
+  const reader = new Reader(document, version);
   const domain = findDomain(reader, document.root);
   if (domain === null) return { ok: false, problems: reader.problems };
   const view = readView(reader, domain);
   if (reader.problems.length > 0) return { ok: false, problems: reader.problems };
   return { ok: true, value: { document, domain, view } };
+}
+
+function badVersion({ libvirtVersion = '' }: ReadOptions): XmlProblem {
+  return {
+    code: 'invalid-libvirt-version',
+    path: '/',
+    message: 'this is no version of libvirt',
+    line: 1,
+    column: 1,
+    expected: 'a version such as 9.4.0',
+    found: libvirtVersion.slice(0, 32),
+  };
 }
 
 function findDomain(reader: Reader, root: XmlElement): XmlElement | null {
@@ -67,8 +120,11 @@ function findDomain(reader: Reader, root: XmlElement): XmlElement | null {
 function readView(reader: Reader, domain: XmlElement): DomainView {
   const type = readType(reader, domain);
   const given = readVcpu(reader, domain);
+  const vcpus = readVcpus(reader, domain, given);
+  const iothreads = readIothreads(reader, domain);
   const cells = readCells(reader, domain, given.count);
-  const cputune = readCputune(reader, domain, given.count);
+  const interconnects = readCellLinks(reader, domain, cells);
+  const cputune = readCputune(reader, domain, given.count, iothreads);
   const numatune = readNumatune(reader, domain, given.placement, cells.length);
   const memoryDevices = readMemoryDevices(reader, domain, cells.length);
   const cellsKib = cells.reduce((sum, cell) => sum + cell.memoryKib, 0);
@@ -85,6 +141,7 @@ function readView(reader: Reader, domain: XmlElement): DomainView {
     fillFirstCell(reader, domain, cells, given.count);
   }
   checkControllers(reader, domain, cells.length);
+  warnCommandline(reader, domain);
   const numadNodeset = readNumad(reader, domain);
   return {
     name: readName(reader, domain),
@@ -92,11 +149,15 @@ function readView(reader: Reader, domain: XmlElement): DomainView {
     ...readUuid(reader, domain),
     ...readSizes(reader, domain, { cellsKib, devicesKib }),
     vcpu,
+    vcpus,
+    iothreads: [...iothreads].sort((a, b) => a - b),
     cputune,
     numatune,
     cells,
+    interconnects,
     memoryBacking: readMemoryBacking(reader, domain, cells.length),
     memoryDevices,
+    memballoon: readMemballoon(reader, domain),
     disks: readDisks(reader, domain),
     hasVfioHostdev: readVfio(domain),
     ...(numadNodeset === null ? {} : { numadNodeset }),
@@ -107,7 +168,7 @@ function readView(reader: Reader, domain: XmlElement): DomainView {
 
 function readType(reader: Reader, domain: XmlElement): string {
   if (reader.required(domain, 'type') === null) return '';
-  const type = reader.word(domain, 'type', DOMAIN_TYPES, 'unknown-domain-type') ?? '';
+  const type = reader.word(domain, 'type', typesOf(reader.version), 'unknown-domain-type') ?? '';
   if (type !== '' && type !== 'test' && !isQemuType(type)) {
     const message = `a ${type} domain: the placement rules read here are those of QEMU guests`;
     reader.warn('not-a-qemu-domain-type', domain, 'type', message);

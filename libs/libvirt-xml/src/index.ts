@@ -2,8 +2,8 @@ export * from './types';
 export { ASSUMPTION_CODES, PROBLEM_CODES, WARNING_CODES } from './codes';
 export type { AssumptionCode, ProblemCode, WarningCode } from './codes';
 export { formatSet, parseSet } from './bitmap';
-export { LIMITS } from './document';
-export { parseDomain } from './domain';
+export { LIMITS } from './limits';
+export { parseDomain, parseDomains } from './domain';
 export { parseCapabilities } from './capabilities';
 export {
   DISK_CACHE_PERCENT,
@@ -11,5 +11,8 @@ export {
   placementFor,
   runtimePlacement,
 } from './runtime-placement';
+export { checkStart } from './start-check';
+export type { StartHost } from './start-check';
+export { patchDomain } from './patch-domain';
 export { patchNumatune } from './patch-numatune';
 export { unifiedDiff } from './unified-diff';

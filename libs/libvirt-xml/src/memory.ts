@@ -1,5 +1,5 @@
 /** `<memory>`, `<currentMemory>`, `<maxMemory>` and `<memoryBacking>`. */
-import type { XmlElement } from './document';
+import type { XmlElement } from './tree';
 import type { Reader } from './reader';
 import { all, attributeOf, first } from './reader';
 import type { DomainView } from './types';
@@ -7,7 +7,7 @@ import type { DomainView } from './types';
 /** Base page of x86-64; a `<page>` of this size means no huge pages. */
 const BASE_PAGE_KIB = 4;
 
-type Sizes = Pick<DomainView, 'memoryKib' | 'currentMemoryKib' | 'maxMemoryKib'>;
+type Sizes = Pick<DomainView, 'memoryKib' | 'currentMemoryKib' | 'maxMemoryKib' | 'memorySlots'>;
 
 /**
  * Reads the sizes as libvirt settles them (virDomainDefPostParseMemory): with guest cells a QEMU guest
@@ -30,6 +30,7 @@ export function readSizes(
       ...(element === null ? {} : { found: element.text }),
     });
   }
+  if (element !== null) reader.remember(element, null);
   const current = first(domain, 'currentMemory');
   const currentKib = current === null ? 0 : (reader.sizeText(current) ?? 0);
   if (current !== null && memoryKib > 0 && currentKib > memoryKib) {
@@ -38,7 +39,14 @@ export function readSizes(
   }
   const capped = currentKib === 0 || currentKib > memoryKib;
   const maxMemoryKib = readMaxMemory(reader, domain, memoryKib);
-  return { memoryKib, currentMemoryKib: capped ? memoryKib : currentKib, maxMemoryKib };
+  const slots = attributeOf(first(domain, 'maxMemory') ?? domain, 'slots');
+  const memorySlots = slots === null || !/^[0-9]+$/.test(slots) ? null : Number(slots);
+  return {
+    memoryKib,
+    currentMemoryKib: capped ? memoryKib : currentKib,
+    maxMemoryKib,
+    memorySlots,
+  };
 }
 
 function total(
@@ -113,6 +121,7 @@ export function readMemoryBacking(reader: Reader, domain: XmlElement, cellCount:
       access: null,
       allocation: null,
       nosharepages: false,
+      discard: false,
     };
   }
   const source = readWord(reader, element, 'source', 'type', ['file', 'anonymous', 'memfd']);
@@ -130,6 +139,7 @@ export function readMemoryBacking(reader: Reader, domain: XmlElement, cellCount:
     access,
     allocation,
     nosharepages: first(element, 'nosharepages') !== null,
+    discard: first(element, 'discard') !== null,
   };
 }
 
@@ -166,6 +176,7 @@ function readHugepages(
 ): Backing['hugepages'] {
   const element = first(backing, 'hugepages');
   if (element === null) return null;
+  reader.remember(element, null);
   const pages = all(element, 'page').map((page) => readPage(reader, page, cellCount));
   if (pages.length === 0) return [{ sizeKib: null, nodeset: null }];
   checkPages(reader, pages);

@@ -1,8 +1,9 @@
 /** `<numatune>`: which host nodes the guest's memory may or should come from. */
 import type { Reader } from './reader';
 import { all, attributeOf, first } from './reader';
-import type { XmlElement } from './document';
+import type { XmlElement } from './tree';
 import type { DomainView, NumatuneMode } from './types';
+import { SINCE } from './version';
 
 export const NUMATUNE_MODES = ['strict', 'preferred', 'interleave', 'restrictive'] as const;
 
@@ -86,7 +87,8 @@ function readMode(reader: Reader, element: XmlElement): NumatuneMode {
     });
     return 'strict';
   }
-  return reader.word(element, 'mode', NUMATUNE_MODES, 'unknown-numatune-mode') ?? 'strict';
+  const known = reader.version < SINCE.restrictive ? NUMATUNE_MODES.slice(0, 3) : NUMATUNE_MODES;
+  return reader.word(element, 'mode', known, 'unknown-numatune-mode') ?? 'strict';
 }
 
 function readPlacement(
@@ -168,7 +170,14 @@ function checkRestrictive(reader: Reader, numatune: XmlElement, view: Numatune):
     if (!whole && restrictive) {
       const message =
         "a restrictive memnode without <memory mode='restrictive'>: libvirt 9.4.0 and later refuse it";
-      reader.warn('restrictive-memnode-alone', element, 'mode', message);
+      if (reader.version < SINCE.restrictiveNeedsMemory) {
+        reader.warn('restrictive-memnode-alone', element, 'mode', message);
+      } else {
+        reader.problem('restrictive-mismatch', element, 'mode', message, {
+          expected: "<memory mode='restrictive' .../> beside it, or another mode",
+          found: 'restrictive',
+        });
+      }
     }
   }
   const memory = first(numatune, 'memory');

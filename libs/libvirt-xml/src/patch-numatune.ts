@@ -1,16 +1,24 @@
 /** Writes an advised placement into a domain document, and nothing else. */
 import { SET_LIMIT, formatSet, parseSet, sameSet } from './bitmap';
-import type { XmlElement } from './document';
+import type { XmlElement } from './tree';
 import { readDomain } from './domain';
 import type { ReadDomain } from './domain';
-import { applyEdits, endOfLine, indentUnit, layoutOf, removal } from './edits';
+import {
+  applyEdits,
+  insertBehind,
+  insertChildren,
+  quoteOf,
+  removal,
+  removeChildren,
+  setAttribute,
+} from './edits';
 import type { Edit } from './edits';
 import { NUMATUNE_MODES } from './numatune';
 import { all, findAttribute, first } from './reader';
 import type { DomainView, NumatuneChange, NumatuneMode, ParseOutcome, XmlProblem } from './types';
 
 /** What libvirt writes before `<numatune>`, last first: the new element goes behind the first that is there. */
-const BEFORE_NUMATUNE = [
+export const BEFORE_NUMATUNE = [
   ...['cputune', 'defaultiothread', 'iothreadids', 'iothreads', 'vcpus', 'vcpu'],
   ...['memoryBacking', 'memtune', 'blkiotune', 'currentMemory', 'memory', 'maxMemory'],
   ...['metadata', 'description', 'title', 'genid', 'uuid', 'name'],
@@ -32,9 +40,9 @@ interface Setting {
 export function patchNumatune(xml: string, change: NumatuneChange): ParseOutcome<{ xml: string }> {
   const read = readDomain(xml);
   if (!read.ok) return read;
-  const invalid = checkChange(change, read.value.view);
+  const invalid = checkNumatune(change, read.value.view);
   if (invalid.length > 0) return { ok: false, problems: invalid };
-  const patched = applyEdits(xml, editsFor(read.value, change));
+  const patched = applyEdits(xml, numatuneEdits(read.value, change));
   if (patched === xml) return { ok: true, value: { xml } };
   return confirm(patched, change);
 }
@@ -50,14 +58,14 @@ function confirm(patched: string, change: NumatuneChange): ParseOutcome<{ xml: s
     }));
     return { ok: false, problems };
   }
-  if (says(again.value.view, change)) return { ok: true, value: { xml: patched } };
+  if (saysNumatune(again.value.view, change)) return { ok: true, value: { xml: patched } };
   const message =
     'the document cannot express this change (libvirt would add a setting of its own)';
   const place = { path: '/domain/numatune', line: 1, column: 1 };
   return { ok: false, problems: [{ code: 'change-not-applicable', message, ...place }] };
 }
 
-function says(view: DomainView, change: NumatuneChange): boolean {
+export function saysNumatune(view: DomainView, change: NumatuneChange): boolean {
   const { memory, memnodes } = view.numatune;
   if (change.memory === null && memory !== null) return false;
   if (change.memory && !sameSetting(memory, change.memory)) return false;
@@ -80,7 +88,7 @@ function sameSetting(
   return have.mode === want.mode && sameSet(have.nodeset, want.nodeset);
 }
 
-function checkChange(change: NumatuneChange, view: DomainView): XmlProblem[] {
+export function checkNumatune(change: NumatuneChange, view: DomainView): XmlProblem[] {
   const problems: XmlProblem[] = [];
   const refuse = (path: string, message: string, expected: string, found: string): void => {
     const place = { line: 1, column: 1 };
@@ -110,7 +118,7 @@ function checkChange(change: NumatuneChange, view: DomainView): XmlProblem[] {
   return problems;
 }
 
-function editsFor(read: ReadDomain, change: NumatuneChange): Edit[] {
+export function numatuneEdits(read: ReadDomain, change: NumatuneChange): Edit[] {
   const { domain, document, view } = read;
   const numatune = first(domain, 'numatune');
   if (numatune === null) return insertNumatune(read, change);
@@ -129,20 +137,11 @@ function editsFor(read: ReadDomain, change: NumatuneChange): Edit[] {
   removed.push(...nodes.removed);
   const left = numatune.children.length - removed.length;
   if (removed.length > 0 && left + added.length + nodes.added.length === 0) {
-    return [removeNumatune(source, numatune)];
+    return removeChildren(source, numatune, numatune.children);
   }
   edits.push(...removed.map((element) => removal(source, element)));
   edits.push(...insertInto(source, numatune, memory, added, nodes.added));
   return edits;
-}
-
-/** A comment inside is the author's; then the element stays, emptied. */
-function removeNumatune(source: string, numatune: XmlElement): Edit {
-  const inside = source.slice(numatune.openEnd, numatune.closeStart);
-  const children = numatune.children.map((element) => removal(source, element));
-  if (!inside.includes('<!--')) return removal(source, numatune);
-  const text = applyEdits(source.slice(0, numatune.end), children).slice(numatune.start);
-  return { start: numatune.start, end: numatune.end, text };
 }
 
 function memnodeEdits(
@@ -175,16 +174,8 @@ function memnodeEdits(
 /** Touches only the values that differ; an attribute that is missing goes behind the last one. */
 function editSetting(element: XmlElement, want: Setting, haveMode: NumatuneMode | null): Edit[] {
   const edits: Edit[] = [];
-  const last = element.attributes[element.attributes.length - 1];
-  const behind = last === undefined ? element.start + 1 + element.name.length : last.valueEnd + 1;
-  const quote = last?.quote ?? "'";
   const set = (name: string, value: string): void => {
-    const attribute = findAttribute(element, name);
-    if (attribute === undefined) {
-      edits.push({ start: behind, end: behind, text: ` ${name}=${quote}${value}${quote}` });
-    } else {
-      edits.push({ start: attribute.valueStart, end: attribute.valueEnd, text: value });
-    }
+    edits.push(...setAttribute(element, name, value));
   };
   if (haveMode !== want.mode) set('mode', want.mode);
   if (findAttribute(element, 'placement')?.value === 'auto') set('placement', 'static');
@@ -213,12 +204,7 @@ function memnodeText(memnode: Setting & { cellid: number }, quote: string): stri
   return `<memnode${text.join('')}/>`;
 }
 
-/** The quote that the document itself uses. */
-function quoteOf(domain: XmlElement): string {
-  return domain.attributes[0]?.quote ?? "'";
-}
-
-/** New children: `<memory>` first, memnodes last, on lines of their own where the document does so. */
+/** New children: `<memory>` first, memnodes last. */
 function insertInto(
   source: string,
   numatune: XmlElement,
@@ -226,29 +212,14 @@ function insertInto(
   memoryTexts: string[],
   memnodeTexts: string[],
 ): Edit[] {
-  const texts = [...memoryTexts, ...memnodeTexts];
-  if (texts.length === 0) return [];
-  const outer = layoutOf(source, numatune);
-  const inner = outer.indent + indentUnit(source, numatune);
-  const lines = (list: string[]): string =>
-    list.map((text) => `${outer.newline}${outer.newline === '' ? '' : inner}${text}`).join('');
-  const closing = `${outer.newline}${outer.newline === '' ? '' : outer.indent}`;
-  if (numatune.selfClosing) {
-    const slash = source.lastIndexOf('/', numatune.openEnd);
-    const text = `>${lines(texts)}${closing}</${numatune.name}>`;
-    return [{ start: slash, end: numatune.openEnd, text }];
+  const last = all(numatune, 'memnode').pop() ?? memory;
+  if (last === null) {
+    return insertChildren(source, numatune, null, [...memoryTexts, ...memnodeTexts]);
   }
-  const at = numatune.openEnd;
-  const inside = source.slice(numatune.openEnd, numatune.closeStart);
-  if (inside.trim() === '' && !/[\r\n]/.test(inside)) {
-    return [{ start: at, end: numatune.closeStart, text: `${lines(texts)}${closing}` }];
-  }
-  const lastChild = all(numatune, 'memnode').pop() ?? memory;
-  const end = lastChild?.end ?? at;
   return [
-    { start: at, end: at, text: lines(memoryTexts) },
-    { start: end, end, text: lines(memnodeTexts) },
-  ].filter(({ text }) => text !== '');
+    ...insertChildren(source, numatune, null, memoryTexts),
+    ...insertChildren(source, numatune, last, memnodeTexts),
+  ];
 }
 
 function insertNumatune({ document, domain }: ReadDomain, change: NumatuneChange): Edit[] {
@@ -260,10 +231,5 @@ function insertNumatune({ document, domain }: ReadDomain, change: NumatuneChange
   if (texts.length === 0) return [];
   const anchor = BEFORE_NUMATUNE.map((name) => first(domain, name)).find((at) => at !== null);
   if (!anchor) return [];
-  const { newline, indent } = layoutOf(source, anchor);
-  const inner = newline === '' ? '' : newline + indent + indentUnit(source, anchor);
-  const outer = newline === '' ? '' : newline + indent;
-  const children = texts.map((text) => `${inner}${text}`).join('');
-  const at = newline === '' ? anchor.end : endOfLine(source, anchor);
-  return [{ start: at, end: at, text: `${outer}<numatune>${children}${outer}</numatune>` }];
+  return [insertBehind(source, anchor, 'numatune', texts)];
 }

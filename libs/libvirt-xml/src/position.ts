@@ -21,13 +21,21 @@ export class LineIndex {
   }
 
   private scan(): number[] {
+    const { source } = this;
     const lines = [0];
+    if (/[\r\ud800-\udbff]/.test(source)) this.scanAll(lines);
+    else
+      for (let at = source.indexOf('\n') + 1; at > 0; at = source.indexOf('\n', at) + 1)
+        lines.push(at);
+    return lines;
+  }
+
+  private scanAll(lines: number[]): void {
     const marks = /\r\n|\n|\r|[\ud800-\udbff][\udc00-\udfff]/g;
     for (let mark = marks.exec(this.source); mark !== null; mark = marks.exec(this.source)) {
       if (mark[0] > '\r\n') this.pairs.push(mark.index);
       else lines.push(marks.lastIndex);
     }
-    return lines;
   }
 }
 

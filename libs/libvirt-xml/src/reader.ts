@@ -1,11 +1,14 @@
 /** Typed access to the tree. Every fault is collected with its place; reading goes on with a neutral value. */
 import { SET_LIMIT, parseSet } from './bitmap';
 import type { ProblemCode, WarningCode } from './codes';
-import { LIMITS, pathOf } from './document';
-import type { XmlAttribute, XmlDocument, XmlElement } from './document';
+import { LIMITS } from './limits';
+import type { XmlDocument } from './document';
+import { pathOf } from './tree';
+import type { XmlAttribute, XmlElement } from './tree';
 import type { Position } from './position';
 import type { DomainView, XmlProblem } from './types';
 import { parseSize } from './units';
+import { NEWEST } from './version';
 
 /** More than this found text in an error helps nobody. */
 const SHOWN_CHARACTERS = 80;
@@ -22,7 +25,11 @@ export class Reader {
 
   private setIds = 0;
 
-  constructor(private readonly document: XmlDocument) {}
+  /** @param version of the libvirt whose rules are applied */
+  constructor(
+    private readonly document: XmlDocument,
+    readonly version: number = NEWEST,
+  ) {}
 
   /** Records a problem at an element, or at one of its attributes. */
   problem(
@@ -138,11 +145,22 @@ export class Reader {
     return value === null ? null : this.toSet(at, name, value);
   }
 
+  /** As {@link set}, where libvirt takes a set that names nothing in the end (`0,^0`) for none. */
+  setOrNone(at: XmlElement, name: string): number[] | null {
+    const value = attributeOf(at, name);
+    return value === null ? null : this.toSet(at, name, value, true);
+  }
+
   setText(at: XmlElement): number[] | null {
     return this.toSet(at, null, at.text);
   }
 
-  private toSet(at: XmlElement, name: string | null, text: string): number[] | null {
+  private toSet(
+    at: XmlElement,
+    name: string | null,
+    text: string,
+    mayBeEmpty = false,
+  ): number[] | null {
     if (this.setIds > LIMITS.setIds) {
       const message = 'the sets of this document are larger than any host';
       const expected = `at most ${LIMITS.setIds} ids in all sets together`;
@@ -152,7 +170,7 @@ export class Reader {
     const outcome = parseSet(text);
     // A refused set may have cost as much as a large one.
     this.setIds += outcome.ok ? outcome.value.length : SET_LIMIT;
-    if (outcome.ok && outcome.value.length > 0) return outcome.value;
+    if (outcome.ok && (mayBeEmpty || outcome.value.length > 0)) return outcome.value;
     const what = name === null ? `<${at.name}>` : `${name} of <${at.name}>`;
     const detail = { expected: 'a set such as 0-3,^1 with ids 0 to 16383', found: text };
     if (outcome.ok) {

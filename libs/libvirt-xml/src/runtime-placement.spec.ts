@@ -141,7 +141,7 @@ describe('runtimePlacement', () => {
         device(
           'virtio-mem',
           '<source><nodemask>1</nodemask></source>',
-          '<requested>4096</requested>',
+          "<block unit='MiB'>2</block><requested>4096</requested>",
         ) +
         device('nvdimm', '<source><path>/p</path></source>', ''),
     });

@@ -28,6 +28,8 @@ export interface DomainView {
   memoryKib: number;
   currentMemoryKib: number;
   maxMemoryKib: number | null;
+  /** Slots for memory devices; null without `<maxMemory slots>`. */
+  memorySlots: number | null;
   vcpu: {
     count: number;
     current: number;
@@ -35,6 +37,10 @@ export interface DomainView {
     /** Host CPUs; null when not given. */
     cpuset: number[] | null;
   };
+  /** `<vcpus>`: single vCPUs; empty when the document has none. */
+  vcpus: { id: number; enabled: boolean; hotpluggable: boolean | null; order: number | null }[];
+  /** Ids of the I/O threads, ascending. */
+  iothreads: number[];
   cputune: {
     vcpupin: { vcpu: number; cpuset: number[] }[];
     emulatorpin: number[] | null;
@@ -49,7 +55,24 @@ export interface DomainView {
     cpus: number[];
     memoryKib: number;
     memAccess: 'shared' | 'private' | null;
+    /** Whether the host may drop the cell's memory when the guest ends; null when not given. */
+    discard: boolean | null;
+    /** Distances to cells, ascending; a value that only the other cell gives is taken from there. */
+    distances: { id: number; value: number }[];
+    /** Memory-side caches; sizes in KiB, lines in bytes. */
+    caches: {
+      level: number;
+      associativity: string;
+      policy: string;
+      sizeKib: number;
+      lineBytes: number;
+    }[];
   }[];
+  /** HMAT: what memory of one cell costs from another; `cache` is the level of the target's cache, or null. */
+  interconnects: {
+    latencies: Interconnect<{ valueNs: number }>[];
+    bandwidths: Interconnect<{ valueKibPerSecond: number }>[];
+  };
   memoryBacking: {
     hugepages: { sizeKib: number | null; nodeset: number[] | null }[] | null;
     locked: boolean;
@@ -57,6 +80,7 @@ export interface DomainView {
     access: string | null;
     allocation: string | null;
     nosharepages: boolean;
+    discard: boolean;
   };
   /** dimm, nvdimm, virtio-mem, virtio-pmem. */
   memoryDevices: {
@@ -66,7 +90,18 @@ export interface DomainView {
     nodemask: number[] | null;
     /** virtio-mem: how much of the size is plugged. */
     requestedKib?: number;
+    access?: 'shared' | 'private';
+    discard?: boolean;
+    /** nvdimm, virtio-pmem: the file behind it. */
+    path?: string;
+    /** dimm, virtio-mem: size of the pages behind it. */
+    pagesizeKib?: number;
+    /** virtio-mem: what is plugged at a time. */
+    blockKib?: number;
+    /** nvdimm: the part of the size that holds labels. */
+    labelKib?: number;
   }[];
+  memballoon: { model: string; autodeflate: boolean; freePageReporting: boolean } | null;
   disks: {
     target: string;
     source: string | null;
@@ -83,6 +118,19 @@ export interface DomainView {
   positions?: Record<string, { line: number; column: number }>;
 }
 
+export type Interconnect<T> = T & {
+  initiator: number;
+  target: number;
+  cache: number | null;
+  access: 'access' | 'read' | 'write';
+};
+
+/** What reading a document depends on beside its text. */
+export interface ReadOptions {
+  /** libvirt that is to read it, such as `9.0.0`: rules that came later are not applied. Default: all are. */
+  libvirtVersion?: string;
+}
+
 export interface CapabilitiesView {
   arch: string | null;
   topology: {
@@ -94,8 +142,26 @@ export interface CapabilitiesView {
       pages: { sizeKib: number; count: number }[];
       /** Distance to each node id that the document lists. */
       distances: { id: number; value: number }[];
+      /** CPUs with what libvirt tells of their place; ids of socket, die, cluster and core where given. */
+      cpuPlaces: CpuPlace[];
+      /** Memory-side caches (HMAT) of the node. */
+      caches: DomainView['cells'][number]['caches'];
     }[];
+    /** HMAT of the host; empty lists where the firmware has none. */
+    interconnects: DomainView['interconnects'];
   };
+  /** CPU caches: `both`, `code` or `data` of a level, with the CPUs that share it. */
+  cpuCaches: { level: number; type: string; sizeKib: number; cpus: number[] }[];
+}
+
+export interface CpuPlace {
+  id: number;
+  socket: number | null;
+  die: number | null;
+  cluster: number | null;
+  core: number | null;
+  /** CPUs of the same core, this one included. */
+  siblings: number[];
 }
 
 export type ParseOutcome<T> = { ok: true; value: T } | { ok: false; problems: XmlProblem[] };
@@ -118,8 +184,29 @@ export interface RuntimePlacement {
 
 export type { GuestProcess, RunningGuest };
 
-/** A change of placement to write into a domain document; what is absent stays as it is. */
+/** A change of numatune to write into a domain document; what is absent stays as it is. */
 export interface NumatuneChange {
   memory?: { mode: NumatuneMode; nodeset: number[] } | null;
   memnodes?: { cellid: number; mode: NumatuneMode; nodeset: number[] }[];
+}
+
+export type DiskCache = 'default' | 'none' | 'writethrough' | 'writeback' | 'directsync' | 'unsafe';
+
+/** A change of placement to write into a domain document; what is absent stays as it is. */
+export interface DomainChange {
+  numatune?: NumatuneChange;
+  memoryBacking?: {
+    /** null: none. `sizeKib` null: the host's default size; `nodeset` of guest cells, null: all others. */
+    hugepages?: { sizeKib: number | null; nodeset: number[] | null }[] | null;
+    locked?: boolean;
+    nosharepages?: boolean;
+    discard?: boolean;
+    source?: 'file' | 'anonymous' | 'memfd' | null;
+    access?: 'shared' | 'private' | null;
+    allocation?: 'immediate' | 'ondemand' | null;
+  };
+  /** Host CPUs of vCPUs without a pin of their own; null takes the set out. */
+  vcpu?: { cpuset: number[] | null };
+  /** Cache modes of disks, by their target (`vda`); null takes the mode out. */
+  disks?: { target: string; cache: DiskCache | null }[];
 }

@@ -1,5 +1,5 @@
 /** `<vcpu>`, `<vcpus>`, `<iothreads>`, `<cputune>`: how many threads there are and where they run. */
-import type { XmlElement } from './document';
+import type { XmlElement } from './tree';
 import type { Reader } from './reader';
 import { all, attributeOf, first } from './reader';
 import type { DomainView } from './types';
@@ -22,9 +22,33 @@ export function readVcpu(reader: Reader, domain: XmlElement): DomainView['vcpu']
   }
   const cpuset = placement === 'auto' ? null : reader.set(element, 'cpuset');
   if (cpuset !== null) reader.remember(element, 'cpuset');
-  const enabled = all(domain, 'vcpus', 'vcpu');
-  const online = enabled.filter((vcpu) => attributeOf(vcpu, 'enabled') === 'yes').length;
-  return { count, current: enabled.length > 0 ? online : current, placement, cpuset };
+  return { count, current, placement, cpuset };
+}
+
+/** Reads `<vcpus>`; where it is given, it says how many vCPUs there are at start. */
+export function readVcpus(
+  reader: Reader,
+  domain: XmlElement,
+  vcpu: DomainView['vcpu'],
+): DomainView['vcpus'] {
+  const vcpus: DomainView['vcpus'] = [];
+  for (const element of all(domain, 'vcpus', 'vcpu')) {
+    const given = reader.required(element, 'id');
+    const id = given === null ? null : reader.uint(element, 'id');
+    const enabled = reader.required(element, 'enabled') && reader.yesNo(element, 'enabled');
+    const hotpluggable = reader.yesNo(element, 'hotpluggable');
+    const order = reader.uint(element, 'order');
+    if (id === null) continue;
+    if (id >= vcpu.count) {
+      const message = `there is no vCPU ${id}`;
+      const detail = { expected: `0 to ${vcpu.count - 1}`, found: `${id}` };
+      reader.problem('unknown-vcpu', element, 'id', message, detail);
+    }
+    vcpus.push({ id, enabled: enabled === true, hotpluggable, order });
+  }
+  if (vcpus.length > 0)
+    vcpu.current = new Set(vcpus.filter((at) => at.enabled).map(({ id }) => id)).size;
+  return vcpus;
 }
 
 /** What QEMU's machine demands of the counts (qemuValidateDomainDef). */
@@ -55,8 +79,8 @@ export function readCputune(
   reader: Reader,
   domain: XmlElement,
   vcpuCount: number,
+  iothreads: ReadonlySet<number>,
 ): DomainView['cputune'] {
-  const iothreads = readIothreads(reader, domain);
   const vcpupin: DomainView['cputune']['vcpupin'] = [];
   const pinnedVcpus = new Set<number>();
   for (const element of all(domain, 'cputune', 'vcpupin')) {
@@ -107,7 +131,7 @@ function readEmulatorpin(reader: Reader, domain: XmlElement): number[] | null {
 }
 
 /** Ids of the I/O threads: those listed, then the lowest free ones up to `<iothreads>`. */
-function readIothreads(reader: Reader, domain: XmlElement): Set<number> {
+export function readIothreads(reader: Reader, domain: XmlElement): Set<number> {
   const element = first(domain, 'iothreads');
   const count = element === null ? 0 : (reader.uintText(element, 0, MAX_VCPUS) ?? 0);
   const ids = new Set<number>();
@@ -125,7 +149,7 @@ function checkIothread(
   element: XmlElement,
   attribute: string,
   id: number,
-  known: Set<number>,
+  known: ReadonlySet<number>,
 ): void {
   if (known.has(id)) return;
   const message = `there is no I/O thread ${id}`;
@@ -134,7 +158,7 @@ function checkIothread(
   reader.problem('unknown-iothread', element, attribute, message, { expected, found: `${id}` });
 }
 
-function checkSchedulers(reader: Reader, domain: XmlElement, iothreads: Set<number>): void {
+function checkSchedulers(reader: Reader, domain: XmlElement, iothreads: ReadonlySet<number>): void {
   checkOverlap(reader, all(domain, 'cputune', 'vcpusched'), 'vcpus', null);
   checkOverlap(reader, all(domain, 'cputune', 'iothreadsched'), 'iothreads', iothreads);
 }
@@ -143,7 +167,7 @@ function checkOverlap(
   reader: Reader,
   elements: XmlElement[],
   attribute: string,
-  known: Set<number> | null,
+  known: ReadonlySet<number> | null,
 ): void {
   const taken = new Set<number>();
   for (const element of elements) {

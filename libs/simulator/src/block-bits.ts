@@ -1,9 +1,15 @@
 /** Arithmetic of aligned blocks, and what starts at a frame in one byte. */
 
-/** Bits of a migrate type. */
-const TYPE_BITS = 2;
+/** Free blocks next to each other: `count` blocks of one order, at ascending frames. */
+export interface BlockRun {
+  frame: number;
+  count: number;
+}
 
-/** order * 4 + type + 1; 0 is "no free block starts here". */
+/** Bits of a migrate type. */
+const TYPE_BITS = 3;
+
+/** order * 8 + type + 1; 0 is "no free block starts here". */
 export function tagOf(order: number, type: number): number {
   return (order << TYPE_BITS) + type + 1;
 }

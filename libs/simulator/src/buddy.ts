@@ -5,6 +5,9 @@
  */
 
 import { grown, log2, orderOfTag, tagOf, trailingZeros, typeOfTag } from './block-bits';
+import type { BlockRun } from './block-bits';
+
+export type { BlockRun } from './block-bits';
 
 /** Orders 0..10 (6.1's MAX_ORDER is exclusive). */
 export const MAX_ORDER = 11;
@@ -20,6 +23,9 @@ export const MIGRATE_RECLAIMABLE = 2;
 export const MIGRATE_HIGHATOMIC = 3;
 export const NR_MIGRATE_TYPES = 4;
 export const MIGRATE_PCPTYPES = 3;
+/** Of pageblocks that are taken offline: their free pages do not count, and nobody is served from them. */
+export const MIGRATE_ISOLATE = 4;
+const NR_LISTS = 5;
 
 /**
  * Entries of a pageblock's slot: one for each pair of pages, because two free pages side by side would have
@@ -27,14 +33,8 @@ export const MIGRATE_PCPTYPES = 3;
  */
 const SLOT_ENTRIES = PAGEBLOCK_PAGES / 2;
 /** Set in a slot's tag where the block starts at the pair's second page; tags themselves are smaller. */
-const SECOND_OF_PAIR = 64;
+const SECOND_OF_PAIR = 128;
 const NONE = -1;
-
-/** Free blocks next to each other: `count` blocks of one order, at ascending frames. */
-export interface BlockRun {
-  frame: number;
-  count: number;
-}
 
 /**
  * `zone->free_area` and the pageblock bitmap.
@@ -51,7 +51,7 @@ export class Buddy {
   /** NR_FREE_PAGES. */
   freePages = 0;
   /** Free pages on the lists of each type. */
-  readonly freePagesByType = new Array<number>(NR_MIGRATE_TYPES).fill(0);
+  readonly freePagesByType = new Array<number>(NR_LISTS).fill(0);
   /** The block that a direct compactor waits for, while it works; `frame` once it was freed. */
   capture: { order: number; frame: number } | undefined;
 
@@ -65,22 +65,24 @@ export class Buddy {
   private slotPrev = new Int32Array(0);
   private readonly emptySlots: number[] = [];
   private slots = 0;
-  private readonly heads = new Int32Array(MAX_ORDER * NR_MIGRATE_TYPES).fill(NONE);
-  private readonly tails = new Int32Array(MAX_ORDER * NR_MIGRATE_TYPES).fill(NONE);
-  private readonly counts = new Int32Array(MAX_ORDER * NR_MIGRATE_TYPES);
+  private readonly heads = new Int32Array(MAX_ORDER * NR_LISTS).fill(NONE);
+  private readonly tails = new Int32Array(MAX_ORDER * NR_LISTS).fill(NONE);
+  private readonly counts = new Int32Array(MAX_ORDER * NR_LISTS);
 
   /**
    * @param frames frames from the base to the zone's end; what lies outside the zone is never free
-   * @param firstFrame first frame of the zone
+   * @param firstFrame first frame of the zone; both borders move when memory comes or goes
    * @param retypesMerged pageblocks that merge take the type of the one that was freed last (6.10)
+   * @param capacity frames that the zone may grow to
    */
   constructor(
     readonly basePfn: number,
-    readonly frames: number,
-    readonly firstFrame = 0,
+    public frames: number,
+    public firstFrame = 0,
     private readonly retypesMerged = false,
+    capacity = frames,
   ) {
-    this.pageblocks = Math.ceil(frames / PAGEBLOCK_PAGES);
+    this.pageblocks = Math.ceil(Math.max(capacity, frames) / PAGEBLOCK_PAGES);
     this.types = new Uint8Array(this.pageblocks).fill(MIGRATE_MOVABLE);
     this.lruPages = new Uint16Array(this.pageblocks);
     this.bigTag = new Uint8Array(this.pageblocks);
@@ -92,7 +94,7 @@ export class Buddy {
 
   /** Free blocks of one order and type. */
   count(order: number, type: number): number {
-    return this.counts[order * NR_MIGRATE_TYPES + type]!;
+    return this.counts[order * NR_LISTS + type]!;
   }
 
   /** Free blocks by order, all types together, as /proc/buddyinfo prints them. */
@@ -109,7 +111,7 @@ export class Buddy {
     const types = highatomic ? NR_MIGRATE_TYPES : MIGRATE_PCPTYPES;
     for (let current = order; current < MAX_ORDER; current += 1) {
       for (let type = 0; type < types; type += 1) {
-        if (this.counts[current * NR_MIGRATE_TYPES + type] !== 0) return true;
+        if (this.counts[current * NR_LISTS + type] !== 0) return true;
       }
     }
     return false;
@@ -117,7 +119,7 @@ export class Buddy {
 
   /** First block of a list, or -1. */
   first(order: number, type: number): number {
-    return this.heads[order * NR_MIGRATE_TYPES + type]!;
+    return this.heads[order * NR_LISTS + type]!;
   }
 
   /** Blocks of a list from head to tail. */
@@ -129,7 +131,7 @@ export class Buddy {
 
   /** Last block of a list, or -1. */
   last(order: number, type: number): number {
-    return this.tails[order * NR_MIGRATE_TYPES + type]!;
+    return this.tails[order * NR_LISTS + type]!;
   }
 
   /** The block behind a block of the same list, or -1. */
@@ -145,7 +147,7 @@ export class Buddy {
 
   /** Turns a block's list so that it starts with the block; the order round the ring stays. */
   rotateToHead(frame: number, order: number): void {
-    const list = order * NR_MIGRATE_TYPES + this.listTypeAt(frame);
+    const list = order * NR_LISTS + this.listTypeAt(frame);
     const head = this.heads[list]!;
     if (head === frame) return;
     const tail = this.tails[list]!;
@@ -160,8 +162,13 @@ export class Buddy {
 
   /** Takes the free block that starts at a frame off its list, whole. */
   remove(frame: number, order: number): void {
-    this.unlink(frame, order, this.listTypeAt(frame));
-    this.freePages -= 1 << order;
+    const type = this.listTypeAt(frame);
+    this.unlink(frame, order, type);
+    this.countFree(type, -(1 << order));
+  }
+
+  private countFree(type: number, pages: number): void {
+    if (type !== MIGRATE_ISOLATE) this.freePages += pages;
   }
 
   /** May a pageblock hold free blocks below its own order? False where it surely has none. */
@@ -193,13 +200,13 @@ export class Buddy {
   /** Puts a block on a list without merging. @kernel add_to_free_list(), add_to_free_list_tail() */
   add(frame: number, order: number, type: number, toTail: boolean): void {
     this.link(frame, order, type, toTail);
-    this.freePages += 2 ** order;
+    this.countFree(type, 2 ** order);
   }
 
   /** Moves a free block to the tail of another type's list. @kernel move_to_free_list() */
   moveToList(frame: number, order: number, type: number): void {
-    this.unlink(frame, order, this.listTypeAt(frame));
-    this.link(frame, order, type, true);
+    this.remove(frame, order);
+    this.add(frame, order, type, true);
   }
 
   /**
@@ -210,7 +217,7 @@ export class Buddy {
    */
   take(order: number, type: number, want: number): BlockRun | undefined {
     for (let current = order; current < MAX_ORDER; current += 1) {
-      const frame = this.heads[current * NR_MIGRATE_TYPES + type]!;
+      const frame = this.heads[current * NR_LISTS + type]!;
       if (frame === NONE) continue;
       this.unlink(frame, current, type);
       const count = Math.min(want, 1 << (current - order));
@@ -237,7 +244,7 @@ export class Buddy {
    * @kernel mm/page_alloc.c __free_one_page()
    */
   free(frame: number, order: number, type: number, toTail = false): void {
-    this.freePages += 1 << order;
+    this.countFree(type, 1 << order);
     let at = frame;
     let current = order;
     let buddy = at ^ (1 << current);
@@ -290,6 +297,7 @@ export class Buddy {
   private captured(frame: number, order: number, type: number): boolean {
     const { capture } = this;
     if (!capture || capture.frame !== NONE || order !== capture.order) return false;
+    if (type === MIGRATE_ISOLATE) return false;
     if (order < PAGEBLOCK_ORDER && type === MIGRATE_MOVABLE) return false;
     capture.frame = frame;
     this.freePages -= 1 << order;
@@ -374,7 +382,7 @@ export class Buddy {
   }
 
   private link(frame: number, order: number, type: number, toTail: boolean): void {
-    const list = order * NR_MIGRATE_TYPES + type;
+    const list = order * NR_LISTS + type;
     const block = frame >>> PAGEBLOCK_ORDER;
     if (order >= PAGEBLOCK_ORDER) {
       this.bigTag[block] = tagOf(order, type);
@@ -402,7 +410,7 @@ export class Buddy {
   }
 
   private unlink(frame: number, order: number, type: number): void {
-    const list = order * NR_MIGRATE_TYPES + type;
+    const list = order * NR_LISTS + type;
     const block = frame >>> PAGEBLOCK_ORDER;
     const big = order >= PAGEBLOCK_ORDER;
     const place = big ? block : this.place(frame);

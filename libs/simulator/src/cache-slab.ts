@@ -6,7 +6,7 @@ import type { CachedFile, KernelState } from './kernel-state';
 import { unchargeObjects } from './memcg';
 import { chargeObjects } from './memcg-charge';
 import type { Mapping } from './page-map';
-import { slabShape, type SlabShape } from './slab';
+import { slabShape } from './slab';
 
 /** Entries of one tree node. @kernel include/linux/xarray.h XA_CHUNK_SIZE */
 const TREE_FANOUT = 64;
@@ -15,11 +15,6 @@ const TREE_NODE_BYTES = 584;
 
 /** Kept beside each object that is charged: whom to. @kernel mm/slab.h obj_full_size() */
 const CHARGED_OBJECT_BYTES = 8;
-
-/** Slabs that tree nodes live in. */
-export function treeSlab(cpus: number): SlabShape {
-  return slabShape(TREE_NODE_BYTES, cpus);
-}
 
 /** Nodes of the tree of a file whose first `pages` pages were cached. */
 export function treeNodes(pages: number): number {
@@ -45,12 +40,10 @@ export function growTree(
 ): void {
   const nodesBefore = treeNodes(file.treePages ?? 0);
   file.treePages = (file.treePages ?? 0) + newPages;
-  const newNodes = treeNodes(file.treePages) - nodesBefore;
-  chargeSlab(k, file, caller, newNodes * (TREE_NODE_BYTES + CHARGED_OBJECT_BYTES));
-  const { order, objects } = treeSlab(k.cpus.length);
-  const wanted = Math.ceil(
-    (treeNodes(file.treePages) - objects * (1 - k.unseen.slabShare)) / objects,
-  );
+  const nodes = treeNodes(file.treePages);
+  chargeSlab(k, file, caller, (nodes - nodesBefore) * (TREE_NODE_BYTES + CHARGED_OBJECT_BYTES));
+  const { order, objects } = slabShape(TREE_NODE_BYTES, k.cpus.length);
+  const wanted = Math.ceil((nodes - objects * (1 - k.unseen.slabShare)) / objects);
   const slabs = (file.treeSlabs ??= []);
   if (slabs.length >= wanted) return;
   const ac = kernelContext(k, caller, { type: MIGRATE_RECLAIMABLE, order });

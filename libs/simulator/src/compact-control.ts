@@ -1,8 +1,9 @@
 /** What a zone remembers of compaction from run to run, and what one run works with. */
 import { PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
+import type { IsolatedFree } from './isolated-free';
 import type { LruFrames } from './lru-frames';
 import type { Isolated } from './migrate';
-import type { Zone } from './zone';
+import { isOnlineBlock, type Zone } from './zone';
 
 /** Pages that are isolated before they are moved. */
 export const COMPACT_CLUSTER_MAX = 32;
@@ -60,12 +61,6 @@ export function compactState(zone: Zone): CompactState {
   return zone.compaction;
 }
 
-/** Free pages taken for a run: `count` from `frame` upwards. */
-export interface FreePages {
-  frame: number;
-  count: number;
-}
-
 /** One compaction of one zone (`struct compact_control`). */
 export interface CompactControl {
   zone: Zone;
@@ -102,9 +97,10 @@ export interface CompactControl {
   isolated: Isolated[];
   /** Pages on `isolated` when it was handed over. */
   nrIsolated: number;
-  /** Free pages off the lists: the last is used first, from its end. */
-  freePages: FreePages[];
-  nrFree: number;
+  /** Free pages off the lists. */
+  freePages: IsolatedFree;
+  /** Rules of 6.4 to 6.9: pageblocks are finished, and free blocks stay whole. */
+  finishes: boolean;
   migrateScanned: number;
   freeScanned: number;
   migrated: number;
@@ -129,7 +125,7 @@ export function blockEnd(frame: number, order: number): number {
 /** Does a pageblock hold memory of the zone? @kernel mm/page_alloc.c pageblock_pfn_to_page() */
 export function isPageblockOfZone(zone: Zone, start: number): boolean {
   const block = start >>> PAGEBLOCK_ORDER;
-  return start >= 0 && block < zone.usedPageblocks && start < zone.buddy.frames;
+  return start >= 0 && isOnlineBlock(zone, block) && start < zone.buddy.frames;
 }
 
 /** The free scanner has come to the migration scanner's pageblock. @kernel mm/compaction.c compact_scanners_met() */

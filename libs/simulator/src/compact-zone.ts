@@ -12,9 +12,11 @@ import {
   type MigrateMode,
 } from './compact-control';
 import { fragmentationScoreZone, scoreLowMark } from './fragmentation-score';
+import { HUGE_ORDER } from './constants';
 import { canSteal, suitableFallback } from './fallback';
 import { isolateMigratepages } from './isolate-migratepages';
 import { countVm, type KernelState } from './kernel-state';
+import { SplitFree, WholeFree } from './isolated-free';
 import { LruFrames } from './lru-frames';
 import { migratePages } from './migrate';
 import { drainPages, freeToPcp } from './pcp';
@@ -112,8 +114,8 @@ function compactControl(k: KernelState, zone: Zone, task: CompactTask): CompactC
     rescan: false,
     isolated: [],
     nrIsolated: 0,
-    freePages: [],
-    nrFree: 0,
+    freePages: k.profile.finishesPageblocks ? new WholeFree() : new SplitFree(),
+    finishes: k.profile.finishesPageblocks,
     migrateScanned: 0,
     freeScanned: 0,
     migrated: 0,
@@ -129,23 +131,37 @@ function scan(k: KernelState, cc: CompactControl): CompactResult {
   // The kernel starts from page number 0, which is a place of its own in the zone that begins there.
   const nowhere = -zone.buddy.basePfn;
   let lastMigrated = nowhere;
+  let again = false;
   for (;;) {
-    const finished = compactFinished(cc);
-    if (finished !== 'continue') return finished;
+    if (!again) {
+      const finished = compactFinished(cc);
+      if (finished !== 'continue') return finished;
+      cc.rescan = pageblockStart(lastMigrated) === pageblockStart(cc.migrate);
+    }
+    again = false;
     const before = cc.migrate;
-    cc.rescan = pageblockStart(lastMigrated) === pageblockStart(before);
     if (isolateMigratepages(k, cc)) {
       keepCachedEqual = false;
-      lastMigrated = before;
+      lastMigrated = cc.finishes
+        ? Math.max(zone.buddy.firstFrame, pageblockStart(cc.migrate - 1))
+        : before;
       const moved = migratePages(k, cc);
       cc.nrIsolated = 0;
       if (!moved) {
         if (!scannersMet(cc)) return 'contended';
-        if (cc.direct && async) {
+        if (cc.finishes) {
+          if (finishesBlock(cc)) {
+            cc.rescan = true;
+            if (cc.order === HUGE_ORDER) lastMigrated = nowhere;
+            again = true;
+            continue;
+          }
+        } else if (cc.direct && async) {
           cc.migrate = blockEnd(cc.migrate - 1, cc.order);
           lastMigrated = nowhere;
         }
       }
+      if (cc.finishes && (zone.buddy.capture?.frame ?? -1) >= 0) return 'success';
     } else if (keepCachedEqual) {
       state.cachedMigrate[1] = state.cachedMigrate[0];
     }
@@ -159,6 +175,12 @@ function scan(k: KernelState, cc: CompactControl): CompactResult {
     }
     if ((zone.buddy.capture?.frame ?? -1) >= 0) return 'success';
   }
+}
+
+/** A page could not be moved: the rest of its pageblock is taken as well, so that nobody begins there again soon. */
+function finishesBlock(cc: CompactControl): boolean {
+  if (cc.migrate % PAGEBLOCK_PAGES === 0 || cc.ignoreSkipHint) return false;
+  return !cc.rescan && cc.mode !== 'sync';
 }
 
 /** @kernel mm/compaction.c __compact_finished() */
@@ -186,13 +208,9 @@ function compactFinished(cc: CompactControl): CompactResult {
 /** Free pages that were not needed return through the CPU's lists; the free scanner begins there next time. */
 function releaseFreepages(k: KernelState, cc: CompactControl): void {
   const { zone, state } = cc;
-  let highest = -1;
-  for (let piece = cc.freePages.pop(); piece; piece = cc.freePages.pop()) {
-    const top = piece.frame + piece.count - 1;
-    highest = Math.max(highest, top);
-    freeToPcp(zone, cc.cpu, 0, top, piece.count, -1);
-    countVm(k, 'pgfree', piece.count);
-  }
-  cc.nrFree = 0;
+  const highest = cc.freePages.release((frame, order) => {
+    freeToPcp(zone, cc.cpu, order, frame, 1, 1);
+    countVm(k, 'pgfree', 1 << order);
+  });
   if (highest >= 0) state.cachedFree = Math.max(state.cachedFree, pageblockStart(highest));
 }

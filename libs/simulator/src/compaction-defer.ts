@@ -3,7 +3,7 @@ import { PAGEBLOCK_ORDER, PAGEBLOCK_PAGES, MIGRATE_MOVABLE } from './buddy';
 import { COMPACT_MAX_DEFER_SHIFT, compactState, pageblockStart } from './compact-control';
 import type { KernelState } from './kernel-state';
 import { LruFrames } from './lru-frames';
-import type { NodeState, Zone } from './zone';
+import { isOnlineBlock, type NodeState, type Zone } from './zone';
 
 /** After a failure the next requests of the order are left out, more after each. @kernel mm/compaction.c defer_compaction() */
 export function compactionDefer(zone: Zone, order: number): void {
@@ -99,7 +99,7 @@ function resetPageblock(
   const { buddy } = zone;
   const block = frame >>> PAGEBLOCK_ORDER;
   const state = compactState(zone);
-  if (block >= zone.usedPageblocks) return false;
+  if (!isOnlineBlock(zone, block)) return false;
   if (lru.at(frame)?.huge === true || zone.hugetlbBlocks.has(block)) return false;
   if (source && target && state.skip[block] === 0) return true;
   if (!source && target && buddy.types[block] !== MIGRATE_MOVABLE) return false;

@@ -17,10 +17,14 @@ import type { Zone } from './zone';
 const START_PFN = 1_048_576;
 
 /** One node with one zone of so many pageblocks, all of it the kernel's; marks are 0. */
-function emptyZone(pageblocks: number): { k: KernelState; zone: Zone } {
+function emptyZone(
+  pageblocks: number,
+  kernelProfile: '6.1.y' | '6.12' = '6.1.y',
+): { k: KernelState; zone: Zone } {
   const pages = pageblocks * PAGEBLOCK_PAGES;
   const host = makeHost([{ cpus: 1, zones: [{ name: 'Normal', pages }] }], { usedShare: 1 });
   host.nodes[0]!.zones[0]!.startPfn = START_PFN;
+  host.kernelProfile = kernelProfile;
   const k = buildKernel({ host, runningGuests: [], steps: [], seed: 1 });
   const zone = k.zones[0]!;
   zone.min = 0;
@@ -80,6 +84,30 @@ describe('compactZone()', () => {
     expect([zone.buddy.lruPages[0], zone.buddy.lruPages[3]]).toEqual([0, 32]);
     // The 32 frames left behind and the 32 not needed went to the CPU's list.
     expect(zone.pcps[0]!.pages + zone.buddy.freePages).toBe(96);
+  });
+
+  it('keeps free blocks whole from 6.9 on: the first page of the first is used first, the rest returns as blocks', () => {
+    const { k, zone } = emptyZone(4, '6.12');
+    addPages(k, zone, 0, 32);
+    zone.buddy.add(1536, 6, MIGRATE_MOVABLE, true);
+    zone.buddy.add(1664, 5, MIGRATE_MOVABLE, true);
+    compactZone(k, zone, WHOLE);
+    expect(listed(zone)).toEqual(Array.from({ length: 32 }, (_, i) => [31 - i, 1536 + i]));
+    // The upper half of the larger block returned in one piece, and the frames left behind one by one.
+    expect(zone.buddy.orderAt(1568)).toBe(5);
+    expect(zone.buddy.orderAt(1664)).toBe(5);
+    expect(zone.pcps[0]!.pages).toBe(32);
+  });
+
+  it('counts each page of a free block that it passes as looked at, from 6.4 on', () => {
+    const scanned = (['6.1.y', '6.12'] as const).map((kernelProfile) => {
+      const { k, zone } = emptyZone(4, kernelProfile);
+      addPages(k, zone, 0, 32);
+      zone.buddy.add(64, 6, MIGRATE_MOVABLE, true);
+      zone.buddy.add(1536, 5, MIGRATE_MOVABLE, true);
+      return compactZone(k, zone, WHOLE).migrateScanned;
+    });
+    expect(scanned[1]! - scanned[0]!).toBe(63);
   });
 
   it('looks for free pages ever more coarsely, and gives up where the scanners meet', () => {

@@ -124,7 +124,7 @@ function isWhole(zone: Zone, frame: number): boolean {
  * @returns pages moved, -1 where the pageblock is left alone
  * @kernel mm/page_alloc.c move_freepages_block()
  */
-function moveBlock(zone: Zone, frame: number, type: number): number {
+export function moveBlock(zone: Zone, frame: number, type: number): number {
   if (!isWhole(zone, frame)) return -1;
   const { buddy } = zone;
   const block = frame >>> PAGEBLOCK_ORDER;

@@ -189,7 +189,7 @@ function lruPagesFrom(zone: Zone, from: number, to: number): number {
  * @returns pages moved
  * @kernel mm/page_alloc.c move_freepages_block()
  */
-function moveFreepagesBlock(zone: Zone, frame: number, type: number): number {
+export function moveFreepagesBlock(zone: Zone, frame: number, type: number): number {
   const { buddy } = zone;
   const block = frame >>> PAGEBLOCK_ORDER;
   const start = block * PAGEBLOCK_PAGES;

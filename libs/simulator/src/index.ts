@@ -27,7 +27,7 @@ export { hardwareProfiles, type HardwareProfile } from './hardware-profile';
 export { validateHostModel } from './validate-host';
 export { replay } from './replay';
 export { KERNEL_NAMES, kernelProfileOf, type KernelMatch } from './profile';
-export { departuresOf, isReplayedKernel } from './replayed-kernel';
+export { departuresOf, isReplayedKernel, replayProfileFor } from './replayed-kernel';
 export {
   ARCHITECTURE_NAMES,
   architectures,
@@ -59,6 +59,7 @@ export {
   type DeviceZone,
 } from './device-memory';
 export { physicalZones, type PhysicalZone } from './physical-zones';
+export { HOTPLUG_ACTIONS, SECTION_PAGES } from './memory-block';
 export { isUma, nodeStates, type NodeStates, type StateNode } from './node-states';
 export {
   checkWatermark,

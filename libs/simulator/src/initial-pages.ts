@@ -8,6 +8,7 @@ import {
   NR_MIGRATE_TYPES,
 } from './buddy';
 import { PAGES_PER_HUGE } from './constants';
+import { layoutFrom } from './hotplug-plan';
 import { fillPcps, pageblocksOf } from './initial-pcp';
 import { placePool, planPool } from './initial-hugetlb';
 import { caveat, type KernelState } from './kernel-state';
@@ -310,7 +311,7 @@ function placeZone(
   const pagesOf = (huge: boolean): number =>
     placements.filter((p) => p.huge === huge).reduce((sum, p) => sum + p.pages, 0);
   const types = host.pageblocksByType;
-  const layout = layOutZone({
+  const laidOut = layOutZone({
     startPfn: zone.startPfn,
     spannedPages: zone.spanned,
     managedPages: zone.managed,
@@ -322,12 +323,13 @@ function placeZone(
     hugeLruPages: pagesOf(true) + poolPages * PAGES_PER_HUGE,
     pcpPages: heldPages(host, k),
   });
+  const layout = layoutFrom(zone.buddy.basePfn, laidOut);
   zone.buddy.types.set(layout.pageblockTypes.subarray(0, zone.buddy.pageblocks));
   for (const { frame, order, type } of layout.free) zone.buddy.add(frame, order, type, true);
   for (const note of layout.notes) {
     caveat(k, 'layout-approximated', `node ${zone.node.id} ${zone.name}: ${note}`);
   }
-  const pcpFrames = new Frames(layout.pcp);
+  const pcpFrames = new Frames(movableFirst(zone, layout.pcp));
   const lruPages = pagesOf(false) + pagesOf(true);
   fillPcps(
     zone,
@@ -351,6 +353,21 @@ function placeZone(
     }
   }
   placePool(k, zone, frames.huge.take(poolPages * PAGES_PER_HUGE));
+}
+
+/** Cut by pageblock type: what lies in Movable pageblocks comes first. */
+function movableFirst(zone: Zone, extents: readonly Extent[]): Extent[] {
+  const movable: Extent[] = [];
+  const others: Extent[] = [];
+  for (const { frame, pages } of extents) {
+    for (let at = frame; at < frame + pages;) {
+      const end = Math.min((Math.floor(at / PAGES_PER_HUGE) + 1) * PAGES_PER_HUGE, frame + pages);
+      const part = zone.buddy.typeOf(at) === MIGRATE_MOVABLE ? movable : others;
+      part.push({ frame: at, pages: end - at });
+      at = end;
+    }
+  }
+  return [...movable, ...others];
 }
 
 function placeExtent(placement: Placement, { frame, pages }: Extent, offset: number): void {

@@ -74,6 +74,22 @@ describe('lists of a host at the start', () => {
     expect(k.zones[1]!.pcps[0]!.lists[orderToPindex(0, MIGRATE_MOVABLE)]!.count).toBe(100);
   });
 
+  it('have their Movable pages in Movable pageblocks, while these have room', () => {
+    const host = hostWithLists(400);
+    const zone = host.nodes[0]!.zones[0]!;
+    // Of four pageblocks that are not free, the last is Movable.
+    zone.freePages = 30720;
+    zone.pageblocksByType = { Unmovable: 3, Movable: 61, Reclaimable: 0 };
+    const k = build(host);
+    const frames = k.zones[0]!.pcps.flatMap((pcp) =>
+      pcp.lists[orderToPindex(0, MIGRATE_MOVABLE)]!.frames(),
+    );
+    expect(frames.length).toBeGreaterThan(0);
+    expect(frames.map((frame) => k.zones[0]!.buddy.typeOf(frame))).toEqual(
+      frames.map(() => MIGRATE_MOVABLE),
+    );
+  });
+
   it('hold half a batch in blocks of every order that slabs have, in one piece', () => {
     const host = hostWithLists(300);
     const small = host.nodes[0]!.zones[0]!;

@@ -3,7 +3,7 @@ import { MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_PAGE
 import { orderToPindex } from './pcp';
 import type { PcpRun } from './pcp-list';
 import type { Pcp } from './pcp-rule';
-import type { Zone } from './zone';
+import { isOnlineBlock, type Zone } from './zone';
 import type { Extent } from './zone-layout';
 
 /** Types of the kernel's own pages. */
@@ -167,11 +167,11 @@ export function fillPcps(
   used: UsedPages,
   taken: ReadonlySet<number>,
   movable: (pages: number) => Extent[],
-  listShare = 0.5,
+  listShare: number,
 ): void {
   const blocks = [0, 0, 0, 0];
   for (let block = 0; block < zone.usedPageblocks; block += 1)
-    blocks[zone.buddy.types[block]!]! += 1;
+    if (isOnlineBlock(zone, block)) blocks[zone.buddy.types[block]!]! += 1;
   const pieces = new Map(
     KERNEL_TYPES.map((type) => [type, new KernelPieces(zone, type, taken)] as const),
   );

@@ -15,6 +15,7 @@ import {
   pageblockStart,
   type CompactControl,
 } from './compact-control';
+import { moveBlock } from './fallback-claim';
 import { noteFreeChange } from './free-count';
 import { countVm, type KernelState } from './kernel-state';
 import { zoneWatermarkOk } from './watermark';
@@ -35,15 +36,12 @@ function isolateFreePage(zone: Zone, cpu: number, frame: number, order: number):
   if (order >= PAGEBLOCK_ORDER - 1) {
     const last = (frame + (1 << order) - 1) >>> PAGEBLOCK_ORDER;
     for (let block = frame >>> PAGEBLOCK_ORDER; block <= last; block += 1) {
-      if (buddy.types[block]! < MIGRATE_PCPTYPES) buddy.types[block] = MIGRATE_MOVABLE;
+      if (buddy.types[block]! >= MIGRATE_PCPTYPES) continue;
+      if (zone.blockRule.retypesMerged) moveBlock(zone, block * PAGEBLOCK_PAGES, MIGRATE_MOVABLE);
+      else buddy.types[block] = MIGRATE_MOVABLE;
     }
   }
   return true;
-}
-
-function keep(cc: CompactControl, frame: number, count: number): void {
-  cc.freePages.push({ frame, count });
-  cc.nrFree += count;
 }
 
 /**
@@ -69,6 +67,7 @@ function isolateFreepagesBlock(
   for (; frame < end; frame += stride) {
     scanned += 1;
     if (isHugeHead(cc, frame)) {
+      if (cc.finishes && frame + PAGEBLOCK_PAGES <= end) scanned += PAGEBLOCK_PAGES - 1;
       frame += PAGEBLOCK_PAGES - 1;
       continue;
     }
@@ -76,10 +75,10 @@ function isolateFreepagesBlock(
     if (order < 0) continue;
     if (!isolateFreePage(cc.zone, cc.cpu, frame, order)) break;
     const pages = 1 << order;
-    keep(cc, frame, pages);
+    cc.freePages.add(frame, order);
     scanned += pages - 1;
     taken += pages;
-    if (cc.nrFree >= cc.nrIsolated) {
+    if (cc.freePages.pages >= cc.nrIsolated) {
       frame += pages;
       break;
     }
@@ -109,7 +108,8 @@ export function isHugeHead(cc: CompactControl, frame: number): boolean {
 /** @kernel mm/compaction.c suitable_migration_target() */
 function suitableMigrationTarget(cc: CompactControl, start: number): boolean {
   const { buddy } = cc.zone;
-  if (buddy.orderAt(start) >= PAGEBLOCK_ORDER) return false;
+  const least = cc.finishes && cc.order > 0 ? cc.order : PAGEBLOCK_ORDER;
+  if (buddy.orderAt(start) >= least) return false;
   return cc.ignoreBlockSuitable || buddy.typeOf(start) === MIGRATE_MOVABLE;
 }
 
@@ -120,7 +120,7 @@ function suitableMigrationTarget(cc: CompactControl, start: number): boolean {
  */
 export function isolateFreepages(k: KernelState, cc: CompactControl): void {
   fastIsolateFreepages(k, cc);
-  if (cc.nrFree > 0) return;
+  if (cc.freePages.pages > 0) return;
   const { zone, state } = cc;
   const low = pageblockEnd(cc.migrate);
   let next = cc.free;
@@ -136,9 +136,12 @@ export function isolateFreepages(k: KernelState, cc: CompactControl): void {
       next = result.next;
       if (next === end) {
         state.skip[start >>> PAGEBLOCK_ORDER] = 1;
-        state.cachedFree = Math.min(state.cachedFree, start);
+        state.cachedFree = Math.min(
+          state.cachedFree,
+          cc.finishes ? start - PAGEBLOCK_PAGES : start,
+        );
       }
-      if (cc.nrFree >= cc.nrIsolated) {
+      if (cc.freePages.pages >= cc.nrIsolated) {
         if (next >= end) next = start - PAGEBLOCK_PAGES;
         break;
       }
@@ -197,6 +200,7 @@ function fastIsolateFreepages(k: KernelState, cc: CompactControl): void {
       nextSearchOrder(cc, cc.searchOrder + 1);
       break;
     }
+    if (cc.finishes && cc.freePages.pages >= cc.nrIsolated) break;
   }
   if (found < 0) {
     cc.fastSearchFail += 1;
@@ -254,7 +258,7 @@ function searchList(k: KernelState, cc: CompactControl, order: number, search: F
   if (found >= 0) {
     if (isolateFreePage(cc.zone, cc.cpu, found, order)) {
       search.scanned += (1 << order) - 1;
-      keep(cc, found, 1 << order);
+      cc.freePages.add(found, order);
       countVm(k, 'compact_isolated', 1 << order);
     } else {
       found = REFUSED;
@@ -271,17 +275,20 @@ function highestSeen(cc: CompactControl, { highest, minFrame }: FastSearch): num
     return highest;
   }
   if (!cc.direct || minFrame < 0) return -1;
+  const suits = isPageblockOfZone(cc.zone, minFrame);
+  const target = suits && (!cc.finishes || suitableMigrationTarget(cc, minFrame));
   cc.free = minFrame;
-  return isPageblockOfZone(cc.zone, minFrame) ? minFrame : -1;
+  return target ? minFrame : -1;
 }
 
 /** @kernel mm/compaction.c fast_isolate_around() */
 function fastIsolateAround(k: KernelState, cc: CompactControl, frame: number, zone: Zone): void {
-  if (cc.nrFree >= cc.nrIsolated) return;
+  if (cc.freePages.pages >= cc.nrIsolated) return;
   if (cc.direct && cc.mode === 'async') return;
   const start = Math.max(pageblockStart(frame), zone.buddy.firstFrame);
   const end = Math.min(pageblockEnd(frame), zone.buddy.frames);
   if (!isPageblockOfZone(zone, start)) return;
-  isolateFreepagesBlock(k, cc, start, end, 1);
-  if (cc.nrFree < cc.nrIsolated) cc.state.skip[start >>> PAGEBLOCK_ORDER] = 1;
+  const { next } = isolateFreepagesBlock(k, cc, start, end, 1);
+  const bare = cc.finishes ? next === end : cc.freePages.pages < cc.nrIsolated;
+  if (bare) cc.state.skip[start >>> PAGEBLOCK_ORDER] = 1;
 }

@@ -28,7 +28,7 @@ export function isolateMigratepages(k: KernelState, cc: CompactControl): boolean
     const start = Math.max(end - PAGEBLOCK_PAGES, zone.buddy.firstFrame);
     if (isPageblockOfZone(zone, start)) {
       // A pageblock that the fast search found is marked to be skipped by now; one begun is gone on with.
-      const skipped = low % PAGEBLOCK_PAGES === 0 && !found && !isolationSuitable(cc, start);
+      const skipped = isBlockStart(cc, low) && !found && !isolationSuitable(cc, start);
       if (!skipped) {
         if (suitableMigrationSource(cc, start)) {
           isolateBlock(k, cc, low, end);
@@ -52,6 +52,11 @@ function suitableMigrationSource(cc: CompactControl, start: number): boolean {
   if (isHugeHead(cc, start)) return false;
   if (cc.mode !== 'async' || !cc.direct) return true;
   return cc.zone.buddy.typeOf(start) === cc.type;
+}
+
+/** A zone may begin within a pageblock: that counts as its start from 6.4 on. */
+function isBlockStart(cc: CompactControl, frame: number): boolean {
+  return frame % PAGEBLOCK_PAGES === 0 || (cc.finishes && frame === cc.zone.buddy.firstFrame);
 }
 
 /** @kernel mm/compaction.c update_cached_migrate() */
@@ -115,7 +120,7 @@ function isKernelOnly(cc: CompactControl, low: number, end: number): boolean {
 
 function scanKernelOnly(cc: CompactControl, scan: BlockScan): void {
   const { low, end } = scan;
-  if (low % PAGEBLOCK_PAGES === 0) {
+  if (isBlockStart(cc, low)) {
     if (!isolationSuitable(cc, low)) {
       scan.scanned = 1;
       scan.low = end;
@@ -139,7 +144,7 @@ function scanBlock(k: KernelState, cc: CompactControl, scan: BlockScan): void {
       nextSkip = blockEnd(scan.low, cc.order);
     }
     scan.scanned += 1;
-    if (!scan.valid && scan.low % PAGEBLOCK_PAGES === 0) {
+    if (!scan.valid && isBlockStart(cc, scan.low)) {
       if (!isolationSuitable(cc, scan.low)) {
         scan.low = end;
         return;
@@ -149,13 +154,17 @@ function scanBlock(k: KernelState, cc: CompactControl, scan: BlockScan): void {
     const order = buddy.orderAt(scan.low);
     if (order >= 0) {
       scan.low += (1 << order) - 1;
+      if (cc.finishes) scan.scanned += (1 << order) - 1;
       continue;
     }
     const run = cc.lru.at(scan.low);
     if (run && isMovable(run)) {
-      if (!scan.skipUpdated) {
+      if (!scan.skipUpdated && (scan.valid || !cc.finishes)) {
         scan.skipUpdated = true;
-        if (testAndSetSkip(cc, scan.low)) return;
+        if (testAndSetSkip(cc, scan.low) && !(cc.finishes && cc.rescan)) {
+          if (cc.finishes) scan.low = end;
+          return;
+        }
       }
       frames.push(scan.low);
       const full = cc.nrIsolated + frames.length >= COMPACT_CLUSTER_MAX;
@@ -165,7 +174,11 @@ function scanBlock(k: KernelState, cc: CompactControl, scan: BlockScan): void {
       }
       continue;
     }
-    if (run?.huge === true) scan.low += PAGEBLOCK_PAGES - 1 - (scan.low % PAGEBLOCK_PAGES);
+    if (run?.huge === true) {
+      const rest = PAGEBLOCK_PAGES - 1 - (scan.low % PAGEBLOCK_PAGES);
+      scan.low += rest;
+      if (cc.finishes) scan.scanned += rest;
+    }
     if (!skipOnFailure) continue;
     if (frames.length > 0) giveUp(k, cc, frames);
     if (scan.low < nextSkip) {
@@ -184,7 +197,8 @@ function giveUp(k: KernelState, cc: CompactControl, frames: number[]): void {
 
 /** @returns true if the pageblock had been marked before @kernel mm/compaction.c test_and_set_skip() */
 function testAndSetSkip(cc: CompactControl, frame: number): boolean {
-  if (cc.ignoreSkipHint || frame % PAGEBLOCK_PAGES !== 0) return false;
+  if (cc.ignoreSkipHint) return false;
+  if (!cc.finishes && frame % PAGEBLOCK_PAGES !== 0) return false;
   const block = frame >>> PAGEBLOCK_ORDER;
   const marked = cc.state.skip[block] === 1;
   cc.state.skip[block] = 1;
@@ -214,6 +228,7 @@ function fastFindMigrateblock(cc: CompactControl): number {
   const { migrate } = cc;
   const atStart = migrate === buddy.firstFrame;
   if (cc.ignoreSkipHint || cc.order <= PAGE_ALLOC_COSTLY_ORDER) return migrate;
+  if (cc.finishes && cc.rescan) return migrate;
   if (!atStart && migrate !== pageblockStart(migrate)) return migrate;
   if (cc.direct && cc.type !== MIGRATE_MOVABLE) return migrate;
   const limit = freelistScanLimit(cc);
@@ -233,7 +248,7 @@ function fastFindMigrateblock(cc: CompactControl): number {
       if (seen) break;
       if (cc.fastStart !== Infinity) cc.fastStart = Math.min(cc.fastStart ?? at, at);
       cc.fastSearchFail = 0;
-      state.skip[at >>> PAGEBLOCK_ORDER] = 1;
+      if (!cc.finishes) state.skip[at >>> PAGEBLOCK_ORDER] = 1;
       cc.migrateScanned += scanned;
       return Math.max(pageblockStart(at), buddy.firstFrame);
     }

@@ -1,6 +1,6 @@
 /** The background compactor of each node. */
 import { HUGE_ORDER, ZONE_MOVABLE } from './constants';
-import { compactZone } from './compact-zone';
+import { compactZone, type CompactOutcome } from './compact-zone';
 import { compactionDefer, compactionDeferred, compactionDeferReset } from './compaction-defer';
 import { compactionSuitable } from './compaction-suitable';
 import { fragmentationScoreNode, scoreHighMark } from './fragmentation-score';
@@ -112,16 +112,24 @@ function proactiveCompactNode(k: KernelState, node: NodeState): number {
   const cpu = nodeCpu(k, node);
   let costNs = 0;
   for (const zone of node.zones) {
-    costNs += compactZone(k, zone, {
+    const outcome = compactZone(k, zone, {
       order: -1,
       mode: 'sync-light',
       cpu,
       proactive: true,
       wholeZone: true,
       ignoreSkipHint: true,
-    }).costNs;
+    });
+    costNs += outcome.costNs;
+    if (k.profile.finishesPageblocks) countScans(k, outcome);
   }
   return costNs;
+}
+
+/** What the compactor looked at, besides what all compaction did. */
+function countScans(k: KernelState, { migrateScanned, freeScanned }: CompactOutcome): void {
+  countVm(k, 'compact_daemon_migrate_scanned', migrateScanned);
+  countVm(k, 'compact_daemon_free_scanned', freeScanned);
 }
 
 /** Makes a block of the order that was asked for, zone by zone. @kernel mm/compaction.c kcompactd_do_work() */
@@ -143,8 +151,7 @@ function doWork(k: KernelState, node: NodeState): number {
       drainPcps(zone);
       compactionDefer(zone, order);
     }
-    countVm(k, 'compact_daemon_migrate_scanned', outcome.migrateScanned);
-    countVm(k, 'compact_daemon_free_scanned', outcome.freeScanned);
+    countScans(k, outcome);
   }
   task.order = 0;
   task.classIndex = ZONE_MOVABLE;

@@ -101,6 +101,14 @@ export interface Totals {
   cgroupReclaimedPages: number;
 }
 
+/** A memory block whose state has changed since the start of the replay (`struct memory_block`). */
+export interface MemoryBlock {
+  /** Its memmap where it was added later and lies elsewhere. */
+  memmap: KernelBlock[];
+  /** Pages at its start that hold its own memmap. */
+  selfHostedPages: number;
+}
+
 export interface KernelState {
   profile: KernelProfile;
   hardware: HardwareProfile;
@@ -110,6 +118,10 @@ export interface KernelState {
   nodes: NodeState[];
   /** All zones, node by node, ascending. */
   zones: Zone[];
+  /** Zones without memory that a step may bring memory to, or has taken it from. */
+  emptyZones: Zone[];
+  /** Memory blocks that were added or taken offline, by their first pfn. */
+  memoryBlocks: Map<number, MemoryBlock>;
   cpus: Cpu[];
   distances: number[][];
   /** Fallback zonelist per node position: nearest node first, high zones first. */

@@ -7,6 +7,15 @@ import { claimBlocks } from './fallback-claim';
 import { sleepingFlusher, startFlusher } from './flusher';
 import { buildHstates } from './hugetlb';
 import { hardwareProfiles, type HardwareProfile } from './hardware-profile';
+import {
+  absentBelow,
+  emptyHostZone,
+  HOTPLUG_ZONES,
+  plannedSpan,
+  planSpans,
+  type PfnSpan,
+  type PlannedSpans,
+} from './hotplug-plan';
 import { attachHugetlb } from './initial-hugetlb';
 import { settleOtherPages, startPages } from './initial-pages';
 import { startExpiry } from './initial-pcp';
@@ -57,7 +66,10 @@ export function buildKernel(input: ReplayInput): KernelState {
   const hardware = hardwareProfiles[input.hardwareProfile ?? DEFAULT_HARDWARE]!;
   const unseen = { ...USUAL_UNSEEN, ...input.unseen };
   const { intervalShare } = unseen;
-  const nodes = hostNodes.map((node, i) => buildNode(node, i, hardware, profile, intervalShare));
+  const plans = planSpans(input.steps);
+  const nodes = hostNodes.map((node, i) =>
+    buildNode(node, i, hardware, profile, intervalShare, plans),
+  );
   const k: KernelState = {
     profile,
     hardware,
@@ -65,6 +77,8 @@ export function buildKernel(input: ReplayInput): KernelState {
     seed: input.seed,
     nodes,
     zones: nodes.flatMap((node) => node.zones),
+    emptyZones: nodes.flatMap((node) => emptyZones(node, profile, plans)),
+    memoryBlocks: new Map(),
     cpus: [],
     distances,
     zonelists: [],
@@ -110,7 +124,7 @@ export function buildKernel(input: ReplayInput): KernelState {
   setupZonelists(k);
   setupNodeReclaim(k);
   setupStatThresholds(k);
-  for (const zone of k.zones) zone.pcps = k.cpus.map(() => new Pcp());
+  for (const zone of [...k.zones, ...k.emptyZones]) zone.pcps = k.cpus.map(() => new Pcp());
   if (profile.pcpHigh === 'tuned') startTunedPcps(k, hostNodes);
   k.chargeStocks = k.cpus.map(() => ({ group: undefined, pages: 0 }));
   for (const { name, ...limits } of input.groups ?? []) setLimits(addGroup(k, name), limits);
@@ -147,6 +161,7 @@ function buildNode(
   hardware: HardwareProfile,
   profile: KernelProfile,
   intervalShare: number,
+  plans: PlannedSpans,
 ): NodeState {
   const node: NodeState = {
     id: host.nodeId,
@@ -173,15 +188,34 @@ function buildNode(
   };
   node.zones = host.zones
     .filter((zone) => zone.managedPages > 0)
-    .map((zone) => buildZone(zone, node, profile));
+    .map((zone) => buildZone(zone, node, profile, plannedSpan(plans, node.id, zone.name)));
   node.zones.sort((a, b) => a.index - b.index);
   return node;
 }
 
-function buildZone(host: HostZone, node: NodeState, profile: KernelProfile): Zone {
+/** Zones that the node has no memory in yet, but may get some. */
+function emptyZones(node: NodeState, profile: KernelProfile, plans: PlannedSpans): Zone[] {
+  return HOTPLUG_ZONES.filter((name) => !node.zones.some((zone) => zone.name === name)).flatMap(
+    (name) => {
+      const span = plannedSpan(plans, node.id, name);
+      return span ? [buildZone(emptyHostZone(name, span), node, profile, span)] : [];
+    },
+  );
+}
+
+/** @param plan frames that the zone may get while the replay runs */
+function buildZone(
+  host: HostZone,
+  node: NodeState,
+  profile: KernelProfile,
+  plan: PfnSpan | undefined,
+): Zone {
   const first = host.pagesets[0];
-  const basePfn = Math.floor(host.startPfn / MAX_BLOCK_PAGES) * MAX_BLOCK_PAGES;
-  const frames = host.startPfn + host.spannedPages - basePfn;
+  const lowestPfn = Math.min(host.startPfn, plan?.startPfn ?? Infinity);
+  const basePfn = Math.floor(lowestPfn / MAX_BLOCK_PAGES) * MAX_BLOCK_PAGES;
+  const endPfn = host.startPfn + host.spannedPages;
+  const frames = endPfn - basePfn;
+  const capacity = Math.max(endPfn, plan?.endPfn ?? 0) - basePfn;
   const tuned = profile.pcpHigh === 'tuned';
   const blockRule = profile.fallback === 'claim' ? claimBlocks : stealBlocks;
   return {
@@ -192,10 +226,12 @@ function buildZone(host: HostZone, node: NodeState, profile: KernelProfile): Zon
     spanned: host.spannedPages,
     managed: host.managedPages,
     present: host.presentPages,
-    buddy: new Buddy(basePfn, frames, host.startPfn - basePfn, blockRule.retypesMerged),
+    buddy: new Buddy(basePfn, frames, host.startPfn - basePfn, blockRule.retypesMerged, capacity),
     usedPageblocks: Math.ceil(
       Math.min(frames, host.presentPages + frames - host.spannedPages) / 512,
     ),
+    ...absentBelow(host.startPfn, basePfn, capacity),
+    memmapPages: 0,
     freeDrift: 0,
     statThreshold: 0,
     percpuDriftMark: 0,
@@ -224,8 +260,8 @@ function buildZone(host: HostZone, node: NodeState, profile: KernelProfile): Zon
   };
 }
 
-/** Fallback lists: nodes by distance, zones of a node from high to low. */
-function setupZonelists(k: KernelState): void {
+/** @kernel mm/page_alloc.c build_all_zonelists(): nodes by distance, zones of a node from high to low */
+export function setupZonelists(k: KernelState): void {
   k.fallbackOrder = buildZonelists(
     k.nodes.map((node) => ({
       nodeId: node.id,

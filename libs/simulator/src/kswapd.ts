@@ -366,6 +366,7 @@ function* kswapdShrinkNode(
   const { priority } = sc;
   sc.mayWritepage = !boosting || priority < DEF_PRIORITY - 2;
   sc.maySwap = !boosting;
+  endWrites(k, node.kswapd.nowNs);
   if (canAgeAnon(k) && inactiveIsLow(node, LRU_INACTIVE_ANON)) {
     for (const lruvec of lruvecsOf(node)) {
       shrinkActiveList(k, node, lruvec, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX, sc);

@@ -30,10 +30,9 @@ function fromTop(run: Run, i: number): number {
  * @differs no page is pinned, so that none fails but for want of a free one
  */
 export function migratePages(k: KernelState, cc: CompactControl): boolean {
-  const { zone } = cc;
+  if (cc.finishes) return migrateBatch(k, cc);
   for (let piece = cc.isolated.pop(); piece; piece = cc.isolated.pop()) {
-    const { run, list } = piece;
-    for (let i = 0; i < run.pages; i += 1) {
+    for (let i = 0; i < piece.run.pages; i += 1) {
       const frame = compactionAlloc(k, cc);
       if (frame < 0) {
         countVm(k, 'pgmigrate_fail');
@@ -41,20 +40,61 @@ export function migratePages(k: KernelState, cc: CompactControl): boolean {
         putbackMovablePages(cc);
         return false;
       }
-      const page = partOf(run, fromTop(run, i), 1);
-      const old = page.frame;
-      markPageblocks(page, -1);
-      page.frame = frame;
-      page.step = 1;
-      markPageblocks(page, 1);
-      cc.lru.push(list, page);
-      freeToPcp(zone, cc.cpu, 0, old, 1, 1);
-      countVm(k, 'pgfree');
-      countVm(k, 'pgmigrate_success');
-      cc.migrated += 1;
+      move(k, cc, piece, i, frame);
     }
   }
   return true;
+}
+
+/**
+ * As kernels since 6.3 do it: first each page gets its place, then all move.
+ * @kernel mm/migrate.c migrate_pages_batch()
+ */
+function migrateBatch(k: KernelState, cc: CompactControl): boolean {
+  let wanted = cc.isolated.reduce((pages, { run }) => pages + run.pages, 0);
+  const frames: number[] = [];
+  for (; wanted > 0; wanted -= 1) {
+    const frame = compactionAlloc(k, cc);
+    if (frame < 0) {
+      countVm(k, 'pgmigrate_fail');
+      break;
+    }
+    cc.nrIsolated -= 1;
+    frames.push(frame);
+  }
+  let next = 0;
+  for (let piece = cc.isolated.pop(); piece; piece = cc.isolated.pop()) {
+    for (let i = 0; i < piece.run.pages; i += 1, next += 1) {
+      if (next === frames.length) {
+        putBack(cc, piece, i);
+        putbackMovablePages(cc);
+        return false;
+      }
+      move(k, cc, piece, i, frames[next]!);
+    }
+  }
+  return true;
+}
+
+/** Moves the page of a piece that comes `i`th. */
+function move(
+  k: KernelState,
+  cc: CompactControl,
+  { run, list }: Isolated,
+  i: number,
+  frame: number,
+): void {
+  const page = partOf(run, fromTop(run, i), 1);
+  const old = page.frame;
+  markPageblocks(page, -1);
+  page.frame = frame;
+  page.step = 1;
+  markPageblocks(page, 1);
+  cc.lru.push(list, page);
+  freeToPcp(cc.zone, cc.cpu, 0, old, 1, 1);
+  countVm(k, 'pgfree');
+  countVm(k, 'pgmigrate_success');
+  cc.migrated += 1;
 }
 
 /** The part of a piece that was not moved returns, that with the highest frame first. */
@@ -74,15 +114,8 @@ export function putbackMovablePages(cc: CompactControl): void {
 
 /** Next free page to move to, or -1. @kernel mm/compaction.c compaction_alloc() */
 function compactionAlloc(k: KernelState, cc: CompactControl): number {
-  if (cc.freePages.length === 0) {
-    isolateFreepages(k, cc);
-    if (cc.freePages.length === 0) return -1;
-  }
-  const last = cc.freePages[cc.freePages.length - 1]!;
-  last.count -= 1;
-  cc.nrFree -= 1;
-  if (last.count === 0) cc.freePages.pop();
-  return last.frame + last.count;
+  if (cc.freePages.pages === 0) isolateFreepages(k, cc);
+  return cc.freePages.take();
 }
 
 /**

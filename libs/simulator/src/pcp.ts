@@ -1,5 +1,11 @@
 /** Per-CPU page lists (pcp): sizes, refill, drain. */
-import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
+import {
+  MIGRATE_ISOLATE,
+  MIGRATE_MOVABLE,
+  MIGRATE_PCPTYPES,
+  PAGEBLOCK_ORDER,
+  PAGEBLOCK_PAGES,
+} from './buddy';
 import { PAGE_ALLOC_COSTLY_ORDER } from './constants';
 import type { BlockSearch } from './fallback';
 import { noteBlocks, noteFreeChange } from './free-count';
@@ -75,7 +81,8 @@ export function refillPcp(zone: Zone, pcp: Pcp, search: BlockSearch, blocks: num
 
 /**
  * Frees blocks one after the other through a CPU's lists: the first at `frame`, each next one `step`
- * blocks further. Each goes to the list of its pageblock's type.
+ * blocks further. Each goes to the list of its pageblock's type, or to
+ * the zone itself where that is isolated.
  * @kernel mm/page_alloc.c free_unref_page(), free_unref_page_commit()
  */
 export function freeToPcp(
@@ -92,6 +99,12 @@ export function freeToPcp(
   let left = count;
   while (left > 0) {
     const type = zone.buddy.typeOf(at);
+    if (type === MIGRATE_ISOLATE) {
+      freeToZone(zone, cpu, order, at, 1, step);
+      at += step << order;
+      left -= 1;
+      continue;
+    }
     const alike = left === 1 ? 1 : Math.min(left, blocksOfType(zone, order, at, left, step, type));
     freeAlike(zone, zone.pcps[cpu]!, order, at, alike, step, type);
     at += (step * alike) << order;
@@ -110,8 +123,9 @@ function freeToZone(
 ): void {
   for (let i = 0; i < count; i += 1) {
     const at = frame + ((step * i) << order);
-    zone.buddy.free(at, order, zone.buddy.typeOf(at));
-    noteFreeChange(zone, zone.pcps[cpu]!, 1 << order);
+    const type = zone.buddy.typeOf(at);
+    zone.buddy.free(at, order, type);
+    if (type !== MIGRATE_ISOLATE) noteFreeChange(zone, zone.pcps[cpu]!, 1 << order);
   }
 }
 

@@ -3,7 +3,7 @@
  * others the formulas are known (marks, reserves, list sizes, the watermark check), for reading what such
  * a kernel printed.
  */
-import type { HostSysctls, KernelName } from './types';
+import type { HostSysctls, KernelName, KernelProfileName } from './types';
 
 export interface KernelProfile {
   name: KernelName;
@@ -11,6 +11,10 @@ export interface KernelProfile {
   validated: boolean;
   /** What this kernel does otherwise than 6.1.y besides the formulas: a replay as 6.1.y does not show it. */
   departures: string[];
+  /** What a host with this kernel is replayed as: the kernel itself, or the one with recordings that it departs from least. */
+  replayedAs: KernelProfileName;
+  /** Of a replayed kernel: those of its departures that its replays do not have either. */
+  unmodelled: string[];
   /** Clamp of the square-root rule for min_free_kbytes, KiB (`init_per_zone_wmark_min`). */
   minFreeKbytesFloor: number;
   minFreeKbytesCap: number;
@@ -49,6 +53,8 @@ export interface KernelProfile {
   printsPromo: boolean;
   /** Reclaim frees the pages of a batch last one first. */
   freesBatchReversed: boolean;
+  /** Compaction finishes the pageblocks that it began, keeps free blocks whole, and counts background runs as the daemon's (6.4 to 6.9). */
+  finishesPageblocks: boolean;
   /** What a task runs at least while another waits for its CPU, ns on one CPU (half of `sched_latency`, since 6.6 `sched_base_slice`). */
   schedTurnNs: number;
   /** zone_reclaim_mode starts as 1 on a host with a distance above `reclaimDistance`. */
@@ -59,10 +65,16 @@ export interface KernelProfile {
   defaultSysctls: Omit<HostSysctls, 'min_free_kbytes'>;
 }
 
+/** A shortcoming of every replay of kernels that can run the new lists. */
+const CLASSIC_LISTS =
+  'distributions may run the multi-generational LRU (MGLRU); replays have the classic lists';
+
 const V6_1: KernelProfile = {
   name: '6.1.y',
   validated: true,
+  replayedAs: '6.1.y',
   departures: [],
+  unmodelled: [],
   minFreeKbytesFloor: 128,
   minFreeKbytesCap: 262144,
   khugepagedCountsAllZones: false,
@@ -83,6 +95,7 @@ const V6_1: KernelProfile = {
   countsReclaimSuccess: false,
   printsPromo: false,
   freesBatchReversed: true,
+  finishesPageblocks: false,
   schedTurnNs: 3_000_000,
   zoneReclaimByDistance: false,
   reclaimDistance: 30,
@@ -101,13 +114,16 @@ const V6_1: KernelProfile = {
   },
 };
 
+const NO_HIGHATOMIC_FALLBACK =
+  'an atomic request for one page does not fall back on the HighAtomic reserve before it fails';
+
 // Each older kernel is the next newer one with what came later taken back.
 const V5_14: KernelProfile = {
   ...V6_1,
   name: '5.14',
   validated: false,
   departures: [
-    'an atomic request for one page does not fall back on the HighAtomic reserve before it fails',
+    NO_HIGHATOMIC_FALLBACK,
     'updates of distributions may accept a watermark_scale_factor up to 3000',
     'it has no policy preferred_many (5.15)',
     'min_free_kbytes stays where khugepaged raised it when huge pages are switched off (until 5.16)',
@@ -127,6 +143,8 @@ const V5_10: KernelProfile = {
     'its zoneinfo has no line for the boost of a zone: printed marks include it, and no source tells how much it is',
     'its per-CPU lists hold single pages only: requests of order 1 to 3 and huge pages go to the zone directly (until 5.13)',
   ],
+  replayedAs: '5.10',
+  unmodelled: [NO_HIGHATOMIC_FALLBACK],
   pcpHigh: 'six-batches',
   printsBoost: false,
 };
@@ -188,8 +206,10 @@ const V6_12: KernelProfile = {
     'per-CPU lists grow and shrink between high_min and high_max, and refills double (6.7): the size given is high_min',
     'a pageblock is claimed whole or a single block is stolen (6.12.y), so that other pageblocks change their type',
     'it has the policy weighted interleave (6.9)',
-    'distributions may run the multi-generational LRU (MGLRU) by default; replays have the classic lists',
+    CLASSIC_LISTS,
   ],
+  replayedAs: '6.12',
+  unmodelled: [CLASSIC_LISTS],
   capsMovable: true,
   schedTurnNs: 750_000,
   pcpHigh: 'tuned',
@@ -198,6 +218,7 @@ const V6_12: KernelProfile = {
   countsReclaimSuccess: true,
   printsPromo: true,
   freesBatchReversed: false,
+  finishesPageblocks: true,
 };
 
 const V6_18: KernelProfile = {

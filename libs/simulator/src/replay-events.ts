@@ -40,6 +40,25 @@ export type ReplayEvent =
       guest: string;
     }
   | {
+      /** A memory block went online or offline, or did not. */
+      type: 'memory_block';
+      timeNs: number;
+      nodeId: number;
+      /** The zone that it belongs to; absent where none does. */
+      zone?: ZoneName;
+      startPfn: number;
+      pages: number;
+      outcome: 'onlined' | 'offlined' | 'unchanged' | 'refused';
+      /** Refused: why, in the kernel's words, what the writer is told, and the first page that stands in the way. */
+      reason?: string;
+      error?: 'EBUSY' | 'EINVAL' | 'EINTR' | 'EEXIST' | 'ENOMEM';
+      pfn?: number;
+      /** Base pages that were moved to other frames. */
+      movedPages: number;
+      /** Free huge pages that left their pool. */
+      dissolvedHugepages: number;
+    }
+  | {
       type: 'direct_reclaim' | 'node_reclaim' | 'node_reclaim_failed';
       timeNs: number;
       /** First occurrence in the step, with the step's total. */

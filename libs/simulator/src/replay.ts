@@ -3,7 +3,7 @@ import { ReplayCancelled } from './errors';
 import { buildKernel } from './kernel';
 import { caveat, type KernelState } from './kernel-state';
 import { finishKswapd, SCHEDULE_RULE } from './kswapd';
-import { isReplayedKernel, replayedKernelCaveat } from './replayed-kernel';
+import { isReplayedKernel, replayedKernelCaveat, unmodelledCaveat } from './replayed-kernel';
 import { takeSnapshot } from './snapshot';
 import { stateHash } from './state-hash';
 import { runStep } from './steps';
@@ -27,6 +27,8 @@ export function replay(input: ReplayInput, control: ReplayControl = {}): ReplayR
   baseCaveats(k);
   const kernelCaveat = replayedKernelCaveat(input.host);
   if (kernelCaveat !== undefined) caveat(k, 'kernel-not-validated', kernelCaveat);
+  const unmodelled = unmodelledCaveat(input.host);
+  if (unmodelled !== undefined) caveat(k, 'kernel-unmodelled', unmodelled);
   const initial = takeSnapshot(k);
   if (input.verify) verify(k, 0);
   const steps: StepResult[] = [];

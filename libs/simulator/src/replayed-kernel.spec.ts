@@ -1,6 +1,7 @@
 import { guestStep, twoNodes } from '../test/host';
 import { SimulatorInputError } from './errors';
 import { replay } from './replay';
+import { replayProfileFor } from './replayed-kernel';
 import type { HostModel, KernelProfileName, MemoryPolicy } from './types';
 
 const run = (change: Partial<HostModel>, policy: MemoryPolicy = { mode: 'default', nodes: [] }) =>
@@ -53,6 +54,40 @@ describe('a host with another kernel than the one replayed', () => {
       path: 'host.kernelProfile',
       message: expect.stringContaining('a host is replayed as 6.1.y') as string,
     });
+  });
+});
+
+it.each([
+  ['2.6.32-754.el6.x86_64', '5.10'],
+  ['4.18.0-553.el8_10.x86_64', '5.10'],
+  ['5.10.0-32-cloud-amd64', '5.10'],
+  ['5.14.0-427.el9.x86_64', '6.1.y'],
+  ['6.1.0-56-amd64', '6.1.y'],
+  ['6.8.0-45-generic', '6.1.y'],
+  ['6.12.107+deb13-amd64', '6.12'],
+  ['6.18.5-1.fc43', '6.12'],
+  [undefined, '6.1.y'],
+])('a host with %s is replayed as %s', (release, profile) => {
+  expect(replayProfileFor(release)).toBe(profile);
+});
+
+describe('a replay as another kernel than 6.1', () => {
+  const caveats = (change: Partial<HostModel>) =>
+    new Map(run(change).caveats.map(({ code, message }) => [code, message]));
+
+  it('names what this kernel does and replays of it do not', () => {
+    expect(caveats({ kernelProfile: '6.12' }).get('kernel-unmodelled')).toContain('MGLRU');
+    expect(caveats({ kernelProfile: '5.10' }).get('kernel-unmodelled')).toContain('HighAtomic');
+    expect(caveats({}).has('kernel-unmodelled')).toBe(false);
+  });
+
+  it('leaves out departures of the host from 6.1 that the replay has too', () => {
+    const release = '4.18.0-553.el8_10.x86_64';
+    const of = (kernelProfile: KernelProfileName) =>
+      caveats({ kernelProfile, kernelRelease: release }).get('kernel-not-validated');
+    expect(of('6.1.y')).toContain('per-CPU lists hold single pages only');
+    expect(of('5.10')).not.toContain('per-CPU lists hold single pages only');
+    expect(of('5.10')).toContain('it has no watermark boost (5.0)');
   });
 });
 

@@ -25,6 +25,7 @@ import { lruvecsOf } from './lruvec';
 import { addGroup, groupNamed, uncharge } from './memcg';
 import { writeLimits } from './memcg-charge';
 import { freeSwap } from './swap';
+import { hotplugStep } from './memory-block';
 import type { KernelBlock } from './page-alloc';
 import { endWrites } from './swap-write';
 import { endProcess, startProcess } from './process-pages';
@@ -86,6 +87,8 @@ function doStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutcome {
       return dropCaches(k);
     case 'compact':
       return compactStep(k, step.nodeId);
+    case 'hotplug':
+      return hotplugStep(k, step);
     case 'swapon':
       k.swap.totalPages += step.pages;
       k.swap.freePages += step.pages;

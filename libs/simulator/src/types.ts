@@ -7,10 +7,12 @@
  */
 
 import type { GroupSnapshot, GroupSpec } from './group-types';
+import type { HotplugSpec } from './hotplug-types';
 import type { ProcessPages } from './process-types';
 import type { ReplayEvent } from './replay-events';
 
 export type * from './group-types';
+export type * from './hotplug-types';
 export type * from './process-types';
 export type { OomConstraint, ReplayEvent } from './replay-events';
 
@@ -296,6 +298,8 @@ export type ReplayStep = { label?: string } & (
   | { op: 'settle' }
   | { op: 'drop_caches' } /** Compacts a node's memory, or that of all nodes. */
   | { op: 'compact'; nodeId?: number }
+  /** Brings memory blocks online or takes them offline. */
+  | ({ op: 'hotplug' } & HotplugSpec)
   | { op: 'swapon'; pages: number }
   | { op: 'swapoff' }
   | { op: 'snapshot' }
@@ -335,8 +339,8 @@ export interface StepResult {
   n: number;
   op: ReplayStep['op'];
   label?: string;
-  /** `sigbus`: no huge page for a touch; `enomem`: huge pages that a mapping needs could not be reserved. Both end the guest. */
-  status: 'ok' | 'killed' | 'sigbus' | 'enomem' | 'no_such_guest' | 'unmodelled';
+  /** `sigbus`: no huge page for a touch; `enomem`: huge pages that a mapping needs could not be reserved. Both end the guest. `refused`: a memory block stayed as it was. */
+  status: 'ok' | 'killed' | 'sigbus' | 'enomem' | 'refused' | 'no_such_guest' | 'unmodelled';
   /** `hugepages`: what the file says afterwards, in huge pages. */
   obtained?: number;
   /** Pages touched or read by the step's own process. */

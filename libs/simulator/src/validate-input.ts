@@ -1,11 +1,13 @@
 /** Checks of running guests and steps against the host, before anything is replayed. */
 import { SimulatorInputError, type SimulatorErrorCode } from './errors';
 import { HUGETLB_SIZES_KIB } from './hugetlb';
+import { checkHotplug } from './validate-hotplug';
 import { hardwareProfiles } from './hardware-profile';
 import { kernelProfiles } from './profile';
 import type {
   GroupSpec,
   GuestProcess,
+  HotplugSpec,
   MemoryPolicy,
   ProcessPages,
   ReplayInput,
@@ -261,6 +263,8 @@ class InputCheck {
         return pages(`${path}.count`, step.count);
       case 'swapon':
         return pages(`${path}.pages`, step.pages);
+      case 'hotplug':
+        return this.hotplug(step, path);
       case 'cgroup':
         return this.group(step, path);
       case 'thp':
@@ -273,6 +277,12 @@ class InputCheck {
       case 'unmodelled':
         return;
     }
+  }
+
+  private hotplug(step: HotplugSpec, path: string): void {
+    this.node(step.nodeId, `${path}.nodeId`);
+    checkHotplug(this.input.host, step, path, fail);
+    if (step.action !== 'offline') this.withMemory.add(step.nodeId);
   }
 
   private sysctl(name: string, value: number | number[], path: string): void {

@@ -42,6 +42,7 @@ export function* shrinkNodeSteps(
   const start = sc.nrReclaimed;
   for (;;) {
     const before = sc.nrReclaimed;
+    endWrites(k, localNs(k, node, sc));
     const balance = prepareScanCount(node, lruvecOf(node, sc.group), sc);
     for (const lruvec of sc.group ? [lruvecOf(node, sc.group)] : lruvecsOf(node)) {
       yield* shrinkLruvec(k, node, lruvec, sc, balance);

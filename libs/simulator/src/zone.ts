@@ -18,6 +18,10 @@ export interface Zone {
   present: number;
   /** Pageblocks of 512 pages from the buddy's base that hold memory; a hole behind them is not counted. */
   usedPageblocks: number;
+  /** By pageblock: 1 where no memory is online. Only kept where memory comes or goes. */
+  absent?: Uint8Array;
+  /** Present pages that hold the memmap of their own memory block, and are not managed. */
+  memmapPages: number;
   /** Free lists and pageblock types; `buddy.freePages` is NR_FREE_PAGES. */
   buddy: Buddy;
   /** How far NR_FREE_PAGES runs ahead of the free lists. */
@@ -115,4 +119,9 @@ export interface NodeState extends Lruvec {
   kswapdFailures: number;
   kswapd: KswapdTask;
   kcompactd: KcompactdTask;
+}
+
+/** Does a pageblock of the zone hold memory? */
+export function isOnlineBlock(zone: Zone, block: number): boolean {
+  return block < zone.usedPageblocks && zone.absent?.[block] !== 1;
 }

@@ -19,6 +19,7 @@ export function makeZone(values: Partial<Zone> = {}): Zone {
     managed: pages,
     present: pages,
     usedPageblocks: pages / 512,
+    memmapPages: 0,
     buddy,
     freeDrift: 0,
     statThreshold: 0,

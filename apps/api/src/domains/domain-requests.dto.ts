@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsIn, IsNotEmpty, IsString, MaxLength } from 'class-validator';
+import { IsIn, IsNotEmpty, IsString, Matches, MaxLength } from 'class-validator';
 import { applyDecorators } from '@nestjs/common';
 import { DOMAIN_STATES, DomainState } from '../database/entities/domain.entity';
 import { WhenGiven } from '../work/when-given';
@@ -28,6 +28,16 @@ export class DomainXmlDto {
   @IsString({ message: 'must be the domain document' })
   @IsNotEmpty({ message: 'must be the domain document' })
   xml: string;
+}
+
+export class InspectDomainQuery {
+  @ApiPropertyOptional({
+    example: '9.0.0',
+    description: 'The libvirt that is to read the document: rules that came later are not applied.',
+  })
+  @WhenGiven()
+  @Matches(/^[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?$/, { message: 'must be like 9.4.0' })
+  libvirtVersion?: string;
 }
 
 export class PutDomainDto extends ResidencyDto {

@@ -66,10 +66,32 @@ export class DomainViewDto {
   @ApiProperty({ type: 'array', items: { type: 'object' } })
   disks: DomainView['disks'];
 
+  @ApiProperty({ type: Number, nullable: true }) memorySlots: number | null;
+
+  @ApiProperty({ type: 'array', items: { type: 'object' }, description: 'Single vCPUs.' })
+  vcpus: DomainView['vcpus'];
+
+  @ApiProperty({ type: [Number], description: 'Ids of the I/O threads.' }) iothreads: number[];
+
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: true,
+    description: 'Latencies (ns) and bandwidths (KiB/s) between guest cells.',
+  })
+  interconnects: DomainView['interconnects'];
+
+  @ApiProperty({ type: 'object', additionalProperties: true, nullable: true })
+  memballoon: DomainView['memballoon'];
+
   @ApiProperty({ description: 'VFIO devices pin all guest memory.' }) hasVfioHostdev: boolean;
 
   @ApiProperty({ type: 'array', items: { type: 'object' } })
   warnings: DomainView['warnings'];
+}
+
+/** Several documents in one upload. */
+export class DomainViewsDto {
+  @ApiProperty({ type: [DomainViewDto] }) domains: DomainViewDto[];
 }
 
 class ResidencyEntryDto implements StoredResidency {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { parseDomain, runtimePlacement } from '@zonewise/libvirt-xml';
-import type { DomainView, RuntimePlacement } from '@zonewise/libvirt-xml';
+import { parseDomain, parseDomains, runtimePlacement } from '@zonewise/libvirt-xml';
+import type { DomainView, ReadOptions, RuntimePlacement } from '@zonewise/libvirt-xml';
 import { hostPlacement, ResidencyTexts } from '@zonewise/plan';
 import type { HostModel } from '@zonewise/simulator';
 import type { EntityManager } from 'typeorm';
@@ -30,6 +30,13 @@ export interface PutOutcome {
 /** @throws ProblemException malformed-xml, body-too-large, invalid-domain */
 export function readDomain(xml: string): DomainView {
   const outcome = parseDomain(xml);
+  if (outcome.ok) return outcome.value;
+  throw xmlProblem(outcome.problems, 'invalid-domain', 'The domain document');
+}
+
+/** Every domain of an upload. @throws ProblemException malformed-xml, body-too-large, invalid-domain */
+export function readDomains(xml: string, options: ReadOptions): DomainView[] {
+  const outcome = parseDomains(xml, options);
   if (outcome.ok) return outcome.value;
   throw xmlProblem(outcome.problems, 'invalid-domain', 'The domain document');
 }

@@ -17,6 +17,7 @@ import type {
 } from '@zonewise/simulator';
 import {
   isWholes,
+  DistanceMatrix,
   ListOfRecords,
   MapOf,
   MAX_CPUS,
@@ -26,7 +27,6 @@ import {
   NestedList,
   Whole,
   WholeList,
-  WholeMatrix,
 } from '../http/field-decorators';
 import { WhenGiven } from '../work/when-given';
 
@@ -207,20 +207,7 @@ export class HostModelDto implements HostModel {
   @NestedList(() => HostNodeDto, MAX_NODES)
   nodes: HostNodeDto[];
 
-  @ApiProperty({
-    type: 'array',
-    items: { type: 'array', items: { type: 'integer' } },
-    description: 'distances[i][j]: SLIT distance from nodes[i] to nodes[j].',
-    example: [
-      [10, 21],
-      [21, 10],
-    ],
-  })
-  @WholeMatrix({
-    max: 255,
-    maxItems: MAX_NODES,
-    message: 'must be a list of lists of whole numbers from 0 to 255',
-  })
+  @DistanceMatrix('distances[i][j]: SLIT distance from nodes[i] to nodes[j].')
   distances: number[][];
 
   @Nested(() => HostSysctlsDto) sysctl: HostSysctlsDto;

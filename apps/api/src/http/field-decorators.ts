@@ -97,15 +97,27 @@ export function MapOf(options: {
   });
 }
 
-/** A list of lists of whole numbers. */
-export function WholeMatrix(options: { max: number; maxItems: number; message: string }) {
-  return ValidateBy({
-    name: 'wholeMatrix',
-    validator: {
-      validate: (rows) => isListOf(rows, options.maxItems, (row) => isWholes(row, options)),
-      defaultMessage: () => options.message,
-    },
-  });
+/** SLIT distances between nodes, a row per node. */
+export function DistanceMatrix(description?: string) {
+  const bounds = { max: 255, maxItems: MAX_NODES };
+  return applyDecorators(
+    ApiProperty({
+      type: 'array',
+      items: { type: 'array', items: { type: 'integer' } },
+      description,
+      example: [
+        [10, 21],
+        [21, 10],
+      ],
+    }),
+    ValidateBy({
+      name: 'wholeMatrix',
+      validator: {
+        validate: (rows) => isListOf(rows, bounds.maxItems, (row) => isWholes(row, bounds)),
+        defaultMessage: () => 'must be a list of lists of whole numbers from 0 to 255',
+      },
+    }),
+  );
 }
 
 /** A long list of flat objects with exactly these fields: whole numbers from 0 to each one's maximum. */

@@ -171,7 +171,7 @@ function checksOf(
 
 function profileCaveats(profile: KernelProfile): Note[] {
   if (profile.validated) return [];
-  const message = `formulas of ${profile.name}, not held against recordings of it. ${departuresOf({ profile, exact: true })}`;
+  const message = `formulas of ${profile.name}, not held against recordings of it. ${departuresOf({ profile, exact: true }, profile.replayedAs)}`;
   return [{ code: 'kernel-not-validated', message }];
 }
 

@@ -12,13 +12,13 @@ import type {
   ZoneReclaimDefault,
 } from '@zonewise/simulator';
 import {
+  DistanceMatrix,
   MAX_CPUS,
   MAX_NODES,
   Nested,
   NestedList,
   Whole,
   WholeList,
-  WholeMatrix,
 } from '../http/field-decorators';
 import { WhenGiven } from '../work/when-given';
 import { LayoutNoteDto, ZONES } from './memory-model.dto';
@@ -120,19 +120,7 @@ export class GivenRequestDto implements GivenRequest {
 class DistancesDto {
   @WholeList({ max: MAX_NODES - 1, maxItems: MAX_NODES }) nodeIds: number[];
 
-  @ApiProperty({
-    type: 'array',
-    items: { type: 'array', items: { type: 'integer' } },
-    example: [
-      [10, 21],
-      [21, 10],
-    ],
-  })
-  @WholeMatrix({
-    max: 255,
-    maxItems: MAX_NODES,
-    message: 'must be a list of lists of whole numbers from 0 to 255',
-  })
+  @DistanceMatrix()
   matrix: number[][];
 }
 
@@ -209,7 +197,7 @@ class CheckStepDto implements CheckStep {
   @ApiProperty() passes: boolean;
 }
 
-class CheckResultDto implements CheckResult {
+export class CheckResultDto implements CheckResult {
   @ApiProperty() allowed: boolean;
   @ApiProperty({ type: String, nullable: true, enum: ['free-pages', 'larger-blocks'] })
   refusedBy: CheckResult['refusedBy'];

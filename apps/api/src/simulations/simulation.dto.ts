@@ -182,7 +182,7 @@ export class SimulationDto extends SimulationSummaryDto {
     type: 'array',
     items: { type: 'object', additionalProperties: true },
     description:
-      'Kills, spills, reclaim and kswapd, each with its step. The first 20 kills have the `report` that dmesg would show, line by line.',
+      'Kills, spills, reclaim, kswapd and memory blocks, each with its step. The first 20 kills have the `report` that dmesg would show, line by line.',
     example: [{ step: 2, type: 'kswapd_wake', timeNs: 120000, nodeId: 0 }],
   })
   events: StepEvent[];

@@ -6,6 +6,7 @@ import {
   ArrayMinSize,
   ArrayUnique,
   IsArray,
+  IsBoolean,
   IsIn,
   IsInt,
   IsNumber,
@@ -16,7 +17,8 @@ import {
   Min,
   ValidateNested,
 } from 'class-validator';
-import { hardwareProfiles } from '@zonewise/simulator';
+import type { HotplugDemand } from '@zonewise/advisor';
+import { hardwareProfiles, HOTPLUG_ACTIONS } from '@zonewise/simulator';
 import { MAX_DOMAINS } from '@zonewise/plan';
 import { IsRecordOf } from './record-of';
 import { WhenGiven } from './when-given';
@@ -85,6 +87,64 @@ export class BackgroundCacheDto {
   access?: 'read' | 'write';
 }
 
+const HOTPLUG_MOMENTS = ['start', 'end'] as const;
+
+/** Memory blocks of a node that go online or offline. */
+export class HotplugDto {
+  @ApiProperty({ enum: HOTPLUG_ACTIONS, description: 'What is written to the `state` of each.' })
+  @IsIn(HOTPLUG_ACTIONS)
+  action: HotplugDemand['action'];
+
+  @ApiProperty({ example: 0 })
+  @IsInt()
+  @Min(0)
+  @Max(MAX_NODE_ID)
+  node: number;
+
+  @ApiProperty({ example: 6144, description: 'Physical address; a multiple of a block.' })
+  @IsInt()
+  @Min(0)
+  @Max(MAX_MIB)
+  startMib: number;
+
+  @ApiProperty({ example: 1024, description: 'A multiple of a block.' })
+  @IsInt()
+  @Min(0)
+  @Max(MAX_MIB)
+  mib: number;
+
+  @ApiPropertyOptional({ default: 128, description: 'A power of two up to 2048.' })
+  @WhenGiven()
+  @IsInt()
+  @Min(128)
+  @Max(2048)
+  blockMib?: number;
+
+  @ApiPropertyOptional({
+    enum: HOTPLUG_MOMENTS,
+    default: 'end',
+    description: 'Before the domains start, or after the last one did.',
+  })
+  @WhenGiven()
+  @IsIn(HOTPLUG_MOMENTS)
+  at?: (typeof HOTPLUG_MOMENTS)[number];
+
+  @ApiPropertyOptional({ default: false, description: 'New blocks hold their own memmap.' })
+  @WhenGiven()
+  @IsBoolean()
+  memmapOnMemory?: boolean;
+
+  @ApiPropertyOptional({
+    default: 60,
+    description: 'How long each block may take to go offline, virtual time.',
+  })
+  @WhenGiven()
+  @IsNumber()
+  @Min(1)
+  @Max(86_400)
+  timeoutSeconds?: number;
+}
+
 /** How the guests demand memory. What is absent has a default, printed with the result. */
 export class DemandDto {
   @ApiPropertyOptional({ minimum: 0, maximum: 100, default: 100 })
@@ -135,6 +195,18 @@ export class DemandDto {
   @ValidateNested({ each: true })
   @Type(() => BackgroundCacheDto)
   backgroundCache?: BackgroundCacheDto[];
+
+  @ApiPropertyOptional({
+    type: [HotplugDto],
+    description: 'Memory that comes or goes. Each block has its event with the outcome.',
+  })
+  @WhenGiven()
+  @IsArray()
+  @IsObject({ each: true })
+  @ArrayMaxSize(MAX_NODES)
+  @ValidateNested({ each: true })
+  @Type(() => HotplugDto)
+  hotplug?: HotplugDto[];
 }
 
 const sysctl = (minimum: number, maximum: number) =>

@@ -1,7 +1,9 @@
 import {
+  kernelProfileOf,
   kernelProfiles,
   minFreeKbytes,
   PAGE_KIB,
+  replayProfileFor,
   type HostModel,
   type HostSysctls,
   type HostZone,
@@ -10,8 +12,14 @@ import type { HostFacts } from '../facts';
 import type { Ledger } from '../ledger';
 import { zoneIndex } from './layout';
 
-const { watermark_scale_factor: DEFAULT_SCALE_FACTOR, ...DEFAULTS } =
-  kernelProfiles['6.1.y'].defaultSysctls;
+/** What the host's kernel boots with, as far as replays know such a setting. */
+function bootSysctls(release: string | undefined) {
+  const defaults = kernelProfiles[replayProfileFor(release)].defaultSysctls;
+  const own = release === undefined ? undefined : kernelProfileOf(release)?.profile;
+  // A kernel without the boost never raises a mark, which is what the factor 0 says.
+  const { watermark_boost_factor } = own?.defaultSysctls ?? defaults;
+  return { ...defaults, watermark_boost_factor };
+}
 
 /** THP settings as read, else what most distributions ship (CONFIG_TRANSPARENT_HUGEPAGE_ALWAYS). */
 export function buildThp(facts: HostFacts, ledger: Ledger): HostModel['thp'] {
@@ -56,8 +64,9 @@ export function buildSysctls(
 ): HostSysctls {
   const read = facts.sysctl?.values ?? {};
   for (const name of Object.keys(read)) ledger.read(`sysctl.${name}`, 'sysctl');
-  const values = { ...DEFAULTS, lowmem_reserve_ratio: [...DEFAULTS.lowmem_reserve_ratio], ...read };
-  for (const name of Object.keys(DEFAULTS)) {
+  const { watermark_scale_factor: bootScale, ...defaults } = bootSysctls(facts.version);
+  const values = { ...defaults, lowmem_reserve_ratio: [...defaults.lowmem_reserve_ratio], ...read };
+  for (const name of Object.keys(defaults)) {
     if (!Object.hasOwn(read, name)) ledger.default(`sysctl.${name}`, 'not given');
   }
   if (read.zone_reclaim_mode === undefined) {
@@ -66,7 +75,7 @@ export function buildSysctls(
       'vm.zone_reclaim_mode was not given: 0, the default, is assumed. It decides whether a node drops its page cache before memory is taken from another node.',
     );
   }
-  const scale = read.watermark_scale_factor ?? deriveScaleFactor(marked, ledger);
+  const scale = read.watermark_scale_factor ?? deriveScaleFactor(marked, bootScale, ledger);
   const minFree = read.min_free_kbytes ?? deriveMinFree(zones, marked, thpEnabled, scale, ledger);
   if (read.min_free_kbytes !== undefined) checkMarks(marked, minFree, ledger);
   noteDirtyBytes(facts, values, zones, ledger);
@@ -79,13 +88,13 @@ export function buildSysctls(
   return { ...values, watermark_scale_factor: scale, min_free_kbytes: minFree };
 }
 
-function deriveScaleFactor(marked: HostZone[], ledger: Ledger): number {
+function deriveScaleFactor(marked: HostZone[], bootScale: number, ledger: Ledger): number {
   const largest = [...marked].sort((a, b) => b.managedPages - a.managedPages)[0];
   const gap = largest === undefined ? 0 : largest.lowPages - largest.minPages;
   const path = 'sysctl.watermark_scale_factor';
   if (largest === undefined || gap <= Math.floor((largest.minPages - largest.boostPages) / 4)) {
     ledger.default(path, 'not given, and the marks do not show it');
-    return DEFAULT_SCALE_FACTOR;
+    return bootScale;
   }
   ledger.derived(
     path,

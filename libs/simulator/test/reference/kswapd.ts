@@ -109,6 +109,7 @@ function* balancePgdat(
     let raisePriority = !(boostReclaim > 0 && sc.priority === 10);
     sc.mayWritepage = boostReclaim === 0 || sc.priority < 10;
     sc.maySwap = boostReclaim === 0;
+    endWrites(system, node.kswapd.nowNs);
     if (system.config.swapPages > 0 && isInactiveLow(node, INACTIVE_ANON)) {
       shrinkActiveList(system, node, sc, ACTIVE_ANON, SWAP_CLUSTER_MAX);
     }

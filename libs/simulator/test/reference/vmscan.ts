@@ -337,6 +337,7 @@ function* shrinkLruvec(system: System, node: Node, sc: ScanControl): Generator<n
  */
 export function* shrinkNode(system: System, node: Node, sc: ScanControl): Generator<number, void> {
   const before = sc.nrReclaimed;
+  endWrites(system, nowNs(system, node, sc));
   sc.costNs += system.config.costs.reclaimRoundNs;
   prepareScanCount(node, sc);
   yield* shrinkLruvec(system, node, sc);
