@@ -40,6 +40,8 @@ export interface HardwareProfile {
   swapWritePageNs: number;
   /** Most pages that one request to the swap device can hold. */
   swapRequestPages: number;
+  /** The swap device has one place at a time: its area is not divided into clusters. */
+  swapRotational: boolean;
   /** Reading one page back from swap. */
   swapInNs: number;
   /** Freeing one page at exit. */
@@ -81,6 +83,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     swapWriteNs: 20_000,
     swapWritePageNs: 2_000,
     swapRequestPages: 127,
+    swapRotational: false,
     writebackPagesPerSecond: 500_000,
     flusherLatencyNs: 1_000_000,
     swapInNs: 80_000,
@@ -123,6 +126,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     swapWriteNs: 60_000,
     swapWritePageNs: 0,
     swapRequestPages: 254,
+    swapRotational: true,
     writebackPagesPerSecond: 100_000,
     flusherLatencyNs: 60_000_000,
     swapInNs: 33_000,
@@ -139,7 +143,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
       'hugeFaultNs: wall times of recorded touches of huge pages without reclaim, 2.2 to 2.6 ms each',
       'hugetlbPageNs: 132 pages in 5.5 ms in the boot of H02 step 6 that compacted least',
       'swapWriteNs, swapWritePageNs: a request is over 50 to 70 us after its issue by the share of pages whose write ends before they are back on their list, 1 to 5 of 100 in recorded steps that swap; traced times of the same requests hold mostly waits of the emulator',
-      'swapRequestPages: max_segments of that disk',
+      'swapRequestPages, swapRotational: max_segments of that disk, and its kernel log at swapon',
       'freshPageNs, freshFreePages: samples of recorded touches: 8.8 us a page up to about 480 MiB touched in all, 16.4 us from there on, 8.8 us again for memory that was in use before (the emulator gets its own memory from its host then); local or remote makes no difference',
       'scanNs, stealNs, reclaimRoundNs: wall times of touches with and without node reclaim compared',
       'pageoutNs, swapInNs: wall times of touches that swap, less the faults, divided by pages swapped',

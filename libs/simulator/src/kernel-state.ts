@@ -133,6 +133,8 @@ export interface KernelState {
   /** What the host does not print, as this replay takes it. */
   unseen: UnseenState;
   swap: { totalPages: number; freePages: number };
+  /** Tables of the swap areas that were added in the replay. */
+  swapTables: KernelBlock[];
   swapWrites: SwapWrites;
   /** Pools of huge pages, one for each size. */
   hugetlb: Hstate[];

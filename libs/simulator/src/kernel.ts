@@ -87,6 +87,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     userMinFreeKbytes: -1,
     thp: { ...host.thp },
     swap: { ...host.swap },
+    swapTables: [],
     swapWrites: noSwapWrites(),
     hugetlb: buildHstates(host, nodes),
     unseen,

@@ -55,6 +55,12 @@ export interface KernelProfile {
   freesBatchReversed: boolean;
   /** Compaction finishes the pageblocks that it began, keeps free blocks whole, and counts background runs as the daemon's (6.4 to 6.9). */
   finishesPageblocks: boolean;
+  /** Bytes of the record that an area of a device without rotation has for each 512 slots (`struct swap_cluster_info`). */
+  swapClusterBytes: number;
+  /** These are allocated after the area's other tables. */
+  swapClustersLast: boolean;
+  /** An area has a bit for each slot: frontswap's (as distributions built it until 5.19), or that of pages of zeros (6.11). */
+  swapBitmap: boolean;
   /** What a task runs at least while another waits for its CPU, ns on one CPU (half of `sched_latency`, since 6.6 `sched_base_slice`). */
   schedTurnNs: number;
   /** zone_reclaim_mode starts as 1 on a host with a distance above `reclaimDistance`. */
@@ -96,6 +102,9 @@ const V6_1: KernelProfile = {
   printsPromo: false,
   freesBatchReversed: true,
   finishesPageblocks: false,
+  swapClusterBytes: 8,
+  swapClustersLast: false,
+  swapBitmap: false,
   schedTurnNs: 3_000_000,
   zoneReclaimByDistance: false,
   reclaimDistance: 30,
@@ -147,6 +156,7 @@ const V5_10: KernelProfile = {
   unmodelled: [NO_HIGHATOMIC_FALLBACK],
   pcpHigh: 'six-batches',
   printsBoost: false,
+  swapBitmap: true,
 };
 
 const V4_18: KernelProfile = {
@@ -219,6 +229,9 @@ const V6_12: KernelProfile = {
   printsPromo: true,
   freesBatchReversed: false,
   finishesPageblocks: true,
+  swapClusterBytes: 24,
+  swapClustersLast: true,
+  swapBitmap: true,
 };
 
 const V6_18: KernelProfile = {

@@ -25,6 +25,7 @@ import { lruvecsOf } from './lruvec';
 import { addGroup, groupNamed, uncharge } from './memcg';
 import { writeLimits } from './memcg-charge';
 import { freeSwap } from './swap';
+import { swapOff, swapOn } from './swap-area';
 import { hotplugStep } from './memory-block';
 import type { KernelBlock } from './page-alloc';
 import { endWrites } from './swap-write';
@@ -90,9 +91,8 @@ function doStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutcome {
     case 'hotplug':
       return hotplugStep(k, step);
     case 'swapon':
-      k.swap.totalPages += step.pages;
-      k.swap.freePages += step.pages;
-      return OK;
+      enter(k, 'swapon');
+      return swapOn(k, step.pages) ? OK : { status: 'enomem', pagesDone: 0 };
     case 'swapoff':
       return swapoffStep(k);
     case 'hugepages':
@@ -466,6 +466,6 @@ function swapoffStep(k: KernelState): StepOutcome {
   const stuck = [...k.guests.values()].some((guest) =>
     [...guest.mappings, guest.overhead].some((mapping) => mapping.swapPages > 0),
   );
-  if (!stuck) k.swap = { totalPages: 0, freePages: 0 };
+  if (!stuck) swapOff(k);
   return { status: 'ok', pagesDone: done };
 }

@@ -339,7 +339,7 @@ export interface StepResult {
   n: number;
   op: ReplayStep['op'];
   label?: string;
-  /** `sigbus`: no huge page for a touch; `enomem`: huge pages that a mapping needs could not be reserved. Both end the guest. `refused`: a memory block stayed as it was. */
+  /** `sigbus`: no huge page for a touch; `enomem`: huge pages that a mapping needs could not be reserved. Both end the guest; `enomem` of swapon: no memory for its tables, nothing has changed. `refused`: a memory block stayed as it was. */
   status: 'ok' | 'killed' | 'sigbus' | 'enomem' | 'refused' | 'no_such_guest' | 'unmodelled';
   /** `hugepages`: what the file says afterwards, in huge pages. */
   obtained?: number;

@@ -65,7 +65,8 @@ class StepCompiler {
   constructor(recorded: RecordedCase) {
     const host = caseHost(recorded);
     this.cpuNodes = host.nodes.filter((node) => node.cpus.length > 0).map((node) => node.nodeId);
-    this.swapPages = pages(recorded.topology.swap_mib);
+    // The area's first page holds its header.
+    this.swapPages = Math.max(pages(recorded.topology.swap_mib) - 1, 0);
   }
 
   compile(step: RecordedStep): ReplayStep {
