@@ -29,6 +29,8 @@ export interface HardwareProfile {
   stealNs: number;
   /** Entering one round of reclaim (isolation, slab shrinkers, bookkeeping). */
   reclaimRoundNs: number;
+  /** Before the first batch that a machine ever reclaims: its code has not run yet. */
+  firstReclaimNs: number;
   /** Writing one page to swap. */
   pageoutNs: number;
   /** Dirty file pages that become clean per second of writeback (pages per second). */
@@ -79,6 +81,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     rmapNs: 150,
     stealNs: 250,
     reclaimRoundNs: 1_500,
+    firstReclaimNs: 0,
     pageoutNs: 12_000,
     swapWriteNs: 20_000,
     swapWritePageNs: 2_000,
@@ -105,6 +108,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
       'writebackPagesPerSecond: assumed, 2 GB/s sequential writes of an NVMe device',
       'flusherLatencyNs: assumed, start of a kernel worker and allocation of the first extent',
       'compactScanNs, migrateNs: assumed, a cache miss per page looked at; copying 4 KiB, unmapping and mapping it',
+      'firstReclaimNs: none, a host in use has reclaimed before',
       'oomKillNs: assumed, exit of a guest of some GiB',
     ],
   },
@@ -122,6 +126,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     rmapNs: 900,
     stealNs: 1_400,
     reclaimRoundNs: 5_000,
+    firstReclaimNs: 1_800_000,
     pageoutNs: 12_000,
     swapWriteNs: 60_000,
     swapWritePageNs: 0,
@@ -146,6 +151,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
       'swapRequestPages, swapRotational: max_segments of that disk, and its kernel log at swapon',
       'freshPageNs, freshFreePages: samples of recorded touches: 8.8 us a page up to about 480 MiB touched in all, 16.4 us from there on, 8.8 us again for memory that was in use before (the emulator gets its own memory from its host then); local or remote makes no difference',
       'scanNs, stealNs, reclaimRoundNs: wall times of touches with and without node reclaim compared',
+      'firstReclaimNs: traced in boots of F04: 1.6 to 2 ms from the first run of kswapd to its first batch, where later runs take 0.05 ms (the emulator translates code when it runs first)',
       'pageoutNs, swapInNs: wall times of touches that swap, less the faults, divided by pages swapped',
       'rmapNs: traced batches of 32 young mapped pages, 40 to 44 us each',
       'writebackPagesPerSecond: 204 269 pages written in the 2.09 s of A08 step 9, less the latency; the flusher shares the CPU with the guest there',

@@ -156,6 +156,8 @@ export interface KernelState {
   vmstatNs: number;
   /** Pages handed out for the first time, where the hardware profile asks for it. */
   freshPages: number;
+  /** What the first reclaim of the machine takes besides; 0 once it has happened. */
+  firstReclaimNs: number;
   /** CPUs (positions) that run allocators at the same time as the current one, in `touch_many`. */
   busyCpus: number[];
   /** CPU of the last request, -1 while nobody allocates. */

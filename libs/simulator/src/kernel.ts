@@ -103,6 +103,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     timeNs: 0,
     vmstatNs: firstVmstatNs(hardware, profile, unseen.intervalShare),
     freshPages: 0,
+    firstReclaimNs: hardware.firstReclaimNs,
     busyCpus: [],
     allocatorCpu: -1,
     totals: {

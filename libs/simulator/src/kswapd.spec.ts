@@ -1,7 +1,10 @@
 import { cacheStep, guestStep, makeHost, twoNodes } from '../test/host';
+import { shrinkNode } from './direct-reclaim';
+import { buildKernel } from './kernel';
 import { sliceNs } from './kswapd';
 import { kernelProfiles } from './profile';
 import { replay } from './replay';
+import { scanControl } from './scan-control';
 import type { HostModel, ReplayStep } from './types';
 import { validateHostModel } from './validate-host';
 
@@ -44,6 +47,23 @@ describe('turns on a shared CPU', () => {
     // All but the first block; threads that are bound share the blocks evenly.
     expect(byOtherCpu(true)).toBe(11_488);
     expect(byOtherCpu(false)).toBe(5_856);
+  });
+});
+
+describe('the first reclaim', () => {
+  it.each([
+    // Looks at empty lists: a round of 5 us, the first one 1.8 ms later; a host in use knows no first one.
+    ['lab-tcg', [1_805_000, 5_000, 5_000]],
+    ['generic-2s', [1_500, 1_500, 1_500]],
+  ])('of a machine takes longer where its code has not run yet: %s', (hardwareProfile, ns) => {
+    const host = hostWith(2);
+    const k = buildKernel({ host, runningGuests: [], steps: [], seed: 1, hardwareProfile });
+    const took = ns.map((_, turn) => {
+      const beforeNs = k.timeNs;
+      shrinkNode(k, k.nodes[turn % 2]!, scanControl({ cpu: 0 }));
+      return k.timeNs - beforeNs;
+    });
+    expect(took).toEqual(ns);
   });
 });
 

@@ -40,6 +40,12 @@ export function* shrinkNodeSteps(
   sc: ScanControl,
 ): Generator<void, void> {
   const start = sc.nrReclaimed;
+  if (k.firstReclaimNs > 0) {
+    // Passes before the first page is taken: allocators go on meanwhile.
+    sc.costNs += k.firstReclaimNs;
+    k.firstReclaimNs = 0;
+    yield;
+  }
   for (;;) {
     const before = sc.nrReclaimed;
     endWrites(k, localNs(k, node, sc));
