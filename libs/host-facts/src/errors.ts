@@ -23,6 +23,7 @@ export const FACT_CODES = [
   'no-memory-facts',
   'no-memory',
   'no-report',
+  'command-failed',
   'invalid-model',
 ] as const;
 export type FactCode = (typeof FACT_CODES)[number];

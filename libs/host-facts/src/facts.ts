@@ -2,13 +2,25 @@ import type { Numastat, ThpDefrag, ThpEnabled } from '@zonewise/simulator';
 import { ProblemList, type Parsed } from './errors';
 import { parseBuddyinfo, type BuddyinfoZone } from './parse/buddyinfo';
 import { parseNodeNumastat, parseVmstat } from './parse/counters';
+import { parseNodeHugepages, type HugepagePool } from './parse/hugepages';
 import { parseDistanceRow, parseIdList } from './parse/lists';
 import { parseMeminfo, parseNodeMeminfo, type Meminfo } from './parse/meminfo';
 import { parseNumactlHardware, type NumactlHardware } from './parse/numactl';
 import { parsePagetypeinfo, type Pagetypeinfo } from './parse/pagetypeinfo';
-import { parseThpDefrag, parseThpEnabled, parseVersion } from './parse/small';
+import { parseNumastat, parseNumastatMeminfo } from './parse/numastat';
+import { parseLruGen, parseThpDefrag, parseThpEnabled, parseVersion } from './parse/small';
 import { parseSysctl, type SysctlFacts } from './parse/sysctl';
 import { MAX_CPUS, MAX_NODES } from './parse/text';
+import {
+  parseFreecell,
+  parseFreepages,
+  parseNodeinfo,
+  parseNodeMemstats,
+  type Freecell,
+  type Freepages,
+  type Nodeinfo,
+  type NodeMemstats,
+} from './parse/virsh';
 import { parseZoneinfo, type Zoneinfo } from './parse/zoneinfo';
 import type { CapabilitiesTopology, FactProblem, HostTexts } from './types';
 
@@ -24,10 +36,20 @@ export interface HostFacts {
   thpEnabled?: ThpEnabled;
   thpDefrag?: ThpDefrag;
   version?: string;
+  lruGen?: { enabled: boolean };
+  numastat?: Map<number, Numastat>;
+  /** KiB by name, HugePages_* too. */
+  numastatMeminfo?: Map<number, Meminfo>;
+  nodeinfo?: Nodeinfo;
+  freepages?: Freepages[];
+  freecell?: Freecell;
+  nodememstats?: NodeMemstats;
   nodeMeminfo: Map<number, Meminfo>;
   nodeNumastat: Map<number, Numastat>;
   nodeCpulist: Map<number, number[]>;
   nodeDistance: Map<number, number[]>;
+  nodeVmstat: Map<number, Record<string, number>>;
+  nodeHugepages: Map<number, HugepagePool[]>;
   capabilities?: CapabilitiesTopology;
 }
 
@@ -49,6 +71,13 @@ export function readFacts(
     thpEnabled: one(texts.thpEnabled, parseThpEnabled),
     thpDefrag: one(texts.thpDefrag, parseThpDefrag),
     version: one(texts.version, parseVersion),
+    lruGen: one(texts.lruGen, parseLruGen),
+    numastat: one(texts.numastat, parseNumastat),
+    numastatMeminfo: one(texts.numastatMeminfo, parseNumastatMeminfo),
+    nodeinfo: one(texts.nodeinfo, parseNodeinfo),
+    freepages: one(texts.freepages, parseFreepages),
+    freecell: one(texts.freecell, parseFreecell),
+    nodememstats: one(texts.nodememstats, parseNodeMemstats),
     nodeMeminfo: reader.perNode('nodeMeminfo', texts.nodeMeminfo, parseNodeMeminfo),
     nodeNumastat: reader.perNode('nodeNumastat', texts.nodeNumastat, (text, _id, source) =>
       parseNodeNumastat(text, source),
@@ -58,6 +87,12 @@ export function readFacts(
     ),
     nodeDistance: reader.perNode('nodeDistance', texts.nodeDistance, (text, _id, source) =>
       parseDistanceRow(text, source),
+    ),
+    nodeVmstat: reader.perNode('nodeVmstat', texts.nodeVmstat, (text, _id, source) =>
+      parseVmstat(text, source),
+    ),
+    nodeHugepages: reader.perNode('nodeHugepages', texts.nodeHugepages, (text, _id, source) =>
+      parseNodeHugepages(text, source),
     ),
     capabilities,
   };

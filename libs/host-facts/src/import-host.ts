@@ -25,8 +25,8 @@ import type { CapabilitiesTopology, FactProblem, HostTexts, ImportOutcome } from
 /**
  * Builds the host that a replay starts from out of what the host printed.
  *
- * Sizes come from zoneinfo, else from nodeMeminfo, numactlHardware, capabilities or (one node) meminfo
- * with the zones laid out by the x86-64 rule. What no source gives is derived by the kernel's formulas or
+ * Sizes come from zoneinfo, else from nodeMeminfo, numastatMeminfo, numactlHardware, capabilities or (one
+ * node) meminfo, nodememstats or nodeinfo, with the zones laid out by the x86-64 rule. What no source gives is derived by the kernel's formulas or
  * set to its default, and says so in `provenance`; sources that disagree are settled by the rule named in
  * `differences`. A text that is malformed, cut or over a limit is a problem; all problems are collected.
  *
@@ -74,7 +74,7 @@ function noMemoryFacts(): FactProblem {
     path: 'host',
     message: 'host: no source tells how much memory the nodes have',
     expected:
-      'zoneinfo, numactlHardware, nodeMeminfo or capabilities (meminfo where there is one node)',
+      'zoneinfo, numactlHardware, nodeMeminfo, numastatMeminfo or capabilities (meminfo, nodememstats or nodeinfo where there is one node)',
     found: 'none of them',
   };
 }
@@ -223,6 +223,12 @@ function nodeLru(
 }
 
 function noteRelease(facts: HostFacts, ledger: Ledger): void {
+  if (facts.lruGen?.enabled === true) {
+    ledger.caveat(
+      'lru-gen',
+      'The host reclaims by the multi-generational LRU; replays have the active and inactive lists. Which pages go first, and when, can differ.',
+    );
+  }
   if (facts.version === undefined) {
     ledger.default('kernelProfile', 'the release is not known: 6.1.y');
     return;

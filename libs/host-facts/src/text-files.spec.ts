@@ -20,7 +20,7 @@ describe('hostTextsOf', () => {
     const read = (name: string): string => {
       throw new Error(`read ${name}`);
     };
-    const names = ['README', 'node0', 'node0.vmstat', 'nodeX.meminfo', 'constructor', '__proto__'];
+    const names = ['README', 'node0', 'node0.power', 'nodeX.meminfo', 'constructor', '__proto__'];
     expect(hostTextsOf(names, read)).toEqual({});
   });
 });

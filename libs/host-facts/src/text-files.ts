@@ -2,7 +2,8 @@
 import type { HostTexts } from './types';
 
 /** Texts by node number. */
-type NodeField = 'nodeMeminfo' | 'nodeNumastat' | 'nodeCpulist' | 'nodeDistance';
+type NodeField =
+  'nodeMeminfo' | 'nodeNumastat' | 'nodeCpulist' | 'nodeDistance' | 'nodeVmstat' | 'nodeHugepages';
 type WholeField = Exclude<keyof HostTexts, NodeField>;
 
 /** Files of the whole host. */
@@ -17,6 +18,13 @@ export const TEXT_FILES: Readonly<Record<string, WholeField>> = {
   'numactl-hardware': 'numactlHardware',
   'thp-enabled': 'thpEnabled',
   'thp-defrag': 'thpDefrag',
+  'lru-gen': 'lruGen',
+  numastat: 'numastat',
+  'numastat-m': 'numastatMeminfo',
+  nodeinfo: 'nodeinfo',
+  freepages: 'freepages',
+  freecell: 'freecell',
+  nodememstats: 'nodememstats',
 };
 
 /** Files of one node under /sys/devices/system/node/nodeN. */
@@ -25,6 +33,8 @@ export const NODE_TEXT_FILES: Readonly<Record<string, NodeField>> = {
   numastat: 'nodeNumastat',
   cpulist: 'nodeCpulist',
   distance: 'nodeDistance',
+  vmstat: 'nodeVmstat',
+  hugepages: 'nodeHugepages',
 };
 
 /** What a name such as `node0.meminfo` stands for: the entry "0" of `nodeMeminfo`; null for any other name. */

@@ -17,11 +17,24 @@ export interface HostTexts {
   thpDefrag?: string;
   /** `uname -r` or /proc/version. */
   version?: string;
+  /** /sys/kernel/mm/lru_gen/enabled: `0x0007`. */
+  lruGen?: string;
+  /** `numastat` and `numastat -m`, tables of all nodes. */
+  numastat?: string;
+  numastatMeminfo?: string;
+  /** `virsh nodeinfo`, `freepages --all`, `freecell --all`, `nodememstats`. */
+  nodeinfo?: string;
+  freepages?: string;
+  freecell?: string;
+  nodememstats?: string;
   /** Per node texts by node number. */
   nodeMeminfo?: Record<string, string>;
   nodeNumastat?: Record<string, string>;
   nodeCpulist?: Record<string, string>;
   nodeDistance?: Record<string, string>;
+  nodeVmstat?: Record<string, string>;
+  /** The files under nodeN/hugepages, `hugepages-2048kB/nr_hugepages:512` a line. */
+  nodeHugepages?: Record<string, string>;
 }
 
 /** The host topology of `virsh capabilities`, as libvirt-xml reads it. */

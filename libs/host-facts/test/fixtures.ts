@@ -18,7 +18,7 @@ function perNode(file: string): Record<string, string> {
 }
 
 /** Every text of the recorded two-node example host. */
-export function exampleTexts(): Required<Omit<HostTexts, 'numactlHardware'>> {
+export function exampleTexts() {
   return {
     zoneinfo: example('zoneinfo'),
     buddyinfo: example('buddyinfo'),
@@ -33,7 +33,7 @@ export function exampleTexts(): Required<Omit<HostTexts, 'numactlHardware'>> {
     nodeNumastat: perNode('numastat'),
     nodeCpulist: perNode('cpulist'),
     nodeDistance: perNode('distance'),
-  };
+  } satisfies HostTexts;
 }
 
 /** The import of texts that must be accepted; the simulator accepts the model too. */

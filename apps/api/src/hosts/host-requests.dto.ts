@@ -39,12 +39,13 @@ const Text = (description: string) =>
     MaxLength(MAX_TEXT, { message: `must have at most ${MAX_TEXT} characters` }),
   );
 
-const NodeTexts = (file: string) =>
+const NodeTexts = (file: string, form = '') =>
   applyDecorators(
     ApiPropertyOptional({
       type: 'object',
       additionalProperties: { type: 'string' },
-      description: `Text of /sys/devices/system/node/nodeN/${file} by node number; in multipart: \`node0.${file}\`.`,
+      description:
+        `Text of /sys/devices/system/node/nodeN/${file} by node number; in multipart: \`node0.${file}\`. ${form}`.trimEnd(),
     }),
     WhenGiven(),
     MapOf({
@@ -68,10 +69,20 @@ export class InspectHostDto implements HostTexts {
   @Text('/sys/kernel/mm/transparent_hugepage/enabled.') thpEnabled?: string;
   @Text('/sys/kernel/mm/transparent_hugepage/defrag.') thpDefrag?: string;
   @Text('`uname -r` or /proc/version.') version?: string;
+  @Text('/sys/kernel/mm/lru_gen/enabled.') lruGen?: string;
+  @Text('`numastat`.') numastat?: string;
+  @Text('`numastat -m`.') numastatMeminfo?: string;
+  @Text('`virsh nodeinfo`.') nodeinfo?: string;
+  @Text('`virsh freepages --all`.') freepages?: string;
+  @Text('`virsh freecell --all`.') freecell?: string;
+  @Text('`virsh nodememstats`.') nodememstats?: string;
   @NodeTexts('meminfo') nodeMeminfo?: Record<string, string>;
   @NodeTexts('numastat') nodeNumastat?: Record<string, string>;
   @NodeTexts('cpulist') nodeCpulist?: Record<string, string>;
   @NodeTexts('distance') nodeDistance?: Record<string, string>;
+  @NodeTexts('vmstat') nodeVmstat?: Record<string, string>;
+  @NodeTexts('hugepages', '`hugepages-2048kB/nr_hugepages:512` a line for each file.')
+  nodeHugepages?: Record<string, string>;
 }
 
 export class ImportHostDto extends IntersectionType(HostName, InspectHostDto) {}

@@ -55,7 +55,7 @@ const FACT_PROBLEMS = [
 ] as const;
 const MULTIPART_NOTE =
   'As JSON, each source is a text field. As multipart/form-data, each is a file (or field) of the same ' +
-  'name; per-node ones are named `node0.meminfo`, `node0.numastat`, `node0.cpulist`, `node0.distance`.';
+  'name; per-node ones are named `node0.meminfo`, `node0.numastat` and so on.';
 
 const IfMatch = () =>
   ApiHeader({

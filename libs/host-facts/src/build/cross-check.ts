@@ -2,35 +2,39 @@ import { PAGE_KIB, type HostModel, type HostNode } from '@zonewise/simulator';
 import type { ProblemList } from '../errors';
 import type { HostFacts } from '../facts';
 import type { Ledger } from '../ledger';
-import { freeSources, sizeSources, type NodeAmount } from './node-size';
+import { freeSources, hostFrees, hostSizes, sizeSources, type NodeAmount } from './node-size';
 
 const SIZE_RULE =
-  'sizes: zoneinfo before nodeMeminfo before numactlHardware before capabilities before meminfo';
-const FREE_RULE = 'free memory is read at different moments: the same order as for sizes';
+  'sizes: zoneinfo before nodeMeminfo before numastatMeminfo before numactlHardware before capabilities before what is said of the whole host';
+const FREE_RULE =
+  'free memory is read at different moments: zoneinfo before nodeMeminfo before freepages before freecell before numastatMeminfo before numactlHardware before what is said of the whole host';
+const COUNT_RULE =
+  'a kernel counts every page once as hit or miss of the node and once as local or other: counters are kept as printed';
 
 /** Lists where sources disagree about sizes and free memory; nothing is refused for it. */
 export function crossCheck(model: HostModel, facts: HostFacts, ledger: Ledger): void {
   for (const node of model.nodes) checkNode(node, model.nodes.length, facts, ledger);
   const sum = (field: 'managedPages' | 'freePages'): number =>
     model.nodes.reduce((total, node) => total + nodeSum(node, field), 0);
-  const whole = (source: string, pages: number | undefined): NodeAmount[] =>
-    pages === undefined ? [] : [{ source, pages: Math.floor(pages), unitPages: 1 }];
-  const kib = (value: number | undefined): number | undefined =>
-    value === undefined ? undefined : value / PAGE_KIB;
-  // With one node meminfo is already among the node's own sources.
-  const meminfo = model.nodes.length === 1 ? undefined : facts.meminfo;
-  compare(
-    'nodes',
-    sum('managedPages'),
-    whole('meminfo', kib(meminfo?.MemTotal)),
-    SIZE_RULE,
-    ledger,
+  // With one node these are already among the node's own sources.
+  if (model.nodes.length > 1) {
+    compare('nodes', sum('managedPages'), hostSizes(facts), SIZE_RULE, ledger);
+    compare('nodes.freePages', sum('freePages'), hostFrees(facts), FREE_RULE, ledger);
+  } else {
+    const vmstat = hostFrees(facts).filter(({ source }) => source === 'vmstat');
+    compare('nodes.freePages', sum('freePages'), vmstat, FREE_RULE, ledger);
+  }
+}
+
+/** What the six counters of a node say of each other. @kernel mm/page_alloc.c zone_statistics() */
+function checkCounters({ nodeId, numastat }: HostNode, ledger: Ledger): void {
+  const { numaHit, numaMiss, localNode, otherNode } = numastat;
+  ledger.differ(
+    `nodes.${nodeId}.numastat`,
+    { source: 'numa_hit + numa_miss', value: numaHit + numaMiss },
+    { source: 'local_node + other_node', value: localNode + otherNode },
+    COUNT_RULE,
   );
-  const free = [
-    ...whole('meminfo', kib(meminfo?.MemFree)),
-    ...whole('vmstat', facts.vmstat?.nr_free_pages),
-  ];
-  compare('nodes.freePages', sum('freePages'), free, FREE_RULE, ledger);
 }
 
 function nodeSum(node: HostNode, field: 'managedPages' | 'freePages'): number {
@@ -44,6 +48,7 @@ function checkNode(node: HostNode, nodes: number, facts: HostFacts, ledger: Ledg
   compare(`${path}.managedPages`, size, sizeSources(facts, nodeId, nodes), SIZE_RULE, ledger);
   const free = nodeSum(node, 'freePages');
   compare(`${path}.freePages`, free, freeSources(facts, nodeId, nodes), FREE_RULE, ledger);
+  checkCounters(node, ledger);
 }
 
 function compare(

@@ -20,7 +20,7 @@ export type NodeUse = Pick<
 
 /**
  * How the memory of each node is used: zoneinfo's per-node stats (per zone before 4.8), else nodeMeminfo,
- * else the whole host's meminfo or vmstat, shared by used memory where the host has several nodes, else
+ * nodeVmstat or numastatMeminfo, else the whole host's meminfo or vmstat, shared by used memory where the host has several nodes, else
  * everything in use counts as anonymous memory that nothing can reclaim.
  * @param usedPages managed minus free, per-CPU and hugetlb pages of each node
  */
@@ -58,6 +58,16 @@ function readUse(
   if (own !== undefined) {
     ledger.read(path, 'nodeMeminfo', 'and the other counts of the node');
     return fromMeminfo(own, 1, own.FilePages);
+  }
+  const vmstat = facts.nodeVmstat.get(nodeId);
+  if (vmstat?.nr_inactive_file !== undefined) {
+    ledger.read(path, 'nodeVmstat', 'and the other counts of the node');
+    return fromCounters(vmstat, 1);
+  }
+  const table = facts.numastatMeminfo?.get(nodeId);
+  if (table?.['Inactive(file)'] !== undefined) {
+    ledger.read(path, 'numastatMeminfo', 'rounded to hundredths of a MB, and the other counts');
+    return fromMeminfo(table, 1, table.FilePages);
   }
   const whole = wholeHost(facts, share);
   if (whole !== null) {

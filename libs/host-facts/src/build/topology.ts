@@ -1,6 +1,7 @@
 import type { HostFacts } from '../facts';
 import type { Ledger } from '../ledger';
 import { ProblemList, type Parsed } from '../errors';
+import { hostSizes } from './node-size';
 
 /** Node numbers with their CPUs and distances; memory comes later. */
 export interface Topology {
@@ -38,11 +39,17 @@ function findNodes(facts: HostFacts): number[] {
     ...facts.nodeNumastat.keys(),
     ...facts.nodeCpulist.keys(),
     ...facts.nodeDistance.keys(),
+    ...facts.nodeVmstat.keys(),
+    ...facts.nodeHugepages.keys(),
+    ...(facts.numastat?.keys() ?? []),
+    ...(facts.numastatMeminfo?.keys() ?? []),
+    ...(facts.freepages ?? []).map((node) => node.nodeId),
+    ...(facts.freecell?.freeKibByNode.keys() ?? []),
     ...(facts.buddyinfo ?? []).map((zone) => zone.nodeId),
     ...(facts.pagetypeinfo?.free ?? []).map((zone) => zone.nodeId),
   ]);
-  // /proc/meminfo alone describes a host of one node.
-  if (ids.size === 0 && facts.meminfo !== undefined) ids.add(0);
+  // What is said of the whole host alone describes one of one node.
+  if (ids.size === 0 && hostSizes(facts).length > 0) ids.add(0);
   return [...ids].sort((a, b) => a - b);
 }
 
@@ -52,7 +59,8 @@ function memoryNodes(facts: HostFacts, nodeIds: number[]): number[] {
   const withMemory = nodeIds.filter(
     (nodeId) =>
       zones.some((zone) => zone.nodeId === nodeId && (zone.pages.present ?? 0) > 0) ||
-      (facts.nodeMeminfo.get(nodeId)?.MemTotal ?? 0) > 0,
+      (facts.nodeMeminfo.get(nodeId)?.MemTotal ?? 0) > 0 ||
+      (facts.numastatMeminfo?.get(nodeId)?.MemTotal ?? 0) > 0,
   );
   return withMemory.length > 0 ? withMemory : nodeIds;
 }

@@ -36,6 +36,24 @@ function choice<T extends string>(
   return { ok: false, problems: problems.problems };
 }
 
+/**
+ * Parses /sys/kernel/mm/lru_gen/enabled: bits in hexadecimal, of which the first says that the multi-generational
+ * LRU runs.
+ */
+export function parseLruGen(text: string): Parsed<{ enabled: boolean }> {
+  const problems = new ProblemList('lruGen');
+  if (splitLines(text, problems) === null) return { ok: false, problems: problems.problems };
+  const bits = /^0x([0-9a-f]{1,8})$/.exec(text.trim())?.[1];
+  if (bits !== undefined) return { ok: true, value: { enabled: (parseInt(bits, 16) & 1) === 1 } };
+  problems.add({
+    code: 'not-a-number',
+    message: 'this is not what lru_gen/enabled prints',
+    expected: '0x0007',
+    found: text.trim(),
+  });
+  return { ok: false, problems: problems.problems };
+}
+
 /** Reads the release out of `uname -r`, `uname -a` or /proc/version. */
 export function parseVersion(text: string): Parsed<string> {
   const problems = new ProblemList('version');

@@ -166,6 +166,8 @@ class ZoneinfoReader {
     else if (name === 'cpu') this.startPageset(value, n);
     else if (this.section === 'pagesets' && !TAIL_LINES.has(name)) this.setPageset(name, value, n);
     else if (TAIL_LINES.has(name)) this.closePageset(n);
+    // Kernels to come may print more counts this way.
+    else if (/^-?\d/.test(value)) readCount(value, name, n, this.problems);
     else return false;
     return true;
   }
