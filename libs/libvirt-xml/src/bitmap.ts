@@ -31,7 +31,7 @@ interface Range {
   present: boolean;
 }
 
-const ITEM = /^\s*(?:\^([0-9]{1,9})|([0-9]{1,9})(?:\s*-\s*([0-9]{1,9}))?)\s*$/;
+const ITEM = /^\s*(?:\^(0*[0-9]{1,9})|(0*[0-9]{1,9})(?:\s*-\s*\+?(0*[0-9]{1,9}))?)\s*$/;
 
 function rangeOf(item: string): Range | string {
   const shown = item.length > 32 ? `${item.slice(0, 32)}...` : item;

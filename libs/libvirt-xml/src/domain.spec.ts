@@ -170,7 +170,9 @@ describe('parseDomain', () => {
 
   it('refuses sets that are large only together', () => {
     const pins = Array.from({ length: 200 }, (_, i) => `<vcpupin vcpu='${i}' cpuset='0-16383'/>`);
-    const found = codes(domainXml({ tune: `<cputune>${pins.join('')}</cputune>` }));
+    const found = codes(
+      domainXml({ vcpu: '<vcpu>200</vcpu>', tune: `<cputune>${pins.join('')}</cputune>` }),
+    );
     expect(found).toContain('too-many-elements');
   });
 

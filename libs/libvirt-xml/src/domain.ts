@@ -5,12 +5,14 @@ import { readDocument } from './document';
 import type { XmlDocument } from './document';
 import type { XmlElement } from './tree';
 import { LIMITS } from './limits';
-import { isQemuType, readMemoryBacking, readSizes } from './memory';
+import { checkMemtune, isQemuType, readMemoryBacking, readSizes } from './memory';
 import { readMemoryDevices } from './memory-devices';
+import { checkMemoryHotplug } from './memory-hotplug';
+import { checkSharedMemory } from './shared-memory';
 import { readNumatune } from './numatune';
 import { Reader, all, attributeOf, first } from './reader';
 import type { DomainView, ParseOutcome, ReadOptions, XmlProblem } from './types';
-import { checkTopology, readCputune, readIothreads, readVcpu, readVcpus } from './vcpu';
+import { checkVcpuCounts, readCputune, readIothreads, readVcpu, readVcpus } from './vcpu';
 import { SINCE, versionNumber } from './version';
 
 /** virDomainVirtType. */
@@ -137,9 +139,14 @@ function readView(reader: Reader, domain: XmlElement): DomainView {
   const automatic = numatune.memory?.placement === 'auto' && unpinned;
   const vcpu = automatic ? { ...given, placement: 'auto' as const } : given;
   if (isQemuType(type)) {
-    checkTopology(reader, domain, given);
+    checkVcpuCounts(reader, domain, given);
     fillFirstCell(reader, domain, cells, given.count);
   }
+  const sizes = readSizes(reader, domain, { cellsKib, devicesKib });
+  checkMemtune(reader, domain);
+  checkMemoryHotplug(reader, domain, sizes, { cells, memoryDevices });
+  const memoryBacking = readMemoryBacking(reader, domain, cells.length);
+  if (isQemuType(type)) checkSharedMemory(reader, domain, memoryBacking, cells);
   checkControllers(reader, domain, cells.length);
   warnCommandline(reader, domain);
   const numadNodeset = readNumad(reader, domain);
@@ -147,7 +154,7 @@ function readView(reader: Reader, domain: XmlElement): DomainView {
     name: readName(reader, domain),
     type,
     ...readUuid(reader, domain),
-    ...readSizes(reader, domain, { cellsKib, devicesKib }),
+    ...sizes,
     vcpu,
     vcpus,
     iothreads: [...iothreads].sort((a, b) => a - b),
@@ -155,7 +162,7 @@ function readView(reader: Reader, domain: XmlElement): DomainView {
     numatune,
     cells,
     interconnects,
-    memoryBacking: readMemoryBacking(reader, domain, cells.length),
+    memoryBacking,
     memoryDevices,
     memballoon: readMemballoon(reader, domain),
     disks: readDisks(reader, domain),

@@ -14,7 +14,10 @@ const POLICY = ['none', 'writeback', 'writethrough'] as const;
 const ACCESS = ['access', 'read', 'write'] as const;
 const HIGHEST_LEVEL = 3;
 
-/** Reads the `<cache>` elements of a cell (virDomainNumaDefNodeCacheParseXML). */
+/**
+ * Reads the `<cache>` elements of a cell (virDomainNumaDefNodeCacheParseXML).
+ * @differs libvirt takes the numbers in KiB and bytes whatever the unit says; it writes no other
+ */
 export function readCaches(reader: Reader, cell: XmlElement): Cache[] {
   const caches: Cache[] = [];
   for (const element of all(cell, 'cache')) {

@@ -19,8 +19,9 @@ const cache = (level: number): string =>
   `<cache level='${level}' associativity='direct' policy='writeback'><size value='10' unit='KiB'/><line value='8' unit='B'/></cache>`;
 const latency = (from: number, to: number, more = ''): string =>
   `<latency initiator='${from}' target='${to}' type='access' value='5'${more}/>`;
+const MAXIMUM = "<maxMemory slots='1' unit='GiB'>4</maxMemory><memory unit='GiB'>1</memory>";
 const device = (attributes: string, inside: string): string =>
-  domainXml({ cpu: CELLS, devices: `<memory ${attributes}>${inside}</memory>` });
+  domainXml({ memory: MAXIMUM, cpu: CELLS, devices: `<memory ${attributes}>${inside}</memory>` });
 
 describe('guest cells', () => {
   it('have distances in both directions, caches, links and discard', () => {
@@ -101,10 +102,11 @@ describe('memory devices', () => {
     ]);
   });
 
-  const size = "<size unit='MiB'>512</size>";
+  const bare = "<size unit='MiB'>512</size>";
+  const size = `${bare}<node>0</node>`;
   const path = '<source><path>/p</path></source>';
   it.each([
-    ["model='dimm'", `<target>${size}<node>2</node></target>`, 'unknown-cell', '/target/node'],
+    ["model='dimm'", `<target>${bare}<node>2</node></target>`, 'unknown-cell', '/target/node'],
     ["model='nvdimm'", `<target>${size}</target>`, 'missing-element', ''],
     ["model='nvdimm' discard='yes'", `${path}<target>${size}</target>`, '', '/@discard'],
     [
@@ -113,13 +115,8 @@ describe('memory devices', () => {
       '',
       '/target/label/size',
     ],
-    ["model='virtio-pmem'", `${path}<target>${size}</target>`, '', '/@access'],
-    [
-      "model='virtio-pmem' access='shared'",
-      `${path}<target>${size}<node>0</node></target>`,
-      '',
-      '/target/node',
-    ],
+    ["model='virtio-pmem' access='private'", `${path}<target>${bare}</target>`, '', '/@access'],
+    ["model='virtio-pmem' access='shared'", `${path}<target>${size}</target>`, '', '/target/node'],
     ["model='virtio-mem'", `<target>${size}<block>3072</block></target>`, '', '/target/block'],
     [
       "model='virtio-mem'",

@@ -21,7 +21,7 @@ type MemoryDevice = DomainView['memoryDevices'][number];
 
 /**
  * Reads the memory devices (virDomainMemoryDefParseXML, virDomainMemoryDefValidate); sizes in KiB.
- * @differs addresses of devices are not compared with each other; transparent huge pages are taken as 2 MiB
+ * @differs transparent huge pages of the host are taken as 2 MiB
  */
 export function readMemoryDevices(
   reader: Reader,
@@ -49,7 +49,8 @@ export function readMemoryDevices(
     if (path !== null && path.text !== '') device.path = path.text;
     if (model === 'virtio-mem') checkVirtioMem(reader, element, device);
     if (model === 'virtio-pmem') checkVirtioPmem(reader, element, device);
-    if (model === 'nvdimm') checkNvdimm(reader, element, device);
+    if (model === 'nvdimm') checkNvdimm(reader, domain, element, device);
+    if (model === 'sgx-epc') refuseAddress(reader, element);
     return device;
   });
 }
@@ -105,11 +106,12 @@ function checkVirtioMem(reader: Reader, element: XmlElement, device: MemoryDevic
 function checkVirtioPmem(reader: Reader, element: XmlElement, device: MemoryDevice): void {
   requirePath(reader, element, device);
   refuseDiscard(reader, element, device);
-  if (device.access !== 'shared') {
+  // Without a word about it libvirt makes it shared.
+  if (device.access === 'private') {
     const message = 'a virtio-pmem device is shared memory';
     reader.problem('invalid-memory-device', element, 'access', message, {
       expected: "access='shared'",
-      found: device.access ?? 'none',
+      found: device.access,
     });
   }
   if (device.node !== null) {
@@ -118,10 +120,28 @@ function checkVirtioPmem(reader: Reader, element: XmlElement, device: MemoryDevi
   }
 }
 
-function checkNvdimm(reader: Reader, element: XmlElement, device: MemoryDevice): void {
+function checkNvdimm(
+  reader: Reader,
+  domain: XmlElement,
+  element: XmlElement,
+  device: MemoryDevice,
+): void {
   requirePath(reader, element, device);
   refuseDiscard(reader, element, device);
+  const type = first(domain, 'os', 'type');
+  const ppc64 = /^ppc64/.test(type === null ? '' : (attributeOf(type, 'arch') ?? ''));
+  const uuid = first(element, 'uuid');
+  if (uuid !== null && uuid.text !== '' && !ppc64) {
+    const message = 'only an nvdimm of a ppc64 guest has a uuid';
+    reader.problem('invalid-memory-device', uuid, null, message, { expected: 'no <uuid>' });
+  }
   const { labelKib = 0, sizeKib } = device;
+  if (labelKib === 0 && ppc64) {
+    const message = 'an nvdimm of a ppc64 guest needs the size of its labels';
+    const detail = { expected: '<label><size>' };
+    reader.problem('missing-element', first(element, 'target') ?? element, null, message, detail);
+    return;
+  }
   if (labelKib === 0 || (labelKib >= LABEL_MIN_KIB && labelKib < sizeKib)) return;
   const message = 'the labels of an nvdimm take 128 KiB or more, and less than its size';
   const label = ['target', 'label', 'size'];
@@ -143,9 +163,16 @@ function refuseDiscard(reader: Reader, element: XmlElement, device: MemoryDevice
   reader.problem('invalid-memory-device', element, 'discard', message, detail);
 }
 
+function refuseAddress(reader: Reader, element: XmlElement): void {
+  const address = first(element, 'address');
+  if (address === null) return;
+  const message = 'an sgx-epc device has no address';
+  reader.problem('invalid-memory-device', address, null, message, { expected: 'no <address>' });
+}
+
 function requiredChild(reader: Reader, element: XmlElement, ...names: string[]): XmlElement | null {
   const found = first(element, ...names);
-  if (found === null) {
+  if (found === null || found.text === '') {
     const message = `<${element.name}> needs <${names.join('><')}>`;
     reader.problem('missing-element', element, null, message, { expected: names.join('/') });
   }

@@ -21,9 +21,10 @@ export function readSizes(
 ): Sizes {
   const element = first(domain, 'memory');
   const given = element === null ? 0 : reader.sizeText(element);
+  if (element !== null) reader.word(element, 'dumpCore', ['on', 'off']);
   const memoryKib = total(reader, domain, given ?? 0, sums);
   // A size that cannot be read is one problem already; "no memory" would be a second about the same.
-  if (memoryKib === 0 && given !== null) {
+  if (given !== null && (memoryKib === 0 || memoryKib === sums.devicesKib)) {
     const message = 'memory size must be given by <memory> or by the cells of <cpu><numa>';
     reader.problem('missing-memory', element ?? domain, null, message, {
       expected: "<memory unit='KiB'>...</memory>",
@@ -38,14 +39,10 @@ export function readSizes(
     reader.warn('current-memory-above-total', current, null, message);
   }
   const capped = currentKib === 0 || currentKib > memoryKib;
-  const maxMemoryKib = readMaxMemory(reader, domain, memoryKib);
-  const slots = attributeOf(first(domain, 'maxMemory') ?? domain, 'slots');
-  const memorySlots = slots === null || !/^[0-9]+$/.test(slots) ? null : Number(slots);
   return {
     memoryKib,
     currentMemoryKib: capped ? memoryKib : currentKib,
-    maxMemoryKib,
-    memorySlots,
+    ...readMaxMemory(reader, domain, memoryKib),
   };
 }
 
@@ -77,43 +74,45 @@ export function isQemuType(type: string): boolean {
   return type === 'qemu' || type === 'kvm' || type === 'hvf';
 }
 
-function readMaxMemory(reader: Reader, domain: XmlElement, memoryKib: number): number | null {
+function readMaxMemory(
+  reader: Reader,
+  domain: XmlElement,
+  memoryKib: number,
+): Pick<Sizes, 'maxMemoryKib' | 'memorySlots'> {
   const element = first(domain, 'maxMemory');
-  if (element === null) return null;
+  if (element === null) return { maxMemoryKib: null, memorySlots: null };
   const maxKib = reader.sizeText(element);
-  const slots = reader.uint(element, 'slots') ?? 0;
-  if (maxKib === 0 && slots > 0) {
+  const given = attributeOf(element, 'slots') || null;
+  const slots = given === null ? null : reader.uint(element, 'slots');
+  if (maxKib === 0 && (slots ?? 0) > 0) {
     const message = 'memory slots need a maximum memory size';
     reader.problem('slots-without-max-memory', element, 'slots', message);
   }
-  if (maxKib === null || maxKib === 0) return null;
+  if (maxKib === null || maxKib === 0) return { maxMemoryKib: null, memorySlots: slots };
   if (maxKib < memoryKib) {
     const message = 'maximum memory is smaller than the memory';
     const detail = { expected: `at least ${memoryKib} KiB`, found: `${maxKib} KiB` };
     reader.problem('max-memory-too-small', element, null, message, detail);
   }
-  checkHotplug(reader, domain, element);
-  return maxKib;
+  return { maxMemoryKib: maxKib, memorySlots: slots };
 }
 
-/** Hot-plug needs a guest cell, except where the machine has no notion of them. */
-function checkHotplug(reader: Reader, domain: XmlElement, element: XmlElement): void {
-  const type = first(domain, 'os', 'type');
-  const arch = type === null ? '' : (attributeOf(type, 'arch') ?? '');
-  const exempt = /^(ppc64|s390)/.test(arch) || !isQemuType(attributeOf(domain, 'type') ?? '');
-  if (exempt || all(domain, 'cpu', 'numa', 'cell').length > 0) return;
-  const message = 'at least one guest cell has to be configured when memory hotplug is enabled';
-  reader.problem('memory-hotplug-without-cells', element, null, message, {
-    expected: "a <cell id='0' .../> in <cpu><numa>",
-  });
+const LIMITS_OF_MEMTUNE = ['hard_limit', 'soft_limit', 'min_guarantee', 'swap_hard_limit'];
+
+/** Sizes of `<memtune>` (virDomainDefTunablesParse): read for their form, no part of the view. */
+export function checkMemtune(reader: Reader, domain: XmlElement): void {
+  for (const name of LIMITS_OF_MEMTUNE) {
+    const element = first(domain, 'memtune', name);
+    if (element !== null) reader.sizeText(element);
+  }
 }
 
 type Backing = DomainView['memoryBacking'];
 
 /** Reads `<memoryBacking>` (virDomainDefParseMemory..., virDomainDefMemtuneValidate). */
 export function readMemoryBacking(reader: Reader, domain: XmlElement, cellCount: number): Backing {
-  const element = first(domain, 'memoryBacking');
-  if (element === null) {
+  const elements = all(domain, 'memoryBacking');
+  if (elements.length === 0) {
     return {
       hugepages: null,
       locked: false,
@@ -124,44 +123,52 @@ export function readMemoryBacking(reader: Reader, domain: XmlElement, cellCount:
       discard: false,
     };
   }
-  const source = readWord(reader, element, 'source', 'type', ['file', 'anonymous', 'memfd']);
-  const access = readWord(reader, element, 'access', 'mode', ['shared', 'private']);
-  const allocation = readWord(reader, element, 'allocation', 'mode', ['immediate', 'ondemand']);
-  const hugepages = readHugepages(reader, element, cellCount);
-  if (hugepages !== null && isQemuType(attributeOf(domain, 'type') ?? '')) {
-    refuseBeside(reader, element, 'allocation', allocation, 'ondemand');
-    refuseBeside(reader, element, 'source', source, 'anonymous');
+  const word = (name: string, attribute: string, words: string[]): string | null =>
+    readWord(reader, all(domain, 'memoryBacking', name), attribute, words);
+  const given = (name: string): boolean => first(domain, 'memoryBacking', name) !== null;
+  const source = word('source', 'type', ['file', 'anonymous', 'memfd']);
+  const access = word('access', 'mode', ['shared', 'private']);
+  const allocation = word('allocation', 'mode', ['immediate', 'ondemand']);
+  for (const element of all(domain, 'memoryBacking', 'allocation').slice(0, 1)) {
+    if (attributeOf(element, 'threads')) reader.uint(element, 'threads');
+  }
+  const hugepages = readHugepages(reader, domain, cellCount);
+  // A page of the base size is a page to this rule.
+  if (given('hugepages') && isQemuType(attributeOf(domain, 'type') ?? '')) {
+    refuseBeside(reader, domain, 'allocation', allocation, 'ondemand');
+    refuseBeside(reader, domain, 'source', source, 'anonymous');
   }
   return {
     hugepages,
-    locked: first(element, 'locked') !== null,
+    locked: given('locked'),
     source,
     access,
     allocation,
-    nosharepages: first(element, 'nosharepages') !== null,
-    discard: first(element, 'discard') !== null,
+    nosharepages: given('nosharepages'),
+    discard: given('discard'),
   };
 }
 
+/** The attribute of the first element that has one; an empty one is none. */
 function readWord(
   reader: Reader,
-  backing: XmlElement,
-  name: string,
+  elements: XmlElement[],
   attribute: string,
   words: string[],
 ): string | null {
-  const element = first(backing, name);
-  return element === null ? null : reader.word(element, attribute, words);
+  const element = elements.find((each) => attributeOf(each, attribute) !== null);
+  if (element === undefined || attributeOf(element, attribute) === '') return null;
+  return reader.word(element, attribute, words);
 }
 
 function refuseBeside(
   reader: Reader,
-  backing: XmlElement,
+  domain: XmlElement,
   name: string,
   value: string | null,
   refused: string,
 ): void {
-  const element = first(backing, name);
+  const element = first(domain, 'memoryBacking', name);
   if (element === null || value !== refused) return;
   const message = `huge pages are not possible with ${name} ${refused}`;
   reader.problem('hugepages-conflict', element, null, message, { found: refused });
@@ -171,13 +178,15 @@ type Page = { element: XmlElement; sizeKib: number; nodeset: number[] | null };
 
 function readHugepages(
   reader: Reader,
-  backing: XmlElement,
+  domain: XmlElement,
   cellCount: number,
 ): Backing['hugepages'] {
-  const element = first(backing, 'hugepages');
+  const element = first(domain, 'memoryBacking', 'hugepages');
   if (element === null) return null;
   reader.remember(element, null);
-  const pages = all(element, 'page').map((page) => readPage(reader, page, cellCount));
+  const pages = all(domain, 'memoryBacking', 'hugepages', 'page').map((page) =>
+    readPage(reader, page, cellCount),
+  );
   if (pages.length === 0) return [{ sizeKib: null, nodeset: null }];
   checkPages(reader, pages);
   const huge = pages.filter(({ sizeKib }) => sizeKib !== BASE_PAGE_KIB);

@@ -128,8 +128,8 @@ export class Reader {
     least: number,
     most: number,
   ): number | null {
-    // strtoul takes leading blanks, and libvirt refuses whatever follows the digits.
-    const value = /^\s*[0-9]{1,20}$/.test(text) ? Number(text) : NaN;
+    // strtoul takes leading blanks and a plus; libvirt refuses whatever follows the digits.
+    const value = /^\s*\+?[0-9]{1,20}$/.test(text) ? Number(text) : NaN;
     if (value >= least && value <= most) return value;
     const what = name === null ? `<${at.name}>` : `${name} of <${at.name}>`;
     this.problem('invalid-number', at, name, `${what} is not a number that fits`, {
@@ -182,19 +182,23 @@ export class Reader {
     return null;
   }
 
-  /** A size as element text with a `unit` attribute, in KiB. */
+  /** A size as element text with a `unit` attribute, in KiB; an empty element is 0, as none at all is. */
   sizeText(at: XmlElement): number | null {
-    return this.toSize(at, null, at.text);
+    const { text } = at;
+    return text === '' ? 0 : this.toSize(at, null, text);
   }
 
-  /** A size as an attribute with a `unit` attribute beside it, in KiB. */
+  /** A size as an attribute with a `unit` attribute beside it, in KiB; an empty one is missing. */
   size(at: XmlElement, name: string): number | null {
     const value = attributeOf(at, name);
-    return value === null ? null : this.toSize(at, name, value);
+    if (value !== '') return value === null ? null : this.toSize(at, name, value);
+    const message = `<${at.name}> needs a value in the attribute ${name}`;
+    this.problem('missing-attribute', at, name, message, { expected: `${name}='...'` });
+    return null;
   }
 
   private toSize(at: XmlElement, name: string | null, text: string): number | null {
-    const outcome = parseSize(text, attributeOf(at, 'unit') ?? 'KiB');
+    const outcome = parseSize(text, attributeOf(at, 'unit') || 'KiB');
     if (outcome.ok) return outcome.kib;
     const { code, expected, found } = outcome;
     const what = name === null ? `<${at.name}>` : `${name} of <${at.name}>`;

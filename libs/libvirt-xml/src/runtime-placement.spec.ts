@@ -134,6 +134,7 @@ describe('runtimePlacement', () => {
     const device = (model: string, source: string, target: string): string =>
       `<memory model='${model}'>${source}<target><size unit='MiB'>256</size><node>0</node>${target}</target></memory>`;
     const xml = domainXml({
+      memory: "<maxMemory slots='4' unit='GiB'>8</maxMemory>",
       cpu: CELLS,
       tune: numatune("<memory mode='strict' nodeset='0'/>"),
       devices:

@@ -25,7 +25,9 @@ export type SizeOutcome =
  * @param unit libvirt's unit; `KiB` where the document gives none
  */
 export function parseSize(text: string, unit = 'KiB'): SizeOutcome {
-  if (!/^[0-9]+$/.test(text)) {
+  // strtoull takes leading blanks and a plus; libvirt refuses whatever follows the digits.
+  const number = /^\s*\+?([0-9]+)$/.exec(text)?.[1];
+  if (number === undefined) {
     return { ok: false, code: 'invalid-size', expected: 'digits only', found: text };
   }
   const scale = unitBytes(unit);
@@ -34,7 +36,7 @@ export function parseSize(text: string, unit = 'KiB'): SizeOutcome {
     return { ok: false, code: 'unknown-unit', expected, found: unit };
   }
   // 20 digits hold every 64-bit number; longer ones would only cost time.
-  const digits = text.replace(/^0+(?=.)/, '');
+  const digits = number.replace(/^0+(?=.)/, '');
   const kib = digits.length > 20 ? null : (BigInt(digits) * scale + 1023n) / 1024n;
   if (kib === null || kib > BigInt(MAX_KIB)) {
     return { ok: false, code: 'size-overflow', expected: 'below 8 EiB', found: `${text} ${unit}` };

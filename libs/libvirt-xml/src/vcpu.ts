@@ -5,17 +5,22 @@ import { all, attributeOf, first } from './reader';
 import type { DomainView } from './types';
 
 const SCHEDULERS = ['batch', 'idle', 'fifo', 'rr'] as const;
+const REAL_TIME = ['fifo', 'rr'];
 /** Far above any machine type's limit; keeps hostile counts from becoming loops. */
 const MAX_VCPUS = 65536;
+/** QEMU_MAX_VCPUS_WITHOUT_EIM. */
+const MAX_VCPUS_WITHOUT_EIM = 255;
 
 /** Reads `<vcpu>` (virDomainVcpuParse): count 1 when absent, cpuset ignored with placement auto. */
 export function readVcpu(reader: Reader, domain: XmlElement): DomainView['vcpu'] {
   const element = first(domain, 'vcpu');
   if (element === null) return { count: 1, current: 1, placement: 'static', cpuset: null };
-  const count = element.text === '' ? 1 : (reader.uintText(element, 1, MAX_VCPUS) ?? 1);
+  const count = reader.uintText(element, 1, MAX_VCPUS) ?? 1;
   const placement = reader.word(element, 'placement', ['static', 'auto'] as const) ?? 'static';
   const current = reader.uint(element, 'current', 1, MAX_VCPUS) ?? count;
-  if (current > count) {
+  // Single vCPUs say themselves which of them are there at start.
+  const listed = all(domain, 'vcpus', 'vcpu').length > 0;
+  if (current > count && !listed) {
     const message = 'more vCPUs at start than the maximum';
     const detail = { expected: `at most ${count}`, found: `${current}` };
     reader.problem('current-vcpus-exceed-maximum', element, 'current', message, detail);
@@ -44,6 +49,11 @@ export function readVcpus(
       const detail = { expected: `0 to ${vcpu.count - 1}`, found: `${id}` };
       reader.problem('unknown-vcpu', element, 'id', message, detail);
     }
+    if (enabled === false && hotpluggable === false) {
+      const message = `vCPU ${id} is offline and could never be plugged`;
+      const detail = { expected: 'yes', found: 'no' };
+      reader.problem('vcpu-not-hotpluggable', element, 'hotpluggable', message, detail);
+    }
     vcpus.push({ id, enabled: enabled === true, hotpluggable, order });
   }
   if (vcpus.length > 0)
@@ -51,11 +61,35 @@ export function readVcpus(
   return vcpus;
 }
 
-/** What QEMU's machine demands of the counts (qemuValidateDomainDef). */
-export function checkTopology(reader: Reader, domain: XmlElement, vcpu: DomainView['vcpu']): void {
+/** What QEMU's machine demands of the counts (qemuValidateDomainVCpuTopology). */
+export function checkVcpuCounts(
+  reader: Reader,
+  domain: XmlElement,
+  vcpu: DomainView['vcpu'],
+): void {
+  const at = first(domain, 'vcpu') ?? domain;
+  if (vcpu.current === 0) {
+    const message = 'a guest has at least one vCPU at start';
+    reader.problem('invalid-number', at, null, message, { expected: 'at least 1', found: '0' });
+  }
+  checkTopology(reader, domain, vcpu);
+  const type = first(domain, 'os', 'type');
+  const arch = type === null ? '' : (attributeOf(type, 'arch') ?? '');
+  const machine = type === null ? '' : (attributeOf(type, 'machine') ?? '');
+  if (!/^(x86_64|i686)$/.test(arch) || machine === '' || /^(pc-)?q35/.test(machine)) return;
+  if (vcpu.count <= MAX_VCPUS_WITHOUT_EIM) return;
+  const message = `more than ${MAX_VCPUS_WITHOUT_EIM} vCPUs need a machine of type q35`;
+  reader.problem('too-many-vcpus', at, null, message, {
+    expected: `at most ${MAX_VCPUS_WITHOUT_EIM}`,
+    found: `${vcpu.count}`,
+  });
+}
+
+function checkTopology(reader: Reader, domain: XmlElement, vcpu: DomainView['vcpu']): void {
   const topology = first(domain, 'cpu', 'topology');
   if (topology === null) return;
   const one = (name: string): number => reader.uint(topology, name, 1) ?? 1;
+  for (const name of ['sockets', 'cores', 'threads']) reader.required(topology, name);
   const threads = one('threads');
   const product = one('sockets') * one('dies') * one('clusters') * one('cores') * threads;
   if (product !== vcpu.count) {
@@ -84,10 +118,14 @@ export function readCputune(
   const vcpupin: DomainView['cputune']['vcpupin'] = [];
   const pinnedVcpus = new Set<number>();
   for (const element of all(domain, 'cputune', 'vcpupin')) {
-    const vcpu = readPin(reader, element, 'vcpu', pinnedVcpus);
-    if (vcpu === null) continue;
-    if (vcpu.id < vcpuCount) vcpupin.push({ vcpu: vcpu.id, cpuset: vcpu.cpuset });
-    else reader.warn('pin-of-missing-vcpu', element, 'vcpu', `there is no vCPU ${vcpu.id}`);
+    const beyond = Number(attributeOf(element, 'vcpu') ?? NaN) >= vcpuCount;
+    if (beyond && reader.uint(element, 'vcpu') !== null) {
+      // libvirt looks at nothing else of such a pin.
+      reader.warn('pin-of-missing-vcpu', element, 'vcpu', 'there is no such vCPU');
+      continue;
+    }
+    const pin = readPin(reader, element, 'vcpu', pinnedVcpus);
+    if (pin !== null) vcpupin.push({ vcpu: pin.id, cpuset: pin.cpuset });
   }
   const iothreadpin: DomainView['cputune']['iothreadpin'] = [];
   const pinnedIothreads = new Set<number>();
@@ -98,7 +136,7 @@ export function readCputune(
     iothreadpin.push({ iothread: pin.id, cpuset: pin.cpuset });
   }
   const emulatorpin = readEmulatorpin(reader, domain);
-  checkSchedulers(reader, domain, iothreads);
+  checkSchedulers(reader, domain, vcpuCount, iothreads);
   return { vcpupin, emulatorpin, iothreadpin };
 }
 
@@ -133,12 +171,18 @@ function readEmulatorpin(reader: Reader, domain: XmlElement): number[] | null {
 /** Ids of the I/O threads: those listed, then the lowest free ones up to `<iothreads>`. */
 export function readIothreads(reader: Reader, domain: XmlElement): Set<number> {
   const element = first(domain, 'iothreads');
-  const count = element === null ? 0 : (reader.uintText(element, 0, MAX_VCPUS) ?? 0);
+  const empty = element === null || element.text === '';
+  const count = empty ? 0 : (reader.uintText(element, 0, MAX_VCPUS) ?? 0);
   const ids = new Set<number>();
   for (const listed of all(domain, 'iothreadids', 'iothread')) {
     const given = reader.required(listed, 'id');
     const id = given === null ? null : reader.uint(listed, 'id', 1);
-    if (id !== null) ids.add(id);
+    if (id === null) continue;
+    if (ids.has(id)) {
+      const message = `a second I/O thread ${id}`;
+      reader.problem('duplicate-iothread', listed, 'id', message, { found: `${id}` });
+    }
+    ids.add(id);
   }
   for (let id = 1; ids.size < count; id += 1) ids.add(id);
   return ids;
@@ -158,25 +202,51 @@ function checkIothread(
   reader.problem('unknown-iothread', element, attribute, message, { expected, found: `${id}` });
 }
 
-function checkSchedulers(reader: Reader, domain: XmlElement, iothreads: ReadonlySet<number>): void {
-  checkOverlap(reader, all(domain, 'cputune', 'vcpusched'), 'vcpus', null);
-  checkOverlap(reader, all(domain, 'cputune', 'iothreadsched'), 'iothreads', iothreads);
+function checkSchedulers(
+  reader: Reader,
+  domain: XmlElement,
+  vcpuCount: number,
+  iothreads: ReadonlySet<number>,
+): void {
+  checkScheduled(reader, all(domain, 'cputune', 'vcpusched'), 'vcpus', (element, id) => {
+    if (id < vcpuCount) return;
+    const message = `there is no vCPU ${id}`;
+    const detail = { expected: `0 to ${vcpuCount - 1}`, found: `${id}` };
+    reader.problem('unknown-vcpu', element, 'vcpus', message, detail);
+  });
+  checkScheduled(reader, all(domain, 'cputune', 'iothreadsched'), 'iothreads', (element, id) => {
+    checkIothread(reader, element, 'iothreads', id, iothreads);
+  });
+  const [emulator, ...extra] = all(domain, 'cputune', 'emulatorsched');
+  if (emulator !== undefined) readScheduler(reader, emulator);
+  for (const at of extra) {
+    reader.problem('overlapping-scheduler', at, null, 'only one <emulatorsched> is allowed');
+  }
 }
 
-function checkOverlap(
+/** Policy and priority (virDomainSchedulerParseCommonAttrs). */
+function readScheduler(reader: Reader, element: XmlElement): void {
+  const policy = reader.required(element, 'scheduler');
+  if (policy !== null) reader.word(element, 'scheduler', SCHEDULERS);
+  if (!REAL_TIME.includes(policy ?? '')) return;
+  const priority = reader.required(element, 'priority');
+  if (priority === null || /^\s*[-+]?[0-9]{1,9}$/.test(priority)) return;
+  const message = 'the priority of a scheduler is a number';
+  reader.problem('invalid-number', element, 'priority', message, { found: priority });
+}
+
+function checkScheduled(
   reader: Reader,
   elements: XmlElement[],
   attribute: string,
-  known: ReadonlySet<number> | null,
+  checkId: (element: XmlElement, id: number) => void,
 ): void {
   const taken = new Set<number>();
   for (const element of elements) {
-    reader.word(element, 'scheduler', SCHEDULERS);
+    readScheduler(reader, element);
     const given = reader.required(element, attribute);
     const ids = given === null ? [] : (reader.set(element, attribute) ?? []);
-    if (known !== null) {
-      for (const id of ids) checkIothread(reader, element, attribute, id, known);
-    }
+    for (const id of ids) checkId(element, id);
     const twice = ids.find((id) => taken.has(id));
     if (twice !== undefined) {
       const message = `${attribute} of <${element.name}> must not overlap: ${twice} has a scheduler already`;

@@ -14,6 +14,9 @@ export const SINCE = {
   sgxEpc: 8_010_000,
   preferredMany: 9_000_000,
   restrictiveNeedsMemory: 9_004_000,
+  slotsOfDimmsOnly: 9_005_000,
+  memoryAddresses: 9_008_000,
+  vhostUserShared: 11_002_000,
 } as const;
 
 /** Number of a version such as `9.4.0` or `9.4`; the newest when none is given; null for other text. */
