@@ -59,6 +59,9 @@ function machine(
       swapWritePageNs: 1000,
       swapRequestPages: 127,
       kswapdWakeNs: 20_000,
+      hugetlbPageNs: 4000,
+      hugeFaultNs: 90_000,
+      freeNs: 120,
     },
   };
 }

@@ -27,6 +27,8 @@ export interface HugetlbMapping {
   pages: Map<number, HugetlbPage>;
   /** Pages that are reserved and not touched yet. */
   reservedPages: number;
+  /** Indices whose reserved page was taken: given back and touched again, they have none. */
+  claimed: Set<number>;
   /** Base pages by node position. */
   pagesByNode: number[];
 }
@@ -45,7 +47,13 @@ export function mapHugetlb(
   const h = hstateOf(k, sizeKib)!;
   const reservedPages = reserve ? Math.ceil(region.sizePages / h.basePages) : 0;
   if (!reservePages(k, h, reservedPages, region, cpu)) return undefined;
-  return { h, pages: new Map(), reservedPages, pagesByNode: k.nodes.map(() => 0) };
+  return {
+    h,
+    pages: new Map(),
+    reservedPages,
+    claimed: new Set(),
+    pagesByNode: k.nodes.map(() => 0),
+  };
 }
 
 function reservePages(
@@ -56,15 +64,21 @@ function reservePages(
   cpu: number,
 ): boolean {
   if (pages === 0) return true;
-  if (!gatherSurplus(k, h, pages, cpu)) return false;
+  if (!gatherSurplus(k, h, pages, region, cpu)) return false;
   if (pages <= allowedPages(k, h, region)) return true;
   unreserve(k, h, pages, cpu);
   return false;
 }
 
 /** Makes up for what the pool lacks. @kernel mm/hugetlb.c gather_surplus_pages() */
-function gatherSurplus(k: KernelState, h: Hstate, pages: number, cpu: number): boolean {
-  const ac = surplusContext(k, h, cpu);
+function gatherSurplus(
+  k: KernelState,
+  h: Hstate,
+  pages: number,
+  region: RegionSpec,
+  cpu: number,
+): boolean {
+  const ac = surplusContext(k, h, region, cpu);
   const gained: HugetlbPage[] = [];
   while (h.reservedPages + pages > freePages(h) + gained.length) {
     const page = allocSurplusPage(k, h, ac);
@@ -80,10 +94,11 @@ function gatherSurplus(k: KernelState, h: Hstate, pages: number, cpu: number): b
 }
 
 /** A page for a reservation comes from the CPU's own node's list: the mapping has no policy yet. */
-function surplusContext(k: KernelState, h: Hstate, cpu: number): AllocContext {
+function surplusContext(k: KernelState, h: Hstate, region: RegionSpec, cpu: number): AllocContext {
   return allocContext({
     cpu,
     preferred: k.cpus[cpu]!.node,
+    cpusetMems: region.cpusetMems ? new Set(region.cpusetMems) : null,
     order: h.order,
     retryMayFail: true,
     costNs: k.hardware.hugetlbPageNs,
@@ -116,7 +131,7 @@ function unreserve(k: KernelState, h: Hstate, pages: number, cpu: number): void 
  * Touches [offset, offset + pages) of a region, upwards.
  * @param contexts the touching threads, which take huge pages in turn
  * @returns base pages touched; fewer than asked when there was no page: the guest gets SIGBUS
- * @kernel mm/hugetlb.c hugetlb_no_page(), alloc_huge_page()
+ * @kernel mm/hugetlb.c hugetlb_no_page(), alloc_huge_page(), vma_has_reserves()
  */
 export function touchHugetlb(
   k: KernelState,
@@ -143,18 +158,19 @@ function faultPage(
   index: number,
 ): boolean {
   const { h } = mapping;
-  const reserved = mapping.reservedPages > 0;
+  countVm(k, 'pgfault');
+  const reserved = mapping.reservedPages > 0 && !mapping.claimed.has(index);
   const page =
     (reserved || freePages(h) > h.reservedPages ? dequeueByPolicy(k, h, pc, index) : undefined) ??
     surplusByPolicy(k, h, pc, index);
   if (!page) return false;
   if (reserved) {
     mapping.reservedPages -= 1;
+    mapping.claimed.add(index);
     h.reservedPages -= 1;
   }
   mapping.pages.set(index, page);
   mapping.pagesByNode[page.node.position]! += h.basePages;
-  countVm(k, 'pgfault');
   passTime(k, (k.hardware.hugeFaultNs * h.basePages) / PAGES_PER_HUGE, false);
   return true;
 }
@@ -226,12 +242,19 @@ export function hugetlbPointers(guest: GuestState): number {
   return guest.hugetlb.reduce((sum, mapping) => sum + (mapping?.pages.size ?? 0), 0);
 }
 
-/** The guest ends: its pages go back, and what it had reserved and not touched. @kernel mm/hugetlb.c hugetlb_vm_op_close() */
+/** The guest ends. */
 export function exitHugetlb(k: KernelState, guest: GuestState, cpu: number): void {
-  for (const mapping of guest.hugetlb) {
-    if (!mapping) continue;
-    zapHugetlb(k, mapping, 0, Infinity, cpu);
-    if (mapping.reservedPages > 0) unreserve(k, mapping.h, mapping.reservedPages, cpu);
-    mapping.reservedPages = 0;
-  }
+  for (const mapping of guest.hugetlb) if (mapping) unmapHugetlb(k, mapping, cpu);
+}
+
+/**
+ * A mapping's pages go back, and then what it had reserved and not touched.
+ * @returns base pages freed
+ * @kernel mm/hugetlb.c hugetlb_vm_op_close()
+ */
+export function unmapHugetlb(k: KernelState, mapping: HugetlbMapping, cpu: number): number {
+  const freed = zapHugetlb(k, mapping, 0, Infinity, cpu);
+  if (mapping.reservedPages > 0) unreserve(k, mapping.h, mapping.reservedPages, cpu);
+  mapping.reservedPages = 0;
+  return freed;
 }

@@ -154,6 +154,50 @@ describe('guests on hugetlb pages', () => {
     expect(steps[5]!.snapshot.hugetlb[0]!.reservedPages).toBe(0);
   });
 
+  it('count a fault that ends in SIGBUS too', () => {
+    const { steps } = run(twoNodes(), [pool(3, 1), onPool('g', 5, 5)]);
+    const faults = (step: number): number => steps[step]!.snapshot.vmstat.pgfault ?? 0;
+    expect(steps[1]!.status).toBe('sigbus');
+    expect(faults(1) - faults(0)).toBe(4);
+  });
+
+  it('have no reserve for a page that they gave back', () => {
+    const free: ReplayStep = {
+      ...{ op: 'free', name: 'g', cell: 0, offsetPages: 0, pages: HUGE },
+      ...{ stepPages: 0, keepPages: 0 },
+    };
+    const touch: ReplayStep = {
+      op: 'touch',
+      name: 'g',
+      cell: 0,
+      offsetPages: 0,
+      pages: HUGE,
+      access: 'write',
+    };
+    const { steps } = run(twoNodes(), [
+      pool(4, 1),
+      onPool('g', 4, 2, true),
+      free,
+      onPool('h', 1, 1),
+      touch,
+    ]);
+    // Two of four pages are promised to what `g` has not touched; of the other two it gave one back, which `h` takes.
+    const promised = steps.map(({ snapshot }) => snapshot.hugetlb[0]!.reservedPages);
+    expect(promised).toEqual([0, 2, 2, 2, 0]);
+    expect(steps.map(({ status }) => status)).toEqual(['ok', 'ok', 'ok', 'ok', 'sigbus']);
+  });
+
+  it('reserve pages beyond the pool within their cpuset', () => {
+    const step = onPool('g', 2, 0, true);
+    step.guest.regions[0]!.cpusetMems = [0];
+    const { steps } = run(twoNodes(), [{ op: 'overcommit_hugepages', count: 2 }, step]);
+    expect(steps[1]!.status).toBe('ok');
+    expect(pools(steps[1]!)).toEqual([
+      [2, 2, 2],
+      [0, 0, 0],
+    ]);
+  });
+
   it('give back whole huge pages only', () => {
     const free = (offsetPages: number, pages: number): ReplayStep => {
       return { op: 'free', name: 'g', cell: 0, offsetPages, pages, stepPages: 0, keepPages: 0 };

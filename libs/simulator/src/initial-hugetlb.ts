@@ -59,6 +59,7 @@ export function attachHugetlb(k: KernelState, input: ReplayInput): void {
         h,
         pages: new Map<number, HugetlbPage>(),
         reservedPages: 0,
+        claimed: new Set<number>(),
         pagesByNode: k.nodes.map(() => 0),
       };
       guest.hugetlb[i] = mapping;

@@ -289,10 +289,13 @@ export function hugetlbContext(
       nodemask: null,
     });
   }
+  const { mode, nodes } = pc.policy;
   return contextFor(k, pc, `hugetlb ${wider ?? ''}`, {
     ...common,
+    // Unlike other requests this one stays bound where the cpuset leaves none of the nodes.
+    ...(mode === 'bind' && { nodemask: new Set(nodes) }),
     ...(wider === 'noReclaim' && { directReclaim: false }),
-    ...(wider === 'anywhere' && { nodemask: null }),
+    ...(wider === 'anywhere' && { nodemask: null, secondPass: true }),
   });
 }
 

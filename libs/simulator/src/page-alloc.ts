@@ -366,7 +366,7 @@ function allocPagesSlowpath(
     noteDirectReclaim(k, (allowed[0] ?? named[0]!).node, freed, startNs);
     const block = reclaimed ?? compact();
     if (block) return block;
-    if (ac.noRetry || (costly && !ac.retryMayFail)) return undefined;
+    if (ac.noRetry || (costly && (!k.compaction || !ac.retryMayFail))) return undefined;
     noProgressLoops = freed > 0 && !costly ? 0 : noProgressLoops + 1;
     if (shouldReclaimRetry(k, ac, named, flags, noProgressLoops)) continue;
     if (freed > 0 && shouldCompactRetry(k, ac, named, flags, tries)) continue;

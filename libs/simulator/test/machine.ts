@@ -41,6 +41,10 @@ export interface MachineCosts {
   /** Most pages of one request to swap; no time, but it belongs to the same device. */
   swapRequestPages: number;
   kswapdWakeNs: number;
+  /** To make 512 pages a huge page of the pool; what it costs to clear one at a touch; to take one apart again. */
+  hugetlbPageNs: number;
+  hugeFaultNs: number;
+  freeNs: number;
 }
 
 export interface MachineConfig {
@@ -125,10 +129,42 @@ export type MachineOp =
   | { op: 'sysctl'; name: keyof MachineConfig['sysctl']; value: number | number[] }
   /** drain_all_pages() */
   | { op: 'drain' }
+  | HugetlbOp
   /** Nothing allocates for so long; every kswapd acts in its time. */
   | { op: 'idle'; ns: number }
   /** Nothing allocates until every kswapd has stopped, for a second at most. */
   | { op: 'settle' };
+
+/** What is done to the pool of huge pages of 512 base pages, and to mappings of it (private, of hugetlbfs). */
+export type HugetlbOp =
+  /** Writes nr_hugepages of a node, or that of the machine by a task of that policy; from the first CPU. */
+  | { op: 'hugepages'; count: number; node: number | null; policy: MachinePolicy }
+  /** Writes nr_overcommit_hugepages. */
+  | { op: 'overcommit'; count: number }
+  /** mmap() of so many huge pages by a task of that policy and cpuset; a mapping that exists stays as it is. */
+  | {
+      op: 'mapHuge';
+      mapping: number;
+      cpu: number;
+      policy: MachinePolicy;
+      mems: number[] | null;
+      pages: number;
+      /** Without MAP_NORESERVE. */
+      reserve: boolean;
+    }
+  /** Touches [from, from + count) of a mapping's huge pages, upwards, until one has no page: SIGBUS. */
+  | {
+      op: 'touchHuge';
+      mapping: number;
+      cpu: number;
+      policy: MachinePolicy;
+      mems: number[] | null;
+      from: number;
+      count: number;
+    }
+  /** MADV_DONTNEED of [from, from + count). */
+  | { op: 'zapHuge'; mapping: number; cpu: number; from: number; count: number }
+  | { op: 'unmapHuge'; mapping: number; cpu: number };
 
 /** Is an index one of those, about `percent` in a hundred, that a seed picks at random? */
 export function isPicked(seed: number, index: number, percent: number): boolean {
@@ -137,7 +173,10 @@ export function isPicked(seed: number, index: number, percent: number): boolean 
   return ((hash ^ (hash >>> 16)) >>> 0) % 100 < percent;
 }
 
-/** What an operation answered: requests served, blocks freed, pages reclaimed; 0 for the others. */
+/**
+ * What an operation answered: requests served, blocks freed, pages reclaimed; the size that a pool's file shows after a
+ * write; 1 for a mapping that was made; huge pages touched or zapped; 0 for the others.
+ */
 export interface MachineAnswer {
   done: number;
 }
@@ -175,6 +214,20 @@ export interface NodePicture {
   kswapdFailures: number;
 }
 
+export interface HugetlbPicture {
+  reserved: number;
+  overcommit: number;
+  /** What nr_hugepages shows. */
+  max: number;
+  /** Node ids at which growing and shrinking go on. */
+  nextToAlloc: number;
+  nextToFree: number;
+  /** Free huge pages: the one that is taken next comes first. */
+  nodes: { total: number; surplus: number; free: number[] }[];
+  /** By ascending number; frames by index, -1 where there is no page. */
+  mappings: { mapping: number; reserved: number; frames: number[] }[];
+}
+
 export interface MachinePicture {
   timeNs: number;
   swapFreePages: number;
@@ -182,6 +235,7 @@ export interface MachinePicture {
   vmstat: Record<string, number>;
   zones: ZonePicture[];
   nodes: NodePicture[];
+  hugetlb: HugetlbPicture;
   /** Per owner, by index: the frame, -1 for freed or never there, -2 for a page whose content is only on swap. */
   owners: { owner: number; frames: number[] }[];
   /** PG_referenced, young, workingset, swap cache as bits 1, 2, 4, 8 by frame, for pages on the LRU with any set; ascending frames. */

@@ -4,6 +4,7 @@ import { Buddy, MAX_ORDER, MIGRATE_MOVABLE, MIGRATE_UNMOVABLE } from '../src/bud
 import { markAccessed } from '../src/filemap';
 import { freeBlock } from '../src/free-run';
 import { freeMapping, freeOffsets, rangeOf } from '../src/guest-exit';
+import { hugetlbOperation } from './production-hugetlb';
 import { endWrites, endWritesOf } from '../src/swap-write';
 import { hardwareProfiles } from '../src/hardware-profile';
 import { buildKernel, setupLowmemReserve, setupNodeReclaim, setupWatermarks } from '../src/kernel';
@@ -33,7 +34,7 @@ import type {
   MachinePolicy,
   RequestKind,
 } from './machine';
-import { indicesOf, pictureOf, tapeState, type Owner } from './production-picture';
+import { indicesOf, pictureOf, tapeState, type HugeOwner, type Owner } from './production-picture';
 import type { Tape } from './tape';
 
 type AllocOp = Extract<MachineOp, { op: 'alloc' }>;
@@ -115,7 +116,8 @@ function hostOf(config: MachineConfig): HostModel {
 
 /** The simulator's own state and functions, called as a replay's steps call them. */
 export class ProductionMachine implements Machine {
-  private readonly owners = new Map<number, Owner>();
+  readonly owners = new Map<number, Owner>();
+  readonly huge = new Map<number, HugeOwner>();
 
   constructor(readonly k: KernelState) {}
 
@@ -171,6 +173,10 @@ export class ProductionMachine implements Machine {
       case 'settle':
         finishKswapd(k, 1_000_000_000);
         return 0;
+      default:
+        return hugetlbOperation(k, this.huge, op, (cpu, policy, mems) =>
+          this.policyContext(cpu, policy, mems),
+        );
     }
   }
 
@@ -392,11 +398,11 @@ export class ProductionMachine implements Machine {
   }
 
   picture(): MachinePicture {
-    return pictureOf(this.k, this.owners);
+    return pictureOf(this.k, this);
   }
 
   record(tape: Tape): void {
-    tapeState(this.k, this.owners, tape);
+    tapeState(this.k, this, tape);
   }
 
   verify(): void {

@@ -1,11 +1,13 @@
 /** The simulator's whole state page by page, from its runs: as a picture, and on tape. */
 import { MAX_ORDER, NR_MIGRATE_TYPES, PAGEBLOCK_ORDER } from '../src/buddy';
+import { hstateOf } from '../src/hugetlb';
+import type { HugetlbMapping } from '../src/hugetlb-fault';
 import type { KernelState } from '../src/kernel-state';
 import { frameAt, piecesOf, type Run } from '../src/lru';
 import type { Mapping } from '../src/page-map';
 import type { NodeState, Zone } from '../src/zone';
 import type { IndexSet } from './index-set';
-import type { MachinePicture, NodePicture, ZonePicture } from './machine';
+import type { HugetlbPicture, MachinePicture, NodePicture, ZonePicture } from './machine';
 import type { Tape } from './tape';
 
 /** A block of a `kernel` or `atomic` request. */
@@ -13,6 +15,18 @@ export interface Block {
   zone: Zone;
   frame: number;
   order: number;
+}
+
+/** A mapping of huge pages, and how many it may have. */
+export interface HugeOwner {
+  mapping: HugetlbMapping;
+  pages: number;
+}
+
+/** What a machine's operations have made, by number. */
+export interface Holders {
+  owners: ReadonlyMap<number, Owner>;
+  huge: ReadonlyMap<number, HugeOwner>;
 }
 
 export interface Owner {
@@ -97,7 +111,30 @@ function eachFrame(owner: Owner, put: (index: number, frame: number) => void): v
   }
 }
 
-export function pictureOf(k: KernelState, owners: ReadonlyMap<number, Owner>): MachinePicture {
+function hugetlbPicture(k: KernelState, huge: Holders['huge']): HugetlbPicture {
+  const h = hstateOf(k, 2048)!;
+  const pfn = ({ zone, frame }: { zone?: Zone; frame: number }): number =>
+    frame + zone!.buddy.basePfn;
+  return {
+    reserved: h.reservedPages,
+    overcommit: h.overcommitPages,
+    max: h.maxPages,
+    nextToAlloc: h.nextToAlloc,
+    nextToFree: h.nextToFree,
+    nodes: h.nodes.map(({ totalPages: total, surplusPages: surplus, free }) => {
+      return { total, surplus, free: free.map(pfn).reverse() };
+    }),
+    mappings: [...huge]
+      .sort(([a], [b]) => a - b)
+      .map(([number, { mapping, pages }]) => {
+        const frames = new Array<number>(pages).fill(GONE);
+        for (const [index, page] of mapping.pages) frames[index] = pfn(page);
+        return { mapping: number, reserved: mapping.reservedPages, frames };
+      }),
+  };
+}
+
+export function pictureOf(k: KernelState, { owners, huge }: Holders): MachinePicture {
   const flags: MachinePicture['flags'] = [];
   const nodes = k.nodes.map((node): NodePicture => {
     const lru = node.lists.map((list) => {
@@ -120,6 +157,7 @@ export function pictureOf(k: KernelState, owners: ReadonlyMap<number, Owner>): M
     vmstat: Object.fromEntries(Object.entries(k.vmstat).filter(([, count]) => count !== 0)),
     zones: k.zones.map(zonePicture),
     nodes,
+    hugetlb: hugetlbPicture(k, huge),
     owners: [...owners].map(([id, owner]) => {
       const frames = new Array<number>(indicesOf(owner)).fill(GONE);
       eachFrame(owner, (index, frame) => {
@@ -149,12 +187,13 @@ function zonePicture(zone: Zone): ZonePicture {
 }
 
 /** Writes what pictureOf() shows, as tapePicture() would. */
-export function tapeState(k: KernelState, owners: ReadonlyMap<number, Owner>, tape: Tape): void {
+export function tapeState(k: KernelState, { owners, huge }: Holders, tape: Tape): void {
   tape.add(k.timeNs);
   tape.add(k.swap.freePages);
   tape.addCounters(Object.entries(k.vmstat));
   for (const node of k.nodes) tape.addNode(nodeCounts(node));
   for (const zone of k.zones) tape.addZone(zoneCounts(zone));
+  tape.addHugetlb(hugetlbPicture(k, huge));
   for (const zone of k.zones) tapeZone(zone, tape);
   for (const node of k.nodes) {
     for (const list of node.lists) {

@@ -44,16 +44,30 @@ describe('a tape', () => {
     alloc('kernel', 40, { owner: 3 }),
     alloc('anon', 20),
     { op: 'touch', owner: 1, from: 3, count: 4 },
-    alloc('file', 30, { owner: 2 }),
+    alloc('file', 90, { owner: 2 }),
     { op: 'access', owner: 2, from: 3, count: 4 },
     { op: 'access', owner: 2, from: 3, count: 2 },
     free(2, 3),
+    { op: 'hugepages', count: 2, node: null, policy: { mode: 'default', nodes: [] } },
+    {
+      op: 'mapHuge',
+      mapping: 7,
+      ...{ cpu: 0, policy: { mode: 'default', nodes: [] }, mems: null },
+      ...{ pages: 1, reserve: true },
+    },
+    {
+      op: 'touchHuge',
+      mapping: 7,
+      ...{ cpu: 0, policy: { mode: 'default', nodes: [] }, mems: null },
+      ...{ from: 0, count: 1 },
+    },
   ];
 
   it('holds every number and every word of a picture', () => {
-    const machine = referenceMachine(lab([600, 600], 20));
+    const machine = referenceMachine(lab([600, 2048], 20));
     for (const op of ops) machine.run(op);
     const picture = machine.picture();
+    expect(picture.hugetlb.nodes[1]).toMatchObject({ total: 2, free: [expect.any(Number)] });
     const tape = tapeOf(picture);
     const unseen: string[] = [];
     let leaves = 0;

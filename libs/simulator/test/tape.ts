@@ -2,7 +2,7 @@
  * A machine's whole state as a row of numbers. Two machines of one configuration are in the same state exactly
  * if their tapes are equal, which is far quicker to see than comparing two pictures.
  */
-import type { MachinePicture, NodePicture, ZonePicture } from './machine';
+import type { HugetlbPicture, MachinePicture, NodePicture, ZonePicture } from './machine';
 
 /** Numbers for the names of counters, the same for every tape of a process. */
 const counterNumbers = new Map<string, number>();
@@ -90,6 +90,20 @@ export class Tape {
     this.add(zone.reservedHighatomic);
   }
 
+  /** The pool of huge pages and its mappings. */
+  addHugetlb(pool: HugetlbPicture): void {
+    this.addAll([pool.reserved, pool.overcommit, pool.max, pool.nextToAlloc, pool.nextToFree]);
+    for (const { total, surplus, free } of pool.nodes) {
+      this.addAll([total, surplus, free.length]);
+      this.addAll(free);
+    }
+    this.add(pool.mappings.length);
+    for (const { mapping, reserved, frames } of pool.mappings) {
+      this.addAll([mapping, reserved, frames.length]);
+      this.addAll(frames);
+    }
+  }
+
   equals(other: Tape): boolean {
     return this.length === other.length && this.bytes().equals(other.bytes());
   }
@@ -124,6 +138,7 @@ export function tapePicture(picture: MachinePicture, tape: Tape): void {
   tape.addCounters(Object.entries(picture.vmstat));
   picture.nodes.forEach((node) => tape.addNode(node));
   picture.zones.forEach((zone) => tape.addZone(zone));
+  tape.addHugetlb(picture.hugetlb);
   for (const zone of picture.zones) {
     for (const list of zone.lists.flat()) addList(tape, list);
     addList(tape, zone.pageblockTypes);

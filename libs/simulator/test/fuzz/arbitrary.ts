@@ -119,6 +119,9 @@ const costs: fc.Arbitrary<MachineCosts> = fc.record({
   swapWritePageNs: fc.integer({ min: 0, max: 4000 }),
   swapRequestPages: fc.constantFrom(1, 7, 33, 127, 254),
   kswapdWakeNs: fc.integer({ min: 0, max: 500_000 }),
+  hugetlbPageNs: fc.integer({ min: 0, max: 50_000 }),
+  hugeFaultNs: fc.integer({ min: 0, max: 200_000 }),
+  freeNs: fc.integer({ min: 0, max: 5000 }),
 });
 
 const lowmemReserveRatio = fc.constantFrom<number[][]>(
@@ -306,6 +309,64 @@ function giveBack(machine: MachineConfig): fc.Arbitrary<PlannedOp> {
   );
 }
 
+/** Mappings are few and small: there are some tens of huge pages at most. */
+const MAPPINGS = 3;
+const MOST_HUGE_PAGES = 6;
+
+/** The pool of huge pages: its sizes, and mappings that reserve, touch and give back. */
+function hugetlb(machine: MachineConfig): fc.Arbitrary<MachineOp> {
+  const ids = nodesWithMemory(machine);
+  const cpu = fc.constantFrom(...machine.nodes.flatMap((node) => node.cpus));
+  const mapping = fc.nat(MAPPINGS - 1);
+  const some = fc.nat(MOST_HUGE_PAGES);
+  const mems = fc.oneof(
+    { weight: 6, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: subset(ids) },
+  );
+  const task = { mapping, cpu, policy: policy(ids), mems };
+  return fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        op: fc.constant('hugepages' as const),
+        count: fc.oneof(some, some, fc.constantFrom(0, 0, 1, 100)),
+        node: fc.oneof(fc.constant(null), fc.constantFrom(...machine.nodes.keys())),
+        policy: policy(ids),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ op: fc.constant('overcommit' as const), count: some }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        op: fc.constant('mapHuge' as const),
+        ...task,
+        pages: some,
+        reserve: fc.boolean(),
+      }),
+    },
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        op: fc.constant('touchHuge' as const),
+        ...task,
+        from: fc.constantFrom(0, 0, 0, 1, 2, 4),
+        count: some,
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        op: fc.constant('zapHuge' as const),
+        ...{ mapping, cpu, from: fc.constantFrom(0, 0, 1, 3), count: some },
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({ op: fc.constant('unmapHuge' as const), mapping, cpu }),
+    },
+  );
+}
+
 function op(machine: MachineConfig): fc.Arbitrary<PlannedOp> {
   const total = pagesOf(machine.nodes);
   const ids = nodesWithMemory(machine);
@@ -338,6 +399,7 @@ function op(machine: MachineConfig): fc.Arbitrary<PlannedOp> {
     { weight: 26, arbitrary: requests(machine, pages) },
     { weight: 14, arbitrary: giveBack(machine) },
     { weight: 6, arbitrary: look },
+    { weight: 11, arbitrary: hugetlb(machine) },
     { weight: 1, arbitrary: reclaim },
     { weight: 2, arbitrary: write(total) },
     { weight: 1, arbitrary: fc.constant({ op: 'drain' as const }) },

@@ -33,6 +33,9 @@ const COUNTED: readonly string[] = [
   'free a pattern',
   'free a random subset',
   ...['exit', 'touch', 'access', 'reclaim', 'drain', 'idle', 'settle'],
+  ...['size of a pool', "size of a node's pool", 'overcommit', 'unmapHuge', 'zapHuge'],
+  ...['huge pages reserved', 'huge pages not reserved'],
+  ...POLICIES.map((policy) => `huge pages touched under ${policy}`),
   ...SETTINGS.map((name) => `set ${name}`),
   ...EVENTS,
 ];
@@ -48,6 +51,12 @@ function namesOf(op: MachineOp): string[] {
       return [op.keep === 0 ? 'free all of a range' : 'free a pattern'];
     case 'scatter':
       return ['free a random subset'];
+    case 'hugepages':
+      return [op.node === null ? 'size of a pool' : "size of a node's pool"];
+    case 'mapHuge':
+      return [op.reserve ? 'huge pages reserved' : 'huge pages not reserved'];
+    case 'touchHuge':
+      return [`huge pages touched under ${op.policy.mode}`];
     case 'sysctl':
       return [`set ${op.name}`];
     default:

@@ -26,7 +26,7 @@ describe('the reference', () => {
         coverage.addMachine(config);
         coverage.addEvents(machine.events);
       }),
-      { seed: 20_261_121, numRuns: 25 },
+      { seed: 20_261_121, numRuns: 30 },
     );
     // A run that never came under pressure would prove little.
     expect(coverage.missing()).toEqual([]);
@@ -129,6 +129,31 @@ describe('planted errors', () => {
     return { config, ops: [...stealing, ...more, { op: 'settle' }] };
   }
 
+  const ANYONE: MachinePolicy = { mode: 'default', nodes: [] };
+  const poolOf = (count: number): MachineOp => {
+    return { op: 'hugepages', count, node: null, policy: ANYONE };
+  };
+  const task = { cpu: 0, policy: ANYONE, mems: null };
+
+  /** A pool grows over both nodes; one task reserves all but a page, one has no reserve, and the pool shrinks. */
+  function reservedPool(): FuzzCase {
+    const reserved: MachineOp = { op: 'mapHuge', mapping: 0, ...task, pages: 3, reserve: true };
+    const other: MachineOp = { op: 'mapHuge', mapping: 1, ...task, pages: 2, reserve: false };
+    const touch: MachineOp = { op: 'touchHuge', mapping: 1, ...task, from: 0, count: 2 };
+    return {
+      config: lab([8192, 8192], 20),
+      ops: [poolOf(4), reserved, other, touch, poolOf(0)],
+    };
+  }
+
+  /** Pages in use of a pool that was shrunk leave it when their task ends. */
+  function shrunkPool(): FuzzCase {
+    const map: MachineOp = { op: 'mapHuge', mapping: 0, ...task, pages: 3, reserve: true };
+    const touch: MachineOp = { op: 'touchHuge', mapping: 0, ...task, from: 0, count: 3 };
+    const end: MachineOp = { op: 'unmapHuge', mapping: 0, cpu: 0 };
+    return { config: lab([8192, 8192], 20), ops: [poolOf(4), map, touch, poolOf(0), end] };
+  }
+
   /** Random machines on which every shortage is first met by reclaim of the node. */
   function withNodeReclaim({ config, ops }: FuzzCase): FuzzCase {
     const sysctl = { ...config.sysctl, zone_reclaim_mode: 7, min_unmapped_ratio: 0 };
@@ -147,6 +172,8 @@ describe('planted errors', () => {
       outOfCpuset(),
       nodeOfCache(),
       askedMeanwhile(),
+      reservedPool(),
+      shrunkPool(),
     ];
     const random = fc.sample(fuzzCase(40, 40), { seed: 42, numRuns: 24 });
     const found = findMutants([...planned, ...random, ...random.map(withNodeReclaim)]);

@@ -56,6 +56,9 @@ describe('once different', () => {
         swapWritePageNs: 1000,
         swapRequestPages: 127,
         kswapdWakeNs: 360556,
+        hugetlbPageNs: 4000,
+        hugeFaultNs: 90_000,
+        freeNs: 120,
       },
     };
     const ops: MachineOp[] = [
@@ -267,6 +270,9 @@ describe('once different', () => {
         swapWritePageNs: 1708,
         swapRequestPages: 127,
         kswapdWakeNs: 499997,
+        hugetlbPageNs: 4000,
+        hugeFaultNs: 90_000,
+        freeNs: 120,
       },
     };
     const ops: MachineOp[] = [

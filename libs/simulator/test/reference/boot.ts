@@ -1,6 +1,7 @@
 import type { MachineConfig, MachineNodeConfig, MachineZoneConfig } from '../machine';
 import { addToFreeList } from './buddy';
 import { noEvents } from './events';
+import { createPool } from './hugetlb';
 import { Lists } from './lists';
 import type { Mutation } from './mutations';
 import { LRU_LISTS, MAX_ORDER, MOVABLE, PAGEBLOCK_PAGES, PCP_LISTS } from './state';
@@ -135,6 +136,7 @@ export function boot(config: MachineConfig, mutation: Mutation | null): System {
     zones: [],
     cpus: [],
     owners: new Map(),
+    hugetlb: createPool([]),
     timeNs: 0,
     swapFree: config.swapPages,
     swapWrites: { nextSlot: 1, slots: new Map(), requests: [] },
@@ -154,6 +156,7 @@ export function boot(config: MachineConfig, mutation: Mutation | null): System {
       handOver(system, zone);
     }
   }
+  system.hugetlb = createPool(system.nodes);
   setupPerZoneWmarks(system);
   setupLowmemReserve(system);
   setupMinUnmapped(system);

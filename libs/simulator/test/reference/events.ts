@@ -40,6 +40,16 @@ export const EVENTS = [
   'swap full',
   'zone skipped by reclaim',
   'cost halved',
+  'huge page pool grown',
+  'huge page pool shrunk',
+  'huge page not to be had',
+  'huge page made surplus',
+  'surplus huge page kept',
+  'surplus huge page taken',
+  'surplus huge page freed',
+  'huge page mapping refused',
+  'huge page fault served by the pool',
+  'huge page fault refused',
 ] as const;
 
 export type ReferenceEvent = (typeof EVENTS)[number];

@@ -10,6 +10,7 @@ import type {
 import type { Tape } from '../tape';
 import { boot } from './boot';
 import type { EventCounts } from './events';
+import { runHugetlb } from './hugetlb';
 import { endWrites, endWritesOf } from './swap-write';
 import { letKswapdsAct, settle } from './kswapd';
 import { addToLru, clearPage, markAccessed, removeFromLru, setFlag } from './lru';
@@ -256,6 +257,11 @@ function run(system: System, op: MachineOp): number {
     case 'settle':
       settle(system);
       return 0;
+    default: {
+      const done = runHugetlb(system, op, (cpu) => cpuPosition(system, cpu));
+      system.runningCpu = -1;
+      return done;
+    }
   }
 }
 

@@ -45,6 +45,9 @@ export function lab(
       swapWritePageNs: 1,
       swapRequestPages: 127,
       kswapdWakeNs: 50_000,
+      hugetlbPageNs: 4000,
+      hugeFaultNs: 90_000,
+      freeNs: 120,
     },
   };
 }

@@ -31,6 +31,10 @@ export const MUTATIONS = [
   'kswapd stops at low',
   'kswapd runs for every class',
   'kswapd forgets wake-ups while it runs',
+  'huge page walk stays at its node',
+  'surplus huge page stays in its pool',
+  'huge page faults ignore reservations',
+  'shrinking frees reserved huge pages',
 ] as const;
 
 export type Mutation = (typeof MUTATIONS)[number];

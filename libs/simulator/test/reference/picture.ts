@@ -1,5 +1,6 @@
 import type { MachinePicture, NodePicture, ZonePicture } from '../machine';
 import type { Tape } from '../tape';
+import { hugePagesOf, hugetlbPicture } from './hugetlb';
 import { PAGEBLOCK_PAGES, pfnOf, zoneOf } from './state';
 import type { Node, System, Zone } from './state';
 
@@ -75,6 +76,7 @@ export function pictureOf(system: System): MachinePicture {
       lru: node.lru.map((list) => frames(system, list)),
       ...nodeCounts(node),
     })),
+    hugetlb: hugetlbPicture(system),
     owners: [...system.owners]
       .sort((a, b) => a[0] - b[0])
       .map(([owner, { pages }]) => ({
@@ -113,6 +115,7 @@ export function tapeState(system: System, tape: Tape): void {
   tape.addCounters(system.vmstat);
   system.nodes.forEach((node) => tape.addNode(nodeCounts(node)));
   system.zones.forEach((zone) => tape.addZone(zoneCounts(zone)));
+  tape.addHugetlb(hugetlbPicture(system));
   for (const zone of system.zones) {
     zone.freeLists.forEach((types) => types.forEach((list) => tapeList(system, list, tape)));
     const types = pageblockTypes(zone);
@@ -188,6 +191,7 @@ export function verify(system: System): void {
     pages.forEach((page, i) => page >= 0 && see(page, 1 << (orders[i] ?? 0), 'with an owner'));
     swapCache.forEach((page) => see(page, 1, 'as swap cache'));
   }
+  hugePagesOf(system).forEach((page) => see(page, 512, 'in the pool of huge pages'));
   for (const node of system.nodes) {
     node.lru.forEach((list, i) => {
       const pages = system.lists.toArray(list);

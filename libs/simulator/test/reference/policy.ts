@@ -40,7 +40,8 @@ export interface AllocTry {
   interleaveNode: Node | null;
 }
 
-function filtered(node: Node, mask: readonly number[] | null, classIndex: number): Zone[] {
+/** A node's zones in the order of its list, within a mask and a class. */
+export function filtered(node: Node, mask: readonly number[] | null, classIndex: number): Zone[] {
   return node.zonelist.filter(
     (zone) => zone.index <= classIndex && (mask === null || mask.includes(zone.node.id)),
   );

@@ -161,6 +161,24 @@ export interface SwapWrites {
   requests: SwapRequest[];
 }
 
+/** The pool of huge pages of order 9. */
+export interface HugetlbPool {
+  reserved: number;
+  overcommit: number;
+  max: number;
+  nextToAlloc: number;
+  nextToFree: number;
+  /** By node id; free pages from the head of their list on. */
+  nodes: { total: number; surplus: number; free: number[] }[];
+  mappings: Map<number, HugetlbMapping>;
+}
+
+/** By index: the page, -1 if there is none, and whether the pool holds one back for it. */
+export interface HugetlbMapping {
+  pages: number[];
+  reserves: boolean[];
+}
+
 export interface System {
   config: MachineConfig;
   sysctl: MachineConfig['sysctl'];
@@ -172,6 +190,7 @@ export interface System {
   zones: Zone[];
   cpus: Cpu[];
   owners: Map<number, Owner>;
+  hugetlb: HugetlbPool;
   timeNs: number;
   swapFree: number;
   swapWrites: SwapWrites;
