@@ -238,4 +238,95 @@ Total                      260.54          260.54
     await inspect(alone, '?libvirtVersion=9.0.0').expect(200);
     await inspect(alone, '?libvirtVersion=new').expect(400);
   });
+
+  it('answers the placement view in the documented shape', async () => {
+    const xml = `<domain type='kvm'>
+  <name>g</name>
+  <maxMemory slots='2' unit='GiB'>4</maxMemory>
+  <memory unit='GiB'>1</memory>
+  <currentMemory unit='MiB'>512</currentMemory>
+  <memoryBacking><hugepages><page size='2' unit='MiB' nodeset='1'/></hugepages><locked/><source type='memfd'/><access mode='shared'/></memoryBacking>
+  <vcpu placement='static' cpuset='0-3,^1' current='2'>4</vcpu>
+  <numatune><memory mode='strict' nodeset='0-1'/><memnode cellid='1' mode='preferred' nodeset='1'/></numatune>
+  <cpu><numa><cell cpus='0-1' memory='512' unit='MiB'/><cell cpus='2-3' memory='512' unit='MiB' memAccess='private'/></numa></cpu>
+</domain>`;
+    const inspect = http().post('/v1/domains/inspect').type('application/xml');
+    const { body } = await inspect.send(xml).expect(200);
+    expect(body).toMatchObject({
+      ...{ name: 'g', memoryKib: 1048576, currentMemoryKib: 524288, maxMemoryKib: 4194304 },
+      vcpu: { count: 4, current: 2, placement: 'static', cpuset: [0, 2, 3] },
+      numatune: {
+        memory: { mode: 'strict', placement: 'static', nodeset: [0, 1] },
+        memnodes: [{ cellid: 1, mode: 'preferred', nodeset: [1] }],
+      },
+      cells: [
+        { id: 0, cpus: [0, 1], memoryKib: 524288, memAccess: null },
+        { id: 1, cpus: [2, 3], memoryKib: 524288, memAccess: 'private' },
+      ],
+      memoryBacking: {
+        hugepages: [{ sizeKib: 2048, nodeset: [1] }],
+        ...{ locked: true, source: 'memfd', access: 'shared' },
+      },
+      warnings: [],
+    });
+    expect(body).not.toHaveProperty('start');
+  });
+
+  describe('started on a host', () => {
+    const inspect = (xml: string, query: object) =>
+      http().post('/v1/domains/inspect').query(query).type('application/xml').send(xml);
+    const hostId = () => url.split('/')[3] ?? '';
+    const start = async (xml: string, query: object = {}) => {
+      const { body } = await inspect(xml, { hostId: hostId(), ...query }).expect(200);
+      const { possible, problems } = body.start as { possible: boolean; problems: unknown[] };
+      expect(possible).toBe(problems.length === 0);
+      return problems;
+    };
+    const strict = (nodeset: string): string =>
+      `<numatune><memory mode='strict' nodeset='${nodeset}'/></numatune>`;
+    const huge = '<memoryBacking><hugepages/></memoryBacking>';
+
+    it('says what its start would find missing, with the place in the document', async () => {
+      expect(await start(domainXml('a', 512, preferred(0)))).toEqual([]);
+      expect(await start(domainXml('a', 512, preferred(7)))).toMatchObject([
+        { code: 'unknown-host-node', path: '/domain/numatune/memory/@nodeset', line: 6 },
+      ]);
+      expect(await start(domainXml('a', 4096, strict('0')))).toMatchObject([
+        { code: 'memory-does-not-fit', path: '/domain/memory', found: '4194304 KiB', line: 4 },
+      ]);
+      expect(await start(domainXml('a', 512, strict('0') + huge))).toMatchObject([
+        { code: 'hugepages-unavailable', path: '/domain/memoryBacking/hugepages' },
+      ]);
+    });
+
+    it('applies the rules of the kernel and libvirt that it is told of', async () => {
+      const several = preferred(0).replace("nodeset='0'", "nodeset='0-1'");
+      const xml = domainXml('a', 512, several);
+      const refused = [{ code: 'preferred-single-node', found: '0-1' }];
+      expect(await start(xml)).toEqual([]);
+      expect(await start(xml, { kernelRelease: '5.14.0-70.el9' })).toMatchObject(refused);
+      expect(await start(xml, { libvirtVersion: '8.10.0' })).toMatchObject(refused);
+      await inspect(xml, { kernelRelease: 'new' }).expect(400);
+    });
+
+    it('takes a capabilities document for a host, and one host only', async () => {
+      const capabilities =
+        "<capabilities><host><topology><cells num='1'><cell id='4'><memory unit='KiB'>262144</memory><pages unit='KiB' size='4'>65536</pages></cell></cells></topology></host></capabilities>";
+      const post = (xml: string, query: object = {}) =>
+        http()
+          .post('/v1/domains/inspect')
+          .query(query)
+          .field('xml', xml)
+          .field('capabilities', capabilities);
+      const two = domainXml('a', 256, strict('4')) + domainXml('b', 257, strict('4'));
+      const { body } = await post(two).expect(200);
+      expect(body.domains).toMatchObject([
+        { name: 'a', start: { possible: true, problems: [] } },
+        { name: 'b', start: { possible: false, problems: [{ code: 'memory-does-not-fit' }] } },
+      ]);
+      await post(two, { hostId: hostId() }).expect(400);
+      const unknown = await inspect(domainXml('a', 256), { hostId: 'none' }).expect(404);
+      expect(unknown.body.code).toBe('host-not-found');
+    });
+  });
 });

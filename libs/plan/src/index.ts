@@ -1,3 +1,4 @@
 export * from './guest-spec';
 export * from './plan-request';
 export * from './residency';
+export * from './start-host';

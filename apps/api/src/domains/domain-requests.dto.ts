@@ -30,7 +30,28 @@ export class DomainXmlDto {
   xml: string;
 }
 
+/** A document, and the host that it is to start on. */
+export class InspectDomainDto extends DomainXmlDto {
+  @Text('`virsh capabilities` of the host that the domain is to start on.') capabilities?: string;
+}
+
 export class InspectDomainQuery {
+  @ApiPropertyOptional({
+    format: 'uuid',
+    description: 'A stored host: `start` then says whether the domain could be started on it now.',
+  })
+  @WhenGiven()
+  @IsString()
+  hostId?: string;
+
+  @ApiPropertyOptional({
+    example: '5.14.0-70.el9',
+    description: 'Kernel of the host where its description names none: rules of old kernels.',
+  })
+  @WhenGiven()
+  @Matches(/^[0-9]{1,3}\.[0-9]{1,5}[A-Za-z0-9._+-]{0,100}$/, { message: 'must be like 6.1.0-30' })
+  kernelRelease?: string;
+
   @ApiPropertyOptional({
     example: '9.0.0',
     description: 'The libvirt that is to read the document: rules that came later are not applied.',

@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import type { DomainView, NumatuneMode, RuntimePlacement } from '@zonewise/libvirt-xml';
+import type { DomainView, NumatuneMode, RuntimePlacement, XmlProblem } from '@zonewise/libvirt-xml';
 import {
   Domain,
   DOMAIN_STATES,
@@ -39,6 +39,17 @@ class MemnodeDto {
 class NumatuneDto {
   @ApiProperty({ type: NumatuneMemoryDto, nullable: true }) memory: NumatuneMemoryDto | null;
   @ApiProperty({ type: [MemnodeDto] }) memnodes: MemnodeDto[];
+}
+
+/** Whether a domain could be started on a host. */
+export class StartDto {
+  @ApiProperty() possible: boolean;
+  @ApiProperty({
+    type: 'array',
+    items: { type: 'object' },
+    description: 'Why not: `code`, `path`, `message`, `line`, `column`, `expected`, `found`.',
+  })
+  problems: XmlProblem[];
 }
 
 /** What a domain document says about memory placement. */
@@ -87,6 +98,9 @@ export class DomainViewDto {
 
   @ApiProperty({ type: 'array', items: { type: 'object' } })
   warnings: DomainView['warnings'];
+
+  @ApiPropertyOptional({ type: StartDto, description: 'Only where a host was named.' })
+  start?: StartDto;
 }
 
 /** Several documents in one upload. */

@@ -25,13 +25,13 @@ export interface HostInspection extends Omit<HostImport, 'model'> {
  */
 export function readHost(given: ImportTexts): HostImport {
   const { capabilities, ...texts } = given;
-  return readTexts(texts, readCapabilities(capabilities));
+  return readTexts(texts, capabilities === undefined ? undefined : readCapabilities(capabilities));
 }
 
 /** As {@link readHost}, but a capabilities document alone is enough. */
 export function inspectHost(given: ImportTexts): HostInspection {
   const { capabilities, ...texts } = given;
-  const view = readCapabilities(capabilities);
+  const view = capabilities === undefined ? undefined : readCapabilities(capabilities);
   const topology = view?.topology;
   if (topology !== undefined && Object.values(texts).every((text) => text === undefined)) {
     const message =
@@ -48,8 +48,8 @@ export function inspectHost(given: ImportTexts): HostInspection {
   return { ...host, topology: topology ?? { nodes: topologyOf(host.model) } };
 }
 
-function readCapabilities(xml: string | undefined): CapabilitiesView | undefined {
-  if (xml === undefined) return undefined;
+/** @throws ProblemException malformed-xml, invalid-capabilities */
+export function readCapabilities(xml: string): CapabilitiesView {
   const outcome = parseCapabilities(xml);
   if (outcome.ok) return outcome.value;
   throw xmlProblem(outcome.problems, 'invalid-capabilities', 'The capabilities document');
