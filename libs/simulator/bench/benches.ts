@@ -3,16 +3,21 @@ import type { Machine, MachineConfig, MachineOp } from '../test/machine';
 import { productionMachine } from '../test/production-machine';
 import { referenceMachine } from '../test/reference';
 import {
+  emptyPool,
+  fillCache,
   fillHoles,
   fillZone,
   freeEveryOther,
   freeRandomHalf,
   freeZone,
+  growPool,
   GUESTS,
   oneZone,
   PAGES_PER_GIB,
   planMachine,
   planOps,
+  touchPool,
+  twoNodes,
 } from './machines';
 import {
   best,
@@ -184,6 +189,25 @@ export function worstCase(gib: number, tries = { production: 20, reference: 3 })
   };
 }
 
+/** A pool of huge pages that grows into page cache, is used, and is given back; counts are huge pages but the first. */
+export function hugetlbPool(gib: number, tries = { production: 10, reference: 2 }): Bench {
+  const phasesOf = (pages: number): Phase[] => [
+    { name: 'hugetlb-pool: fill cache', ops: fillCache(pages) },
+    { name: 'hugetlb-pool: grow', ops: growPool(pages) },
+    { name: 'hugetlb-pool: touch', ops: touchPool(pages) },
+    { name: 'hugetlb-pool: end and shrink', ops: emptyPool() },
+  ];
+  const compare = (totalGib: number, rounds: typeof tries): Result[] => {
+    const pages = totalGib * PAGES_PER_GIB;
+    return comparePhases(twoNodes(pages), phasesOf(pages), { totalGib }, rounds);
+  };
+  return {
+    name: 'hugetlb-pool',
+    warmUp: () => void compare(0.25, { production: 10, reference: 3 }),
+    run: () => compare(gib, tries),
+  };
+}
+
 /** The plan on both machines. */
 export function comparePlan(gib: number, tries = { production: 20, reference: 1 }): Result {
   const pages = gib * PAGES_PER_GIB;
@@ -253,4 +277,5 @@ export const BENCHES: readonly Bench[] = [
   zoneBench(4),
   planBench(16, [64, 256, 1024, 4096, 24_576]),
   worstCase(1),
+  hugetlbPool(8),
 ];

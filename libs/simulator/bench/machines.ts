@@ -4,6 +4,7 @@ import type { MachineConfig, MachineOp, MachinePolicy, MachineZoneConfig } from 
 export const PAGES_PER_GIB = 262_144;
 /** Where a node's memory begins: apart by 32 TiB, and aligned to every order. */
 const NODE_SPAN_PAGES = 2 ** 33;
+const PAGES_PER_HUGE = 512;
 const DEFAULT_POLICY: MachinePolicy = { mode: 'default', nodes: [] };
 
 type AllocOp = Extract<MachineOp, { op: 'alloc' }>;
@@ -107,6 +108,49 @@ export function freeRandomHalf(zonePages: number): MachineOp[] {
 /** Takes the single pages again. */
 export function fillHoles(zonePages: number): MachineOp[] {
   return [allocPages({ owner: 2, cpu: 0, count: Math.floor((zonePages * 49) / 100) })];
+}
+
+/** Two nodes of a Normal zone each. */
+export function twoNodes(totalPages: number): MachineConfig {
+  const nodes = [0, 1].map((node) => {
+    const startPfn = (node + 1) * NODE_SPAN_PAGES;
+    return { cpus: [node], zones: [{ index: 2 as const, startPfn, pages: totalPages / 2 }] };
+  });
+  return machine(nodes, {});
+}
+
+/** Page cache on both nodes, half of them full of it. */
+export function fillCache(totalPages: number): MachineOp[] {
+  return [0, 1].map((node) =>
+    allocPages({
+      ...{ owner: 1 + node, kind: 'file', cpu: node, count: Math.floor(totalPages / 4) },
+      policy: { mode: 'bind', nodes: [node] },
+    }),
+  );
+}
+
+/** The pool asks for three quarters of the memory, that is for half of what the cache has. */
+export function growPool(totalPages: number): MachineOp[] {
+  const count = Math.floor((totalPages * 3) / 4 / PAGES_PER_HUGE);
+  return [{ op: 'hugepages', count, node: null, policy: DEFAULT_POLICY }];
+}
+
+/** One task maps and touches as many huge pages as fill half the memory. */
+export function touchPool(totalPages: number): MachineOp[] {
+  const pages = Math.floor(totalPages / 2 / PAGES_PER_HUGE);
+  const task = { mapping: 1, cpu: 0, policy: DEFAULT_POLICY, mems: null };
+  return [
+    { op: 'mapHuge', ...task, pages, reserve: true },
+    { op: 'touchHuge', ...task, from: 0, count: pages },
+  ];
+}
+
+/** The task ends, and the pool gives everything back. */
+export function emptyPool(): MachineOp[] {
+  return [
+    { op: 'unmapHuge', mapping: 1, cpu: 0 },
+    { op: 'hugepages', count: 0, node: null, policy: DEFAULT_POLICY },
+  ];
 }
 
 const NODES = 8;
