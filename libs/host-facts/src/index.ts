@@ -8,6 +8,13 @@ export {
   type NumaMaps,
 } from './parse/numa-maps';
 export { parseNumastatProcess } from './parse/numastat-process';
+export {
+  collectionOf,
+  isCollected,
+  type CollectedFile,
+  type CollectedGuest,
+  type Collection,
+} from './collection';
 export { hostTextsOf, NODE_TEXT_FILES, nodeTextOf, TEXT_FILES } from './text-files';
 export { diagnose, type Diagnosis } from './log/diagnose';
 export { parseKernelLog, type LogReport } from './log/log-report';

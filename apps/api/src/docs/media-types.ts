@@ -1,4 +1,5 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
+import { ARCHIVE_TYPES } from '../http/body-parsers';
 
 type Content = NonNullable<
   Extract<NonNullable<OperationLike['requestBody']>, { content: unknown }>['content']
@@ -8,7 +9,7 @@ type OperationLike = NonNullable<PathItem['post']>;
 
 /**
  * The decorators give every media type of a body the same schema and examples. XML is text, and a
- * multipart form has no example that could be sent as it stands: its parts are files.
+ * multipart form has no example that could be sent as it stands: its parts are files. An archive is bytes.
  */
 export function withBodyPerMediaType(document: OpenAPIObject): OpenAPIObject {
   for (const item of Object.values(document.paths)) {
@@ -25,6 +26,8 @@ function splitContent(content: Content): void {
     if (mediaType === 'multipart/form-data') {
       delete media.examples;
       delete media.example;
+    } else if (ARCHIVE_TYPES.includes(mediaType)) {
+      content[mediaType] = { schema: { type: 'string', format: 'binary' } };
     } else if (mediaType.endsWith('/xml')) {
       media.schema = { type: 'string', description: 'A libvirt domain document.' };
     }

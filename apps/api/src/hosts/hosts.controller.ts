@@ -21,18 +21,22 @@ import {
   ApiOkResponse,
   ApiOperation,
   ApiParam,
+  ApiQuery,
   ApiResponse,
   ApiTags,
   getSchemaPath,
 } from '@nestjs/swagger';
 import type { Response } from 'express';
+import type { Collection } from '@zonewise/host-facts';
 import { ApiProblems } from '../docs/api-problems';
 import { createExamples, importExamples, inspectExamples } from '../docs/examples';
 import type { Host } from '../database/entities/host.entity';
+import { ARCHIVE_TYPES } from '../http/body-parsers';
 import { Consumes } from '../http/content-type.guard';
 import { PageQuery } from '../http/cursor';
 import { etagOf, isNotModified } from '../http/etag';
 import { MultipartFields } from '../http/multipart';
+import { Collected, HostFields } from './archive-body';
 import { CreateHostDto, ImportHostDto, InspectHostDto, UpdateHostDto } from './host-requests.dto';
 import { HostDto, HostInspectionDto, HostItemDto, HostPageDto } from './host-responses.dto';
 import { hostViews } from './host-views';
@@ -56,6 +60,9 @@ const FACT_PROBLEMS = [
 const MULTIPART_NOTE =
   'As JSON, each source is a text field. As multipart/form-data, each is a file (or field) of the same ' +
   'name; per-node ones are named `node0.meminfo`, `node0.numastat` and so on.';
+const ARCHIVE_NOTE =
+  'An archive is one of `GET /v1/collector.sh`, or a sosreport packed anew with gzip: as the body itself, or as the part ' +
+  "`archive`. Its running guests are stored as domains; the name is `?name=`, else the host's own.";
 
 const IfMatch = () =>
   ApiHeader({
@@ -87,18 +94,24 @@ export class HostsController {
   }
 
   @Post('import')
-  @Consumes('application/json', 'multipart/form-data')
-  @MultipartFields()
-  @ApiOperation({ summary: 'Store a host from what it printed', description: MULTIPART_NOTE })
-  @ApiConsumes('application/json', 'multipart/form-data')
+  @Consumes('application/json', 'multipart/form-data', ...ARCHIVE_TYPES)
+  @HostFields()
+  @ApiOperation({
+    summary: 'Store a host from what it printed',
+    description: `${MULTIPART_NOTE} ${ARCHIVE_NOTE}`,
+  })
+  @ApiConsumes('application/json', 'multipart/form-data', ...ARCHIVE_TYPES)
+  @ApiQuery({ name: 'name', required: false, description: 'Name of a host sent as an archive.' })
+  @ApiQuery({ name: 'description', required: false })
   @ApiBody({ schema: { $ref: getSchemaPath(ImportHostDto) }, examples: importExamples })
   @ApiCreatedResponse({ type: HostDto, description: 'Stored; Location and ETag are set.' })
-  @ApiProblems(...BODY_PROBLEMS, ...FACT_PROBLEMS, 'name-taken')
+  @ApiProblems(...BODY_PROBLEMS, ...FACT_PROBLEMS, 'malformed-archive', 'name-taken')
   async import(
     @Body() body: ImportHostDto,
+    @Collected() collection: Collection | undefined,
     @Res({ passthrough: true }) response: Response,
   ): Promise<HostDto> {
-    return created(await this.hosts.import(body), response);
+    return created(await this.hosts.import(body, collection), response);
   }
 
   @Post('inspect')

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import type { Provenance } from '@zonewise/host-facts';
+import type { Collection, Provenance } from '@zonewise/host-facts';
 import { runtimePlacement } from '@zonewise/libvirt-xml';
 import { hostPlacement } from '@zonewise/plan';
 import type { HostModel } from '@zonewise/simulator';
@@ -13,7 +13,14 @@ import { requireIfMatch } from '../http/etag';
 import { ProblemException } from '../http/problem';
 import { CreateHostDto, ImportHostDto, UpdateHostDto } from './host-requests.dto';
 import { hostSummary } from './host-views';
-import { readHost, requireValidModel, sourcesOf } from './read-host';
+import { readGuests, type GuestDomain } from './collected-guests';
+import {
+  readCollected,
+  readHost,
+  requireValidModel,
+  sourcesOf,
+  type ImportTexts,
+} from './read-host';
 
 type HostContent = Pick<
   Host,
@@ -43,11 +50,16 @@ export class HostsService {
     return this.insert(name, description, givenContent(model));
   }
 
-  /** @throws ProblemException malformed-xml, invalid-capabilities, invalid-facts, name-taken */
-  import({ name, description, ...texts }: ImportHostDto): Promise<Host> {
-    const { model, provenance, differences, caveats } = readHost(texts);
-    const content = { model, provenance, differences, caveats, ...sourcesOf(texts) };
-    return this.insert(name, description, content);
+  /**
+   * Stores a host with the guests that came in its archive. Texts of the request go before the archive's.
+   * @throws ProblemException malformed-xml, invalid-capabilities, invalid-facts, name-taken
+   */
+  import(
+    { name, description, ...texts }: ImportHostDto,
+    collection: Collection | undefined,
+  ): Promise<Host> {
+    const { content, guests } = importedContent(texts, collection);
+    return this.insert(name, description, content, guests);
   }
 
   /** Hosts without their models, oldest first. */
@@ -120,7 +132,12 @@ export class HostsService {
     return host;
   }
 
-  private insert(name: string, description: string | null | undefined, content: HostContent) {
+  private insert(
+    name: string,
+    description: string | null | undefined,
+    content: HostContent,
+    guests: GuestDomain[] = [],
+  ) {
     const now = new Date().toISOString();
     const host: Host = {
       id: randomUUID(),
@@ -135,6 +152,7 @@ export class HostsService {
     return this.refusingTakenName(name, () =>
       this.transactions.run(async (manager) => {
         await manager.insert(Host, host);
+        for (const guest of guests) await manager.insert(Domain, domainRow(host, guest));
         return host;
       }),
     );
@@ -150,6 +168,36 @@ export class HostsService {
       });
     }
   }
+}
+
+function importedContent(
+  texts: ImportTexts,
+  collection: Collection | undefined,
+): { content: HostContent; guests: GuestDomain[] } {
+  if (collection === undefined) {
+    const { model, provenance, differences, caveats } = readHost(texts);
+    const content = { model, provenance, differences, caveats, ...sourcesOf(texts) };
+    return { content, guests: [] };
+  }
+  const { capabilities, guests, unread } = collection;
+  const all = { ...collection.texts, ...(capabilities ? { capabilities } : {}), ...given(texts) };
+  const { host, texts: used } = readCollected(all);
+  const { model, provenance, differences } = host;
+  const { domains, caveats } = readGuests(guests, model);
+  const notes = unread.map((message) => ({ code: 'not-collected', message }));
+  const caveatsOfAll = [...host.caveats, ...caveats, ...notes];
+  const content = { model, provenance, differences, caveats: caveatsOfAll, ...sourcesOf(used) };
+  return { content, guests: domains };
+}
+
+/** Without the fields that are not there. */
+function given<T extends object>(fields: T): Partial<T> {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Partial<T>;
+}
+
+function domainRow({ id: hostId, createdAt }: Host, guest: GuestDomain): Domain {
+  return { ...guest, id: randomUUID(), hostId, version: 1, createdAt, updatedAt: createdAt };
 }
 
 /** What can be an id at all; PostgreSQL refuses a NUL in a parameter. */

@@ -28,6 +28,43 @@ export function readHost(given: ImportTexts): HostImport {
   return readTexts(texts, capabilities === undefined ? undefined : readCapabilities(capabilities));
 }
 
+/** Sources that are what a command printed: an archive has them whether the command did well or not. */
+const COMMAND_TEXTS = [
+  ...(['capabilities', 'numactlHardware', 'numastat', 'numastatMeminfo'] as const),
+  ...(['nodeinfo', 'freepages', 'freecell', 'nodememstats'] as const),
+];
+
+/**
+ * As {@link readHost} for the texts of an archive, which nobody chose one by one: what a command printed and
+ * cannot be read is left out, with a caveat.
+ * @throws ProblemException as {@link readHost}, for the kernel's own texts
+ */
+export function readCollected(given: ImportTexts): { host: HostImport; texts: ImportTexts } {
+  const texts = { ...given };
+  const caveats: HostImport['caveats'] = [];
+  for (;;) {
+    try {
+      const host = readHost(texts);
+      return { host: { ...host, caveats: [...host.caveats, ...caveats] }, texts };
+    } catch (error) {
+      if (!(error instanceof ProblemException)) throw error;
+      const field = commandAtFault(error);
+      if (field === undefined || texts[field] === undefined) throw error;
+      delete texts[field];
+      const message = `${field} of the archive is left out: ${error.message}`;
+      caveats.push({ code: 'source-left-out', message });
+    }
+  }
+}
+
+/** The text that a refusal is about, where it is a command's. */
+function commandAtFault({ code, problem }: ProblemException) {
+  if (code === 'malformed-xml' || code === 'invalid-capabilities') return 'capabilities';
+  if (code !== 'invalid-facts') return undefined;
+  const path = problem.errors?.[0]?.path ?? '';
+  return COMMAND_TEXTS.find((name) => path === name || path.startsWith(`${name}:`));
+}
+
 /** As {@link readHost}, but a capabilities document alone is enough. */
 export function inspectHost(given: ImportTexts): HostInspection {
   const { capabilities, ...texts } = given;

@@ -7,10 +7,16 @@ import { asProblem, RESERVED_KEY_ERROR } from './problem.filter';
 /** No document of the API nests deeper; what reads a body recurses, and a hostile one can nest a million deep. */
 const MAX_JSON_DEPTH = 64;
 
-/** Reads JSON and XML (as bytes) up to the limit, and turns what goes wrong there into problems. */
+/** Archives of a host: tar, packed with gzip or not. */
+export const ARCHIVE_TYPES = ['application/gzip', 'application/x-gzip', 'application/x-tar'];
+
+/** Reads JSON, and XML and archives (as bytes) up to the limit, and turns what goes wrong there into problems. */
 export function useBodyParsers(app: NestExpressApplication, limitBytes: number): void {
   app.useBodyParser('json', { limit: limitBytes, verify: refuseUnreadable });
-  app.useBodyParser('raw', { limit: limitBytes, type: ['application/xml', 'text/xml'] });
+  app.useBodyParser('raw', {
+    limit: limitBytes,
+    type: ['application/xml', 'text/xml', ...ARCHIVE_TYPES],
+  });
   // Before Nest sees them: it would take every SyntaxError for a plain bad request.
   app.use((error: unknown, request: Request, _response: Response, next: NextFunction) => {
     next(asProblem(error, request));

@@ -24,8 +24,9 @@ export const MultipartFields = () =>
 /** Reads a bare XML body as the field `xml`. */
 export const XmlAsField = () => applyDecorators(UseInterceptors(XmlToField));
 
+/** Puts the text of each file where a field of its name would be. */
 @Injectable()
-class FilesToFields implements NestInterceptor {
+export class FilesToFields implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler) {
     const request = context.switchToHttp().getRequest<Request>();
     if (typeof request.is('multipart/form-data') === 'string') {
@@ -72,12 +73,13 @@ function firstUnreadable(body: Buffer): { line: number; column: number } {
 }
 
 /** What multer leaves on a request; files are held in memory. */
-interface Upload {
+export interface Upload {
   fieldname: string;
   buffer: Buffer;
 }
 
-function filesOf(request: Request): Upload[] {
+/** Files of a multipart body. */
+export function filesOf(request: Request): Upload[] {
   const { files } = request as { files?: unknown };
   return Array.isArray(files) ? (files as Upload[]) : [];
 }

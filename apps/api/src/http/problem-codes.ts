@@ -9,6 +9,7 @@ export const PROBLEM_CODES = {
   'malformed-json': [400, 'The body is not JSON'],
   'malformed-request': [400, 'The request cannot be read'],
   'malformed-multipart': [400, 'The multipart body cannot be read'],
+  'malformed-archive': [400, 'The archive cannot be read'],
   'validation-failed': [400, 'The request does not have the documented shape'],
   'invalid-parameter': [400, 'A parameter is not valid'],
   'invalid-cursor': [400, 'The cursor is not one that this service gave'],
