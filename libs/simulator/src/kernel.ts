@@ -32,6 +32,7 @@ import { fixedPcp, Pcp, type PcpRule } from './pcp-rule';
 import { singlesPcp } from './pcp-singles';
 import { tunedPcp } from './pcp-tuning';
 import { kernelProfiles, type KernelProfile } from './profile';
+import { cpusOf } from './task-cpu';
 import type {
   GuestProcess,
   HostModel,
@@ -408,6 +409,7 @@ export function addGuest(k: KernelState, given: GuestProcess): GuestState {
   const order = k.guests.size;
   const group = groupNamed(k, given.cgroup);
   const spec = withCpuset(given, group?.cpusetMems);
+  const forked = given.processPages !== undefined;
   const guest: GuestState = {
     spec,
     ...(group && { group }),
@@ -419,7 +421,7 @@ export function addGuest(k: KernelState, given: GuestProcess): GuestState {
     hugetlb: spec.regions.map(() => undefined),
     pageTables: [],
     processPages: [],
-    cpuPositions: spec.regions.map((region) => cpusOf(k, region.cpuNodes, order)),
+    cpuPositions: spec.regions.map((region) => cpusOf(k, region.cpuNodes, order, forked)),
     stallNs: 0,
     ilPrev: 0,
     spilled: false,
@@ -434,13 +436,4 @@ export function addGuest(k: KernelState, given: GuestProcess): GuestState {
 function withCpuset(spec: GuestProcess, cpusetMems: number[] | undefined): GuestProcess {
   if (!cpusetMems) return spec;
   return { ...spec, regions: spec.regions.map((region) => ({ cpusetMems, ...region })) };
-}
-
-/** One CPU per node that the region's threads run on; guests take a node's CPUs in turn. */
-export function cpusOf(k: KernelState, cpuNodes: number[], turn: number): number[] {
-  const positions = cpuNodes.flatMap((id) => {
-    const own = k.cpus.filter((cpu) => cpu.node.id === id);
-    return own.length > 0 ? [own[turn % own.length]!.position] : [];
-  });
-  return positions.length > 0 ? positions : [0];
 }

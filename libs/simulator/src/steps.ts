@@ -6,7 +6,7 @@ import { callerOf, openFile, readFile, setMapped, type CacheAccess } from './fil
 import { finishWriting } from './flusher';
 import { freeRun } from './free-run';
 import { exitGuest, zapOffsets } from './guest-exit';
-import { addGuest, cpusOf } from './kernel';
+import { addGuest } from './kernel';
 import {
   caveat,
   countVm,
@@ -31,6 +31,7 @@ import type { KernelBlock } from './page-alloc';
 import { endWrites } from './swap-write';
 import { endProcess, startProcess } from './process-pages';
 import { writeSysctl, writeThp } from './sysctl';
+import { cpusOf, spreadOverCpus } from './task-cpu';
 import type { ReplayStep, StepResult } from './types';
 import { drainPipes, exitPipeHolder, unmovableStep } from './unmovable';
 import { updateVmstat } from './vmstat-work';
@@ -134,7 +135,7 @@ function cacheStep(k: KernelState, step: CacheStep, tick: Tick): StepOutcome {
   const startNs = k.timeNs;
   enter(k, step.name ?? `reader of ${step.file}`);
   const file = openFile(k, step.file);
-  const cpu = cpusOf(k, [step.cpuNode], 0)[0]!;
+  const cpu = cpusOf(k, [step.cpuNode], 0, step.processPages !== undefined)[0]!;
   const group = groupNamed(k, step.cgroup);
   const mems = step.cpusetMems ?? group?.cpusetMems;
   const access: CacheAccess = {
@@ -304,7 +305,10 @@ function touchManyStep(
   const total = step.touches.reduce((sum, touch) => sum + touch.pages, 0);
   let done = 0;
   let active = true;
-  k.busyCpus = cpusInUse(k, step.touches);
+  k.busyCpus = spreadOverCpus(
+    k,
+    step.touches.flatMap(({ name, cell }) => findRegion(k, name, cell) ?? []),
+  );
   while (active) {
     active = false;
     for (const touch of left) {
@@ -322,16 +326,6 @@ function touchManyStep(
   k.busyCpus = [];
   pace(k, startNs, done, step.ratePagesPerSecond);
   return { status: 'ok', pagesDone: done };
-}
-
-/** CPUs on which several guests touch at the same time. */
-function cpusInUse(k: KernelState, touches: { name: string; cell: number }[]): number[] {
-  const cpus = new Set<number>();
-  for (const { name, cell } of touches) {
-    const target = findRegion(k, name, cell);
-    if (target) cpus.add(target.guest.cpuPositions[target.index]![0]!);
-  }
-  return [...cpus];
 }
 
 /** A call whose start is not aligned fails, as the kernel answers it with EINVAL. @kernel mm/madvise.c madvise_dontneed_free_valid_vma() */

@@ -14,9 +14,9 @@ import {
   type PipeHolder,
   type PipeSlab,
 } from './kernel-state';
-import { cpusOf } from './kernel';
 import { endProcess, startProcess } from './process-pages';
 import { slabShape } from './slab';
+import { cpusOf } from './task-cpu';
 import type { ReplayStep } from './types';
 import type { NodeState } from './zone';
 
@@ -76,7 +76,7 @@ export function unmovableStep(
 ): { status: 'ok' | 'killed'; pagesDone: number } {
   k.current = { name: step.name, killed: false };
   const startNs = k.timeNs;
-  const cpu = cpusOf(k, [step.cpuNode], 0)[0]!;
+  const cpu = cpusOf(k, [step.cpuNode], 0, step.processPages !== undefined)[0]!;
   const caller: KernelCaller = {
     cpu,
     policy: step.policy,
