@@ -188,11 +188,15 @@ describe('small formats', () => {
   it('reads sysctl -a and bare lines, and passes over other settings', () => {
     const text =
       'sunrpc.transports = tcp 1048576\nudp 32768\nvm.swappiness = 10\nzone_reclaim_mode=1\n' +
-      'vm.lowmem_reserve_ratio = 256\t256\t32\t0\t0\nkernel.swappiness = 5\nvm.unheard_of = x y\n';
+      'vm.lowmem_reserve_ratio = 256\t256\t32\t0\t0\nkernel.swappiness = 5\nvm.unheard_of = x y\n' +
+      'vm.extfrag_threshold = 700\nvm.compact_unevictable_allowed = 0\nvm.compaction_proactiveness = 40\n';
     expect(value(parseSysctl(text)).values).toEqual({
       swappiness: 10,
       zone_reclaim_mode: 1,
       lowmem_reserve_ratio: [256, 256, 32, 0, 0],
+      extfrag_threshold: 700,
+      compact_unevictable_allowed: 0,
+      compaction_proactiveness: 40,
     });
   });
 

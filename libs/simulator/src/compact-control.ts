@@ -83,6 +83,8 @@ export interface CompactControl {
   ignoreBlockSuitable: boolean;
   /** vm.compaction_proactiveness. */
   proactiveness: number;
+  /** vm.compact_unevictable_allowed: locked pages are moved as well. */
+  unevictable: boolean;
   /** Next frames of the two scanners. */
   migrate: number;
   free: number;

@@ -57,7 +57,7 @@ export function compactZone(k: KernelState, zone: Zone, task: CompactTask): Comp
   const { order, classIndex = 0, flags = 0 } = task;
   const nothing = { migrateScanned: 0, freeScanned: 0, costNs: 0, captured: -1 };
   if (order >= 0) {
-    const suitable = compactionSuitable(zone, order, zone.min, classIndex, flags);
+    const suitable = compactionSuitable(k, zone, order, zone.min, classIndex, flags);
     if (suitable !== 'continue') return { ...nothing, result: suitable };
     if (compactionRestarting(zone, order)) resetZone(zone);
   }
@@ -106,6 +106,7 @@ function compactControl(k: KernelState, zone: Zone, task: CompactTask): CompactC
     ignoreSkipHint: task.ignoreSkipHint ?? false,
     ignoreBlockSuitable: task.ignoreBlockSuitable ?? false,
     proactiveness: k.sysctl.compaction_proactiveness,
+    unevictable: k.sysctl.compact_unevictable_allowed !== 0,
     migrate,
     free,
     searchOrder: task.order,

@@ -1,11 +1,9 @@
 /** Is compaction worth trying in a zone? */
 import { PAGE_ALLOC_COSTLY_ORDER } from './constants';
 import { extfragIndex } from './fragmentation-index';
+import type { KernelState } from './kernel-state';
 import { zoneWatermarkOk } from './watermark';
 import type { Zone } from './zone';
-
-/** vm.extfrag_threshold, in thousandths. */
-const EXTFRAG_THRESHOLD = 500;
 
 /** `success`: a block is there; `continue`: compaction may run; `skipped`: too little is free, or it is not scattered. */
 export type Suitability = 'success' | 'continue' | 'skipped';
@@ -22,6 +20,7 @@ export function compactGap(order: number): number {
  * @kernel mm/compaction.c compaction_suitable(), __compaction_suitable()
  */
 export function compactionSuitable(
+  k: KernelState,
   zone: Zone,
   order: number,
   mark: number,
@@ -35,5 +34,5 @@ export function compactionSuitable(
   if (!zoneWatermarkOk(zone, room, { order: 0, classIndex, flags: 0 }, target)) return 'skipped';
   if (!costly || target !== undefined) return 'continue';
   const index = extfragIndex(zone.buddy.blocksByOrder(), order) * 1000;
-  return index >= 0 && index <= EXTFRAG_THRESHOLD ? 'skipped' : 'continue';
+  return index >= 0 && index <= k.sysctl.extfrag_threshold ? 'skipped' : 'continue';
 }

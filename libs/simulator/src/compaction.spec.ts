@@ -3,14 +3,29 @@ import { MIGRATE_MOVABLE, PAGEBLOCK_PAGES } from './buddy';
 import { compactState } from './compact-control';
 import { compactZone } from './compact-zone';
 import { compactionDefer, compactionDeferred, compactionDeferReset } from './compaction-defer';
-import { fragmentationScoreNode, fragmentationScoreZone } from './fragmentation-score';
+import {
+  fragmentationScoreNode,
+  fragmentationScoreZone,
+  scoreHighMark,
+  scoreLowMark,
+} from './fragmentation-score';
 import { hardwareProfiles } from './hardware-profile';
 import { kcompactdTurn, wakeupKcompactd } from './kcompactd';
 import { buildKernel } from './kernel';
 import type { KernelState } from './kernel-state';
-import { accountRun, frameAt, LRU_INACTIVE_ANON, lruList, newRun, piecesOf, type Run } from './lru';
+import {
+  accountRun,
+  frameAt,
+  LRU_INACTIVE_ANON,
+  LRU_UNEVICTABLE,
+  lruList,
+  newRun,
+  piecesOf,
+  type Run,
+} from './lru';
 import { newMapping } from './page-map';
 import { replay } from './replay';
+import { writeSysctl } from './sysctl';
 import type { HostModel, ReplayStep } from './types';
 import type { Zone } from './zone';
 
@@ -108,6 +123,39 @@ describe('compactZone()', () => {
       return compactZone(k, zone, WHOLE).migrateScanned;
     });
     expect(scanned[1]! - scanned[0]!).toBe(63);
+  });
+
+  it.each([
+    [0, 0],
+    [1, 32],
+  ])('with vm.compact_unevictable_allowed %i moves %i of 32 locked pages', (allowed, moved) => {
+    const { k, zone } = emptyZone(4);
+    k.sysctl.compact_unevictable_allowed = allowed;
+    const owner = newMapping('anon', 'locked', k.nodes.length, false);
+    const run = newRun({ owner, zone, pages: 32, frame: 0, offset: 0 });
+    accountRun(run, 1);
+    zone.node.lists[LRU_UNEVICTABLE]!.push(run);
+    zone.buddy.add(1536, 6, MIGRATE_MOVABLE, true);
+    zone.buddy.add(1664, 5, MIGRATE_MOVABLE, true);
+    compactZone(k, zone, WHOLE);
+    expect(k.vmstat.pgmigrate_success ?? 0).toBe(moved);
+    expect([zone.buddy.lruPages[0], zone.buddy.lruPages[3]]).toEqual([32 - moved, moved]);
+    expect(zone.node.lists[LRU_UNEVICTABLE]!.pages).toBe(32);
+  });
+
+  it.each([
+    [334, 'skipped'],
+    [333, 'partial'],
+  ])('with vm.extfrag_threshold %i is %s where the index is 0.334', (threshold, result) => {
+    const { k, zone } = emptyZone(12);
+    k.sysctl.extfrag_threshold = threshold;
+    // 1536 pages in 6 blocks: 1 - (1 + 1536 / 512) / 6, rounded up to thousandths.
+    for (let block = 0; block < 6; block += 1)
+      zone.buddy.add(block * PAGEBLOCK_PAGES, 8, MIGRATE_MOVABLE, true);
+    addPages(k, zone, 256, 32);
+    const outcome = compactZone(k, zone, { order: 9, mode: 'async', cpu: 0, classIndex: 2 });
+    expect(outcome.result).toBe(result);
+    expect(outcome.migrateScanned > 0).toBe(threshold === 333);
   });
 
   it('looks for free pages ever more coarsely, and gives up where the scanners meet', () => {
@@ -229,6 +277,29 @@ describe('kcompactd', () => {
     kcompactdTurn(k, zone.node);
     expect(k.vmstat.compact_migrate_scanned).toBeGreaterThan(0);
     expect(task.nextNs).toBeCloseTo(64 * 512e6 + 512e6, -9);
+  });
+
+  it.each([
+    [20, 90, 80],
+    [96, 15, 5],
+    [0, 100, 100],
+  ])(
+    'with vm.compaction_proactiveness %i begins above a score of %i and ends at %i',
+    (value, high, low) => {
+      expect([scoreHighMark(value), scoreLowMark(value)]).toEqual([high, low]);
+    },
+  );
+
+  it('never looks at a node with vm.compaction_proactiveness 0, and at once when it is written', () => {
+    const { k, zone } = scattered();
+    const task = zone.node.kcompactd;
+    task.nextNs = 512e6;
+    writeSysctl(k, 'compaction_proactiveness', 0);
+    kcompactdTurn(k, zone.node);
+    expect([k.vmstat.compact_migrate_scanned, task.nextNs]).toEqual([undefined, Infinity]);
+    k.timeNs = 600e6;
+    writeSysctl(k, 'compaction_proactiveness', 50);
+    expect([task.triggered, task.nextNs]).toEqual([true, 600e6]);
   });
 
   it('leaves a node alone whose kswapd works', () => {

@@ -161,6 +161,6 @@ function zonelistSuitable(
     const reclaimable = Math.floor(zoneReclaimablePages(k, zone) / ac.order);
     const free = reclaimable + zone.buddy.freePages;
     const { order, classIndex } = ac;
-    return compactionSuitable(zone, order, zone.min, classIndex, flags, free) === 'continue';
+    return compactionSuitable(k, zone, order, zone.min, classIndex, flags, free) === 'continue';
   });
 }

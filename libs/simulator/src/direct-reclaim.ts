@@ -77,7 +77,7 @@ function shrinkZones(
   let ready = false;
   let last: NodeState | undefined;
   for (const zone of zonelist) {
-    if (k.compaction && ac.order > PAGE_ALLOC_COSTLY_ORDER && compactionReady(zone, ac)) {
+    if (k.compaction && ac.order > PAGE_ALLOC_COSTLY_ORDER && compactionReady(k, zone, ac)) {
       ready = true;
       continue;
     }
@@ -88,8 +88,8 @@ function shrinkZones(
   return ready;
 }
 
-function compactionReady(zone: Zone, { order, classIndex }: AllocContext): boolean {
-  const suitable = compactionSuitable(zone, order, zone.min, classIndex);
+function compactionReady(k: KernelState, zone: Zone, { order, classIndex }: AllocContext): boolean {
+  const suitable = compactionSuitable(k, zone, order, zone.min, classIndex);
   if (suitable !== 'continue') return suitable === 'success';
   return zoneWatermarkOk(zone, zone.high + compactGap(order), { order: 0, classIndex, flags: 0 });
 }

@@ -158,7 +158,7 @@ function scanBlock(k: KernelState, cc: CompactControl, scan: BlockScan): void {
       continue;
     }
     const run = cc.lru.at(scan.low);
-    if (run && isMovable(run)) {
+    if (run && isMovable(run, cc.unevictable)) {
       if (!scan.skipUpdated && (scan.valid || !cc.finishes)) {
         scan.skipUpdated = true;
         if (testAndSetSkip(cc, scan.low) && !(cc.finishes && cc.rescan)) {

@@ -61,7 +61,7 @@ export function wakeupKcompactd(
   const suitable = node.zones.some(
     (zone) =>
       zone.index <= task.classIndex &&
-      compactionSuitable(zone, task.order, zone.min, task.classIndex) === 'continue',
+      compactionSuitable(k, zone, task.order, zone.min, task.classIndex) === 'continue',
   );
   if (suitable) task.nextNs = Math.min(task.nextNs, atNs + k.hardware.kswapdWakeNs);
 }
@@ -141,7 +141,7 @@ function doWork(k: KernelState, node: NodeState): number {
   let costNs = 0;
   for (const zone of node.zones) {
     if (zone.index > classIndex || compactionDeferred(zone, order)) continue;
-    if (compactionSuitable(zone, order, zone.min, zone.index) !== 'continue') continue;
+    if (compactionSuitable(k, zone, order, zone.min, zone.index) !== 'continue') continue;
     const outcome = compactZone(k, zone, { order, mode: 'sync-light', cpu, classIndex });
     costNs += outcome.costNs;
     if (outcome.result === 'success') {

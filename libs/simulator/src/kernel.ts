@@ -48,8 +48,12 @@ import { STAT_INTERVAL_NS } from './vmstat-work';
 import { buildZonelists } from './zonelist';
 
 export const DEFAULT_HARDWARE = 'generic-2s';
-/** vm.compaction_proactiveness where a host does not say it. */
-const DEFAULT_PROACTIVENESS = 20;
+/** Settings of compaction where a host does not say them. */
+const COMPACTION_SYSCTLS = {
+  compaction_proactiveness: 20,
+  compact_unevictable_allowed: 1,
+  extfrag_threshold: 500,
+};
 
 const PCP_RULES: Record<KernelProfile['pcpHigh'], PcpRule> = {
   'six-batches': singlesPcp,
@@ -84,7 +88,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     distances,
     zonelists: [],
     fallbackOrder: [],
-    sysctl: { compaction_proactiveness: DEFAULT_PROACTIVENESS, ...structuredClone(host.sysctl) },
+    sysctl: { ...COMPACTION_SYSCTLS, ...structuredClone(host.sysctl) },
     userMinFreeKbytes: -1,
     thp: { ...host.thp },
     swap: { ...host.swap },

@@ -1,7 +1,7 @@
 /** Moving isolated pages to other frames of their zone. */
 import type { CompactControl } from './compact-control';
 import { countVm, type KernelState } from './kernel-state';
-import { frameAt, markPageblocks, partOf, type Lru, type Run } from './lru';
+import { frameAt, LRU_UNEVICTABLE, markPageblocks, partOf, type Lru, type Run } from './lru';
 import { isolateFreepages } from './isolate-freepages';
 import { freeToPcp } from './pcp';
 
@@ -120,9 +120,11 @@ function compactionAlloc(k: KernelState, cc: CompactControl): number {
 
 /**
  * May the pages of a run be taken at all, whatever their place?
+ * @param unevictable locked pages as well
  * @differs pages that are written stay also where compaction would wait for them, as do those in the swap cache
  * that wait to be freed
  */
-export function isMovable(run: Run): boolean {
+export function isMovable(run: Run, unevictable: boolean): boolean {
+  if (!unevictable && run.list?.index === LRU_UNEVICTABLE) return false;
   return !run.huge && run.stride > 0 && !run.writeback;
 }

@@ -269,6 +269,17 @@ describe('the replay itself', () => {
     );
   });
 
+  it.each([
+    ['compaction_proactiveness', 101],
+    ['compact_unevictable_allowed', 2],
+    ['extfrag_threshold', 1001],
+  ] as const)('refuses %s above what the kernel takes', (name, value) => {
+    expect(() => run(twoNodes(), [{ op: 'sysctl', name, value }])).toThrow(
+      expect.objectContaining({ code: 'out-of-range', path: 'steps[0].value' }),
+    );
+    expect(() => run(twoNodes(), [{ op: 'sysctl', name, value: value - 1 }])).not.toThrow();
+  });
+
   it('an unmodelled step changes nothing and is named', () => {
     const result = run(twoNodes(), [{ op: 'unmodelled', was: 'hugepages' }]);
     expect(result.steps[0]!.status).toBe('unmodelled');

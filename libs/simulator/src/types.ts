@@ -119,7 +119,7 @@ export interface Numastat {
   otherNode: number;
 }
 
-/** Settings that decide placement and reclaim, in the kernel's names and units; proactiveness is 20 where absent. */
+/** Settings that decide placement and reclaim, in the kernel's names and units; those of compaction are 20, 1 and 500 where absent. */
 export interface HostSysctls {
   min_free_kbytes: number;
   watermark_scale_factor: number;
@@ -135,6 +135,8 @@ export interface HostSysctls {
   dirty_background_ratio: number;
   dirty_writeback_centisecs: number;
   compaction_proactiveness?: number;
+  compact_unevictable_allowed?: number;
+  extfrag_threshold?: number;
 }
 export type SysctlName = keyof HostSysctls;
 

@@ -15,6 +15,13 @@ import type {
 } from './types';
 import { validateHostModel } from './validate-host';
 
+/** Settings of compaction that a host may leave out, and the largest value that the kernel takes. @kernel kernel/sysctl.c */
+const COMPACTION_LIMITS: Record<string, number | undefined> = {
+  compaction_proactiveness: 100,
+  compact_unevictable_allowed: 1,
+  extfrag_threshold: 1000,
+};
+
 export const MAX_STEPS = 10000;
 const MAX_GUESTS = 4096;
 const MAX_REGIONS = 256;
@@ -286,7 +293,8 @@ class InputCheck {
   }
 
   private sysctl(name: string, value: number | number[], path: string): void {
-    if (!(name in this.input.host.sysctl) && name !== 'compaction_proactiveness')
+    const limit = COMPACTION_LIMITS[name];
+    if (!(name in this.input.host.sysctl) && limit === undefined)
       fail('unknown-value', `${path}.name`, `sysctl ${name} is not modelled`);
     for (const item of Array.isArray(value) ? value : [value])
       pages(`${path}.value`, item, 2 ** 31);
@@ -295,6 +303,8 @@ class InputCheck {
       fail('out-of-range', `${path}.value`, `${name} takes ${list ? 'a list' : 'one number'}`);
     const profile = kernelProfiles[this.input.host.kernelProfile];
     const single = Array.isArray(value) ? 0 : value;
+    if (limit !== undefined && single > limit)
+      fail('out-of-range', `${path}.value`, `${single} is not within 0 to ${limit}`);
     if (
       name === 'watermark_scale_factor' &&
       (single < 1 || single > profile.watermarkScaleFactorMax)

@@ -70,7 +70,7 @@ function shouldContinueReclaim(
   if (!k.compaction || order === 0 || !prepares || reclaimed === 0) return false;
   for (const zone of node.zones) {
     if (zone.index > classIndex) continue;
-    if (compactionSuitable(zone, order, zone.min, classIndex) !== 'skipped') return false;
+    if (compactionSuitable(k, zone, order, zone.min, classIndex) !== 'skipped') return false;
   }
   const anon = canSwap(k, sc.group) ? listPages(node, LRU_INACTIVE_ANON) : 0;
   return listPages(node, LRU_INACTIVE_FILE) + anon > compactGap(order);

@@ -171,6 +171,12 @@ export class HostSysctlsDto implements HostSysctls {
   @WhenGiven()
   @Whole({ max: 100, required: false })
   compaction_proactiveness?: number;
+  @WhenGiven()
+  @Whole({ max: 1, required: false })
+  compact_unevictable_allowed?: number;
+  @WhenGiven()
+  @Whole({ max: 1000, required: false })
+  extfrag_threshold?: number;
 }
 
 const THP_ENABLED: ThpEnabled[] = ['always', 'madvise', 'never'];

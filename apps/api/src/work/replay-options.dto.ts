@@ -231,6 +231,9 @@ export class SysctlOverridesDto {
   @sysctl(0, 100) dirty_ratio?: number;
   @sysctl(0, 100) dirty_background_ratio?: number;
   @sysctl(0, INT_MAX) dirty_writeback_centisecs?: number;
+  @sysctl(0, 100) compaction_proactiveness?: number;
+  @sysctl(0, 1) compact_unevictable_allowed?: number;
+  @sysctl(0, 1000) extfrag_threshold?: number;
 
   @ApiPropertyOptional({
     type: [Number],

@@ -41,6 +41,8 @@ const MODELLED_SYSCTLS: Record<string, SysctlName> = {
   'vm.dirty_background_ratio': 'dirty_background_ratio',
   'vm.dirty_writeback_centisecs': 'dirty_writeback_centisecs',
   'vm.compaction_proactiveness': 'compaction_proactiveness',
+  'vm.compact_unevictable_allowed': 'compact_unevictable_allowed',
+  'vm.extfrag_threshold': 'extfrag_threshold',
 };
 
 const pages = (mib: number | undefined): number => Math.trunc((mib ?? 0) * PAGES_PER_MIB);

@@ -25,6 +25,8 @@ const LIMITS: Record<Exclude<SysctlName, 'lowmem_reserve_ratio'>, number> = {
   dirty_background_ratio: 100,
   dirty_writeback_centisecs: 2 ** 31 - 1,
   compaction_proactiveness: 100,
+  compact_unevictable_allowed: 1,
+  extfrag_threshold: 1000,
 };
 const MOST_RATIOS = 5;
 
