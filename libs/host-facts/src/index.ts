@@ -15,6 +15,17 @@ export {
   type CollectedGuest,
   type Collection,
 } from './collection';
+export {
+  compareHosts,
+  type Change,
+  type GuestDrift,
+  type GuestMoment,
+  type HostDrift,
+  type HostMoment,
+  type NodeDrift,
+  type SettingDrift,
+  type ZoneDrift,
+} from './drift';
 export { hostTextsOf, NODE_TEXT_FILES, nodeTextOf, TEXT_FILES } from './text-files';
 export { diagnose, type Diagnosis } from './log/diagnose';
 export { parseKernelLog, type LogReport } from './log/log-report';

@@ -24,6 +24,12 @@ interface ArchiveRequest extends Request {
  * Reads JSON, multipart parts, or an archive. What was in an archive is given by {@link Collected}; the body
  * keeps the other fields, and `name` from the query or from the archive where it does not say one.
  */
+export const NamedHostFields = () =>
+  applyDecorators(
+    UseInterceptors(AnyFilesInterceptor(), ArchiveToCollection, NameFromArchive, FilesToFields),
+  );
+
+/** As {@link NamedHostFields}, for a host that has its name already. */
 export const HostFields = () =>
   applyDecorators(UseInterceptors(AnyFilesInterceptor(), ArchiveToCollection, FilesToFields));
 
@@ -40,13 +46,24 @@ class ArchiveToCollection implements NestInterceptor {
     const archive = archiveOf(request);
     if (archive !== undefined) {
       request.collection = await readArchive(archive);
-      const fields = Buffer.isBuffer(request.body) ? {} : (request.body as object);
-      const { name, description } = request.query;
-      const called = typeof name === 'string' ? name : request.collection.hostName;
+      if (Buffer.isBuffer(request.body)) request.body = {};
+    }
+    return next.handle();
+  }
+}
+
+@Injectable()
+class NameFromArchive implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler) {
+    const request = context.switchToHttp().getRequest<ArchiveRequest>();
+    const { collection, query } = request;
+    if (collection !== undefined) {
+      const { name, description } = query;
+      const called = typeof name === 'string' ? name : collection.hostName;
       request.body = {
         ...(called === undefined ? {} : { name: called }),
         ...(typeof description === 'string' ? { description } : {}),
-        ...fields,
+        ...(request.body as object),
       };
     }
     return next.handle();

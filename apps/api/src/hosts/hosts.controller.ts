@@ -36,7 +36,7 @@ import { Consumes } from '../http/content-type.guard';
 import { PageQuery } from '../http/cursor';
 import { etagOf, isNotModified } from '../http/etag';
 import { MultipartFields } from '../http/multipart';
-import { Collected, HostFields } from './archive-body';
+import { Collected, NamedHostFields } from './archive-body';
 import { CreateHostDto, ImportHostDto, InspectHostDto, UpdateHostDto } from './host-requests.dto';
 import { HostDto, HostInspectionDto, HostItemDto, HostPageDto } from './host-responses.dto';
 import { hostViews } from './host-views';
@@ -95,7 +95,7 @@ export class HostsController {
 
   @Post('import')
   @Consumes('application/json', 'multipart/form-data', ...ARCHIVE_TYPES)
-  @HostFields()
+  @NamedHostFields()
   @ApiOperation({
     summary: 'Store a host from what it printed',
     description: `${MULTIPART_NOTE} ${ARCHIVE_NOTE}`,

@@ -1,14 +1,17 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { HostSnapshot } from '../database/entities/host-snapshot.entity';
 import { Host } from '../database/entities/host.entity';
 import { CollectorController } from '../collector/collector.controller';
 import { HostsController } from './hosts.controller';
 import { HostsService } from './hosts.service';
+import { SnapshotsController } from './snapshots.controller';
+import { SnapshotsService } from './snapshots.service';
 
 @Module({
-  imports: [TypeOrmModule.forFeature([Host])],
-  controllers: [CollectorController, HostsController],
-  providers: [HostsService],
+  imports: [TypeOrmModule.forFeature([Host, HostSnapshot])],
+  controllers: [CollectorController, HostsController, SnapshotsController],
+  providers: [HostsService, SnapshotsService],
   exports: [HostsService],
 })
 export class HostsModule {}

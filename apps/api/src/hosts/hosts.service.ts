@@ -1,43 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import type { Collection, Provenance } from '@zonewise/host-facts';
+import type { Collection } from '@zonewise/host-facts';
 import { runtimePlacement } from '@zonewise/libvirt-xml';
 import { hostPlacement } from '@zonewise/plan';
 import type { HostModel } from '@zonewise/simulator';
 import type { EntityManager } from 'typeorm';
 import { Domain } from '../database/entities/domain.entity';
+import { HostSnapshot } from '../database/entities/host-snapshot.entity';
 import { Host } from '../database/entities/host.entity';
 import { isUniqueViolation, Transactions } from '../database/transactions';
 import { Page, pageOf } from '../http/cursor';
 import { requireIfMatch } from '../http/etag';
 import { ProblemException } from '../http/problem';
-import { CreateHostDto, ImportHostDto, UpdateHostDto } from './host-requests.dto';
-import { hostSummary } from './host-views';
-import { readGuests, type GuestDomain } from './collected-guests';
-import {
-  readCollected,
-  readHost,
-  requireValidModel,
-  sourcesOf,
-  type ImportTexts,
-} from './read-host';
-
-type HostContent = Pick<
-  Host,
-  'model' | 'provenance' | 'differences' | 'caveats' | 'sources' | 'sourceTexts'
->;
-
-const GIVEN: Provenance = {
-  path: '',
-  source: 'request',
-  kind: 'read',
-  note: 'The model was given as it is.',
-};
-
-function givenContent(model: HostModel): HostContent {
-  const nothing = { differences: [], caveats: [], sources: [], sourceTexts: {} };
-  return { model, provenance: [GIVEN], ...nothing };
-}
+import type { GuestDomain } from './collected-guests';
+import { storeGuests, storeSnapshot } from './history';
+import { givenContent, importedContent, type HostContent } from './host-content';
+import type {
+  CreateHostDto,
+  ImportHostDto,
+  InspectHostDto,
+  UpdateHostDto,
+} from './host-requests.dto';
+import { requireValidModel } from './read-host';
 
 /** Stored hosts. Every change is one transaction; a refused one leaves nothing behind. */
 @Injectable()
@@ -60,6 +44,30 @@ export class HostsService {
   ): Promise<Host> {
     const { content, guests } = importedContent(texts, collection);
     return this.insert(name, description, content, guests);
+  }
+
+  /**
+   * Describes a stored host anew: what it was stays in its history.
+   * @throws ProblemException host-not-found, stale-etag, unknown-host-node, and as {@link import}
+   */
+  reimport(
+    hostId: string,
+    texts: InspectHostDto,
+    collection: Collection | undefined,
+    ifMatch: string | undefined,
+  ): Promise<{ host: Host; snapshot: HostSnapshot }> {
+    const { content, guests } = importedContent(texts, collection);
+    return this.transactions.run(async (manager) => {
+      const host = await this.find(manager, hostId, this.transactions.rowLock);
+      requireIfMatch(ifMatch, host.version);
+      await requireDomainsFit(manager, hostId, content.model);
+      Object.assign(host, content);
+      host.version += 1;
+      host.updatedAt = new Date().toISOString();
+      await manager.save(Host, host);
+      await storeGuests(manager, host, guests);
+      return { host, snapshot: await storeSnapshot(manager, host) };
+    });
   }
 
   /** Hosts without their models, oldest first. */
@@ -88,13 +96,15 @@ export class HostsService {
         requireIfMatch(ifMatch, host.version);
         if (model !== undefined) {
           await requireDomainsFit(manager, hostId, model);
-          Object.assign(host, givenContent(model), { summary: hostSummary(model) });
+          Object.assign(host, givenContent(model));
         }
         if (name !== undefined) host.name = name;
         if (description !== undefined) host.description = description;
         host.version += 1;
         host.updatedAt = new Date().toISOString();
-        return manager.save(Host, host);
+        await manager.save(Host, host);
+        if (model !== undefined) await storeSnapshot(manager, host);
+        return host;
       }),
     );
   }
@@ -143,7 +153,6 @@ export class HostsService {
       id: randomUUID(),
       name,
       description: description ?? null,
-      summary: hostSummary(content.model),
       ...content,
       version: 1,
       createdAt: now,
@@ -152,7 +161,8 @@ export class HostsService {
     return this.refusingTakenName(name, () =>
       this.transactions.run(async (manager) => {
         await manager.insert(Host, host);
-        for (const guest of guests) await manager.insert(Domain, domainRow(host, guest));
+        await storeGuests(manager, host, guests);
+        await storeSnapshot(manager, host);
         return host;
       }),
     );
@@ -163,41 +173,15 @@ export class HostsService {
       return await work();
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
-      throw new ProblemException('name-taken', `There is already a host named "${name}".`, {
-        path: 'name',
-      });
+      throw new ProblemException(
+        'name-taken',
+        `There is already a host named "${name}"; POST /v1/hosts/{hostId}/snapshots describes it anew.`,
+        {
+          path: 'name',
+        },
+      );
     }
   }
-}
-
-function importedContent(
-  texts: ImportTexts,
-  collection: Collection | undefined,
-): { content: HostContent; guests: GuestDomain[] } {
-  if (collection === undefined) {
-    const { model, provenance, differences, caveats } = readHost(texts);
-    const content = { model, provenance, differences, caveats, ...sourcesOf(texts) };
-    return { content, guests: [] };
-  }
-  const { capabilities, guests, unread } = collection;
-  const all = { ...collection.texts, ...(capabilities ? { capabilities } : {}), ...given(texts) };
-  const { host, texts: used } = readCollected(all);
-  const { model, provenance, differences } = host;
-  const { domains, caveats } = readGuests(guests, model);
-  const notes = unread.map((message) => ({ code: 'not-collected', message }));
-  const caveatsOfAll = [...host.caveats, ...caveats, ...notes];
-  const content = { model, provenance, differences, caveats: caveatsOfAll, ...sourcesOf(used) };
-  return { content, guests: domains };
-}
-
-/** Without the fields that are not there. */
-function given<T extends object>(fields: T): Partial<T> {
-  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as Partial<T>;
-}
-
-function domainRow({ id: hostId, createdAt }: Host, guest: GuestDomain): Domain {
-  return { ...guest, id: randomUUID(), hostId, version: 1, createdAt, updatedAt: createdAt };
 }
 
 /** What can be an id at all; PostgreSQL refuses a NUL in a parameter. */

@@ -17,6 +17,7 @@ export const PROBLEM_CODES = {
   // 404
   'route-not-found': [404, 'There is nothing at this address'],
   'host-not-found': [404, 'There is no such host'],
+  'snapshot-not-found': [404, 'There is no such snapshot'],
   'domain-not-found': [404, 'There is no such domain'],
   'job-not-found': [404, 'There is no such job'],
   'simulation-not-found': [404, 'There is no such simulation'],

@@ -1,0 +1,48 @@
+import type { Difference, GuestMoment, Provenance } from '@zonewise/host-facts';
+import type { HostModel } from '@zonewise/simulator';
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, Relation } from 'typeorm';
+import { Host } from './host.entity';
+import type { HostSource, HostSummary } from './host.entity';
+
+/** A host as it was described once, with its guests then. It never changes, and goes when its host goes. */
+@Entity('host_snapshots')
+@Index('host_snapshots_hostId_number_key', ['hostId', 'number'], { unique: true })
+export class HostSnapshot {
+  @PrimaryColumn('varchar', { length: 36 })
+  id: string;
+
+  @Column('varchar', { length: 36 })
+  hostId: string;
+
+  @ManyToOne(() => Host, { onDelete: 'CASCADE', nullable: false })
+  @JoinColumn({ name: 'hostId', foreignKeyConstraintName: 'host_snapshots_hostId_fkey' })
+  host?: Relation<Host>;
+
+  /** 1, 2, ... within its host. */
+  @Column('integer')
+  number: number;
+
+  @Column('simple-json')
+  model: HostModel;
+
+  @Column('simple-json')
+  summary: HostSummary;
+
+  @Column('simple-json')
+  provenance: Provenance[];
+
+  @Column('simple-json')
+  differences: Difference[];
+
+  @Column('simple-json')
+  caveats: { code: string; message: string }[];
+
+  @Column('simple-json')
+  sources: HostSource[];
+
+  @Column('simple-json')
+  guests: GuestMoment[];
+
+  @Column('varchar', { length: 24 })
+  createdAt: string;
+}
