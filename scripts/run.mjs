@@ -183,6 +183,7 @@ const TASKS = {
   ),
   /** Sources that are no part of the service: run as they are. */
   fuzz: () => (ensureInstalled(), runSource('libs/simulator/test/fuzz/long.ts')),
+  'fuzz:xml': () => (ensureInstalled(), runSource('libs/libvirt-xml/test/fuzz/long.ts')),
   bench: () => (ensureInstalled(), runSource('libs/simulator/bench/main.ts')),
   build: () => (ensureInstalled(), build(), 0),
   /** What `bin/zonewise.js` asks for before it starts. */
