@@ -51,6 +51,22 @@ describe('the document of a run', () => {
     ]);
   });
 
+  it('shows what replays from other start states predict', () => {
+    const varied = {
+      ...miss,
+      key: 'node.0.nr_file_pages',
+      replays: [900, 5_500],
+      undetermined: true,
+    };
+    const [one] = run.cases;
+    const { misses } = documentBlocks({
+      ...run,
+      cases: [{ ...one!, id: 'L01-layout', observables: [varied as typeof miss] }],
+    });
+    expect(misses).toContain('### What no file prints of the start state');
+    expect(misses).toContain('| 6 | 5,000 / 6,000 / 7,000 | 1,234 (900 to 5,500) |');
+  });
+
   it('says so where no cause is known', () => {
     expect(causeOf('A01-something', 'd.vmstat.compact_stall', 6).title).toBe(
       'When kcompactd looks, and where the kernel’s pages lie',

@@ -35,9 +35,10 @@ const shown = (value: unknown): string =>
   typeof value === 'number' ? value.toLocaleString('en-US') : String(value);
 
 function missRow({ id, key, steps, first }: Miss): string {
-  const { min, median, max, simulated } = first;
+  const { min, median, max, simulated, replays } = first;
   const kernel = [min, median, max].map(shown).join(' / ');
-  return `| ${id} | \`${key}\` | ${steps.join(', ')} | ${kernel} | ${shown(simulated)} |`;
+  const spread = replays === undefined ? '' : ` (${replays.map(shown).join(' to ')})`;
+  return `| ${id} | \`${key}\` | ${steps.join(', ')} | ${kernel} | ${shown(simulated)}${spread} |`;
 }
 
 function causeSection(cause: Cause, of: Miss[]): string[] {
@@ -50,7 +51,7 @@ function causeSection(cause: Cause, of: Miss[]): string[] {
     '',
     `Values: ${count}; cases: ${new Set(of.map(({ id }) => id)).size}.`,
     '',
-    '| case | value | steps | kernel (min / median / max) | simulated |',
+    '| case | value | steps | kernel (min / median / max) | simulated (replays) |',
     '| --- | --- | --- | --- | --- |',
     ...of.map(missRow),
     '',

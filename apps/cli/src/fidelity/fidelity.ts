@@ -6,6 +6,7 @@ import { caseHost, recordedProfile } from './case-host';
 import { caseSteps } from './case-steps';
 import { documented } from './document';
 import { observables, type Observable } from './observables';
+import { noteOtherStarts } from './other-starts';
 import { readCases } from './read-cases';
 import { caseTable, summaryTable } from './report';
 import {
@@ -78,39 +79,6 @@ export interface CompareOptions {
   vary?: boolean;
 }
 
-/** Start states that are as likely as the one that a replay takes: what no file prints differs, evenly spread. */
-const OTHER_STARTS: readonly UnseenState[] = [
-  { listShare: 0.06, slabShare: 0.39, intervalShare: 0.72 },
-  { listShare: 0.19, slabShare: 0.72, intervalShare: 0.12 },
-  { listShare: 0.31, slabShare: 0.06, intervalShare: 0.52 },
-  { listShare: 0.44, slabShare: 0.5, intervalShare: 0.92 },
-  { listShare: 0.56, slabShare: 0.83, intervalShare: 0.32 },
-  { listShare: 0.69, slabShare: 0.17, intervalShare: 0.08 },
-  { listShare: 0.81, slabShare: 0.61, intervalShare: 0.48 },
-  { listShare: 0.94, slabShare: 0.94, intervalShare: 0.88 },
-];
-
-/** Marks each miss that a replay from another start state predicts within the kernel's range. */
-function markUndetermined(
-  recorded: RecordedCase,
-  { observables: rows }: ScoredCase,
-  score: (predicted: Observable[]) => ScoredCase,
-): void {
-  const missed = new Map(
-    rows
-      .filter((row) => row.counts === true && row.inside === false && row.kind !== 'pace')
-      .map((row) => [`${row.step} ${row.key}`, row]),
-  );
-  if (missed.size === 0) return;
-  for (const unseen of OTHER_STARTS) {
-    for (const { step, key, inside } of score(runCase(recorded, false, unseen).observables)
-      .observables) {
-      const row = missed.get(`${step} ${key}`);
-      if (row && inside === true) row.undetermined = true;
-    }
-  }
-}
-
 /** Replays the cases one after another and compares each with its recording. */
 export function compareCases(
   cases: Iterable<RecordedCase>,
@@ -140,7 +108,9 @@ export function compareCases(
     const log = recorded.boot.log ?? [];
     const scoreOf = (rows: Observable[]): ScoredCase => scoreCase(recorded, answers, log, rows);
     const score = scoreOf(predicted.observables);
-    if (vary) markUndetermined(recorded, score, scoreOf);
+    if (vary) {
+      noteOtherStarts(score, (unseen) => scoreOf(runCase(recorded, false, unseen).observables));
+    }
     run.cases.push(score);
     scored.push({ group, tallies: score.tallies });
   }

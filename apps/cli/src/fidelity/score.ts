@@ -13,7 +13,9 @@ export interface ScoredObservable extends Observable {
   inside?: boolean;
   /** Whether the value counts in the summary: what stays the same and is right earns nothing. */
   counts?: boolean;
-  /** A miss that a replay from another, as likely start state predicts rightly; only where that was tried. */
+  /** Least and greatest prediction of replays from this and other, as likely start states; only where that was tried. */
+  replays?: [number, number];
+  /** A miss for which these replays meet the kernel's range. */
   undetermined?: boolean;
 }
 
