@@ -1,6 +1,7 @@
 import { PAGES_PER_MIB, type ReplayControl, type ReplayResult } from '@zonewise/simulator';
 import { resolveDemand } from './demand';
 import { AdvisorInputError } from './errors';
+import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
 import { formatCount, formatMib, formatPercent } from './format';
 import type { Simulation } from './simulate';
 import { simulate } from './simulate';
@@ -25,11 +26,14 @@ export function checkPlan(
     ...shareViolations(simulation, limits),
     ...stallViolations(simulation, limits),
     ...swapViolations(simulation, limits),
+    ...poolViolations(request, simulation),
   ];
+  const { kernel, validated, hardware } = simulation.result.profile;
   return {
     verdict: violations.length > 0 ? 'fail' : 'pass',
     violations,
     outcome: simulation.outcome,
+    profile: { kernel, validated, hardware },
     demand: request.demand,
     seed: request.seed,
     caveats: simulation.result.caveats,
@@ -131,6 +135,19 @@ function swapViolations({ outcome }: Simulation, limits: PlanLimits): Violation[
         `${guest.name} ends with ${formatMib(guest.swapPages)} in swap; ` +
         `the plan allows ${limit} MiB.`,
     }));
+}
+
+/** Pools that have fewer huge pages than was asked of them; their steps are the first of that kind. */
+function poolViolations({ demand }: SimulationRequest, { result }: Simulation): Violation[] {
+  const writes = result.steps.filter((step) => step.op === 'hugepages');
+  return (demand.hugepages ?? []).flatMap(({ node, count, sizeKib }, i) => {
+    const found = writes[i]?.obtained ?? 0;
+    if (found >= count) return [];
+    const message =
+      `Node ${node} gets ${formatCount(found)} of ${formatCount(count)} huge pages of ` +
+      `${sizeKib ?? DEFAULT_HUGEPAGE_KIB} KiB: the rest of its memory is in use or in pieces.`;
+    return [{ code: 'hugepage-pool' as const, guest: '', node, found, limit: count, message }];
+  });
 }
 
 function checkLimits(limits: PlanLimits): void {

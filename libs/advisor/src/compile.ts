@@ -11,6 +11,7 @@ import { resolveDemand } from './demand';
 import { AdvisorInputError } from './errors';
 import { cpuNodes, memoryNodes, nearestFirst, nodeUnion } from './host-nodes';
 import { hotplugSteps } from './hotplug';
+import { hugepageSteps } from './hugepages';
 import type { Note } from './placement';
 import { applyPlacement, cachePolicy, guestCpuNodes } from './placement';
 import type { NumatuneSetting, PlacementMode, SimulationRequest } from './types';
@@ -34,7 +35,7 @@ export interface CompiledReplay {
  * 1. sysctl overrides, in the order of the host's sysctl list;
  * 2. background cache, read (or written) by each node's own CPUs and bound to that node, then a settle,
  *    so that the guests meet the host as found;
- * 3. memory blocks that come or go before the guests;
+ * 3. memory blocks that come or go before the guests, then the pools of huge pages that the demand asks for;
  * 4. every planned guest in start order: it touches its share of every region, then its disks fill the page
  *    cache from the nodes of its CPUs. Guests follow each other without a pause, the hardest start;
  * 5. one settle: kswapd goes to sleep;
@@ -52,6 +53,7 @@ export function compileReplay(request: SimulationRequest): CompiledReplay {
     ...sysctlSteps(request),
     ...backgroundSteps(request.host, demand),
     ...hotplugSteps(request, 'start'),
+    ...hugepageSteps(request),
     ...demand.planned.flatMap((planned) => {
       const placed = placedGuest(request, planned.spec.guest.name, notes);
       return guestSteps(placed, planned, demand.ratePagesPerSecond);

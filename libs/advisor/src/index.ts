@@ -5,6 +5,7 @@ export { condense } from './outcome';
 export { applyPlacement, homeNodes, type Note } from './placement';
 export { simulate, type Simulation } from './simulate';
 export { checkPlan } from './check-plan';
+export { grown } from './growth';
 export { formatNodeset } from './host-nodes';
 export { advise } from './advise';
 export { compareOutcomes, scoreOf, tolerances, type Objective, type Score } from './objective';

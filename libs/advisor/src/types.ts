@@ -60,6 +60,17 @@ export interface DemandProfile {
   backgroundCache?: { node: number; mib: number; access?: 'read' | 'write' }[];
   /** Memory blocks that come or go, in this order. */
   hotplug?: HotplugDemand[];
+  /** Huge page pools that are written before the guests start (and behind the background cache), in this order. */
+  hugepages?: HugepageDemand[];
+}
+
+/** A write to `nr_hugepages` of a node: what is asked for is not always what the kernel can make. */
+export interface HugepageDemand {
+  node: number;
+  /** Default 2048. */
+  sizeKib?: 2048 | 1048576;
+  /** Huge pages that the node's pool shall have. */
+  count: number;
 }
 
 /** Memory blocks of a node that go online or offline before the guests start or after the last one did. */
@@ -184,13 +195,17 @@ export interface PlanLimits {
 export interface PlanVerdict {
   verdict: 'pass' | 'fail';
   violations: {
-    code: 'oom-kill' | 'failed-start' | 'remote-share' | 'stall' | 'swap';
+    code: 'oom-kill' | 'failed-start' | 'remote-share' | 'stall' | 'swap' | 'hugepage-pool';
+    /** Empty where a node and no guest is concerned. */
     guest: string;
+    node?: number;
     found: number;
     limit: number;
     message: string;
   }[];
   outcome: Outcome;
+  /** The rules that were replayed, and whether they are those of the host's own kernel. */
+  profile: Pick<ReplayResult['profile'], 'kernel' | 'validated' | 'hardware'>;
   demand: DemandProfile;
   seed: number;
   caveats: { code: string; message: string }[];

@@ -4,6 +4,7 @@ export type { AssumptionCode, ProblemCode, WarningCode } from './codes';
 export { formatSet, parseSet } from './bitmap';
 export { LIMITS } from './limits';
 export { parseDomain, parseDomains } from './domain';
+export { placeOfElement } from './place-of';
 export { parseCapabilities } from './capabilities';
 export {
   DISK_CACHE_PERCENT,
