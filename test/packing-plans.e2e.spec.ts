@@ -30,7 +30,7 @@ describe('the packing-plan check over HTTP', () => {
   it('fails a plan that goes over its limits, which is an answer', async () => {
     const { status, body } = await check(plan);
     expect([status, body.verdict]).toEqual([200, 'fail']);
-    const found = body.violations.map(({ code, guest }: Json) => `${code} ${guest}`);
+    const found = body.findings.map(({ code, guest }: Json) => `${code} ${guest}`);
     expect(found).toContain('remote-share web2');
   });
 
@@ -38,12 +38,12 @@ describe('the packing-plan check over HTTP', () => {
     const strict = { mode: 'strict', nodeset: [0] };
     const numatune = { web1: strict, web2: strict, job1: strict };
     const first = await check({ ...plan, numatune });
-    expect([first.status, first.body.verdict, first.body.violations]).toEqual([200, 'pass', []]);
+    expect([first.status, first.body.verdict, first.body.findings]).toEqual([200, 'pass', []]);
     const hostId = await client.storeHost('for-plans');
     const { model } = (await client.get(`/v1/hosts/${hostId}`)).body;
     for (const host of [{ hostId }, { model }]) {
       const same = await check({ ...plan, numatune, host });
-      expect(same.body.outcome?.stateHash).toBe(first.body.outcome.stateHash);
+      expect(same.body.hosts?.[0].outcome.stateHash).toBe(first.body.hosts[0].outcome.stateHash);
     }
   });
 

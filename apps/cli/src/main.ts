@@ -1,6 +1,16 @@
 import { Command, CommanderError } from 'commander';
 
+import type { GateOptions } from './gate/gate';
 import { version } from './version';
+
+const GATE_EXAMPLES = `
+Examples:
+  zonewise gate examples/plan.yaml
+  zonewise gate plans/*.yaml --output junit --out gate.xml
+  zonewise gate plan.yaml --output json --out before.json    (on the main branch)
+  zonewise gate plan.yaml --output markdown --baseline before.json
+  zonewise gate --explain ZW004
+`;
 
 /**
  * Exit codes, the same for every command: 0 done (gate: the plan passes), 1 could not do it or could
@@ -13,14 +23,29 @@ function program(): Command {
     .exitOverride();
   zonewise
     .command('gate')
-    .description('judge a packing plan by replaying it; exit 0 pass, 2 fail, 1 could not judge')
-    .argument('<plan.yaml>', 'the plan: host, domains, demand and limits')
-    .option('-o, --output <format>', 'table or json', 'table')
-    .action(async (plan: string, options: { output: string }) => {
-      // Loaded when asked for: --help and the other commands need none of it.
-      const { gate } = await import('./gate/gate');
-      process.exitCode = gate(plan, options.output);
-    });
+    .description('judge packing plans by replaying them; exit 0 pass, 2 fail, 1 could not judge')
+    .argument('[plans...]', 'plan files (YAML or JSON): hosts, guests, demand, policies')
+    .option('--fail-level <level>', 'findings from here on fail a plan: error, warning or note')
+    .option('-o, --output <format>', 'table, json, junit, sarif, markdown or github', 'table')
+    .option('--out <file>', 'write the report there instead of to stdout')
+    .option('--baseline <file>', 'earlier --output json; the report says what changed')
+    .option(
+      '--root <folder>',
+      "folder that a plan's files may not be outside of (default: its own)",
+    )
+    .option('--today <day>', 'day that waivers are held against (default: today, UTC)')
+    .option('--explain <rule>', 'print the page of a rule, such as ZW004, and exit')
+    .addHelpText('after', GATE_EXAMPLES)
+    .action(
+      async (plans: string[], options: GateOptions & { explain?: string }, command: Command) => {
+        // Loaded when asked for: --help and the other commands need none of it.
+        const { explain, gate } = await import('./gate/gate');
+        if (options.explain !== undefined) process.exitCode = explain(options.explain);
+        else if (plans.length === 0)
+          command.error('error: name at least one plan, or a rule with --explain');
+        else process.exitCode = gate(plans, options);
+      },
+    );
   zonewise
     .command('demo')
     .description('run the whole service once on the example host and print its advice')

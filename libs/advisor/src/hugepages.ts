@@ -25,7 +25,7 @@ export function hugepageSteps({ demand, host }: SimulationRequest): ReplayStep[]
       invalid(`${path}/count`, count, `a whole number from 0 to ${COUNT_MAX}`);
     }
     const label = `pool of ${count} huge pages of ${sizeKib} KiB on node ${node}`;
-    return { op: "hugepages", nodeId: node, sizeKib, count, label };
+    return { op: 'hugepages', nodeId: node, sizeKib, count, label };
   });
 }
 

@@ -10,14 +10,15 @@ import type { XmlElement } from './tree';
 export function placeOfElement(xml: string, paths: string[]): Position {
   const read = readDocument(xml);
   if (!read.ok) return { line: 1, column: 1 };
-  const { root, positionAt } = read.value;
+  const { value: document } = read;
+  const { root } = document;
   const domain = root.name === 'domain' ? root : (child(root, 'domain') ?? root);
   for (const path of paths) {
     let at: XmlElement | undefined = domain;
     for (const name of path.split('/')) at = at && child(at, name);
-    if (at !== undefined) return positionAt(at.start);
+    if (at !== undefined) return document.positionAt(at.start);
   }
-  return positionAt(domain.start);
+  return document.positionAt(domain.start);
 }
 
 function child(element: XmlElement, name: string): XmlElement | undefined {

@@ -2,3 +2,22 @@ export * from './guest-spec';
 export * from './plan-request';
 export * from './residency';
 export * from './start-host';
+export { judgePlan, type JudgeOptions, type JudgeOutcome } from './judge';
+export { compareVerdicts } from './compare-verdicts';
+export {
+  MAX_GUESTS,
+  MAX_HOSTS,
+  pointerPart,
+  resolvePlan,
+  type HostPlan,
+  type PlanDocument,
+  type PlanGuest,
+  type PlanHost,
+} from './plan-document';
+export { domainXmlOf, type Flavour } from './flavour';
+export { effectiveRules, type Policies, type PolicyEntry } from './policies';
+export * from './rules';
+export { nearest } from './suggest';
+export { isDay, type Waiver, type WaiverState } from './waivers';
+export * from './verdict';
+export { PLAN_SCHEMA, planPartProblems, planSchemaProblems, type PlanPart } from './plan-schema';

@@ -1,12 +1,13 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import type { PlanVerdict } from '@zonewise/advisor';
 import {
   ArrayNotEmpty,
   IsIn,
+  IsInt,
   IsNumber,
   IsString,
   IsUUID,
   Length,
+  Matches,
   Max,
   MaxLength,
   Min,
@@ -15,9 +16,18 @@ import { Nested, NestedList } from '../http/field-decorators';
 import { WhenGiven } from '../work/when-given';
 import { HostModelDto } from '../hosts/host-model.dto';
 import { InspectHostDto } from '../hosts/host-requests.dto';
-import { NoteDto } from '../simulations/simulation.dto';
-import { MAX_DOMAINS } from '@zonewise/plan';
-import { ReplayOverridesDto } from '../work/replay-options.dto';
+import {
+  MAX_DOMAINS,
+  MAX_GUESTS,
+  MAX_HOSTS,
+  SEVERITIES,
+  type Flavour,
+  type Policies,
+  type Severity,
+  type Waiver,
+} from '@zonewise/plan';
+import { ReplayOverridesDto, SysctlOverridesDto } from '../work/replay-options.dto';
+import { PartOfPlan } from './plan-part';
 
 /** Longest document or text, in characters. */
 const MAX_TEXT = 16 * 1024 * 1024;
@@ -43,16 +53,12 @@ const Text = (target: object, name: string): void => {
   MaxLength(MAX_TEXT, { message: `must have at most ${MAX_TEXT} characters` })(target, name);
 };
 
-export class PlanDomainDto {
+class GuestStateDto {
   @ApiPropertyOptional({ example: 'web1', description: 'Must equal the name in the document.' })
   @WhenGiven()
   @IsString()
   @Length(1, 255)
   name?: string;
-
-  @ApiProperty({ description: 'libvirt domain XML.' })
-  @Text
-  xml: string;
 
   @ApiPropertyOptional({ enum: ['planned', 'running'], default: 'planned' })
   @WhenGiven()
@@ -73,6 +79,47 @@ export class PlanDomainDto {
   @WhenGiven()
   @Text
   smapsRollup?: string;
+}
+
+export class PlanDomainDto extends GuestStateDto {
+  @ApiProperty({ description: 'libvirt domain XML.' })
+  @Text
+  xml: string;
+}
+
+/** Exactly one of xml and flavour. */
+export class PlanGuestDto extends GuestStateDto {
+  @ApiPropertyOptional({ description: 'libvirt domain XML.' })
+  @WhenGiven()
+  @Text
+  xml?: string;
+
+  @ApiPropertyOptional({
+    example: 'small',
+    description: 'Key of `flavours`; the guest needs a name.',
+  })
+  @WhenGiven()
+  @IsString()
+  @Length(1, 255)
+  flavour?: string;
+
+  @ApiPropertyOptional({ minimum: 1, maximum: MAX_GUESTS, description: 'NAME-1, NAME-2, ...' })
+  @WhenGiven()
+  @IsInt()
+  @Min(1)
+  @Max(MAX_GUESTS)
+  count?: number;
+}
+
+export class NamedPlanHostDto extends PlanHostDto {
+  @ApiProperty({ example: 'kvm1' })
+  @IsString()
+  @Length(1, 255)
+  name: string;
+
+  @WhenGiven()
+  @Nested(() => SysctlOverridesDto, { required: false, description: "Over the plan's own." })
+  sysctl?: SysctlOverridesDto;
 }
 
 export class PlanLimitsDto {
@@ -97,59 +144,59 @@ export class PlanLimitsDto {
 }
 
 export class CheckPlanDto extends ReplayOverridesDto {
-  @Nested(() => PlanHostDto)
-  host: PlanHostDto;
+  @WhenGiven()
+  @Nested(() => PlanHostDto, {
+    required: false,
+    description: 'With `domains`: a plan of one host.',
+  })
+  host?: PlanHostDto;
 
-  @NestedList(() => PlanDomainDto, MAX_DOMAINS)
+  @WhenGiven()
+  @NestedList(() => PlanDomainDto, MAX_DOMAINS, { required: false })
   @ArrayNotEmpty({ message: 'must name at least one domain' })
-  domains: PlanDomainDto[];
+  domains?: PlanDomainDto[];
+
+  @WhenGiven()
+  @NestedList(() => NamedPlanHostDto, MAX_HOSTS, {
+    required: false,
+    description: 'With `guests`: a plan of several hosts.',
+  })
+  @ArrayNotEmpty({ message: 'must name at least one host' })
+  hosts?: NamedPlanHostDto[];
+
+  @WhenGiven()
+  @NestedList(() => PlanGuestDto, MAX_GUESTS, { required: false })
+  @ArrayNotEmpty({ message: 'must name at least one guest' })
+  guests?: PlanGuestDto[];
+
+  @PartOfPlan('flavours', { small: { memoryMib: 512, vcpus: 1 } })
+  flavours?: Record<string, Flavour>;
+
+  @PartOfPlan('assignments', { kvm1: ['web1'] })
+  assignments?: Record<string, string[]>;
 
   @WhenGiven()
   @Nested(() => PlanLimitsDto, { required: false })
   limits?: PlanLimitsDto;
-}
 
-export class PlanViolationDto {
-  @ApiProperty({ enum: ['oom-kill', 'failed-start', 'remote-share', 'stall', 'swap'] })
-  code: PlanVerdict['violations'][number]['code'];
+  @PartOfPlan('policies', { 'remote-share': { maxShare: 0.1 }, margin: { minPercent: 10 } })
+  policies?: Policies;
 
-  @ApiProperty({ example: 'web2' })
-  guest: string;
+  @PartOfPlan('waivers', [
+    { rule: 'ZW004', guest: 'web2', reason: 'Moves next week', expires: '2027-03-31' },
+  ])
+  waivers?: Waiver[];
 
-  @ApiProperty({ example: 0.83 })
-  found: number;
+  @ApiPropertyOptional({ enum: SEVERITIES, default: 'error' })
+  @WhenGiven()
+  @IsIn(SEVERITIES)
+  failLevel?: Severity;
 
-  @ApiProperty({ example: 0.1 })
-  limit: number;
-
-  @ApiProperty()
-  message: string;
-}
-
-export class PlanVerdictDto implements PlanVerdict {
-  @ApiProperty({ enum: ['pass', 'fail'] })
-  verdict: PlanVerdict['verdict'];
-
-  @ApiProperty({ type: [PlanViolationDto] })
-  violations: PlanViolationDto[];
-
-  @ApiProperty({
-    type: 'object',
-    additionalProperties: true,
-    description: 'The replay condensed, as in a simulation.',
-    example: { oomKills: [], remoteShare: 0, stallNs: 0 },
+  @ApiPropertyOptional({
+    example: '2026-11-21',
+    description: 'Day that waivers are held against. Default: today, UTC.',
   })
-  outcome: PlanVerdict['outcome'];
-
-  @ApiProperty({ type: 'object', additionalProperties: true, example: { touchPercent: 100 } })
-  demand: PlanVerdict['demand'];
-
-  @ApiProperty({ example: 1 })
-  seed: number;
-
-  @ApiProperty({ type: [NoteDto] })
-  caveats: NoteDto[];
-
-  @ApiProperty({ type: [NoteDto] })
-  assumptions: NoteDto[];
+  @WhenGiven()
+  @Matches(/^\d{4}-\d{2}-\d{2}$/, { message: 'must be a day such as 2027-03-31' })
+  today?: string;
 }

@@ -1,11 +1,12 @@
 import { Body, Controller, HttpCode, Post, Res } from '@nestjs/common';
 import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import type { PlanVerdict } from '@zonewise/advisor';
+import type { GateVerdict } from '@zonewise/plan';
 import type { Response } from 'express';
 import { ApiProblems } from '../docs/api-problems';
 import { exampleFile, exampleTexts } from '../docs/examples';
-import { CheckPlanDto, PlanVerdictDto } from './packing-plan.dto';
+import { CheckPlanDto } from './packing-plan.dto';
 import { PackingPlansService } from './packing-plans.service';
+import { GateVerdictDto } from './plan-verdict.dto';
 
 /** A plan made of the recorded example host and domain; without the files there is no example. */
 function examples(): Record<string, { summary: string; value: object }> {
@@ -26,10 +27,10 @@ export class PackingPlansController {
   @ApiOperation({
     summary: 'Judge a packing plan',
     description:
-      'The same verdict as `zonewise gate`: the plan is replayed as it stands and held against its limits. A plan that fails is an answer (200 with verdict `fail`); one that cannot be judged is a problem (422).',
+      'The same verdict as `zonewise gate`: each host of the plan is replayed as it stands and held against its policies and limits. A plan that fails is an answer (200 with verdict `fail`); one that cannot be judged is a problem (422).',
   })
   @ApiBody({ type: CheckPlanDto, examples: examples() })
-  @ApiOkResponse({ type: PlanVerdictDto })
+  @ApiOkResponse({ type: GateVerdictDto })
   @ApiProblems(
     'malformed-json',
     'validation-failed',
@@ -44,7 +45,7 @@ export class PackingPlansController {
   check(
     @Body() body: CheckPlanDto,
     @Res({ passthrough: true }) response: Response,
-  ): Promise<PlanVerdict> {
+  ): Promise<GateVerdict> {
     const left = new AbortController();
     response.once('close', () => {
       left.abort();

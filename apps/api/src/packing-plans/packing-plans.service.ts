@@ -1,9 +1,10 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import type { PlanVerdict } from '@zonewise/advisor';
 import { Host } from '../database/entities/host.entity';
 import { Transactions } from '../database/transactions';
+import { packageVersion } from '../health/version';
 import { ProblemError, ProblemException } from '../http/problem';
-import type { PackingPlan } from '@zonewise/plan';
+import { isDay } from '@zonewise/plan';
+import type { GateVerdict, PackingPlan, PlanDocument, PlanHost } from '@zonewise/plan';
 import type { WorkError } from '../work/tasks';
 import {
   queueFull,
@@ -30,11 +31,18 @@ export class PackingPlansService {
    * @param signal the caller went away
    * @throws ProblemException plan-not-judgeable (422), host-not-found (404), queue-full, time-limit (503)
    */
-  async check(body: CheckPlanDto, signal: AbortSignal): Promise<PlanVerdict> {
-    const plan = await this.planOf(body);
+  async check(body: CheckPlanDto, signal: AbortSignal): Promise<GateVerdict> {
+    const document = await this.documentOf(body);
+    const { failLevel, today = new Date().toISOString().slice(0, 10) } = body;
+    if (!isDay(today)) {
+      const message = `Found ${today}; expected a day such as 2027-03-31.`;
+      throw this.notJudgeable([{ code: 'invalid-day', path: '/today', message }]);
+    }
+    const options = { today, failLevel, modelVersion: packageVersion() };
     try {
       const limitMs = this.limits.planMs;
-      const outcome = await this.pool.run({ kind: 'plan', plan }, { signal, limitMs });
+      const task = { kind: 'plan' as const, document, options };
+      const outcome = await this.pool.run(task, { signal, limitMs });
       if (outcome.ok) return outcome.value;
       throw this.problemOf(outcome.error);
     } catch (error) {
@@ -45,22 +53,46 @@ export class PackingPlansService {
     }
   }
 
-  private async planOf({ host, profile, ...rest }: CheckPlanDto): Promise<PackingPlan> {
-    const hardwareProfile = profile === undefined ? {} : { hardwareProfile: profile };
-    const plan = {
-      ...rest,
-      ...hardwareProfile,
-      host: await this.hostOf(host),
+  /** One host with its domains, or several hosts and guests; each guest and host knows its place in the body. */
+  private async documentOf(body: CheckPlanDto): Promise<PlanDocument> {
+    const { host, domains, hosts, guests, profile } = body;
+    const { flavours, assignments, demand, limits, policies, waivers } = body;
+    const { sysctl: settings, numatune, seed } = body;
+    const one = host !== undefined && domains !== undefined && !hosts && !guests;
+    const several = hosts !== undefined && guests !== undefined && !host && !domains;
+    if (!one && !several) {
+      const message = 'A plan has host and domains, or hosts and guests.';
+      throw this.notJudgeable([{ code: 'plan-shape', path: '', message }]);
+    }
+    const named = several ? hosts : [{ name: 'host', ...host }];
+    const planHosts: PlanHost[] = [];
+    for (const [i, { name, sysctl, ...source }] of named.entries()) {
+      const path = several ? `/hosts/${i}` : '/host';
+      const own = sysctl === undefined ? {} : { sysctl };
+      planHosts.push({ name, path, host: await this.hostOf(source, path), ...own });
+    }
+    const prefix = several ? '/guests' : '/domains';
+    const document: PlanDocument = {
+      ...{ flavours, assignments, demand, limits, policies, waivers },
+      ...{ sysctl: settings, numatune, seed, hardwareProfile: profile },
+      hosts: planHosts,
+      guests: (several ? guests : (domains ?? [])).map((guest, i) => ({
+        ...guest,
+        path: `${prefix}/${i}`,
+      })),
     };
     // DTO instances carry their class; a worker is sent plain data.
-    return JSON.parse(JSON.stringify(plan)) as PackingPlan;
+    return JSON.parse(JSON.stringify(document)) as PlanDocument;
   }
 
-  private async hostOf({ hostId, model, facts }: PlanHostDto): Promise<PackingPlan['host']> {
+  private async hostOf(
+    { hostId, model, facts }: PlanHostDto,
+    path: string,
+  ): Promise<PackingPlan['host']> {
     const given = [hostId, model, facts].filter((value) => value !== undefined);
     if (given.length !== 1) {
       const message = `A plan names its host by exactly one of hostId, model and facts; found ${given.length}.`;
-      const errors = [{ code: 'plan-host', path: '/host', message }];
+      const errors = [{ code: 'plan-host', path, message }];
       throw new ProblemException('plan-not-judgeable', message, { errors });
     }
     if (hostId === undefined) return { model, facts };
@@ -69,7 +101,9 @@ export class PackingPlansService {
     );
     if (stored !== null) return { model: stored.model };
     const detail = `No host has the id ${hostId}.`;
-    throw new ProblemException('host-not-found', detail, { path: 'host.hostId' });
+    throw new ProblemException('host-not-found', detail, {
+      path: `${path.slice(1).replace('/', '.')}.hostId`,
+    });
   }
 
   private problemOf({ kind, code, path, message, problems }: WorkError): ProblemException {

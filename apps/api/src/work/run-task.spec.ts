@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildPlanRequest, type PackingPlan } from '@zonewise/plan';
+import { buildPlanRequest, type PackingPlan, type PlanDocument } from '@zonewise/plan';
 import { runTask } from './run-task';
 import type { WorkProgress } from './tasks';
 
@@ -18,6 +18,15 @@ const plan: PackingPlan = {
   },
   domains: [{ xml: example('web1.xml') }, { xml: example('web2.xml') }],
 };
+
+const options = { today: '2026-11-21', modelVersion: '0.1.0' };
+
+function documentOf({ host, domains }: PackingPlan): PlanDocument {
+  return {
+    hosts: [{ name: 'host', path: '/host', host }],
+    guests: domains.map((domain, i) => ({ ...domain, path: `/domains/${i}` })),
+  };
+}
 
 function requestOf(given: PackingPlan) {
   const built = buildPlanRequest(given);
@@ -38,7 +47,8 @@ describe('runTask', () => {
   });
 
   it('gives the same value when run twice', () => {
-    const run = () => runTask({ kind: 'plan', plan }, () => undefined);
+    const run = () =>
+      runTask({ kind: 'plan', document: documentOf(plan), options }, () => undefined);
     expect(run()).toEqual(run());
   });
 
@@ -53,7 +63,10 @@ describe('runTask', () => {
 
   it('collects what is wrong with a plan', () => {
     const broken = { ...plan, domains: [{ xml: '<a/>' }, { xml: '<b/>' }] };
-    const outcome = runTask({ kind: 'plan', plan: broken }, () => undefined);
+    const outcome = runTask(
+      { kind: 'plan', document: documentOf(broken), options },
+      () => undefined,
+    );
     const problems = outcome.ok ? [] : (outcome.error.problems ?? []);
     expect(problems.map(({ path }) => path.slice(0, 10))).toEqual(['/domains/0', '/domains/1']);
   });

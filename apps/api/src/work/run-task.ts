@@ -1,9 +1,9 @@
 /** A task's computation, free of threads: what a worker does and what tests may call directly. */
-import { advise, AdvisorInputError, checkPlan, simulate } from '@zonewise/advisor';
+import { advise, AdvisorInputError, simulate } from '@zonewise/advisor';
 import { InvariantError, SimulatorInputError } from '@zonewise/simulator';
 import type { ReplayControl } from '@zonewise/simulator';
 import { adviceFiles } from './advice-files';
-import { buildPlanRequest } from '@zonewise/plan';
+import { judgePlan } from '@zonewise/plan';
 import type { WorkError, WorkOutcome, WorkProgress, WorkTask } from './tasks';
 
 function describeError(error: unknown): WorkError {
@@ -41,15 +41,11 @@ function compute(task: WorkTask, control: ReplayControl): WorkOutcome {
       return { ok: true, value: { content, files } };
     }
     case 'plan': {
-      const built = buildPlanRequest(task.plan);
-      if (!built.ok) {
-        const message = 'The plan cannot be judged.';
-        const error: WorkError = { kind: 'input', code: 'plan-unreadable', message };
-        return { ok: false, error: { ...error, problems: built.problems } };
-      }
-      const { request, limits, caveats } = built.value;
-      const verdict = checkPlan(request, limits, control);
-      return { ok: true, value: { ...verdict, caveats: [...caveats, ...verdict.caveats] } };
+      const judged = judgePlan(task.document, { ...task.options, control });
+      if (judged.ok) return judged;
+      const message = 'The plan cannot be judged.';
+      const error: WorkError = { kind: 'input', code: 'plan-unreadable', message };
+      return { ok: false, error: { ...error, problems: judged.problems } };
     }
   }
 }

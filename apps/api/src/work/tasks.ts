@@ -2,12 +2,11 @@
 import type { MessagePort } from 'node:worker_threads';
 import type {
   Outcome,
-  PlanVerdict,
   RecommendationContent,
   ReplayResult,
   SimulationRequest,
 } from '@zonewise/advisor';
-import type { PackingPlan, PlanProblem } from '@zonewise/plan';
+import type { GateVerdict, JudgeOptions, PlanDocument, PlanProblem } from '@zonewise/plan';
 
 /** A domain document as it was when the job was accepted; advice is written into a copy of it. */
 export interface DomainDocument {
@@ -26,7 +25,8 @@ export interface RecommendationTask {
 }
 export interface PlanTask {
   kind: 'plan';
-  plan: PackingPlan;
+  document: PlanDocument;
+  options: Pick<JudgeOptions, 'today' | 'modelVersion' | 'failLevel'>;
 }
 export type WorkTask = SimulationTask | RecommendationTask | PlanTask;
 
@@ -64,7 +64,7 @@ export interface WorkError {
 export interface WorkOutputs {
   simulation: SimulationOutput;
   recommendation: RecommendationOutput;
-  plan: PlanVerdict;
+  plan: GateVerdict;
 }
 export type WorkKind = keyof WorkOutputs;
 export type WorkOutcome<K extends WorkKind = WorkKind> =

@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { PlanVerdict } from '@zonewise/advisor';
+import type { GateVerdict } from '@zonewise/plan';
 import { packageRoot } from '../version';
 import { gate } from './gate';
 
@@ -28,6 +28,8 @@ describe('zonewise gate', () => {
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'zonewise-gate-'));
+    cpSync(join(EXAMPLES, 'host'), join(folder, 'host'), { recursive: true });
+    cpSync(join(EXAMPLES, 'host-capabilities.xml'), join(folder, 'host-capabilities.xml'));
     stdout = '';
     stderr = '';
     jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
@@ -57,22 +59,22 @@ describe('zonewise gate', () => {
     return write(
       'plan.yaml',
       `host:
-  facts: ${join(EXAMPLES, 'host')}
-  capabilities: ${join(EXAMPLES, 'host-capabilities.xml')}
+  facts: host
+  capabilities: host-capabilities.xml
 domains:
 ${entries.join('\n')}
 ${rest}`,
     );
   }
 
-  const verdict = () => JSON.parse(stdout) as PlanVerdict & { zonewise: string };
+  const verdict = () => JSON.parse(stdout) as GateVerdict & { zonewise: string };
   const refusal = () =>
     JSON.parse(stdout) as { problems: { code: string; path: string; line?: number }[] };
 
   it('fails the example plan with exit code 2, for the three guests that end up remote', () => {
-    expect(gate(join(EXAMPLES, 'plan.yaml'), 'json')).toBe(2);
+    expect(gate([join(EXAMPLES, 'plan.yaml')], { output: 'json' })).toBe(2);
     expect(verdict().verdict).toBe('fail');
-    expect(verdict().violations.map(({ code, guest }) => `${code} ${guest}`)).toEqual([
+    expect(verdict().findings.map(({ code, guest }) => `${code} ${guest}`)).toEqual([
       'remote-share web1',
       'remote-share web2',
       'remote-share job1',
@@ -81,30 +83,30 @@ ${rest}`,
 
   it('passes with exit code 0 when the plan keeps its limits', () => {
     const path = plan([domainXml('small', 256, `<memory mode='strict' nodeset='1'/>`)]);
-    expect(gate(path, 'json')).toBe(0);
-    expect(verdict().violations).toEqual([]);
+    expect(gate([path], { output: 'json' })).toBe(0);
+    expect(verdict().findings).toEqual([]);
   });
 
   it('fails a guest that is bound to a node it cannot fit: it is killed while it starts', () => {
     const path = plan([domainXml('big', 6000, `<memory mode='strict' nodeset='0'/>`)]);
-    expect(gate(path, 'json')).toBe(2);
-    expect(verdict().violations.map(({ code, guest }) => ({ code, guest }))).toContainEqual({
+    expect(gate([path], { output: 'json' })).toBe(2);
+    expect(verdict().findings.map(({ code, guest }) => ({ code, guest }))).toContainEqual({
       code: 'failed-start',
       guest: 'big',
     });
   });
 
   it('prints a table by default that starts with the verdict', () => {
-    expect(gate(join(EXAMPLES, 'plan.yaml'), 'table')).toBe(2);
+    expect(gate([join(EXAMPLES, 'plan.yaml')], { output: 'table' })).toBe(2);
     expect(stdout).toMatch(/^FAIL: the plan does not hold\n/);
     expect(stdout).toContain('remote-share: web2');
   });
 
   it('gives the same verdict and state on every run', () => {
-    gate(join(EXAMPLES, 'plan.yaml'), 'json');
+    gate([join(EXAMPLES, 'plan.yaml')], { output: 'json' });
     const first = stdout;
     stdout = '';
-    gate(join(EXAMPLES, 'plan.yaml'), 'json');
+    gate([join(EXAMPLES, 'plan.yaml')], { output: 'json' });
     expect(stdout).toBe(first);
   });
 
@@ -118,7 +120,7 @@ ${rest}`,
     ['a missing plan', () => join(folder, 'none.yaml'), 'file-unreadable'],
     [
       'a missing domain file',
-      () => write('plan.yaml', `host: {facts: ${EXAMPLES}/host}\ndomains: [{xml: none.xml}]\n`),
+      () => write('plan.yaml', `host: {facts: host}\ndomains: [{xml: none.xml}]\n`),
       'file-unreadable',
     ],
     [
@@ -144,7 +146,7 @@ ${rest}`,
       'unknown-field',
     ],
     ['a setting that is no number', () => plan([ok], 'sysctl: {swappiness: x}'), 'invalid-sysctl'],
-    ['a demand that is no object', () => plan([ok], 'demand: {guests: {ok: 5}}'), 'invalid-demand'],
+    ['a demand that is no object', () => plan([ok], 'demand: {guests: {ok: 5}}'), 'invalid-field'],
     ['a domain that is not XML', () => plan(['<domain>']), 'xml-syntax'],
     [
       'an unknown numatune mode',
@@ -157,15 +159,17 @@ ${rest}`,
       'unknown-host-node',
     ],
   ])('cannot judge %s: exit code 1 and the problem with its place', (_what, path, code) => {
-    expect(gate(path(), 'json')).toBe(1);
+    expect(gate([path()], { output: 'json' })).toBe(1);
     const problem = refusal().problems.find((found) => found.code === code);
     expect(problem).toBeDefined();
     expect(stderr).toBe('');
   });
 
   it('says line and column of a fault in a domain document', () => {
-    expect(gate(plan([domainXml('m', 64, `<memory mode='tight' nodeset='0'/>`)]), 'table')).toBe(1);
-    expect(stderr).toMatch(/domains\/0\/xml.*:6:\d+: .*tight/);
+    expect(
+      gate([plan([domainXml('m', 64, `<memory mode='tight' nodeset='0'/>`)])], { output: 'table' }),
+    ).toBe(1);
+    expect(stderr).toMatch(/d0\.xml:6:\d+: \/domains\/0\/xml.*tight/);
   });
 
   it('refuses an alias bomb without expanding it', () => {
@@ -177,7 +181,7 @@ ${rest}`,
           .join(', ')}]`,
       );
     }
-    expect(gate(write('plan.yaml', lines.join('\n')), 'json')).toBe(1);
+    expect(gate([write('plan.yaml', lines.join('\n'))], { output: 'json' })).toBe(1);
     expect(refusal().problems[0]?.code).toBe('malformed-yaml');
   });
 });

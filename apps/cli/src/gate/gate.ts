@@ -1,65 +1,208 @@
-import { AdvisorInputError, checkPlan, type PlanVerdict } from '@zonewise/advisor';
-import { buildPlanRequest, type PlanProblem } from '@zonewise/plan';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AdvisorInputError } from '@zonewise/advisor';
+import {
+  isDay,
+  judgePlan,
+  nearest,
+  RULES,
+  ruleOf,
+  SEVERITIES,
+  type Finding,
+  type GateVerdict,
+  type Severity,
+} from '@zonewise/plan';
 import { SimulatorInputError } from '@zonewise/simulator';
-import { version } from '../version';
-import { gateTable } from './gate-table';
-import { PlanFileError, readPlanFile } from './plan-file';
+import { packageRoot, version } from '../version';
+import { against, readBaseline } from './baseline';
+import { FORMATS, type FormatName } from './formats';
+import { readPlanFile, type LoadedPlan } from './plan-file';
+import { fail, PlanFileError } from './plan-folder';
+import { problemLine, type LocatedProblem, type PlanReport, type ReportContext } from './report';
 
 /** What the gate's exit code says. 1 and 2 differ so that a broken plan file never looks like a verdict. */
 const EXIT = { pass: 0, cannotJudge: 1, fail: 2 } as const;
 
-function judge(planPath: string): PlanVerdict {
-  const plan = buildPlanRequest(readPlanFile(planPath));
-  if (!plan.ok) throw new PlanFileError(plan.problems);
-  const verdict = checkPlan(plan.value.request, plan.value.limits);
-  return { ...verdict, caveats: [...plan.value.caveats, ...verdict.caveats] };
+export interface GateOptions {
+  /** One of FORMATS; default `table`. */
+  output?: string;
+  /** File for the report instead of stdout. */
+  out?: string;
+  failLevel?: string;
+  /** Earlier verdict, as `--output json` wrote it. */
+  baseline?: string;
+  /** Folder that no file of a plan may be outside of; default: the plan's own. */
+  root?: string;
+  /** Day that waivers are held against; default: today, UTC. */
+  today?: string;
 }
 
-function problemLine({ path, line, column, message, code, expected, found }: PlanProblem): string {
-  const place = line === undefined ? '' : `:${line}:${column ?? 1}`;
-  const wanted = expected === undefined ? '' : `; expected ${expected}`;
-  const got = found === undefined ? '' : `; found ${found}`;
-  return `zonewise: ${path || '(plan)'}${place}: ${message}${wanted}${got} [${code}]`;
+/** Options that have been checked. */
+interface Checked {
+  output: FormatName;
+  failLevel?: Severity;
+  today: string;
+  root?: string;
+  baseline: Map<string, GateVerdict>;
+}
+
+function choice<T extends string>(option: string, value: string, known: readonly T[]): T {
+  const found = known.find((name) => name === value);
+  if (found !== undefined) return found;
+  const near = nearest(value, known);
+  const hint = near === undefined ? '' : `; did you mean ${near}?`;
+  return fail('invalid-option', option, `it is one of ${known.join(', ')}; found ${value}${hint}`);
+}
+
+function checkOptions(options: GateOptions): Checked {
+  const { failLevel, root, baseline } = options;
+  // The only look at the clock: libraries are given the day.
+  const today = options.today ?? new Date().toISOString().slice(0, 10);
+  if (!isDay(today)) {
+    fail('invalid-option', '--today', `it is a day such as 2027-03-31; found ${today}`);
+  }
+  return {
+    output: choice('--output', options.output ?? 'table', Object.keys(FORMATS) as FormatName[]),
+    today,
+    baseline: baseline === undefined ? new Map<string, GateVerdict>() : readBaseline(baseline),
+    ...(failLevel === undefined
+      ? {}
+      : { failLevel: choice('--fail-level', failLevel, SEVERITIES) }),
+    ...(root === undefined ? {} : { root }),
+  };
+}
+
+/** A finding's place with file and line, from the document that it names or from the plan. */
+function located(finding: Finding, { file, source, files }: LoadedPlan): Finding {
+  const { place } = finding;
+  const document = files.get(place.path);
+  if (document !== undefined) return { ...finding, place: { ...place, file: document } };
+  return { ...finding, place: { ...place, file, ...source.placeOf(place.path) } };
+}
+
+function locatedProblem(
+  problem: LocatedProblem,
+  { file, source, files }: LoadedPlan,
+): LocatedProblem {
+  const named = [...files].find(([path]) => problem.path.startsWith(path));
+  if (named !== undefined && problem.line !== undefined) return { ...problem, file: named[1] };
+  return { ...problem, file, ...source.placeOf(problem.path) };
+}
+
+/** A line on the terminal that says how far it is; nothing where stderr is no terminal. */
+function progress(name: string, done: number, hosts: number): void {
+  if (!process.stderr.isTTY) return;
+  process.stderr.write(`\r\u001b[Kjudging ${name} (${done + 1} of ${hosts})`);
+}
+
+function endProgress(): void {
+  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+}
+
+function judge(path: string, { root, today, failLevel }: Checked): PlanReport {
+  let loaded: LoadedPlan | undefined;
+  try {
+    loaded = readPlanFile(path, root);
+    const plan = loaded;
+    const outcome = judgePlan(plan.document, {
+      today,
+      modelVersion: version(),
+      onHost: progress,
+      ...(failLevel === undefined ? {} : { failLevel }),
+    });
+    endProgress();
+    if (!outcome.ok) {
+      const problems = outcome.problems.map((problem) => locatedProblem(problem, plan));
+      return { file: plan.file, error: 'The plan cannot be judged.', problems };
+    }
+    const { value } = outcome;
+    const findings = value.findings.map((finding) => located(finding, plan));
+    return { file: plan.file, verdict: { ...value, findings } };
+  } catch (error) {
+    endProgress();
+    const file = loaded?.file ?? path;
+    const message = error instanceof Error ? error.message : String(error);
+    return { file, error: message, problems: problemsOf(error, loaded) };
+  }
 }
 
 /** Problems with their places, from whichever step found the plan wanting; none for an unexpected failure. */
-function problemsOf(error: unknown): PlanProblem[] {
+function problemsOf(error: unknown, loaded: LoadedPlan | undefined): LocatedProblem[] {
   if (error instanceof PlanFileError) return error.problems;
   if (error instanceof AdvisorInputError || error instanceof SimulatorInputError) {
     const { code, path, message } = error;
-    return [{ code, path, message }];
+    const problem = { code, path, message };
+    return [loaded === undefined ? problem : locatedProblem(problem, loaded)];
   }
   return [];
 }
 
+function exitCodeOf(reports: PlanReport[]): number {
+  if (reports.some((report) => !('verdict' in report))) return EXIT.cannotJudge;
+  const failed = reports.some((one) => 'verdict' in one && one.verdict.verdict === 'fail');
+  return failed ? EXIT.fail : EXIT.pass;
+}
+
+function pageOf(ruleId: string): string {
+  return readFileSync(join(packageRoot(), 'docs', 'rules', `${ruleId}.md`), 'utf8').trimEnd();
+}
+
+function print(reports: PlanReport[], checked: Checked, out: string | undefined): void {
+  const terminal = out === undefined && process.stdout.isTTY && process.env.NO_COLOR === undefined;
+  const context: ReportContext = {
+    version: version(),
+    exitCode: exitCodeOf(reports),
+    colour: terminal,
+    pageOf,
+  };
+  const format = FORMATS[checked.output];
+  if (out !== undefined) {
+    writeFileSync(out, `${format(reports, context).trimEnd()}\n`);
+    return;
+  }
+  // Problems are no report for people: they go where errors go.
+  const isError = (report: PlanReport): boolean => !('verdict' in report);
+  const split = checked.output === 'table';
+  const toStdout = split ? reports.filter((report) => !isError(report)) : reports;
+  const toStderr = split ? reports.filter(isError) : [];
+  if (toStdout.length > 0) process.stdout.write(`${format(toStdout, context).trimEnd()}\n`);
+  if (toStderr.length > 0) process.stderr.write(`${format(toStderr, context).trimEnd()}\n`);
+}
+
 /**
- * Judges a packing plan by replaying it. No server and no database are involved.
- * @param output `table` for people, `json` for tools: a PlanVerdict, or `{error, problems}`
- * @returns the process's exit code: 0 pass, 2 fail, 1 could not judge
+ * Judges packing plans by replaying them. No server and no database are involved.
+ * @returns the process's exit code: 0 all pass, 2 one fails, 1 one could not be judged
  */
-export function gate(planPath: string, output: string): number {
-  if (output !== 'table' && output !== 'json') {
-    process.stderr.write(`zonewise: --output is table or json, found ${output}\n`);
-    return EXIT.cannotJudge;
-  }
+export function gate(planPaths: string[], options: GateOptions = {}): number {
+  let checked: Checked;
   try {
-    const verdict = judge(planPath);
-    const text =
-      output === 'json'
-        ? JSON.stringify({ zonewise: version(), ...verdict }, null, 2)
-        : gateTable(verdict);
-    process.stdout.write(`${text}\n`);
-    return verdict.verdict === 'pass' ? EXIT.pass : EXIT.fail;
+    checked = checkOptions(options);
   } catch (error) {
-    const problems = problemsOf(error);
-    if (output === 'json') {
-      const message = error instanceof Error ? error.message : String(error);
-      process.stdout.write(`${JSON.stringify({ error: message, problems }, null, 2)}\n`);
-    } else if (problems.length > 0) {
-      process.stderr.write(`${problems.map(problemLine).join('\n')}\n`);
-    } else {
-      process.stderr.write(`zonewise: ${error instanceof Error ? error.message : String(error)}\n`);
-    }
+    if (!(error instanceof PlanFileError)) throw error;
+    const lines = error.problems.map((problem) => `zonewise: ${problemLine(problem)}`);
+    process.stderr.write(`${lines.join('\n')}\n`);
     return EXIT.cannotJudge;
   }
+  const reports = planPaths.map((path) => against(judge(path, checked), checked.baseline));
+  print(reports, checked, options.out);
+  return exitCodeOf(reports);
+}
+
+/** Prints the page of a rule; its id and its code are both understood. */
+export function explain(name: string): number {
+  const rule = ruleOf(name);
+  if (rule !== undefined) {
+    process.stdout.write(`${pageOf(rule.id)}\n`);
+    return EXIT.pass;
+  }
+  const near = nearest(
+    name,
+    RULES.flatMap(({ id, code }) => [id, code]),
+  );
+  const hint = near === undefined ? '' : ` Did you mean ${near}?`;
+  const known = RULES.map(({ id, code }) => `  ${id} ${code}`).join('\n');
+  process.stderr.write(
+    `zonewise: There is no rule ${JSON.stringify(name)}.${hint} The rules are\n${known}\n`,
+  );
+  return EXIT.cannotJudge;
 }

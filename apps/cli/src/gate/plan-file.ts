@@ -1,118 +1,158 @@
-import { plainToInstance } from 'class-transformer';
-import { validateSync, type ValidationError } from 'class-validator';
-import { readFileSync, readdirSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
 import { hostTextsOf, NODE_TEXT_FILES, TEXT_FILES } from '@zonewise/host-facts';
-import type { PackingPlan, PlanProblem } from '@zonewise/plan';
-import { LineCounter, parseDocument } from 'yaml';
-import { PlanFileDto, type PlanFileDomainDto, type PlanFileHostDto } from './plan-file.dto';
+import {
+  planSchemaProblems,
+  type PackingPlan,
+  type PlanDocument,
+  type PlanGuest,
+  type PlanHost,
+} from '@zonewise/plan';
+import { fail, PlanFileError, PlanFolder, readLimited } from './plan-folder';
+import { PlanSource } from './plan-source';
 
 const MAX_PLAN_BYTES = 4 * 1024 * 1024;
-const MAX_FILE_BYTES = 16 * 1024 * 1024;
 /** In a facts folder `virsh capabilities` may stand beside the texts. */
 const CAPABILITIES_FILE = 'capabilities.xml';
 const WHOLE_FIELDS = [...Object.values(TEXT_FILES), 'capabilities'];
 const NODE_FIELDS: string[] = Object.values(NODE_TEXT_FILES);
 
-/** A plan that cannot be read; every problem names its place in the plan. */
-export class PlanFileError extends Error {
-  constructor(readonly problems: PlanProblem[]) {
-    super(problems.map((problem) => `${problem.path}: ${problem.message}`).join('\n'));
-  }
+/** A host as a plan file writes it; the schema has checked types and names. */
+interface FileHost extends Pick<PlanHost, 'sysctl' | 'backgroundCache' | 'hugepages'> {
+  name?: string;
+  facts?: string;
+  capabilities?: string;
+  texts?: Record<string, unknown>;
+  model?: unknown;
 }
 
-function fail(
-  code: string,
-  path: string,
-  message: string,
-  place: Partial<PlanProblem> = {},
-): never {
-  throw new PlanFileError([{ code, path, message, ...place }]);
+type FileGuest = Omit<PlanGuest, 'path'>;
+
+interface FilePlan extends Pick<
+  PlanDocument,
+  | 'flavours'
+  | 'assignments'
+  | 'demand'
+  | 'policies'
+  | 'limits'
+  | 'waivers'
+  | 'failLevel'
+  | 'sysctl'
+  | 'seed'
+> {
+  host?: FileHost;
+  domains?: FileGuest[];
+  hosts?: FileHost[];
+  guests?: FileGuest[];
+  profile?: string;
 }
 
-function read(path: string, at: string, limitBytes = MAX_FILE_BYTES): string {
-  let bytes: number;
-  try {
-    const status = statSync(path);
-    if (!status.isFile()) fail('file-unreadable', at, `${path} is not a file`);
-    bytes = status.size;
-  } catch (error) {
-    if (error instanceof PlanFileError) throw error;
-    fail('file-unreadable', at, `${path} cannot be read: ${(error as Error).message}`);
-  }
-  // /proc files say 0 bytes whatever they hold, so the content is measured again.
-  if (bytes > limitBytes)
-    fail('file-too-large', at, `${path} has ${bytes} bytes, at most ${limitBytes}`);
-  const content = readFileSync(path, 'utf8');
-  if (content.length > limitBytes) {
-    fail('file-too-large', at, `${path} has more than ${limitBytes} bytes`);
-  }
-  return content;
+/** A plan with the contents of its files, and where each value and document stands. */
+export interface LoadedPlan {
+  file: string;
+  document: PlanDocument;
+  source: PlanSource;
+  /** Document files by the JSON pointer of the field that names them. */
+  files: Map<string, string>;
 }
 
-function flatten(errors: ValidationError[], prefix: string): PlanProblem[] {
-  return errors.flatMap((error) => {
-    const path = `${prefix}/${error.property}`;
-    const own = Object.entries(error.constraints ?? {}).map(([constraint, message]) => ({
-      code: constraint === 'whitelistValidation' ? 'unknown-field' : 'invalid-field',
+type HostFacts = NonNullable<PackingPlan['host']['facts']>;
+
+/** Reads what one plan names. */
+class PlanReader {
+  readonly files = new Map<string, string>();
+  private readonly folders = new Map<string, HostFacts>();
+
+  constructor(private readonly folder: PlanFolder) {}
+
+  host(host: FileHost, path: string): PlanHost {
+    const { name = 'host', sysctl, backgroundCache, hugepages } = host;
+    return {
+      name,
       path,
-      message,
-    }));
-    return [...own, ...flatten(error.children ?? [], path)];
-  });
-}
+      host: this.hostSource(host, path),
+      ...(sysctl === undefined ? {} : { sysctl }),
+      ...(backgroundCache === undefined ? {} : { backgroundCache }),
+      ...(hugepages === undefined ? {} : { hugepages }),
+    };
+  }
 
-function parseYaml(text: string): unknown {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, strict: true, uniqueKeys: true });
-  const [error] = document.errors;
-  if (error !== undefined) {
-    const { line, col } = lines.linePos(error.pos[0]);
-    fail('malformed-yaml', '', error.message.split('\n')[0] ?? error.code, { line, column: col });
+  guest(guest: FileGuest, path: string): PlanGuest {
+    const text = (field: 'xml' | 'numaMaps' | 'smapsRollup' | 'numastat') => {
+      const file = guest[field];
+      return file === undefined ? {} : { [field]: this.text(file, `${path}/${field}`) };
+    };
+    const { name, flavour, count, state } = guest;
+    return {
+      path,
+      ...(name === undefined ? {} : { name }),
+      ...(flavour === undefined ? {} : { flavour }),
+      ...(count === undefined ? {} : { count }),
+      state: state ?? 'planned',
+      ...text('xml'),
+      ...text('numaMaps'),
+      ...text('smapsRollup'),
+      ...text('numastat'),
+    };
   }
-  try {
-    // An alias bomb expands without end; plans have no use for more than a few aliases.
-    return document.toJS({ maxAliasCount: 100 }) as unknown;
-  } catch (problem) {
-    return fail('malformed-yaml', '', (problem as Error).message);
-  }
-}
 
-function factsFolder(folder: string): NonNullable<PackingPlan['host']['facts']> {
-  let names: string[];
-  try {
-    names = readdirSync(folder).sort();
-  } catch (error) {
-    return fail('file-unreadable', '/host/facts', `${folder}: ${(error as Error).message}`);
+  private text(file: string, at: string): string {
+    this.files.set(at, this.folder.shown(file));
+    return this.folder.read(file, at);
   }
-  const readFact = (name: string) => read(join(folder, name), '/host/facts');
-  const facts = {
-    ...hostTextsOf(names, readFact),
-    ...(names.includes(CAPABILITIES_FILE) ? { capabilities: readFact(CAPABILITIES_FILE) } : {}),
-  };
-  if (Object.keys(facts).length === 0) {
-    const wanted = [...Object.keys(TEXT_FILES), CAPABILITIES_FILE].join(', ');
-    fail('facts-missing', '/host/facts', `${folder} holds none of ${wanted}`);
-  }
-  return facts;
-}
 
-/** A host model named by file, or written in the plan; its shape is checked where it is read. */
-function hostModel(model: unknown, base: string): unknown {
-  if (typeof model !== 'string') return model;
-  try {
-    return JSON.parse(read(resolve(base, model), '/host/model')) as unknown;
-  } catch (error) {
-    if (error instanceof PlanFileError) throw error;
-    return fail('malformed-json', '/host/model', `${model}: ${(error as Error).message}`);
+  private hostSource(host: FileHost, path: string): PackingPlan['host'] {
+    if (host.model !== undefined) {
+      if (host.facts ?? host.texts ?? host.capabilities) {
+        const message =
+          'a host is named by model, or by facts, texts and capabilities, not by both';
+        fail('plan-host', path, message);
+      }
+      return { model: this.model(host.model, `${path}/model`) } as PackingPlan['host'];
+    }
+    checkTexts(host.texts, `${path}/texts`);
+    const facts = {
+      ...(host.facts === undefined ? {} : this.factsFolder(host.facts, `${path}/facts`)),
+      ...host.texts,
+      ...(host.capabilities === undefined
+        ? {}
+        : { capabilities: this.text(host.capabilities, `${path}/capabilities`) }),
+    };
+    return { facts };
+  }
+
+  /** A host model named by file, or written in the plan; its shape is checked where it is read. */
+  private model(model: unknown, at: string): unknown {
+    if (typeof model !== 'string') return model;
+    try {
+      return JSON.parse(this.text(model, at)) as unknown;
+    } catch (error) {
+      if (error instanceof PlanFileError) throw error;
+      return fail('malformed-json', at, `${model}: ${(error as Error).message}`);
+    }
+  }
+
+  private factsFolder(folder: string, at: string): HostFacts {
+    const known = this.folders.get(folder);
+    if (known !== undefined) return known;
+    const names = this.folder.list(folder, at);
+    const read = (name: string) => this.folder.read(`${folder}/${name}`, at);
+    const facts = {
+      ...hostTextsOf(names, read),
+      ...(names.includes(CAPABILITIES_FILE) ? { capabilities: read(CAPABILITIES_FILE) } : {}),
+    };
+    if (Object.keys(facts).length === 0) {
+      const wanted = [...Object.keys(TEXT_FILES), CAPABILITIES_FILE].join(', ');
+      fail('facts-missing', at, `${folder} holds none of ${wanted}`);
+    }
+    this.folders.set(folder, facts);
+    return facts;
   }
 }
 
 /** Inline texts are strings, or for per-node files strings by node number. */
-function checkTexts(texts: Record<string, unknown> = {}): void {
+function checkTexts(texts: Record<string, unknown> = {}, at: string): void {
   const fields = [...WHOLE_FIELDS, ...NODE_FIELDS];
   for (const [name, value] of Object.entries(texts)) {
-    const path = `/host/texts/${name}`;
+    const path = `${at}/${name}`;
     if (!fields.includes(name)) {
       fail('unknown-field', path, `there is no text ${name}; there are ${fields.join(', ')}`);
     }
@@ -120,80 +160,74 @@ function checkTexts(texts: Record<string, unknown> = {}): void {
       NODE_FIELDS.includes(name) && typeof value === 'object' && value !== null
         ? Object.values(value)
         : [value];
-    if (strings.some((text) => typeof text !== 'string')) {
-      const expected = NODE_FIELDS.includes(name) ? 'texts by node number' : 'a text';
-      fail(
-        'invalid-field',
-        path,
-        `expected ${expected}, found ${JSON.stringify(value).slice(0, 40)}`,
-      );
-    }
+    if (strings.every((text) => typeof text === 'string')) continue;
+    const expected = NODE_FIELDS.includes(name) ? 'texts by node number' : 'a text';
+    const found = JSON.stringify(value).slice(0, 40);
+    fail('invalid-field', path, `expected ${expected}, found ${found}`);
   }
 }
 
-function planHost(host: PlanFileHostDto, base: string): PackingPlan['host'] {
-  if (host.model !== undefined) {
-    if (host.facts ?? host.texts ?? host.capabilities) {
-      fail(
-        'plan-host',
-        '/host',
-        'a host is named by model, or by facts, texts and capabilities, not both',
-      );
+/** Runs every step, so that all problems are told at once. */
+function collect<T>(steps: (() => T)[]): T[] {
+  const problems: PlanFileError['problems'] = [];
+  const values: T[] = [];
+  for (const step of steps) {
+    try {
+      values.push(step());
+    } catch (error) {
+      if (!(error instanceof PlanFileError)) throw error;
+      problems.push(...error.problems);
     }
-    return { model: hostModel(host.model, base) } as PackingPlan['host'];
   }
-  checkTexts(host.texts);
-  const facts = {
-    ...(host.facts === undefined ? {} : factsFolder(resolve(base, host.facts))),
-    ...host.texts,
-    ...(host.capabilities === undefined
-      ? {}
-      : { capabilities: read(resolve(base, host.capabilities), '/host/capabilities') }),
-  };
-  return { facts };
+  if (problems.length > 0) throw new PlanFileError(problems);
+  return values;
 }
 
-function planDomain(
-  domain: PlanFileDomainDto,
-  index: number,
-  base: string,
-): PackingPlan['domains'][number] {
-  const text = (name: 'xml' | 'numaMaps' | 'smapsRollup' | 'numastat') => {
-    const path = domain[name];
-    return path === undefined ? undefined : read(resolve(base, path), `/domains/${index}/${name}`);
-  };
+function documentOf(plan: FilePlan, reader: PlanReader): PlanDocument {
+  const { host, hosts = [], domains, guests = [], profile, ...rest } = plan;
+  const ownHosts = host === undefined ? hosts : [host];
+  const ownGuests = domains ?? guests;
+  const [hostAt, guestAt] = [
+    host === undefined ? (i: number) => `/hosts/${i}` : () => '/host',
+    (i: number) => `/${domains === undefined ? 'guests' : 'domains'}/${i}`,
+  ];
+  const [readHosts, readGuests] = collect<PlanHost[] | PlanGuest[]>([
+    () => collect(ownHosts.map((one, i) => () => reader.host(one, hostAt(i)))),
+    () => collect(ownGuests.map((one, i) => () => reader.guest(one, guestAt(i)))),
+  ]) as [PlanHost[], PlanGuest[]];
   return {
-    xml: text('xml') ?? '',
-    state: domain.state ?? 'planned',
-    numaMaps: text('numaMaps'),
-    numastat: text('numastat'),
-    smapsRollup: text('smapsRollup'),
+    ...rest,
+    hosts: readHosts,
+    guests: readGuests,
+    ...(profile === undefined ? {} : { hardwareProfile: profile }),
   };
+}
+
+/** Lines for problems that only have a place in the plan. */
+function located(error: PlanFileError, file: string, source: PlanSource): PlanFileError {
+  return new PlanFileError(
+    error.problems.map((problem) => ({ ...source.placeOf(problem.path), file, ...problem })),
+  );
 }
 
 /**
  * Reads a plan file with everything it names.
- * @returns the plan with file contents in place of file names
+ * @param root folder that no file may be outside of; default: the plan's own
  * @throws PlanFileError with every problem found and its place
  */
-export function readPlanFile(path: string): PackingPlan {
-  const content = parseYaml(read(path, '', MAX_PLAN_BYTES));
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    fail('malformed-plan', '', 'a plan is a mapping with host and domains');
+export function readPlanFile(path: string, root?: string): LoadedPlan {
+  const folder = new PlanFolder(path, root);
+  const file = folder.shown(path.split(/[\\/]/).at(-1) ?? path);
+  const parsed = PlanSource.parse(readLimited(path, '', MAX_PLAN_BYTES));
+  if (!parsed.ok) throw new PlanFileError([{ file, ...parsed.problem }]);
+  const source = parsed.value;
+  try {
+    const problems = planSchemaProblems(source.content);
+    if (problems.length > 0) throw new PlanFileError(problems);
+    const reader = new PlanReader(folder);
+    const document = documentOf(source.content as FilePlan, reader);
+    return { file, document, source, files: reader.files };
+  } catch (error) {
+    throw error instanceof PlanFileError ? located(error, file, source) : error;
   }
-  const file = plainToInstance(PlanFileDto, content);
-  const problems = flatten(
-    validateSync(file, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true }),
-    '',
-  );
-  if (problems.length > 0) throw new PlanFileError(problems);
-  const base = dirname(resolve(path));
-  return {
-    host: planHost(file.host, base),
-    domains: file.domains.map((domain, index) => planDomain(domain, index, base)),
-    demand: file.demand,
-    limits: file.limits,
-    sysctl: file.sysctl,
-    seed: file.seed,
-  };
 }

@@ -1,0 +1,96 @@
+import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
+import type { PlanProblem } from '@zonewise/plan';
+
+const MAX_FILE_BYTES = 16 * 1024 * 1024;
+
+/** A plan that cannot be read; every problem names its place in the plan. */
+export class PlanFileError extends Error {
+  constructor(readonly problems: (PlanProblem & { file?: string })[]) {
+    super(problems.map((problem) => `${problem.path}: ${problem.message}`).join('\n'));
+  }
+}
+
+export function fail(code: string, path: string, message: string): never {
+  throw new PlanFileError([{ code, path, message }]);
+}
+
+/** Reads a file up to a limit. `at` is the place in the plan that names it. */
+export function readLimited(path: string, at: string, limitBytes = MAX_FILE_BYTES): string {
+  const tooLarge = (bytes: string): never =>
+    fail('file-too-large', at, `${path} has ${bytes} bytes; at most ${limitBytes} are read`);
+  try {
+    const status = statSync(path);
+    if (!status.isFile()) fail('file-unreadable', at, `${path} is not a file`);
+    if (status.size > limitBytes) tooLarge(String(status.size));
+    const content = readFileSync(path, 'utf8');
+    // /proc files say 0 bytes whatever they hold, so the content is measured again.
+    if (content.length > limitBytes) tooLarge(`more than ${limitBytes}`);
+    return content;
+  } catch (error) {
+    if (error instanceof PlanFileError) throw error;
+    return fail('file-unreadable', at, `${path} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** The files that a plan may name: those below its folder, or below a wider one that its user gives. */
+export class PlanFolder {
+  private readonly base: string;
+  private readonly root: string;
+  private readonly texts = new Map<string, string>();
+
+  /** @param root folder that no file may be outside of; default: the plan's own */
+  constructor(planPath: string, root?: string) {
+    this.base = dirname(resolve(planPath));
+    this.root = root === undefined ? this.base : resolve(root);
+  }
+
+  /** A file's name as a report shows it: relative to where the command was called. */
+  shown(path: string): string {
+    const short = relative(process.cwd(), resolve(this.base, path));
+    return short === '' || short.startsWith('..') ? resolve(this.base, path) : short;
+  }
+
+  read(path: string, at: string): string {
+    const inside = this.inside(path, at);
+    const known = this.texts.get(inside);
+    if (known !== undefined) return known;
+    const text = readLimited(inside, at);
+    this.texts.set(inside, text);
+    return text;
+  }
+
+  /** Names in a folder, in order. */
+  list(path: string, at: string): string[] {
+    const inside = this.inside(path, at);
+    try {
+      return readdirSync(inside).sort();
+    } catch (error) {
+      return fail('file-unreadable', at, `${path}: ${(error as Error).message}`);
+    }
+  }
+
+  /** The path if it is below the root, links followed. */
+  private inside(path: string, at: string): string {
+    const whole = resolve(this.base, path);
+    if (!isBelow(whole, this.root)) this.refuse(path, at);
+    let real: string;
+    try {
+      real = realpathSync(whole);
+    } catch (error) {
+      return fail('file-unreadable', at, `${path} cannot be read: ${(error as Error).message}`);
+    }
+    if (!isBelow(real, realpathSync(this.root))) this.refuse(path, at);
+    return whole;
+  }
+
+  private refuse(path: string, at: string): never {
+    const message = `${path} is outside of ${this.root}: put it there, or widen the folder with --root DIR`;
+    return fail('outside-folder', at, message);
+  }
+}
+
+function isBelow(path: string, folder: string): boolean {
+  const way = relative(folder, path);
+  return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way));
+}

@@ -1,0 +1,75 @@
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml';
+import type { PlanProblem } from '@zonewise/plan';
+
+/** An alias bomb expands without end; plans have no use for more than a few aliases. */
+const MAX_ALIASES = 100;
+
+export interface SourcePlace {
+  line: number;
+  column: number;
+}
+
+/** A YAML or JSON text that knows where each of its values stands. */
+export class PlanSource {
+  private constructor(
+    readonly content: unknown,
+    private readonly document: Document,
+    private readonly lines: LineCounter,
+  ) {}
+
+  /** @returns the source, or what keeps the text from being YAML, with its place */
+  static parse(
+    text: string,
+  ): { ok: true; value: PlanSource } | { ok: false; problem: PlanProblem } {
+    const lines = new LineCounter();
+    const malformed = (message: string, place: Partial<PlanProblem> = {}) => ({
+      ok: false as const,
+      problem: { code: 'malformed-yaml', path: '', message, ...place },
+    });
+    try {
+      const document = parseDocument(text, { lineCounter: lines, strict: true, uniqueKeys: true });
+      const [error] = document.errors;
+      if (error !== undefined) {
+        const { line, col } = lines.linePos(error.pos[0]);
+        return malformed(error.message.split('\n')[0] ?? error.code, { line, column: col });
+      }
+      const content: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
+      return { ok: true, value: new PlanSource(content, document, lines) };
+    } catch (error) {
+      // Nesting without end overflows the parser's stack, aliases without end are refused.
+      if (error instanceof RangeError) return malformed('It is nested too deeply.');
+      return malformed(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** Where a JSON pointer's value stands: its key, or the nearest that is there. */
+  placeOf(pointer: string): SourcePlace {
+    let node: unknown = this.document.contents;
+    let offset = startOf(node) ?? 0;
+    for (const part of pointer.split('/').slice(1)) {
+      const key = part.replace(/~1/g, '/').replace(/~0/g, '~');
+      if (isAlias(node)) node = node.resolve(this.document);
+      let mark: unknown;
+      if (isMap(node)) {
+        const pair = node.items.find(
+          (item) => String(isScalar(item.key) ? item.key.value : item.key) === key,
+        );
+        [mark, node] = [pair?.key, pair?.value];
+      } else if (isSeq(node)) {
+        mark = node.items[Number(key)];
+        node = mark;
+      } else break;
+      const start = startOf(mark);
+      if (start === undefined) break;
+      offset = start;
+    }
+    const { line, col } = this.lines.linePos(offset);
+    return { line: Math.max(1, line), column: Math.max(1, col) };
+  }
+}
+
+function startOf(node: unknown): number | undefined {
+  if (typeof node !== 'object' || node === null || !('range' in node)) return undefined;
+  const { range } = node;
+  return Array.isArray(range) && typeof range[0] === 'number' ? range[0] : undefined;
+}
