@@ -9,7 +9,7 @@ import {
 import { fail, PlanFileError, PlanFolder, readLimited } from './plan-folder';
 import { PlanSource } from './plan-source';
 
-const MAX_PLAN_BYTES = 4 * 1024 * 1024;
+const MAX_PLAN_BYTES = 2 * 1024 * 1024;
 /** In a facts folder `virsh capabilities` may stand beside the texts. */
 const CAPABILITIES_FILE = 'capabilities.xml';
 const WHOLE_FIELDS = [...Object.values(TEXT_FILES), 'capabilities'];

@@ -1,5 +1,6 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml';
 import type { PlanProblem } from '@zonewise/plan';
+import { yamlLimits } from './yaml-limits';
 
 /** An alias bomb expands without end; plans have no use for more than a few aliases. */
 const MAX_ALIASES = 100;
@@ -26,6 +27,8 @@ export class PlanSource {
       ok: false as const,
       problem: { code: 'malformed-yaml', path: '', message, ...place },
     });
+    const beyond = yamlLimits(text);
+    if (beyond !== null) return malformed(beyond.message, { line: beyond.line, column: 1 });
     try {
       const document = parseDocument(text, { lineCounter: lines, strict: true, uniqueKeys: true });
       const [error] = document.errors;
@@ -36,8 +39,6 @@ export class PlanSource {
       const content: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
       return { ok: true, value: new PlanSource(content, document, lines) };
     } catch (error) {
-      // Nesting without end overflows the parser's stack, aliases without end are refused.
-      if (error instanceof RangeError) return malformed('It is nested too deeply.');
       return malformed(error instanceof Error ? error.message : String(error));
     }
   }

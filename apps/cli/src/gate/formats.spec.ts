@@ -1,0 +1,368 @@
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sarifSchema from '@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json';
+import { RULES, type GateVerdict } from '@zonewise/plan';
+import Ajv from 'ajv';
+import { SaxesParser } from 'saxes';
+import { packageRoot } from '../version';
+import { explain, gate, type GateOptions } from './gate';
+
+const EXAMPLES = join(packageRoot(), 'examples');
+const HOST = `texts:
+      version: 6.1.0
+      numactlHardware: |
+        available: 2 nodes (0-1)
+        node 0 cpus: 0 1
+        node 0 size: 512 MB
+        node 0 free: 480 MB
+        node 1 cpus: 2 3
+        node 1 size: 512 MB
+        node 1 free: 480 MB
+        node distances:
+        node   0   1
+          0:  10  21
+          1:  21  10`;
+
+/** Two hosts; the first gets \`count\` guests that are bound to its node 0. */
+function plan(count: number, rest = ''): string {
+  return `hosts:
+  - name: kvm1
+    ${HOST}
+  - name: kvm2
+    ${HOST}
+flavours:
+  bound: {memoryMib: 200, numatune: {mode: strict, nodeset: "0"}}
+guests:
+  - {name: a, flavour: bound, count: ${count}}
+  - {name: b, flavour: bound}
+assignments:
+  kvm1: [a]
+  kvm2: [b]
+${rest}`;
+}
+
+let folder: string;
+let stdout: string;
+let stderr: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'zonewise-formats-'));
+  [stdout, stderr] = ['', ''];
+  jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    stdout += String(text);
+    return true;
+  });
+  jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    stderr += String(text);
+    return true;
+  });
+});
+
+afterEach(() => {
+  jest.restoreAllMocks();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function write(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+function run(plans: string[], options: GateOptions): { code: number; text: string } {
+  stdout = '';
+  const code = gate(plans, { today: '2027-01-01', ...options });
+  return { code, text: stdout };
+}
+
+describe('sarif', () => {
+  // Draft 4 as published; the two keywords that differ since then are the only ones left out.
+  const published: Record<string, unknown> = { ...sarifSchema };
+  const schema = Object.fromEntries(
+    Object.entries(published).filter(([key]) => key !== '$schema' && key !== 'id'),
+  );
+  const validate = new Ajv({
+    strict: false,
+    allErrors: true,
+    validateFormats: false,
+    unicodeRegExp: false,
+  }).compile(schema);
+  const valid = (text: string): unknown => {
+    const log: unknown = JSON.parse(text);
+    validate(log);
+    expect(validate.errors ?? []).toEqual([]);
+    return log;
+  };
+
+  it('the schema in use refuses what is no log', () => {
+    expect(validate({ version: '2.1.0', runs: [{ results: [{}] }] })).toBe(false);
+  });
+
+  it('is valid for a plan that passes, fails, is waived and cannot be judged', () => {
+    const waivers = `waivers: [{rule: ZW001, reason: r, expires: 2027-01-01}, {rule: ZW002, reason: r, expires: 2027-01-01}]`;
+    for (const text of [plan(1), plan(3), plan(3, waivers), 'hosts: 5']) {
+      valid(run([write('plan.yaml', text)], { output: 'sarif' }).text);
+    }
+  });
+
+  it('points at the domain XML, and for a flavour at the guest in the plan', () => {
+    const log = valid(run([join(EXAMPLES, 'plan.yaml')], { output: 'sarif' }).text) as {
+      runs: { results: { locations: { physicalLocation: object }[] }[] }[];
+    };
+    const [first] = log.runs[0]?.results ?? [];
+    const line = readFileSync(join(EXAMPLES, 'web1.xml'), 'utf8')
+      .split('\n')
+      .findIndex((text) => text.includes('<memory mode='));
+    expect(first?.locations[0]?.physicalLocation).toMatchObject({
+      artifactLocation: { uri: expect.stringMatching(/examples\/web1\.xml$/) },
+      region: { startLine: line + 1 },
+    });
+    const text = plan(3);
+    const other = valid(run([write('plan.yaml', text)], { output: 'sarif' }).text) as typeof log;
+    const at = text.split('\n').findIndex((row) => row.includes('name: a,'));
+    expect(other.runs[0]?.results[0]?.locations[0]?.physicalLocation).toMatchObject({
+      region: { startLine: at + 1 },
+    });
+  });
+});
+
+interface Element {
+  name: string;
+  attributes: Record<string, string>;
+  children: Element[];
+}
+
+/** What the XSD of Jenkins' xUnit plugin says of the elements in use: attributes that must and may be there, children in order. */
+const JUNIT: Record<string, { must: string[]; may: string[]; children: string[] }> = {
+  testsuites: {
+    must: [],
+    may: ['name', 'time', 'tests', 'failures', 'errors', 'skipped'],
+    children: ['testsuite'],
+  },
+  testsuite: {
+    must: ['name'],
+    may: ['tests', 'failures', 'errors', 'skipped', 'time', 'timestamp', 'hostname'],
+    children: ['testcase'],
+  },
+  testcase: {
+    must: ['name', 'classname'],
+    may: ['time'],
+    children: ['skipped', 'error', 'failure', 'system-out'],
+  },
+  skipped: { must: [], may: ['message', 'type'], children: [] },
+  error: { must: [], may: ['message', 'type'], children: [] },
+  failure: { must: [], may: ['message', 'type'], children: [] },
+  'system-out': { must: [], may: [], children: [] },
+};
+
+function parseXml(text: string): Element {
+  const root: Element = { name: '', attributes: {}, children: [] };
+  const open = [root];
+  const parser = new SaxesParser();
+  parser.on('error', (error) => {
+    throw error;
+  });
+  parser.on('opentag', ({ name, attributes }) => {
+    const element: Element = { name, attributes: { ...attributes }, children: [] };
+    open.at(-1)?.children.push(element);
+    open.push(element);
+  });
+  parser.on('closetag', () => open.pop());
+  parser.write(text).close();
+  return root.children[0] ?? root;
+}
+
+function checkJunit({ name, attributes, children }: Element): void {
+  const rule = JUNIT[name];
+  if (rule === undefined) throw new Error(`<${name}> is no element of JUnit reports`);
+  const known = [...rule.must, ...rule.may];
+  expect(Object.keys(attributes).filter((key) => !known.includes(key))).toEqual([]);
+  expect(rule.must.filter((key) => attributes[key] === undefined)).toEqual([]);
+  const ranks = children.map((child) => rule.children.indexOf(child.name));
+  expect(ranks).toEqual([...ranks].sort((a, b) => a - b));
+  expect(ranks).not.toContain(-1);
+  children.forEach(checkJunit);
+}
+
+const all = (element: Element, name: string): Element[] => [
+  ...(element.name === name ? [element] : []),
+  ...element.children.flatMap((child) => all(child, name)),
+];
+
+describe('junit', () => {
+  it('has a case for every host and rule in force, and counts them', () => {
+    const { code, text } = run([write('plan.yaml', plan(3))], { output: 'junit' });
+    const report = parseXml(text);
+    checkJunit(report);
+    const cases = all(report, 'testcase');
+    const inForce = RULES.filter(({ severity }) => severity !== 'off').length;
+    expect(cases).toHaveLength(2 * (inForce - 1) + 1);
+    const failed = cases.filter(({ children }) => children.some(({ name }) => name === 'failure'));
+    expect(failed.map(({ attributes }) => attributes.classname)).toEqual(['kvm1']);
+    expect(report.attributes).toMatchObject({ tests: String(cases.length), failures: '1' });
+    expect(code).toBe(2);
+  });
+
+  it('shows what is waived as skipped, and what cannot be judged as an error', () => {
+    const waivers = `waivers: [{rule: ZW001, reason: "<soon> & \\u0001", expires: 2027-01-01}, {rule: ZW002, reason: r, expires: 2027-01-01}]`;
+    const waived = parseXml(run([write('plan.yaml', plan(3, waivers))], { output: 'junit' }).text);
+    checkJunit(waived);
+    expect(all(waived, 'skipped')).toHaveLength(1);
+    expect(all(waived, 'failure')).toHaveLength(0);
+    const broken = parseXml(run([write('plan.yaml', '[')], { output: 'junit' }).text);
+    checkJunit(broken);
+    expect(all(broken, 'error')).toHaveLength(1);
+  });
+});
+
+describe('github', () => {
+  it('annotates lines, with its own characters escaped', () => {
+    const { text } = run([join(EXAMPLES, 'plan.yaml')], { output: 'github' });
+    const [first, ...rest] = text.trimEnd().split('\n');
+    expect(first).toMatch(
+      /^::error file=.*web1\.xml,line=\d+,col=\d+,title=ZW004 remote-share::host\/web1: .* 21 %25 /,
+    );
+    expect(rest.at(-1)).toMatch(/plan\.yaml: fail$/);
+  });
+});
+
+describe('baseline', () => {
+  it('says in JSON and markdown what a change makes better or worse', () => {
+    const path = write('plan.yaml', plan(1));
+    const before = join(folder, 'before.json');
+    expect(run([path], { output: 'json', out: before })).toEqual({ code: 0, text: '' });
+    write('plan.yaml', plan(3));
+    const worse = run([path], { output: 'json', baseline: before });
+    const { difference } = JSON.parse(worse.text) as GateVerdict;
+    expect(difference?.verdict).toEqual({ before: 'pass', after: 'fail' });
+    expect(difference?.hosts.map(({ name, change }) => `${name} ${change}`)).toEqual([
+      'kvm1 worse',
+      'kvm2 same',
+    ]);
+    const { text } = run([path], { output: 'markdown', baseline: before });
+    expect(text).toContain('pass -> fail; hosts: 1 worse, 1 same; findings: 1 new, 0 gone.');
+    expect(text).toMatch(/\| kvm1 \| worse \| pass -> fail \| 1 -> 3 \|/);
+    expect(text).not.toMatch(/\| kvm2 \| same/);
+  });
+
+  it.each([
+    ['is missing', undefined, 'file-unreadable'],
+    ['is no JSON', '{', 'malformed-json'],
+    ['is no verdict', '{"plans": []}', 'malformed-baseline'],
+  ])('that %s: exit code 1', (_what, text, code) => {
+    const baseline = join(folder, 'before.json');
+    if (text !== undefined) writeFileSync(baseline, text);
+    expect(run([write('plan.yaml', plan(1))], { baseline }).code).toBe(1);
+    expect(stderr).toContain(`[${code}]`);
+  });
+});
+
+describe('several plans', () => {
+  it('exit with 1 before 2 before 0, and are all reported', () => {
+    const [good, bad, broken] = [
+      write('good.yaml', plan(1)),
+      write('bad.yaml', plan(3)),
+      write('broken.yaml', 'hosts: 1'),
+    ];
+    expect(run([good, good], { output: 'json' }).code).toBe(0);
+    expect(run([good, bad], { output: 'json' }).code).toBe(2);
+    const { code, text } = run([good, bad, broken], { output: 'json' });
+    expect(code).toBe(1);
+    const { verdict, plans } = JSON.parse(text) as { verdict: string; plans: object[] };
+    expect(verdict).toBe('unjudged');
+    expect(plans).toMatchObject([{ verdict: 'pass' }, { verdict: 'fail' }, { problems: [{}, {}] }]);
+    expect(run([good, bad], { output: 'markdown' }).text).toMatch(/holds[^]*does not hold/);
+  });
+});
+
+describe('options', () => {
+  it.each([
+    [{ output: 'jsn' }, 'did you mean json?'],
+    [{ failLevel: 'fatal' }, 'note, warning, error'],
+    [{ today: '2027-02-30' }, 'a day such as'],
+  ])('%j: exit code 1', (options, message) => {
+    expect(run([write('plan.yaml', plan(1))], options).code).toBe(1);
+    expect(stderr).toContain(message);
+  });
+
+  it('--fail-level decides from which severity on a finding fails the plan', () => {
+    const waivers = 'waivers: [{rule: ZW001, reason: r, expires: 2027-01-01}]';
+    const path = write('plan.yaml', plan(1, waivers));
+    expect(run([path], {}).code).toBe(0);
+    expect(run([path], { failLevel: 'warning' }).code).toBe(2);
+  });
+
+  it('without colour and progress where nobody looks', () => {
+    expect(run([write('plan.yaml', plan(3))], {}).text).not.toContain('\u001b');
+    expect(stderr).toBe('');
+  });
+});
+
+describe('files', () => {
+  const inFolder = (host: string): string =>
+    `host: {facts: ${host}}\ndomains:\n  - xml: web1.xml\n`;
+
+  it('outside of the folder are refused, by name and through a link, unless --root is wider', () => {
+    const below = join(folder, 'plans');
+    cpSync(EXAMPLES, below, { recursive: true });
+    cpSync(join(EXAMPLES, 'host'), join(folder, 'host'), { recursive: true });
+    const path = join(below, 'mine.yaml');
+    writeFileSync(path, inFolder('../host'));
+    expect(run([path], {}).code).toBe(1);
+    expect(stderr).toMatch(/mine\.yaml:1:8: .*outside[^]*--root DIR/);
+    expect(run([path], { root: folder }).code).toBe(0);
+    expect(run([path], { root: join(below, 'host') }).code).toBe(1);
+  });
+
+  it('of 50 MB are refused before they are read', () => {
+    const path = write('plan.yaml', `# ${'x'.repeat(50 * 1024 * 1024)}\n`);
+    expect(run([path], {}).code).toBe(1);
+    expect(stderr).toContain('[file-too-large]');
+  });
+
+  it.each([
+    ['brackets', '['.repeat(1_000_000)],
+    ['lists', '- '.repeat(500_000)],
+    ['indentation', Array.from({ length: 1500 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')],
+    ['anchors', '&a '.repeat(300_000)],
+  ])('with %s without end are refused', (_what, text) => {
+    expect(run([write('plan.yaml', text)], {}).code).toBe(1);
+    expect(stderr).toMatch(/plan\.yaml:\d+:1: It .*\[malformed-yaml\]/);
+  });
+
+  it('with an unknown or doubled field: file, line and what was meant', () => {
+    const path = write('plan.yaml', plan(1, 'polices: {}\n'));
+    run([path], {});
+    const line = plan(1).split('\n').length;
+    expect(stderr).toContain(`plan.yaml:${line}:1: /polices`);
+    expect(stderr).toContain('did you mean policies?');
+    stderr = '';
+    expect(run([write('plan.yaml', plan(1, 'seed: 1\nseed: 2\n'))], {}).code).toBe(1);
+    expect(stderr).toMatch(new RegExp(`plan\\.yaml:${line + 1}:1: .*unique`));
+  });
+});
+
+describe('--explain', () => {
+  it('prints the page of every rule, by id and by code', () => {
+    for (const { id, code, title, severity } of RULES) {
+      stdout = '';
+      expect(explain(code)).toBe(0);
+      const page = stdout;
+      expect(page).toMatch(new RegExp(`^# ${id} ${code}\n\n${title}\\.\n`));
+      expect(page).toContain(`| severity without a policy | ${severity}`);
+      stdout = '';
+      explain(id.toLowerCase());
+      expect(stdout).toBe(page);
+    }
+    const pages = readdirSync(join(packageRoot(), 'docs', 'rules')).filter((name) =>
+      name.startsWith('ZW'),
+    );
+    expect(pages).toEqual(RULES.map(({ id }) => `${id}.md`));
+  });
+
+  it('suggests a rule for a name that is none', () => {
+    expect(explain('remote-shar')).toBe(1);
+    expect(stderr).toContain('Did you mean remote-share?');
+  });
+});
