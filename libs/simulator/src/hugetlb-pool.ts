@@ -1,6 +1,7 @@
 /** Growing and shrinking a pool of hugetlb pages by its files. */
 import {
   allocFreshPages,
+  allocGiganticPage,
   freeHugetlbPage,
   freePages,
   hstateOf,
@@ -30,7 +31,6 @@ const DEFAULT_SIZE_KIB = 2048;
 
 /** What a write to one of the files left. */
 export interface PoolChange {
-  status: 'ok' | 'unmodelled';
   /** What the file says afterwards, in huge pages. */
   obtained: number;
 }
@@ -38,35 +38,25 @@ export interface PoolChange {
 /**
  * Writes a pool's size: `nr_hugepages` of a node, that of the machine, or `nr_hugepages_mempolicy` of a task.
  * @kernel mm/hugetlb.c __nr_hugepages_store_common(), set_max_huge_pages()
- * @differs pages of 1 GiB keep their number: a running kernel would have to empty ranges for them
  */
 export function writeHugepages(k: KernelState, step: HugepagesStep): PoolChange {
   const h = hstateOf(k, step.sizeKib ?? DEFAULT_SIZE_KIB)!;
   const node = step.nodeId === undefined ? undefined : nodeById(k, step.nodeId);
   const own = node && h.nodes[node.position]!;
   const read = (): number => own?.totalPages ?? h.maxPages;
-  if (isGigantic(h)) {
-    if (step.count === read()) return { status: 'ok', obtained: read() };
-    caveat(
-      k,
-      'unmodelled-gigantic-hugepages',
-      'pools of 1 GiB pages keep their size: taking such ranges from a running machine is not modelled',
-    );
-    return { status: 'unmodelled', obtained: read() };
-  }
   const allowed = node ? [node.position] : nodesOfPolicy(k, step.policy);
   if (allowed.length > 0) {
     const others = own ? totalPages(h) - own.totalPages : 0;
     setMaxHugePages(k, h, step.count + others, allowed);
   }
-  return { status: 'ok', obtained: read() };
+  return { obtained: read() };
 }
 
 /** Writes how many pages may be taken beyond a pool's size. */
 export function writeOvercommit(k: KernelState, step: OvercommitStep): PoolChange {
   const h = hstateOf(k, step.sizeKib ?? DEFAULT_SIZE_KIB)!;
   if (!isGigantic(h)) h.overcommitPages = step.count;
-  return { status: 'ok', obtained: h.overcommitPages };
+  return { obtained: h.overcommitPages };
 }
 
 /** @kernel mm/mempolicy.c init_nodemask_of_mempolicy() */
@@ -113,6 +103,7 @@ function adjustSurplus(h: Hstate, allowed: readonly number[], delta: 1 | -1): bo
  * @kernel mm/hugetlb.c alloc_pool_huge_page(): a node that failed is not tried hard again before it gave a page
  */
 function growPool(k: KernelState, h: Hstate, missing: number, allowed: readonly number[]): void {
+  if (isGigantic(h)) return growGigantic(k, h, missing, allowed);
   const hard = allowed.map((position) => poolContext(k, h, position, true));
   const easy = allowed.map((position) => poolContext(k, h, position, false));
   const tired = new Set<number>();
@@ -141,6 +132,23 @@ function growPool(k: KernelState, h: Hstate, missing: number, allowed: readonly 
     'hugepages-obtained-uncertain',
     'a pool grew into memory that had to be reclaimed or compacted first: how many pages that yields differs between boots of one and the same machine, in recordings up to five times',
   );
+}
+
+/** Pages of 1 GiB: a node that failed is tried again in its next turn. */
+function growGigantic(
+  k: KernelState,
+  h: Hstate,
+  missing: number,
+  allowed: readonly number[],
+): void {
+  let failures = 0;
+  for (let left = missing; left > 0 && failures < allowed.length;) {
+    const page = allocGiganticPage(k, h, k.nodes[nextToAlloc(h, allowed)]!, WRITER_CPU);
+    failures = page ? 0 : failures + 1;
+    if (!page) continue;
+    left -= 1;
+    freeHugetlbPage(k, h, page, WRITER_CPU);
+  }
 }
 
 /** How often requests had to reclaim or compact. */
@@ -178,7 +186,9 @@ function shrinkPool(k: KernelState, h: Hstate, count: number, allowed: readonly 
       'pages left a pool whose addresses could not be laid out: their memory stays in use',
     );
   }
-  passTime(k, removed.length * k.hardware.freeNs, false);
+  // A page of 1 GiB is freed page by page.
+  const freed = removed.length * (isGigantic(h) ? h.basePages : 1);
+  passTime(k, freed * k.hardware.freeNs, false);
   for (let surplus = persistentPages(h) - count; surplus > 0; surplus -= 1) {
     if (!adjustSurplus(h, allowed, 1)) break;
   }

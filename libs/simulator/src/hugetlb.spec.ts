@@ -88,12 +88,6 @@ describe('a pool of hugetlb pages', () => {
     expect(steps[0]!.snapshot.vmstat.oom_kill ?? 0).toBe(0);
     expect(caveats.map(({ code }) => code)).toContain('hugepages-obtained-uncertain');
   });
-
-  it('of 1 GiB pages keeps its size, and says so', () => {
-    const { steps, caveats } = run(twoNodes(), [{ op: 'hugepages', sizeKib: 1_048_576, count: 1 }]);
-    expect(steps[0]).toMatchObject({ status: 'unmodelled', obtained: 0 });
-    expect(caveats.map(({ code }) => code)).toContain('unmodelled-gigantic-hugepages');
-  });
 });
 
 describe('guests on hugetlb pages', () => {

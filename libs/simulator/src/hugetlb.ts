@@ -1,8 +1,9 @@
 /** Pools of hugetlb pages: what they count, how a page enters and leaves them. */
 import { MAX_ORDER, PAGEBLOCK_ORDER } from './buddy';
-import { PAGE_KIB } from './constants';
+import { allocContigPages, freeContigRange } from './alloc-contig';
+import { PAGE_KIB, PAGES_PER_HUGE } from './constants';
 import { freeBlock } from './free-run';
-import { countVm, type KernelState } from './kernel-state';
+import { countVm, passTime, type KernelState } from './kernel-state';
 import { allocPages, type AllocContext } from './page-alloc';
 import type { HostModel, HugepagePool } from './types';
 import type { NodeState, Zone } from './zone';
@@ -150,10 +151,32 @@ export function placePoolPage(page: HugetlbPage, zone: Zone, frame: number, page
   zone.hugetlbBlocks.add(frame >>> PAGEBLOCK_ORDER);
 }
 
+/**
+ * A page that is too large for the buddy allocator, from a range of a node that can be emptied.
+ * @kernel mm/hugetlb.c alloc_gigantic_page(), prep_compound_gigantic_page()
+ */
+export function allocGiganticPage(
+  k: KernelState,
+  h: Hstate,
+  node: NodeState,
+  cpu: number,
+): HugetlbPage | undefined {
+  const place = allocContigPages(k, node, cpu, h.basePages);
+  if (!place) return undefined;
+  place.zone.giganticFrames.add(place.frame);
+  h.nodes[node.position]!.totalPages += 1;
+  passTime(k, (k.hardware.hugetlbPageNs * h.basePages) / PAGES_PER_HUGE, false);
+  return { node, ...place };
+}
+
 /** The page leaves its pool. @kernel mm/hugetlb.c __update_and_free_page() */
 export function returnToBuddy(k: KernelState, h: Hstate, page: HugetlbPage, cpu: number): void {
   const { zone, frame } = page;
   if (!zone) return;
+  if (isGigantic(h)) {
+    zone.giganticFrames.delete(frame);
+    return freeContigRange(k, zone, cpu, frame, h.basePages);
+  }
   zone.hugetlbBlocks.delete(frame >>> PAGEBLOCK_ORDER);
   freeBlock(k, zone, cpu, frame, h.order);
 }

@@ -263,6 +263,7 @@ function buildZone(
     belowHigh: !tuned,
     boostedWatermark: false,
     hugetlbBlocks: new Set(),
+    giganticFrames: new Set(),
     reservedHighatomic: 0,
   };
 }

@@ -11,7 +11,7 @@ import type { FrameRange } from './page-isolation';
 import { freeToPcp } from './pcp';
 
 /** A page, or a huge page, off its list. */
-interface Source {
+export interface Source {
   frame: number;
   run: Run;
   list: Lru;
@@ -71,7 +71,10 @@ function placesIn(run: Run, { from, to }: FrameRange): number[] {
 }
 
 /** Takes the pages of a range off their lists, those that are pinned or being written excepted; ascending frames. */
-function isolate(k: KernelState, range: FrameRange): { sources: Source[]; writing: number } {
+export function isolateSources(
+  k: KernelState,
+  range: FrameRange,
+): { sources: Source[]; writing: number } {
   const sources: Source[] = [];
   let writing = 0;
   for (const run of runsIn(range)) {
@@ -118,20 +121,26 @@ function targetNodes(k: KernelState, { zone }: FrameRange): Set<number> {
 export function doMigrateRange(k: KernelState, range: FrameRange): MigrateRound {
   const nodemask = targetNodes(k, range);
   const moved = migrateHugetlbs(k, range, nodemask);
-  const { sources, writing } = isolate(k, range);
+  const { sources, writing } = isolateSources(k, range);
   const round = { moved: Math.max(moved, 0), left: 0, writing };
-  if (moved >= 0) round.moved += migratePages(k, range, nodemask, sources);
+  if (moved >= 0) round.moved += migrateSources(k, range, nodemask, sources);
   for (const { run, list } of sources) list.push(run);
   for (const run of runsIn(range)) round.left += placesIn(run, range).length;
   round.left += usedHugetlbFrames(k, range).length;
   return round;
 }
 
-/** @param sources what is moved leaves this list @returns base pages moved */
-function migratePages(
+/**
+ * Moves pages in their order, until one finds no place.
+ * @param nodemask nodes that they may move to; null: any, from their own on
+ * @param sources what is moved leaves this list
+ * @returns base pages moved
+ * @kernel mm/migrate.c migrate_pages(), alloc_migration_target()
+ */
+export function migrateSources(
   k: KernelState,
   range: FrameRange,
-  nodemask: Set<number>,
+  nodemask: Set<number> | null,
   sources: Source[],
 ): number {
   const { zone, cpu } = range;

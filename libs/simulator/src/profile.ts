@@ -55,6 +55,8 @@ export interface KernelProfile {
   freesBatchReversed: boolean;
   /** Compaction finishes the pageblocks that it began, keeps free blocks whole, and counts background runs as the daemon's (6.4 to 6.9). */
   finishesPageblocks: boolean;
+  /** A range for a page of 1 GiB is emptied; before 5.13 it has to be free. */
+  contigMigrates: boolean;
   /** Bytes of the record that an area of a device without rotation has for each 512 slots (`struct swap_cluster_info`). */
   swapClusterBytes: number;
   /** These are allocated after the area's other tables. */
@@ -102,6 +104,7 @@ const V6_1: KernelProfile = {
   printsPromo: false,
   freesBatchReversed: true,
   finishesPageblocks: false,
+  contigMigrates: true,
   swapClusterBytes: 8,
   swapClustersLast: false,
   swapBitmap: false,
@@ -157,6 +160,7 @@ const V5_10: KernelProfile = {
   pcpHigh: 'six-batches',
   printsBoost: false,
   swapBitmap: true,
+  contigMigrates: false,
 };
 
 const V4_18: KernelProfile = {

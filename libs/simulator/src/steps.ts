@@ -400,9 +400,9 @@ function compactStep(k: KernelState, nodeId: number | undefined): StepOutcome {
   return OK;
 }
 
-function poolStep(k: KernelState, { status, obtained }: PoolChange): StepOutcome {
+function poolStep(k: KernelState, { obtained }: PoolChange): StepOutcome {
   enter(k, 'hugepages');
-  return { status, pagesDone: 0, obtained };
+  return { status: 'ok', pagesDone: 0, obtained };
 }
 
 function dropCaches(k: KernelState): StepOutcome {

@@ -385,7 +385,7 @@ function checkReferences(run: Run): 'reclaim' | 'keep' | 'activate' {
  * Leaves a shadow behind, so that a later read knows how long ago the page left.
  * @param lruvec at whose level reclaim works: that of the group under its limit, or the node
  */
-function evict(node: NodeState, lruvec: Lruvec, run: Run): void {
+export function evict(node: NodeState, lruvec: Lruvec, run: Run): void {
   ageNonresident(node, lruvec, run.pages);
   const { owner } = run;
   owner.present?.spread(run.offset, spanOf(run), -run.pages);

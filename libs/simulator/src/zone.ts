@@ -61,6 +61,8 @@ export interface Zone {
   reservedHighatomic: number;
   /** Pageblocks that a page of a hugetlb pool fills. */
   hugetlbBlocks: Set<number>;
+  /** First frames of pages of 1 GiB that pools took while the replay ran. */
+  giganticFrames: Set<number>;
   /** What compaction remembers, once it has looked at the zone. */
   compaction?: CompactState;
   /** Pages of each pageblock that were ever handed out, where the hardware profile asks for it. */

@@ -42,6 +42,7 @@ export function makeZone(values: Partial<Zone> = {}): Zone {
     belowHigh: true,
     boostedWatermark: false,
     hugetlbBlocks: new Set(),
+    giganticFrames: new Set(),
     reservedHighatomic: 0,
     ...values,
   };
