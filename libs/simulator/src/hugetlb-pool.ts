@@ -38,6 +38,7 @@ export interface PoolChange {
 /**
  * Writes a pool's size: `nr_hugepages` of a node, that of the machine, or `nr_hugepages_mempolicy` of a task.
  * @kernel mm/hugetlb.c __nr_hugepages_store_common(), set_max_huge_pages()
+ * @differs whoever writes runs on the host's first CPU
  */
 export function writeHugepages(k: KernelState, step: HugepagesStep): PoolChange {
   const h = hstateOf(k, step.sizeKib ?? DEFAULT_SIZE_KIB)!;
