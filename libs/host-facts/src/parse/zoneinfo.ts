@@ -67,6 +67,26 @@ export function parseZoneinfo(text: string, source = 'zoneinfo'): Parsed<Zoneinf
   return problems.outcome(reader.result);
 }
 
+const CAPITAL_N = 78;
+const SPACE = 32;
+const ZERO = 48;
+const MOST_PLAIN_DIGITS = 9;
+
+/** The digits from `at` to the end after any spaces, as a number; -1 where there is anything else. */
+function plainCount(line: string, at: number): number {
+  let from = at;
+  while (line.charCodeAt(from) === SPACE) from += 1;
+  const digits = line.length - from;
+  if (digits === 0 || digits > MOST_PLAIN_DIGITS) return -1;
+  let value = 0;
+  for (let i = from; i < line.length; i += 1) {
+    const digit = line.charCodeAt(i) - ZERO;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
 class ZoneinfoReader {
   readonly result: Zoneinfo = { zones: [], nodeStats: new Map() };
   private zone: ZoneinfoZone | null = null;
@@ -80,6 +100,7 @@ class ZoneinfoReader {
   constructor(private readonly problems: ProblemList) {}
 
   read(line: string, n: number): void {
+    if (this.section === 'pagesets' && this.plainPagesetLine(line, n)) return;
     if (this.heading(line, n)) return;
     if (this.zone === null) {
       unexpectedLine(line, n, 'Node 0, zone DMA', this.problems);
@@ -106,7 +127,35 @@ class ZoneinfoReader {
     this.checkZoneSets(lastLine);
   }
 
+  /**
+   * The lines that wide hosts have hundreds of thousands of, without a pattern: a short count after a known name.
+   * @returns false for any other line, and for one of these that has anything wrong with it
+   */
+  private plainPagesetLine(line: string, n: number): boolean {
+    const { pageset } = this;
+    const colon = line.indexOf(':');
+    const count = colon < 0 ? -1 : plainCount(line, colon + 1);
+    if (count < 0) return false;
+    const name = line.slice(0, colon).trim();
+    if (name === 'cpu') {
+      this.startPageset(String(count), n);
+      return true;
+    }
+    if (pageset === null) return false;
+    if (name === 'count') pageset.countPages = count;
+    else if (name === 'high') pageset.highPages = count;
+    else if (name === 'batch') pageset.batchPages = count;
+    else if (name === 'vm stats threshold') {
+      this.closePageset(n);
+      return true;
+    } else return false;
+    this.pagesetFields.add(name);
+    return true;
+  }
+
   private heading(line: string, n: number): boolean {
+    // A pattern is not asked about lines that cannot be one.
+    if (line.charCodeAt(0) !== CAPITAL_N) return false;
     const match = HEADING.exec(line);
     if (match === null) return false;
     this.closeZone(n);
