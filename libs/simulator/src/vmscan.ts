@@ -1,6 +1,11 @@
 /** Reclaim core: scan balance, shrinking of the four lists, and what happens to each page looked at. */
 import { compactGap, compactionSuitable } from './compaction-suitable';
-import { DEF_PRIORITY, PAGE_ALLOC_COSTLY_ORDER, SWAP_CLUSTER_MAX } from './constants';
+import {
+  DEF_PRIORITY,
+  PAGE_ALLOC_COSTLY_ORDER,
+  PAGES_PER_HUGE,
+  SWAP_CLUSTER_MAX,
+} from './constants';
 import { wakeFlusher } from './flusher';
 import { freeRun } from './free-run';
 import { countVm, type KernelState } from './kernel-state';
@@ -334,16 +339,33 @@ function shrinkRun(
   const pageTimes = (index: number): number =>
     startNs + (index + 1) * (rmapNs + k.hardware.pageoutNs);
   const slots = Math.min(slotPages, run.pages);
-  const unit = run.huge ? 512 : 1;
+  const unit = run.huge ? PAGES_PER_HUGE : 1;
   const writable = Math.floor(slots / unit) * unit;
   if (writable < run.pages) {
-    // No slot left: the rest is activated, as add_to_swap() fails for it.
     const rest = splitOff(run, writable);
     if (writable > 0) swapRun(k, run, sc, batch, pageTimes);
+    if (rest.huge) {
+      splitForSwap(k, rest);
+      shrinkRun(k, node, lruvec, rest, sc, batch);
+      return;
+    }
+    // No slot left: the rest is activated, as add_to_swap() fails for it.
     batch.back.push([rest, 'activate']);
     return;
   }
   swapRun(k, run, sc, batch, pageTimes);
+}
+
+/**
+ * Huge pages for which swap has no 512 free slots in a row go page by page, as far as there are slots.
+ * @kernel mm/vmscan.c shrink_folio_list(), mm/huge_memory.c split_huge_page_to_list()
+ */
+function splitForSwap(k: KernelState, run: Run): void {
+  accountRun(run, -1);
+  run.huge = false;
+  accountRun(run, 1);
+  countVm(k, 'thp_split_page', run.pages / PAGES_PER_HUGE);
+  countVm(k, 'thp_swpout_fallback', run.pages / PAGES_PER_HUGE);
 }
 
 function swapRun(
