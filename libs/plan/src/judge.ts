@@ -4,6 +4,7 @@ import type { PlanVerdict } from '@zonewise/advisor';
 import { placeOfElement } from '@zonewise/libvirt-xml';
 import { PAGES_PER_MIB } from '@zonewise/simulator';
 import type { HostModel, ReplayControl } from '@zonewise/simulator';
+import { hugepageShortfalls } from './hugepage-guests';
 import { replayHost, type HostReplays } from './judge-host';
 import { resolvePlan, type HostPlan, type PlanDocument } from './plan-document';
 import { buildPlanRequest, type PlanProblem, type PlanRequest } from './plan-request';
@@ -11,6 +12,9 @@ import { effectiveRules, policyProblems, type EffectiveRules } from './policies'
 import { reaches, ruleOf, ruleOfCode, type RuleCode, type Severity } from './rules';
 import type { Accounting, Finding, FindingPlace, GateVerdict, HostVerdict } from './verdict';
 import { applyWaivers, isDay } from './waivers';
+
+/** A huge page where nothing else is said. */
+const KIB_PER_HUGE = 2048;
 
 export interface JudgeOptions {
   /** Day that waivers are held against, `YYYY-MM-DD`. */
@@ -129,7 +133,7 @@ export function judgePlan(document: PlanDocument, options: JudgeOptions): JudgeO
   const replayed = built.map(({ host, request }, i) => {
     options.onHost?.(host.name, i, built.length);
     const replays = replayHost(request.request, rules, options.control);
-    const own = hostFindings(host, replays, rules, document);
+    const own = hostFindings(host, replays, rules, document, request.request.host);
     findings.push(...own);
     return { host, request, replays };
   });
@@ -175,12 +179,15 @@ export function judgePlan(document: PlanDocument, options: JudgeOptions): JudgeO
   return { ok: true, value };
 }
 
-function accountingOf(model: HostModel, { outcome }: PlanVerdict): Accounting {
+/** As `free` counts: page cache is available, whatever it is. */
+function accountingOf(model: HostModel, { outcome, demand }: PlanVerdict): Accounting {
   const available = model.nodes.reduce(
-    (sum, { zones, lru }) =>
-      zones.reduce((free, zone) => free + zone.freePages, sum) +
-      lru.activeFilePages +
-      lru.inactiveFilePages,
+    (sum, { zones, filePages }) =>
+      zones.reduce((all, zone) => all + zone.freePages, sum) + filePages,
+    0,
+  );
+  const poolMib = (demand.hugepages ?? []).reduce(
+    (sum, { count, sizeKib = KIB_PER_HUGE }) => sum + (count * sizeKib) / 1024,
     0,
   );
   const planned = outcome.guests
@@ -188,8 +195,8 @@ function accountingOf(model: HostModel, { outcome }: PlanVerdict): Accounting {
     .reduce((sum, { memoryPages }) => sum + memoryPages, 0);
   return {
     availableMib: Math.floor(available / PAGES_PER_MIB),
-    plannedMib: Math.ceil(planned / PAGES_PER_MIB),
-    fits: planned <= available,
+    plannedMib: Math.ceil(planned / PAGES_PER_MIB + poolMib),
+    fits: planned + poolMib * PAGES_PER_MIB <= available,
   };
 }
 
@@ -205,12 +212,13 @@ function hostFindings(
   { verdict, margin, headroom }: HostReplays,
   rules: EffectiveRules,
   document: PlanDocument,
+  model: HostModel,
 ): Finding[] {
   const make = (code: RuleCode, rest: Partial<Finding> & { message: string }): Finding[] => {
     const { severity, rule, limit } = rules[code];
     if (severity === 'off') return [];
     const { guest } = rest;
-    const place = placeOf(host, guest, code, document);
+    const place = rest.place ?? placeOf(host, guest, code, document);
     const unit = rule.limit?.unit ?? null;
     return [
       { rule: rule.id, code, severity, host: host.name, found: null, limit, unit, ...rest, place },
@@ -222,10 +230,21 @@ function hostFindings(
       ...(guest === '' ? {} : { guest }),
       ...(node === undefined ? {} : { node }),
       ...(yesOrNo ? {} : { found, limit }),
-      ...(code === 'hugepage-pool' ? { unit: 'pages' as const } : {}),
+      ...(code === 'hugepage-pool'
+        ? { unit: 'pages' as const, place: { path: poolPath(host, document, node) } }
+        : {}),
       message,
     });
   });
+  const obtained = (verdict.demand.hugepages ?? []).map(({ node, count, sizeKib }) => {
+    const short = verdict.violations.find(
+      (one) => one.code === 'hugepage-pool' && one.node === node,
+    );
+    return { node, sizeKib: sizeKib ?? KIB_PER_HUGE, pages: short?.found ?? count };
+  });
+  const poolless = hugepageShortfalls(host, model, obtained).flatMap((short) =>
+    make('failed-start', short),
+  );
   const tight =
     margin === undefined || margin.flipsAtPercent === null
       ? []
@@ -253,7 +272,14 @@ function hostFindings(
         message:
           note?.message ?? `The host's kernel is not known to be the one replayed, ${kernel}.`,
       });
-  return [...broken, ...tight, ...full, ...unverified];
+  return [...broken, ...poolless, ...tight, ...full, ...unverified];
+}
+
+/** The entry of a pool, with the host or in the plan's demand. */
+function poolPath(host: HostPlan, { hosts }: PlanDocument, node?: number): string {
+  const own = hosts.find(({ name }) => name === host.name)?.hugepages !== undefined;
+  const at = (host.plan.demand?.hugepages ?? []).findIndex((entry) => entry.node === node);
+  return `${own ? host.path : '/demand'}/hugepages/${at}`;
 }
 
 function placeOf(

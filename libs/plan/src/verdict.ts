@@ -55,7 +55,10 @@ export interface HeadroomFigure {
   why?: string;
 }
 
-/** What adding up says, for comparison: memory that is free or page cache against what the planned guests have. */
+/**
+ * What adding up says, for comparison: memory that is free or page cache, as `free` counts it, against what the
+ * planned guests have and the pools of huge pages that the plan writes.
+ */
 export interface Accounting {
   availableMib: number;
   plannedMib: number;
