@@ -106,6 +106,51 @@ describe('the packing-plan check over HTTP', () => {
     expect(body.code).toBe('plan-not-judgeable');
   });
 
+  it('judges several hosts by policies and waivers, as the gate does', async () => {
+    const facts = exampleTexts();
+    const body = {
+      hosts: [
+        { name: 'kvm1', facts },
+        { name: 'kvm2', facts },
+      ],
+      guests: [
+        { name: 'web', flavour: 'bound', count: 2 },
+        { name: 'job', flavour: 'small' },
+      ],
+      flavours: {
+        bound: { memoryMib: 1024, numatune: { mode: 'preferred', nodeset: '0' } },
+        small: { memoryMib: 64 },
+      },
+      assignments: { kvm1: ['web'], kvm2: ['job'] },
+      policies: { 'remote-share': { maxShare: 0.1 } },
+      waivers: [{ rule: 'ZW004', guest: 'web-1', reason: 'moves', expires: '2027-03-31' }],
+    };
+    const { status, body: answer } = await check({ ...body, today: '2027-03-31' });
+    expect([status, answer.verdict]).toEqual([200, 'fail']);
+    const found = answer.findings.map((one: Json) => [
+      one.rule,
+      one.guest,
+      one.waived !== undefined,
+    ]);
+    expect(found).toEqual([
+      ['ZW004', 'web-1', true],
+      ['ZW004', 'web-2', false],
+    ]);
+    expect(answer.hosts.map(({ name, verdict }: Json) => `${name} ${verdict}`)).toEqual([
+      'kvm1 fail',
+      'kvm2 pass',
+    ]);
+    const wrong = await check({ ...body, policies: { 'remote-shar': {} } });
+    expect([wrong.status, wrong.body.errors[0].path]).toEqual([400, 'policies']);
+    const missing = await check({ ...body, assignments: { kvm1: ['web'] } });
+    expect(missing.body.errors[0]).toMatchObject({ code: 'not-assigned', path: '/guests/1' });
+  });
+
+  it('publishes the schema of plan files', async () => {
+    const { status, body } = await client.get('/schemas/packing-plan.json');
+    expect([status, body.title]).toEqual([200, 'Zonewise packing plan']);
+  });
+
   it('knows no other host', async () => {
     const host = { hostId: '00000000-0000-4000-8000-000000000000' };
     expect((await check({ ...plan, host })).body.code).toBe('host-not-found');

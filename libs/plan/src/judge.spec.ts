@@ -215,6 +215,36 @@ describe('rules with a limit', () => {
   });
 });
 
+describe('guests on huge pages', () => {
+  const pooled = (nodeset: string) => ({
+    memoryMib: 64,
+    hugepagesKib: 2048 as const,
+    numatune: { mode: 'strict' as const, nodeset },
+  });
+  const guests = [
+    { name: 'a', flavour: 'one', path: '/guests/0' },
+    { name: 'b', flavour: 'one', path: '/guests/1' },
+  ];
+  // 48 pages of 2 MiB on node 1: a's 32 fit, of b's 32 only 16.
+  const hosts = [{ ...host('kvm1'), hugepages: [{ node: 1, count: 48 }] }];
+
+  it('do not start when the pool of their node is used up, in the order of the start', () => {
+    const over = { hosts, guests, flavours: { one: pooled('1') } };
+    const verdict = judged(over);
+    expect(verdict.findings).toMatchObject([{ rule: 'ZW002', guest: 'b' }]);
+    expect(verdict.findings[0]?.message).toContain(
+      'needs 32 huge pages of 2048 KiB from node 1, and 16',
+    );
+    const reversed = judged({ ...over, demand: { startOrder: ['b', 'a'] } });
+    expect(reversed.findings).toMatchObject([{ rule: 'ZW002', guest: 'a' }]);
+  });
+
+  it('take nothing from nodes that they are not bound to', () => {
+    const verdict = judged({ hosts, guests, flavours: { one: pooled('0') } });
+    expect(verdict.findings.map(({ guest }) => guest)).toEqual(['a', 'b']);
+  });
+});
+
 describe('waivers', () => {
   const waiver = { rule: 'ZW002', host: 'kvm1', reason: 'retired soon', expires: '2027-06-30' };
   const waivers = [waiver, { ...waiver, rule: 'ZW001' }];

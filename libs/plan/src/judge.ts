@@ -154,7 +154,8 @@ export function judgePlan(document: PlanDocument, options: JudgeOptions): JudgeO
       ...(headroom === undefined ? {} : { headroom }),
       demand: verdict.demand,
       caveats: [...request.caveats, ...verdict.caveats],
-      assumptions: verdict.assumptions,
+      // The pools have been asked: that nobody did is not true here.
+      assumptions: verdict.assumptions.filter(({ code }) => code !== 'hugepages-pool'),
       replays: replays.replays,
     };
   });

@@ -1,0 +1,21 @@
+import { Controller, Get, Header } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { PLAN_SCHEMA } from '@zonewise/plan';
+
+@ApiTags('packing-plans')
+@Controller('schemas')
+export class SchemasController {
+  @Get('packing-plan.json')
+  @Header('content-type', 'application/schema+json')
+  @ApiOperation({
+    summary: 'JSON Schema of a plan file',
+    description: 'Draft 7, for editors and for checks before the gate. The gate itself uses it.',
+  })
+  @ApiOkResponse({
+    description: 'The schema.',
+    content: { 'application/schema+json': { schema: { type: 'object' } } },
+  })
+  packingPlan(): Readonly<Record<string, unknown>> {
+    return PLAN_SCHEMA;
+  }
+}

@@ -1,0 +1,52 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { planSchemaProblems, type GateVerdict } from '@zonewise/plan';
+import { parse } from 'yaml';
+import { packageRoot } from '../version';
+import { gate } from './gate';
+
+const EXAMPLES = join(packageRoot(), 'examples');
+const PLANS = readdirSync(join(EXAMPLES, 'plans')).filter((name) => name.endsWith('.yaml'));
+
+/** Plans that adding up accepts, and the rules by which the replay refuses them. */
+const ACCEPTED_BY_ADDING_UP: Record<string, string[]> = {
+  'fail-node-full.yaml': ['ZW001'],
+  'fail-strict-shared-memory.yaml': ['ZW002'],
+  'fail-hugepages-fragmented.yaml': ['ZW009'],
+  'fail-hugepages-other-node.yaml': ['ZW002'],
+};
+
+function judged(name: string): { code: number; verdict: GateVerdict } {
+  let text = '';
+  const write = jest.spyOn(process.stdout, 'write').mockImplementation((part) => {
+    text += String(part);
+    return true;
+  });
+  const code = gate([join(EXAMPLES, 'plans', name)], { output: 'json', today: '2027-01-01' });
+  write.mockRestore();
+  return { code, verdict: JSON.parse(text) as GateVerdict };
+}
+
+it.each(PLANS)('examples/plans/%s does what its name says', (name) => {
+  const { code, verdict } = judged(name);
+  const passes = name.startsWith('pass-');
+  expect([code, verdict.verdict]).toEqual(passes ? [0, 'pass'] : [2, 'fail']);
+  const rules = ACCEPTED_BY_ADDING_UP[name];
+  if (rules === undefined) return;
+  expect(verdict.findings.map(({ rule }) => rule)).toEqual(rules);
+  expect(verdict.hosts.map(({ accounting }) => accounting.fits)).toEqual([true]);
+});
+
+it('has both kinds of plans, and all that adding up accepts', () => {
+  expect(PLANS.some((name) => name.startsWith('pass-'))).toBe(true);
+  expect(PLANS.filter((name) => !/^(pass|fail)-/.test(name))).toEqual([]);
+  expect(PLANS).toEqual(expect.arrayContaining(Object.keys(ACCEPTED_BY_ADDING_UP)));
+});
+
+it.each(['plan.yaml', ...PLANS.map((name) => `plans/${name}`)])(
+  'examples/%s is valid by the published schema',
+  (name) => {
+    const plan: unknown = parse(readFileSync(join(EXAMPLES, name), 'utf8'));
+    expect(planSchemaProblems(plan)).toEqual([]);
+  },
+);
