@@ -338,6 +338,42 @@ describe('bad input', () => {
         'body-too-large',
       );
     });
+    it('stops taking a document of 200 MB at the limit', async () => {
+      const server = createServer(testApp.app.getHttpAdapter().getInstance()).listen(
+        0,
+        '127.0.0.1',
+      );
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      const upload = requestOf({
+        ...{ port, method: 'POST', path: '/v1/domains/inspect' },
+        headers: { 'content-type': 'application/xml', 'transfer-encoding': 'chunked' },
+      });
+      const answered = once(upload, 'response') as Promise<[IncomingMessage]>;
+      const block = Buffer.alloc(1024 * 1024, '<a>');
+      let sent = 0;
+      upload.on('error', () => undefined);
+      const send = (): void => {
+        while (sent < 200 && !upload.destroyed) {
+          sent += 1;
+          if (!upload.write(block)) {
+            upload.once('drain', send);
+            return;
+          }
+        }
+      };
+      send();
+      const [response] = await answered;
+      let text = '';
+      for await (const chunk of response.setEncoding('utf8')) text += String(chunk);
+      upload.destroy();
+      server.closeAllConnections();
+      server.close();
+      expect(response.statusCode).toBe(413);
+      expect(JSON.parse(text)).toMatchObject({ code: 'body-too-large' });
+      // What was sent beyond the limit of 1 MiB waits in the buffers of the two sockets.
+      expect(sent).toBeLessThan(100);
+    });
     it('refuses a type that the address does not read', async () => {
       await refused(
         http().post(importUrl).type('text/plain').send('x'),

@@ -3,6 +3,7 @@ export { ASSUMPTION_CODES, PROBLEM_CODES, WARNING_CODES } from './codes';
 export type { AssumptionCode, ProblemCode, WarningCode } from './codes';
 export { formatSet, parseSet } from './bitmap';
 export { LIMITS } from './limits';
+export { textOf, textOfStream } from './bytes';
 export { parseDomain, parseDomains } from './domain';
 export { placeOfElement } from './place-of';
 export { parseCapabilities } from './capabilities';

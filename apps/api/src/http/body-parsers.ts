@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { IncomingMessage } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
-import { asProblem, RESERVED_KEY_ERROR } from './problem.filter';
+import { asProblem, RESERVED_KEY_ERROR, TOO_LARGE_ERROR } from './problem.filter';
 
 /** No document of the API nests deeper; what reads a body recurses, and a hostile one can nest a million deep. */
 const MAX_JSON_DEPTH = 64;
@@ -10,17 +10,46 @@ const MAX_JSON_DEPTH = 64;
 /** Archives of a host: tar, packed with gzip or not. */
 export const ARCHIVE_TYPES = ['application/gzip', 'application/x-gzip', 'application/x-tar'];
 
+const BYTE_TYPES = ['application/xml', 'text/xml', ...ARCHIVE_TYPES];
+/** How long a client whose body was refused may take to read the answer. */
+const GRACE_MS = 1000;
+
 /** Reads JSON, and XML and archives (as bytes) up to the limit, and turns what goes wrong there into problems. */
 export function useBodyParsers(app: NestExpressApplication, limitBytes: number): void {
+  app.use((request: Request, _response: Response, next: NextFunction) => {
+    if (typeof request.is(['json', ...BYTE_TYPES]) !== 'string') next();
+    else refuseEarly(request, limitBytes, next);
+  });
   app.useBodyParser('json', { limit: limitBytes, verify: refuseUnreadable });
-  app.useBodyParser('raw', {
-    limit: limitBytes,
-    type: ['application/xml', 'text/xml', ...ARCHIVE_TYPES],
-  });
+  app.useBodyParser('raw', { limit: limitBytes, type: BYTE_TYPES });
   // Before Nest sees them: it would take every SyntaxError for a plain bad request.
-  app.use((error: unknown, request: Request, _response: Response, next: NextFunction) => {
-    next(asProblem(error, request));
+  app.use((error: unknown, request: Request, response: Response, next: NextFunction) => {
+    if (!response.headersSent) next(asProblem(error, request));
   });
+}
+
+/**
+ * Answers as soon as a body is known to be over the limit. The parsers would first read all of it, and a
+ * stream without end would never get an answer.
+ */
+function refuseEarly(request: Request, limitBytes: number, next: NextFunction): void {
+  const refuse = (): void => {
+    request.off('data', count);
+    next({ type: TOO_LARGE_ERROR, limit: limitBytes });
+    // Behind the parser, which goes on reading. The rest stays where it is until the client has its answer.
+    setImmediate(() => request.pause());
+    setTimeout(() => {
+      if (!request.complete) request.destroy();
+    }, GRACE_MS).unref();
+  };
+  let bytes = 0;
+  const count = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    if (bytes > limitBytes) refuse();
+  };
+  request.on('data', count);
+  if (Number(request.headers['content-length'] ?? 0) > limitBytes) refuse();
+  else next();
 }
 
 function refuseUnreadable(

@@ -9,8 +9,10 @@ import {
 } from '@nestjs/common';
 import { AnyFilesInterceptor } from '@nestjs/platform-express';
 import { nodeTextOf } from '@zonewise/host-facts';
+import { textOf } from '@zonewise/libvirt-xml';
 import type { Request } from 'express';
 import { ProblemException } from './problem';
+import { xmlProblem } from './xml-problems';
 
 type Fields = Record<string, unknown>;
 
@@ -47,7 +49,7 @@ class XmlToField implements NestInterceptor {
 
 /**
  * The document as it was sent, a byte order mark included.
- * @throws ProblemException unsupported-media-type, malformed-xml: another encoding than UTF-8
+ * @throws ProblemException unsupported-media-type, malformed-xml (another encoding than UTF-8), body-too-large
  */
 function xmlText(request: Request): string {
   const contentType = request.headers['content-type'] ?? '';
@@ -56,20 +58,9 @@ function xmlText(request: Request): string {
     const detail = `The document comes as ${charset}; only UTF-8 is read.`;
     throw new ProblemException('unsupported-media-type', detail, { path: 'Content-Type' });
   }
-  const body = request.body as Buffer;
-  if (isUtf8(body)) return body.toString('utf8');
-  const message = 'The document is not UTF-8 text.';
-  const error = { code: 'xml-syntax', path: '/', message, ...firstUnreadable(body) };
-  throw new ProblemException('malformed-xml', message, { errors: [error] });
-}
-
-/** Where the first bytes are that are not UTF-8, 1-based. */
-function firstUnreadable(body: Buffer): { line: number; column: number } {
-  const lines = body.toString('latin1').split('\n');
-  const bytes = lines.map((line) => Buffer.from(line, 'latin1'));
-  const row = bytes.findIndex((line) => !isUtf8(line));
-  const before = bytes[row]?.toString('utf8').split('\ufffd')[0] ?? '';
-  return { line: row + 1, column: [...before].length + 1 };
+  const outcome = textOf(request.body as Buffer);
+  if (outcome.ok) return outcome.value;
+  throw xmlProblem(outcome.problems, 'malformed-xml');
 }
 
 /** What multer leaves on a request; files are held in memory. */

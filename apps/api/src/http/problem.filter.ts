@@ -36,6 +36,9 @@ export class ProblemFilter implements ExceptionFilter {
 /** `type` of the body parser's refusal of a key that means the object itself. */
 export const RESERVED_KEY_ERROR = 'zonewise.reserved-key';
 
+/** `type` of the body parsers' refusal of what is over their limit. */
+export const TOO_LARGE_ERROR = 'entity.too.large';
+
 /** Errors of Express's body parsers (http-errors) carry a `type`. */
 interface ParserError {
   type?: unknown;
@@ -52,7 +55,7 @@ export function asProblem(error: unknown, request: Request): ProblemException {
   switch (parser.type) {
     case 'entity.parse.failed':
       return new ProblemException('malformed-json', `The body is not JSON: ${text(parser)}.`);
-    case 'entity.too.large':
+    case TOO_LARGE_ERROR:
       return tooLarge(typeof parser.limit === 'number' ? parser.limit : undefined);
     case 'entity.verify.failed':
       return new ProblemException('malformed-json', `${text(parser)}.`);
