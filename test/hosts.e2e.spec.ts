@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import request from 'supertest';
 import { createTestApp, databaseKinds, TestApp } from './support/app';
 import { domainXml, preferred, recordedBody, recordedParts, recordedText } from './support/facts';
@@ -99,6 +101,69 @@ describe.each(databaseKinds('hosts'))('hosts on %s', (kind) => {
     expect(body.topology.nodes.map((node: { memoryKib: number }) => node.memoryKib)).toEqual([
       4194304, 4194304,
     ]);
+  });
+
+  it('prints a host as its kernel would, each text or all of them', async () => {
+    const { body: host } = await importHost('printed');
+    const url = `/v1/hosts/${host.id}?format=text`;
+    const text = async (view: string) => {
+      const answer = await http().get(`${url}&view=${view}`).expect(200);
+      expect(answer.headers['content-type']).toBe('text/plain; charset=utf-8');
+      return answer.text;
+    };
+    // The host runs the kernel whose layout is printed: byte by byte what it printed itself.
+    expect(await text('buddyinfo')).toBe(recordedText('buddyinfo'));
+    expect(await text('pagetypeinfo')).toBe(recordedText('pagetypeinfo'));
+    const marks = (zoneinfo: string) => zoneinfo.match(/^ +(min|low|high|protection:) .*$/gm);
+    expect(marks(await text('zoneinfo'))).toEqual(marks(recordedText('zoneinfo')));
+    expect(await text('zonelists')).toContain('Fallback order for Node 1: 1 0 \n');
+    const all = (await http().get(url).expect(200)).text;
+    for (const name of ['zoneinfo', 'extfrag_index', 'node-states', 'zone-ranges', 'numastat-m'])
+      expect(all).toContain(`==> ${name} <==\n`);
+    await http().get(`${url}&view=passwd`).expect(400);
+    const { views } = (await http().get(`/v1/hosts/${host.id}`).expect(200)).body;
+    expect(views.zoneReclaim).toMatchObject({ mode: 0, reclaimDistance: 30 });
+    expect(views.fragmentation).toHaveLength(views.zones.length);
+    expect(views.memmap.map(({ model }: { model: string }) => model)).toContain('flatmem');
+  });
+
+  it('takes a host of four nodes from numactl alone, with what is too far for node reclaim', async () => {
+    const numactlHardware = readFileSync(
+      join(__dirname, '../libs/host-facts/test/fixtures/numactl-4nodes.txt'),
+      'utf8',
+    );
+    const { body } = await http()
+      .post('/v1/hosts/import')
+      .send({ name: 'four-nodes', numactlHardware })
+      .expect(201);
+    expect(body.views.fallbackOrder).toEqual([
+      { nodeId: 0, order: [0, 1, 2, 3] },
+      { nodeId: 1, order: [1, 0, 2, 3] },
+      { nodeId: 2, order: [2, 3, 1, 0] },
+      { nodeId: 3, order: [3, 2, 1, 0] },
+    ]);
+    // Distances 32 and 33 are beyond 30.
+    expect(body.views.zoneReclaim.excluded).toEqual([
+      { nodeId: 0, tooFar: [2, 3] },
+      { nodeId: 1, tooFar: [3] },
+      { nodeId: 2, tooFar: [0] },
+      { nodeId: 3, tooFar: [0, 1] },
+    ]);
+    const zones = body.views.zones as Record<string, number | string | number[]>[];
+    expect(zones.map(({ nodeId, zone }) => `${String(nodeId)} ${String(zone)}`)).toEqual([
+      ...['0 DMA', '0 DMA32', '0 Normal', '1 Normal', '2 Normal', '3 Normal'],
+    ]);
+    // 4 GiB less 16 MiB are DMA32; what follows on the node, through the ratio 256, is its reserve.
+    const behind = 64794 * 256 - 1_048_576;
+    expect(zones[1]).toMatchObject({
+      managedPages: 1_044_480,
+      protectionPages: [0, 0, ...Array<number>(3).fill(Math.floor(behind / 256))],
+    });
+    expect(Number(zones[2]?.lowPages)).toBeGreaterThan(Number(zones[2]?.minPages));
+    const derived = body.provenance.filter(({ kind }: { kind: string }) => kind === 'derived');
+    expect(derived).toContainEqual(
+      expect.objectContaining({ path: 'nodes.2.zones.Normal.minPages' }),
+    );
   });
 
   it('refuses a second host of the same name', async () => {

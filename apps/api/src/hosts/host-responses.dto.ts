@@ -2,7 +2,9 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import type { Difference, Provenance } from '@zonewise/host-facts';
 import type { Host, HostSource, HostSummary } from '../database/entities/host.entity';
 import { PageDto } from '../http/cursor';
-import { NodeStatesDto } from '../layout/memory-model.dto';
+import { ZoneFragmentationDto } from '../layout/fragmentation.dto';
+import { MemmapCostDto, NodeSectionsDto, NodeStatesDto } from '../layout/memory-model.dto';
+import { ZoneReclaimDto } from '../layout/watermarks.dto';
 import { HostModelDto } from './host-model.dto';
 import type { HostViews, NodeRow, TopologyNode, ZoneRow } from './host-views';
 import { hostViews } from './host-views';
@@ -103,6 +105,11 @@ export class HostViewsDto implements HostViews {
   fallbackOrder: FallbackOrderDto[];
   @ApiProperty({ type: [NodeRowDto] }) nodes: NodeRow[];
   @ApiProperty({ type: NodeStatesDto }) nodeStates: HostViews['nodeStates'];
+  @ApiProperty({ type: ZoneReclaimDto }) zoneReclaim: HostViews['zoneReclaim'];
+  @ApiProperty({ type: [ZoneFragmentationDto] }) fragmentation: ZoneFragmentationDto[];
+  @ApiProperty({ type: [NodeSectionsDto] }) sections: HostViews['sections'];
+  @ApiProperty({ type: [MemmapCostDto], description: 'Under each memory model.' })
+  memmap: HostViews['memmap'];
 }
 
 /** A host with everything known of it. */

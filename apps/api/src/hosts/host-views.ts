@@ -1,6 +1,18 @@
-import { buildZonelists, nodeStates, pagesToMib } from '@zonewise/simulator';
-import type { HostModel, HostNode, HostZone, NodeStates, ZoneName } from '@zonewise/simulator';
+import { buildZonelists, nodeStates, pagesToMib, zoneReclaimDefault } from '@zonewise/simulator';
+import type {
+  HostModel,
+  HostNode,
+  HostZone,
+  MemmapCost,
+  NodeSections,
+  NodeStates,
+  ZoneName,
+  ZoneReclaimDefault,
+} from '@zonewise/simulator';
 import type { HostSummary } from '../database/entities/host.entity';
+import { fragmentationOf, type ZoneFragmentationDto } from '../layout/fragmentation.dto';
+import { hostMemoryModelView } from '../layout/memory-model-view';
+import { profileOfHost } from '../layout/watermarks-view';
 
 /** One row of the zone table; pages as /proc/zoneinfo counts them, marks with the boost. */
 export interface ZoneRow {
@@ -36,6 +48,12 @@ export interface HostViews {
   nodes: NodeRow[];
   /** Node ids by the kernel's own states. */
   nodeStates: NodeStates;
+  /** What zone_reclaim_mode starts as, and which nodes it never reclaims on whose behalf. */
+  zoneReclaim: ZoneReclaimDefault;
+  fragmentation: ZoneFragmentationDto[];
+  /** Sections of each node, and what the `struct page`s cost under each memory model. */
+  sections: NodeSections[];
+  memmap: MemmapCost[];
 }
 
 /** A node as libvirt's capabilities describe it. */
@@ -57,6 +75,8 @@ const mib = (pages: number): number => Math.round(pagesToMib(pages) * 10) / 10;
 
 /** What people look for first in a host, computed from its model and never stored. */
 export function hostViews(model: HostModel): HostViews {
+  const { sections, comparison } = hostMemoryModelView(model, 'sparsemem-vmemmap', []);
+  const nodeIds = model.nodes.map(({ nodeId }) => nodeId);
   return {
     zones: model.nodes.flatMap((node) => node.zones.map((zone) => zoneRow(node.nodeId, zone))),
     fallbackOrder: buildZonelists(
@@ -69,6 +89,10 @@ export function hostViews(model: HostModel): HostViews {
     ),
     nodes: model.nodes.map(nodeRow),
     nodeStates: nodeStates(model.nodes),
+    zoneReclaim: zoneReclaimDefault(nodeIds, model.distances, profileOfHost(model)),
+    fragmentation: fragmentationOf(model).zones,
+    sections,
+    memmap: comparison,
   };
 }
 

@@ -39,6 +39,7 @@ import { MultipartFields } from '../http/multipart';
 import { Collected, NamedHostFields } from './archive-body';
 import { CreateHostDto, ImportHostDto, InspectHostDto, UpdateHostDto } from './host-requests.dto';
 import { HostDto, HostInspectionDto, HostItemDto, HostPageDto } from './host-responses.dto';
+import { HostQuery, hostText } from './host-text';
 import { hostViews } from './host-views';
 import { HostsService } from './hosts.service';
 import { inspectHost } from './read-host';
@@ -73,7 +74,7 @@ const IfMatch = () =>
 const HostId = () => ApiParam({ name: 'hostId', description: 'Id of a stored host.' });
 
 @ApiTags('hosts')
-@ApiExtraModels(CreateHostDto, ImportHostDto, InspectHostDto)
+@ApiExtraModels(HostDto, CreateHostDto, ImportHostDto, InspectHostDto)
 @Controller('v1/hosts')
 export class HostsController {
   constructor(private readonly hosts: HostsService) {}
@@ -143,23 +144,36 @@ export class HostsController {
 
   @Get(':hostId')
   @HostId()
-  @ApiOperation({ summary: 'A host with its model, zone table and fallback order' })
+  @ApiOperation({
+    summary: 'A host with its model, zone table and fallback order',
+    description:
+      'With `format=text` as its kernel and tools print it: zones with marks and protection, free blocks, fragmentation, zonelists, node states, ranges of zones.',
+  })
   @ApiHeader({ name: 'If-None-Match', required: false, description: 'An ETag that is known.' })
-  @ApiOkResponse({ type: HostDto, description: 'ETag is set.' })
+  @ApiOkResponse({
+    description: 'ETag is set.',
+    content: {
+      'application/json': { schema: { $ref: getSchemaPath(HostDto) } },
+      'text/plain': { schema: { type: 'string' } },
+    },
+  })
   @ApiResponse({ status: 304, description: 'The known version is the stored one.' })
-  @ApiProblems('host-not-found')
+  @ApiProblems('validation-failed', 'host-not-found')
   async get(
     @Param('hostId') hostId: string,
+    @Query() { format, view }: HostQuery,
     @Headers('if-none-match') ifNoneMatch: string | undefined,
     @Res({ passthrough: true }) response: Response,
-  ): Promise<HostDto | undefined> {
+  ): Promise<HostDto | string | undefined> {
     const host = await this.hosts.get(hostId);
     response.setHeader('ETag', etagOf(host.version));
     if (isNotModified(ifNoneMatch, host.version)) {
       response.status(304);
       return undefined;
     }
-    return new HostDto(host);
+    if (format !== 'text') return new HostDto(host);
+    response.type('text/plain');
+    return hostText(host.model, await this.hosts.sourceTexts(hostId), view);
   }
 
   @Patch(':hostId')

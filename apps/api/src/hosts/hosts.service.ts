@@ -86,6 +86,16 @@ export class HostsService {
     return this.transactions.read((manager) => this.find(manager, hostId));
   }
 
+  /** The texts that a host was imported from, by source name. @throws ProblemException host-not-found */
+  sourceTexts(hostId: string): Promise<Record<string, string>> {
+    return this.transactions.read(async (manager) => {
+      await this.find(manager, hostId);
+      const select = { id: true, sourceTexts: true };
+      const host = await manager.findOne(Host, { select, where: { id: hostId } });
+      return host?.sourceTexts ?? {};
+    });
+  }
+
   /** @throws ProblemException host-not-found, stale-etag, invalid-host-model, unknown-host-node, name-taken */
   async update(hostId: string, changes: UpdateHostDto, ifMatch?: string): Promise<Host> {
     const { name, description, model } = changes;

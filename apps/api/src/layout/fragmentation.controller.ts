@@ -1,33 +1,9 @@
 import { Controller, Get } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiTags } from '@nestjs/swagger';
-import { extfragIndex, unusableIndex } from '@zonewise/simulator';
-import type { HostModel, ZoneName } from '@zonewise/simulator';
+import { ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../docs/api-problems';
 import { HostsService } from '../hosts/hosts.service';
 import { IdParam } from '../work/id-param';
-
-const ORDERS = Array.from({ length: 11 }, (_, order) => order);
-
-class ZoneFragmentationDto {
-  @ApiProperty() nodeId: number;
-  @ApiProperty({ enum: ['DMA', 'DMA32', 'Normal', 'Movable'] }) zone: ZoneName;
-  @ApiProperty({ type: [Number], description: 'Free blocks by order 0..10.' }) freeBlocks: number[];
-  @ApiProperty({
-    type: [Number],
-    description:
-      'By order: -1 where a block is free; else towards 0 where memory is short and towards 1 where it is scattered.',
-  })
-  extfragIndex: number[];
-  @ApiProperty({
-    type: [Number],
-    description: 'By order: share of the free pages in blocks that are too small.',
-  })
-  unusableIndex: number[];
-}
-
-class FragmentationDto {
-  @ApiProperty({ type: [ZoneFragmentationDto] }) zones: ZoneFragmentationDto[];
-}
+import { FragmentationDto, fragmentationOf } from './fragmentation.dto';
 
 @ApiTags('layout')
 @Controller('v1/hosts')
@@ -45,18 +21,4 @@ export class FragmentationController {
   async get(@IdParam('hostId', 'host-not-found') hostId: string): Promise<FragmentationDto> {
     return fragmentationOf((await this.hosts.get(hostId)).model);
   }
-}
-
-function fragmentationOf(model: HostModel): FragmentationDto {
-  return {
-    zones: model.nodes.flatMap(({ nodeId, zones }) =>
-      zones.map(({ name, freeBlocks }) => ({
-        nodeId,
-        zone: name,
-        freeBlocks,
-        extfragIndex: ORDERS.map((order) => extfragIndex(freeBlocks, order)),
-        unusableIndex: ORDERS.map((order) => unusableIndex(freeBlocks, order)),
-      })),
-    ),
-  };
 }

@@ -149,7 +149,7 @@ class SectionRunDto {
   @ApiProperty() last: number;
 }
 
-class NodeSectionsDto implements NodeSections {
+export class NodeSectionsDto implements NodeSections {
   @ApiProperty() nodeId: number;
   @ApiProperty() spannedSections: number;
   @ApiProperty() presentSections: number;
@@ -157,7 +157,7 @@ class NodeSectionsDto implements NodeSections {
   runs: SectionRunDto[];
 }
 
-class MemmapCostDto implements MemmapCost {
+export class MemmapCostDto implements MemmapCost {
   @ApiProperty({ enum: MEMORY_MODELS }) model: MemoryModelName;
   @ApiProperty({ enum: ARCHITECTURE_NAMES }) architecture: string;
   @ApiProperty({ description: 'One; one per node; or one per section with memory.' })

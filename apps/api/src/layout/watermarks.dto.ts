@@ -241,7 +241,7 @@ class TooFarDto {
   @ApiProperty({ type: [Number] }) tooFar: number[];
 }
 
-class ZoneReclaimDto implements ZoneReclaimDefault {
+export class ZoneReclaimDto implements ZoneReclaimDefault {
   @ApiProperty({ description: 'What zone_reclaim_mode starts as.' }) mode: 0 | 1;
   @ApiProperty({ example: 30 }) reclaimDistance: number;
   @ApiProperty({

@@ -11,6 +11,13 @@ export type {
 export { printBuddyinfo, printPagetypeinfo } from './free-lists';
 export { printMeminfo, printNodeMeminfo } from './meminfo';
 export { printNodeNumastat, printNumastat, printNumastatMeminfo } from './numastat';
+export {
+  printExtfragIndex,
+  printFallbackOrder,
+  printNodeStates,
+  printUnusableIndex,
+  printZoneRanges,
+} from './topology';
 export { printSarB, type PagingMoment } from './sar';
 export { printNodeVmstat, printVmstat } from './vmstat';
 export { printZoneinfo } from './zoneinfo';
