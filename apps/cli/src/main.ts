@@ -1,5 +1,7 @@
 import { Command, CommanderError } from 'commander';
 
+import type { ReplayOptions } from './commands/replay-plan';
+import type { ServeOptions } from './commands/serve';
 import type { GateOptions } from './gate/gate';
 import { version } from './version';
 
@@ -46,6 +48,43 @@ function program(): Command {
         else process.exitCode = gate(plans, options);
       },
     );
+  replayCommands(zonewise);
+  zonewise
+    .command('import')
+    .description('read a host out of a folder of what it printed; JSON with provenance')
+    .argument('<folder>', 'zoneinfo, buddyinfo, meminfo, node0.meminfo, ... under these names')
+    .option('--capabilities <file>', 'output of virsh capabilities')
+    .option('--out <file>', 'write the JSON there instead of to stdout')
+    .addHelpText('after', '\nExample:\n  zonewise import examples/host --out host.json\n')
+    .action(async (folder: string, options: { capabilities?: string; out?: string }) => {
+      const { importFolder } = await import('./commands/read-facts');
+      process.exitCode = importFolder(folder, options);
+    });
+  zonewise
+    .command('diagnose')
+    .description('explain the failed allocations and OOM kills of a kernel log; JSON')
+    .argument('<log>', 'output of dmesg or journalctl -k')
+    .option('--release <release>', 'uname -r of the host, where the log does not say')
+    .option('--out <file>', 'write the JSON there instead of to stdout')
+    .addHelpText('after', '\nExample:\n  dmesg > kernel.txt; zonewise diagnose kernel.txt\n')
+    .action(async (log: string, options: { release?: string; out?: string }) => {
+      const { diagnoseLog } = await import('./commands/read-facts');
+      process.exitCode = diagnoseLog(log, options);
+    });
+  zonewise
+    .command('serve')
+    .description('run the HTTP service with its console at /docs')
+    .option('--host <address>', 'where to listen (default: HOST or 127.0.0.1)')
+    .option('--port <port>', 'default: PORT or 3000')
+    .option('--database <url>', 'sqlite:PATH or postgres://... (default: DATABASE_URL)')
+    .addHelpText(
+      'after',
+      '\nExample:\n  zonewise serve --port 8080 --database sqlite:zonewise.sqlite\n',
+    )
+    .action(async (options: ServeOptions) => {
+      const { serve } = await import('./commands/serve');
+      process.exitCode = await serve(options);
+    });
   zonewise
     .command('demo')
     .description('run the whole service once on the example host and print its advice')
@@ -56,6 +95,34 @@ function program(): Command {
       process.exitCode = await demo({ keep: options.keep === true, outFolder: options.out });
     });
   return zonewise;
+}
+
+/** `simulate` and `advise` take the same plans as the gate and answer with the same JSON as the service. */
+function replayCommands(zonewise: Command): void {
+  const plan = (name: string, description: string): Command =>
+    zonewise
+      .command(name)
+      .description(description)
+      .argument('<plan>', 'plan file (YAML or JSON), as for the gate')
+      .option('--host <name>', 'only this host of the plan')
+      .option('--out <file>', 'write the JSON there instead of to stdout')
+      .option('--root <folder>', "folder that the plan's files may not be outside of")
+      .addHelpText(
+        'after',
+        `\nExample:\n  zonewise ${name} examples/plan.yaml --out ${name}.json\n`,
+      );
+  plan('simulate', 'replay a plan: every step with its events and the outcome; JSON').action(
+    async (path: string, options: ReplayOptions) => {
+      const { simulatePlan } = await import('./commands/replay-plan');
+      process.exitCode = simulatePlan(path, options);
+    },
+  );
+  plan('advise', 'look for better settings for a plan, with evidence; JSON').action(
+    async (path: string, options: ReplayOptions) => {
+      const { advisePlan } = await import('./commands/replay-plan');
+      process.exitCode = advisePlan(path, options);
+    },
+  );
 }
 
 async function main(): Promise<void> {

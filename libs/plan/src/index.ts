@@ -2,7 +2,13 @@ export * from './guest-spec';
 export * from './plan-request';
 export * from './residency';
 export * from './start-host';
-export { judgePlan, type JudgeOptions, type JudgeOutcome } from './judge';
+export {
+  judgePlan,
+  planRequests,
+  type HostRequest,
+  type JudgeOptions,
+  type JudgeOutcome,
+} from './judge';
 export { compareVerdicts } from './compare-verdicts';
 export {
   MAX_GUESTS,

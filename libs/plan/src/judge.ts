@@ -1,6 +1,6 @@
 /** A plan's verdict: every host replayed and held against the rules, with the waivers of the day. */
 import { createHash } from 'node:crypto';
-import type { PlanVerdict } from '@zonewise/advisor';
+import type { PlanVerdict, SimulationRequest } from '@zonewise/advisor';
 import { placeOfElement } from '@zonewise/libvirt-xml';
 import { PAGES_PER_MIB } from '@zonewise/simulator';
 import type { HostModel, ReplayControl } from '@zonewise/simulator';
@@ -34,6 +34,30 @@ export type JudgeOutcome =
 interface BuiltHost {
   host: HostPlan;
   request: PlanRequest;
+}
+
+/** One host of a plan as the advisor is given it. */
+export interface HostRequest {
+  name: string;
+  request: SimulationRequest;
+  caveats: { code: string; message: string }[];
+}
+
+/** The replays that a plan stands for, without judging them; hosts without guests have none. */
+export function planRequests(
+  document: PlanDocument,
+): { ok: true; value: HostRequest[] } | { ok: false; problems: PlanProblem[] } {
+  const resolved = resolvePlan(document);
+  if (!resolved.ok) return resolved;
+  const used = resolved.value.filter(({ plan }) => plan.domains.length > 0);
+  const { built, problems } = buildHosts(document, used);
+  if (problems.length > 0) return { ok: false, problems };
+  const value = built.map(({ host, request: { request, caveats } }) => ({
+    name: host.name,
+    request,
+    caveats,
+  }));
+  return { ok: true, value };
 }
 
 /** Problems of one host's plan, under their places in the document. */

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { packageRoot } from '../version';
+import { serviceArguments } from '../commands/serve';
 
 /** How long the service may take from process start to answering its readiness probe. */
 const START_LIMIT_MS = 60_000;
@@ -13,14 +13,6 @@ export interface RunningService {
   stop(): Promise<void>;
   /** Resolves when the process has ended, by itself or by a signal. */
   ended: Promise<void>;
-}
-
-/** The compiled service, or, when this file itself runs from source (tests), the service from source. */
-function serviceArguments(): string[] {
-  const root = packageRoot();
-  return __filename.endsWith('.ts')
-    ? ['-r', '@swc-node/register', join(root, 'apps', 'api', 'src', 'main.ts')]
-    : [join(root, 'dist', 'apps', 'api', 'src', 'main.js')];
 }
 
 /**

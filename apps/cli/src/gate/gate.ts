@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AdvisorInputError } from '@zonewise/advisor';
 import {
   isDay,
   judgePlan,
@@ -12,13 +11,13 @@ import {
   type GateVerdict,
   type Severity,
 } from '@zonewise/plan';
-import { SimulatorInputError } from '@zonewise/simulator';
 import { packageRoot, version } from '../version';
 import { against, readBaseline } from './baseline';
 import { FORMATS, type FormatName } from './formats';
 import { readPlanFile, type LoadedPlan } from './plan-file';
 import { fail, PlanFileError } from './plan-folder';
-import { problemLine, type LocatedProblem, type PlanReport, type ReportContext } from './report';
+import { locatedProblem, problemsBehind } from './problems';
+import { problemLine, type PlanReport, type ReportContext } from './report';
 
 /** What the gate's exit code says. 1 and 2 differ so that a broken plan file never looks like a verdict. */
 const EXIT = { pass: 0, cannotJudge: 1, fail: 2 } as const;
@@ -80,15 +79,6 @@ function located(finding: Finding, { file, source, files }: LoadedPlan): Finding
   return { ...finding, place: { ...place, file, ...source.placeOf(place.path) } };
 }
 
-function locatedProblem(
-  problem: LocatedProblem,
-  { file, source, files }: LoadedPlan,
-): LocatedProblem {
-  const named = [...files].find(([path]) => problem.path.startsWith(path));
-  if (named !== undefined && problem.line !== undefined) return { ...problem, file: named[1] };
-  return { ...problem, file, ...source.placeOf(problem.path) };
-}
-
 /** A line on the terminal that says how far it is; nothing where stderr is no terminal. */
 function progress(name: string, done: number, hosts: number): void {
   if (!process.stderr.isTTY) return;
@@ -122,19 +112,8 @@ function judge(path: string, { root, today, failLevel }: Checked): PlanReport {
     endProgress();
     const file = loaded?.file ?? path;
     const message = error instanceof Error ? error.message : String(error);
-    return { file, error: message, problems: problemsOf(error, loaded) };
+    return { file, error: message, problems: problemsBehind(error, loaded) };
   }
-}
-
-/** Problems with their places, from whichever step found the plan wanting; none for an unexpected failure. */
-function problemsOf(error: unknown, loaded: LoadedPlan | undefined): LocatedProblem[] {
-  if (error instanceof PlanFileError) return error.problems;
-  if (error instanceof AdvisorInputError || error instanceof SimulatorInputError) {
-    const { code, path, message } = error;
-    const problem = { code, path, message };
-    return [loaded === undefined ? problem : locatedProblem(problem, loaded)];
-  }
-  return [];
 }
 
 function exitCodeOf(reports: PlanReport[]): number {

@@ -1,3 +1,4 @@
+import { basename, resolve } from 'node:path';
 import { hostTextsOf, NODE_TEXT_FILES, TEXT_FILES } from '@zonewise/host-facts';
 import {
   planSchemaProblems,
@@ -130,7 +131,7 @@ class PlanReader {
     }
   }
 
-  private factsFolder(folder: string, at: string): HostFacts {
+  factsFolder(folder: string, at: string): HostFacts {
     const known = this.folders.get(folder);
     if (known !== undefined) return known;
     const names = this.folder.list(folder, at);
@@ -146,6 +147,15 @@ class PlanReader {
     this.folders.set(folder, facts);
     return facts;
   }
+}
+
+/**
+ * The texts in a folder of what a host printed.
+ * @throws PlanFileError where it cannot be read or holds none
+ */
+export function readFactsFolder(folder: string): HostFacts {
+  const name = basename(resolve(folder));
+  return new PlanReader(new PlanFolder(resolve(folder))).factsFolder(name, 'facts');
 }
 
 /** Inline texts are strings, or for per-node files strings by node number. */

@@ -1,0 +1,114 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Outcome, RecommendationContent } from '@zonewise/advisor';
+import { failedAllocationLog } from '../../../api/src/diagnoses/diagnosis-examples';
+import { packageRoot } from '../version';
+import { diagnoseLog, importFolder } from './read-facts';
+import { advisePlan, simulatePlan } from './replay-plan';
+
+const EXAMPLES = join(packageRoot(), 'examples');
+const TWO_HOSTS = join(EXAMPLES, 'plans', 'pass-two-hosts.yaml');
+
+let folder: string;
+let stdout: string;
+let stderr: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'zonewise-commands-'));
+  [stdout, stderr] = ['', ''];
+  jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    stdout += String(text);
+    return true;
+  });
+  jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    stderr += String(text);
+    return true;
+  });
+});
+
+afterEach(() => {
+  jest.restoreAllMocks();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function json<T>(): T {
+  return JSON.parse(stdout) as T;
+}
+
+describe('simulate', () => {
+  it('prints outcome and steps of a plan with one host', () => {
+    expect(simulatePlan(join(EXAMPLES, 'plan.yaml'))).toBe(0);
+    const { outcome, host, result } = json<{
+      outcome: Outcome;
+      host: string;
+      result: { steps: object[] };
+    }>();
+    expect(host).toBe('host');
+    expect(outcome.guests.map(({ name }) => name)).toEqual(['db1', 'web1', 'web2', 'job1']);
+    expect(result.steps.length).toBeGreaterThan(3);
+  });
+
+  it('takes all hosts or one of them', () => {
+    expect(simulatePlan(TWO_HOSTS)).toBe(0);
+    expect(json<{ items: { host: string }[] }>().items.map(({ host }) => host)).toEqual([
+      'kvm1',
+      'kvm2',
+    ]);
+    stdout = '';
+    expect(simulatePlan(TWO_HOSTS, { host: 'kvm2' })).toBe(0);
+    expect(json<{ host: string }>().host).toBe('kvm2');
+    expect(simulatePlan(TWO_HOSTS, { host: 'kmv2' })).toBe(1);
+    expect(stderr).toContain('Did you mean kvm2?');
+  });
+
+  it('says file and line of what is wrong with a plan', () => {
+    const plan = join(folder, 'plan.yaml');
+    writeFileSync(plan, readFileSync(TWO_HOSTS, 'utf8').replace('[web]', '[wab]'));
+    expect(simulatePlan(plan)).toBe(1);
+    expect(stderr).toMatch(/plan\.yaml:\d+:\d+: \/assignments\/kvm1\/0: .*Did you mean "web"/);
+  });
+});
+
+describe('advise', () => {
+  it('prints a recommendation, and writes it where it is told to', () => {
+    const out = join(folder, 'advice.json');
+    expect(advisePlan(TWO_HOSTS, { host: 'kvm2', out })).toBe(0);
+    expect(stdout).toBe('');
+    const content = JSON.parse(readFileSync(out, 'utf8')) as RecommendationContent;
+    expect(content.finding).toBe('OPTIMIZED');
+    expect(content.evidence.advised.outcome.guests.map(({ name }) => name)).toEqual(['db']);
+  });
+});
+
+describe('import', () => {
+  it('reads a folder as the service reads the same texts', () => {
+    const capabilities = join(EXAMPLES, 'host-capabilities.xml');
+    expect(importFolder(join(EXAMPLES, 'host'), { capabilities })).toBe(0);
+    const { model, provenance } = json<{ model: { nodes: object[] }; provenance: object[] }>();
+    expect(model.nodes).toHaveLength(2);
+    expect(provenance.length).toBeGreaterThan(10);
+  });
+
+  it('says which text is wrong, and what an empty folder lacks', () => {
+    expect(importFolder(folder)).toBe(1);
+    expect(stderr).toContain('[facts-missing]');
+    cpSync(join(EXAMPLES, 'host'), folder, { recursive: true });
+    writeFileSync(join(folder, 'zoneinfo'), 'Node 0, zone');
+    stderr = '';
+    expect(importFolder(folder)).toBe(1);
+    expect(stderr).toMatch(/zoneinfo/);
+  });
+});
+
+describe('diagnose', () => {
+  it('explains the reports of a log', () => {
+    const path = join(folder, 'kernel.txt');
+    writeFileSync(path, (failedAllocationLog.value as { log: string }).log);
+    expect(diagnoseLog(path)).toBe(0);
+    expect(json<{ items: object[] }>().items).toHaveLength(1);
+    writeFileSync(path, 'nothing of the kind\n');
+    expect(diagnoseLog(path)).toBe(1);
+    expect(stderr).toContain('[no-report]');
+  });
+});
