@@ -342,7 +342,7 @@ function placeZone(
     },
     pageblocksOf([...layout.lru, ...layout.huge, ...layout.pcp]),
     (pages) => pcpFrames.take(pages),
-    k.unseen.listShare,
+    k.unseen,
   );
   const frames = { base: new Frames(layout.lru), huge: new Frames(layout.huge) };
   for (const placement of placements) {

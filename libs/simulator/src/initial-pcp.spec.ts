@@ -34,6 +34,18 @@ describe('types of cached pages', () => {
     ).toEqual([200, 100, 100]);
   });
 
+  it('may be less or more of the kernel’s than in proportion', () => {
+    const used = { lruPages: 1000, kernelPages: 3000, heldPages: 400 };
+    const types = [0, 0.25, 0.5, 1].map((share) => typeShares(400, used, [2, 50, 1, 0], share));
+    // None, 150 of 300, 300, and 600, which the lists do not hold.
+    expect(types).toEqual([
+      [0, 400, 0],
+      [100, 250, 50],
+      [200, 100, 100],
+      [267, 0, 133],
+    ]);
+  });
+
   it('are Movable where the lists hold more than the kernel has in use: boot handed them over', () => {
     const used = { lruPages: 0, kernelPages: 64, heldPages: 1024 };
     expect(typeShares(512, used, [2, 50, 0, 0])).toEqual([0, 512, 0]);

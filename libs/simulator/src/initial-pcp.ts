@@ -3,6 +3,7 @@ import { MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE, PAGEBLOCK_PAGE
 import { orderToPindex } from './pcp';
 import type { PcpRun } from './pcp-list';
 import type { Pcp } from './pcp-rule';
+import type { UnseenState } from './types';
 import { isOnlineBlock, type Zone } from './zone';
 import type { Extent } from './zone-layout';
 
@@ -35,18 +36,21 @@ export type TypeShares = [unmovable: number, movable: number, reclaimable: numbe
  * split by the pageblocks of its types. On all lists together it does not exceed what the kernel still has in
  * the zone: a zone without much of it got its cached pages from memory that was handed over at boot.
  * @param pageblocks pageblocks by type, for Unmovable and Reclaimable at their index
+ * @param kernelShare 0.5 for the kernel's likely share, 0 for none of it, 1 for twice as much
  * @differs the kernel counts only all types together (/proc/zoneinfo)
  */
 export function typeShares(
   held: number,
   used: UsedPages,
   pageblocks: readonly number[],
+  kernelShare = 0.5,
 ): TypeShares {
   const { lruPages, kernelPages, heldPages } = used;
   const unmovable = pageblocks[MIGRATE_UNMOVABLE]!;
   const kernelBlocks = unmovable + pageblocks[MIGRATE_RECLAIMABLE]!;
   if (kernelBlocks === 0 || kernelPages < heldPages) return [0, held, 0];
-  const kernel = Math.floor((held * kernelPages) / (kernelPages + lruPages));
+  const likely = (held * kernelPages) / (kernelPages + lruPages);
+  const kernel = Math.min(Math.floor(likely * 2 * kernelShare), held);
   const first = Math.round((kernel * unmovable) / kernelBlocks);
   return [first, held - kernel, kernel - first];
 }
@@ -158,7 +162,7 @@ const REFILLED: readonly [order: number, type: number][] = [
  * @param held pages by CPU position
  * @param local whether the CPU at a position is one of the zone's node
  * @param movable hands out frames of Movable pageblocks
- * @param listShare of a batch, that the last refill left
+ * @param unseen what the last refill left of a batch, and how much is of the kernel's types
  */
 export function fillPcps(
   zone: Zone,
@@ -167,7 +171,7 @@ export function fillPcps(
   used: UsedPages,
   taken: ReadonlySet<number>,
   movable: (pages: number) => Extent[],
-  listShare: number,
+  { listShare, kernelShare }: UnseenState,
 ): void {
   const blocks = [0, 0, 0, 0];
   for (let block = 0; block < zone.usedPageblocks; block += 1)
@@ -195,7 +199,7 @@ export function fillPcps(
       })),
     );
   zone.pcps.forEach((pcp, cpu) => {
-    const [unmovable, , reclaimable] = typeShares(held[cpu]!, used, blocks);
+    const [unmovable, , reclaimable] = typeShares(held[cpu]!, used, blocks, kernelShare);
     const share = Math.min(
       Math.floor(zone.pcpBatch * listShare),
       Math.floor(held[cpu]! / (REFILLED.length + (local[cpu] ? 1 : 0))),
@@ -206,7 +210,7 @@ export function fillPcps(
       put(pcp, order, type, pieces.get(type)!.takeRun(order, share >> order));
     }
     if (local[cpu] && unmovable + reclaimable > 0) putMovable(pcp, share);
-    const rest = typeShares(held[cpu]! - pcp.pages, used, blocks);
+    const rest = typeShares(held[cpu]! - pcp.pages, used, blocks, kernelShare);
     for (const type of KERNEL_TYPES) put(pcp, 0, type, pieces.get(type)!.take(rest[type]!));
     putMovable(pcp, held[cpu]! - pcp.pages);
   });

@@ -149,7 +149,12 @@ function idOf(host: HostModel, index: number): number {
 }
 
 /** What a host does not print, where nobody says. */
-const USUAL_UNSEEN: UnseenState = { listShare: 0.5, slabShare: 0.5, intervalShare: 0 };
+const USUAL_UNSEEN: UnseenState = {
+  listShare: 0.5,
+  kernelShare: 0.5,
+  slabShare: 0.5,
+  intervalShare: 0,
+};
 
 /** When the statistics work is due first. */
 function firstVmstatNs(

@@ -330,6 +330,11 @@ export interface ReplayInput {
 export interface UnseenState {
   /** Of a batch: what the last refill left on each per-CPU list that the kernel uses. Default a half. */
   listShare: number;
+  /**
+   * Of the most that per-CPU lists may hold of the kernel's types, which is twice as much as in proportion to the
+   * memory in use. Default a half.
+   */
+  kernelShare: number;
   /** Of the slab that page cache nodes come from: what is taken. Default a half. */
   slabShare: number;
   /** Of the intervals of the statistics work and of kcompactd: what has gone by. Default none. */

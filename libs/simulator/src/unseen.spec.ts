@@ -21,9 +21,9 @@ const slabPages = (unseen?: Partial<UnseenState>): number => {
 
 describe('what a host does not print', () => {
   it('is taken in the middle by default', () => {
-    expect(run({ listShare: 0.5, slabShare: 0.5, intervalShare: 0 }).stateHash).toBe(
-      run().stateHash,
-    );
+    expect(
+      run({ listShare: 0.5, kernelShare: 0.5, slabShare: 0.5, intervalShare: 0 }).stateHash,
+    ).toBe(run().stateHash);
   });
 
   it('decides how many slabs a file takes', () => {

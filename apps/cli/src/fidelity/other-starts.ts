@@ -4,14 +4,14 @@ import type { ScoredCase, ScoredObservable } from './score';
 
 /** Start states that are as likely as the one that a replay takes: what no file prints differs, evenly spread. */
 const OTHER_STARTS: readonly UnseenState[] = [
-  { listShare: 0.06, slabShare: 0.39, intervalShare: 0.72 },
-  { listShare: 0.19, slabShare: 0.72, intervalShare: 0.12 },
-  { listShare: 0.31, slabShare: 0.06, intervalShare: 0.52 },
-  { listShare: 0.44, slabShare: 0.5, intervalShare: 0.92 },
-  { listShare: 0.56, slabShare: 0.83, intervalShare: 0.32 },
-  { listShare: 0.69, slabShare: 0.17, intervalShare: 0.08 },
-  { listShare: 0.81, slabShare: 0.61, intervalShare: 0.48 },
-  { listShare: 0.94, slabShare: 0.94, intervalShare: 0.88 },
+  { listShare: 0.06, kernelShare: 0, slabShare: 0.39, intervalShare: 0.72 },
+  { listShare: 0.19, kernelShare: 0.9, slabShare: 0.72, intervalShare: 0.12 },
+  { listShare: 0.31, kernelShare: 0.3, slabShare: 0.06, intervalShare: 0.52 },
+  { listShare: 0.44, kernelShare: 0.6, slabShare: 0.5, intervalShare: 0.92 },
+  { listShare: 0.56, kernelShare: 0.1, slabShare: 0.83, intervalShare: 0.32 },
+  { listShare: 0.69, kernelShare: 1, slabShare: 0.17, intervalShare: 0.08 },
+  { listShare: 0.81, kernelShare: 0.2, slabShare: 0.61, intervalShare: 0.48 },
+  { listShare: 0.94, kernelShare: 0.8, slabShare: 0.94, intervalShare: 0.88 },
 ];
 
 /** The fragmentation index of a zone that still has a block of the size asked for: not a point of its scale. */
