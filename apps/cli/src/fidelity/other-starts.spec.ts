@@ -11,7 +11,7 @@ const scored = (one: ScoredObservable): ScoredCase => ({
   tallies: {},
 });
 
-/** A miss at 0.9 beside what eight replays from other start states predict. */
+/** A miss at 0.9 beside what replays from other start states predict. */
 function noted(predicted: readonly number[], inside = false): ScoredObservable {
   const miss = row(0.9, false);
   let turn = 0;
@@ -20,7 +20,7 @@ function noted(predicted: readonly number[], inside = false): ScoredObservable {
     turn += 1;
     return scored(row(value, inside && value < 0.9));
   });
-  expect(turn).toBe(8);
+  expect(turn).toBe(12);
   return miss;
 }
 

@@ -12,6 +12,10 @@ const OTHER_STARTS: readonly UnseenState[] = [
   { listShare: 0.69, kernelShare: 1, slabShare: 0.17, intervalShare: 0.08 },
   { listShare: 0.81, kernelShare: 0.2, slabShare: 0.61, intervalShare: 0.48 },
   { listShare: 0.94, kernelShare: 0.8, slabShare: 0.94, intervalShare: 0.88 },
+  { listShare: 0.13, kernelShare: 0.7, slabShare: 0.28, intervalShare: 0.4 },
+  { listShare: 0.38, kernelShare: 0.95, slabShare: 0.78, intervalShare: 0.2 },
+  { listShare: 0.63, kernelShare: 0.4, slabShare: 0.11, intervalShare: 0.8 },
+  { listShare: 0.88, kernelShare: 0.05, slabShare: 0.56, intervalShare: 0.6 },
 ];
 
 /** The fragmentation index of a zone that still has a block of the size asked for: not a point of its scale. */
