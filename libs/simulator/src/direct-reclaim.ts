@@ -3,6 +3,7 @@ import { compactGap, compactionSuitable } from './compaction-suitable';
 import { DEF_PRIORITY, PAGE_ALLOC_COSTLY_ORDER } from './constants';
 import { countVm, passTime, type KernelState } from './kernel-state';
 import { advanceKswapd } from './kswapd';
+import { statRefaults } from './lruvec';
 import type { AllocContext } from './page-alloc';
 import { scanControl, type ScanControl } from './scan-control';
 import { shrinkNodeSteps } from './vmscan';
@@ -28,6 +29,15 @@ function settleCost(k: KernelState, sc: ScanControl): void {
   sc.costNs = 0;
 }
 
+/**
+ * Does each pass over all priorities deactivate by force? The next one follows where the last brought nothing, a forced one only
+ * where a list was left alone. From 6.11 on a pass may end before the last group, so that one in vain is repeated over all of them.
+ * @kernel mm/vmscan.c do_try_to_free_pages()
+ */
+export function deactivationPasses(k: KernelState): readonly boolean[] {
+  return k.profile.retriesVainReclaim ? [false, false, true] : [false, true];
+}
+
 const ALLOCSTALL = [
   'allocstall_dma',
   'allocstall_dma32',
@@ -49,15 +59,16 @@ export function tryToFreePages(
   const nodes = [...new Set(zonelist.map((zone) => zone.node))];
   const sc = scanControl({ cpu: ac.cpu, order: ac.order, classIndex: ac.classIndex });
   let ready = false;
-  for (const forceDeactivate of [false, true]) {
+  for (const forceDeactivate of deactivationPasses(k)) {
+    if (forceDeactivate && !sc.skippedDeactivate) break;
     countVm(k, ALLOCSTALL[ac.classIndex]!);
     sc.forceDeactivate = forceDeactivate;
     for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority -= 1) {
       ready = shrinkZones(k, ac, zonelist, sc);
       if (sc.nrReclaimed >= sc.nrToReclaim || ready) break;
     }
-    for (const node of nodes) node.refaultsSeen = [...node.refaults];
-    if (sc.nrReclaimed > 0 || ready || !sc.skippedDeactivate) break;
+    for (const node of nodes) node.refaultsSeen = statRefaults(node);
+    if (sc.nrReclaimed > 0 || ready) break;
   }
   k.totals.directReclaimedPages += sc.nrReclaimed;
   return sc.nrReclaimed === 0 && ready ? 1 : sc.nrReclaimed;

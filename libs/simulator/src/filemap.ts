@@ -17,7 +17,7 @@ import {
   type Run,
 } from './lru';
 import { allocByPolicy, allocInterleaved, interleaveNodes, type PolicyContext } from './mempolicy';
-import { ageNonresident, listPages, lruvecOf, noteCost, noteRefaults, type Lruvec } from './lruvec';
+import { ageNonresident, lruvecOf, noteCost, noteRefaults, statPages, type Lruvec } from './lruvec';
 import { pagesBeforeReclaim, type MemoryGroup } from './memcg';
 import { answerForHigh, chargeSegment } from './memcg-charge';
 import type { Segment } from './page-alloc';
@@ -221,9 +221,9 @@ function refault(
   countVm(k, 'workingset_refault_file', pages);
   const evictedFrom = lruvecOf(node, shadow.group);
   const anonPages =
-    listPages(evictedFrom, LRU_INACTIVE_ANON) + listPages(evictedFrom, LRU_ACTIVE_ANON);
+    statPages(evictedFrom, LRU_INACTIVE_ANON) + statPages(evictedFrom, LRU_ACTIVE_ANON);
   const workingset =
-    listPages(evictedFrom, LRU_ACTIVE_FILE) + (canSwap(k, lruvec.group) ? anonPages : 0);
+    statPages(evictedFrom, LRU_ACTIVE_FILE) + (canSwap(k, lruvec.group) ? anonPages : 0);
   const activate = evictedFrom.nonresidentAge - shadow.age <= workingset;
   if (activate) {
     noteRefaults(node, lruvec, 1, pages);

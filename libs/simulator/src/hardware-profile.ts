@@ -58,6 +58,8 @@ export interface HardwareProfile {
   firstCompactCheckNs: number;
   /** From a replay's start to the next statistics work of its CPUs, which comes once a second. */
   vmstatPhaseNs: number;
+  /** From a replay's start to the next sum of the statistics of memory cgroups, which comes every two seconds. */
+  statsFlushPhaseNs: number;
   /** Reading the state after a step, while the statistics work goes on. */
   readoutNs: number;
   /** One OOM kill, from the decision to the freed memory. */
@@ -96,6 +98,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     migrateNs: 1_500,
     firstCompactCheckNs: 512_000_000,
     vmstatPhaseNs: 0,
+    statsFlushPhaseNs: 1_000_000_000,
     readoutNs: 0,
     oomKillNs: 50_000_000,
     sources: [
@@ -141,6 +144,7 @@ export const hardwareProfiles: Record<string, HardwareProfile> = {
     migrateNs: 6_500,
     firstCompactCheckNs: 118_000_000,
     vmstatPhaseNs: 460_000_000,
+    statsFlushPhaseNs: 1_490_000_000,
     readoutNs: 40_000_000,
     oomKillNs: 100_000_000,
     sources: [

@@ -154,6 +154,8 @@ export interface KernelState {
   timeNs: number;
   /** When the CPUs' statistics work is due next. */
   vmstatNs: number;
+  /** When the statistics of memory cgroups are added up next. */
+  statsFlushNs: number;
   /** Pages handed out for the first time, where the hardware profile asks for it. */
   freshPages: number;
   /** What the first reclaim of the machine takes besides; 0 once it has happened. */

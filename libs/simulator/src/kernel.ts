@@ -25,6 +25,7 @@ import { waitingKcompactd } from './kcompactd';
 import { sleepingKswapd } from './kswapd';
 import { NR_LRU_LISTS } from './lru';
 import { newLruvec } from './lruvec';
+import { firstFlushNs, startMemcgStats } from './memcg-stats';
 import { addGroup, groupNamed, setLimits } from './memcg';
 import { newMapping } from './page-map';
 import { pcpBatch, pcpHigh } from './pcp';
@@ -107,6 +108,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     vmstat: {},
     timeNs: 0,
     vmstatNs: firstVmstatNs(hardware, profile, unseen.intervalShare),
+    statsFlushNs: firstFlushNs(profile, hardware, unseen.intervalShare),
     freshPages: 0,
     firstReclaimNs: hardware.firstReclaimNs,
     busyCpus: [],
@@ -139,6 +141,7 @@ export function buildKernel(input: ReplayInput): KernelState {
   attachHugetlb(k, input);
   hostNodes.forEach((hostNode, i) => startPages(k, hostNode, nodes[i]!, input));
   settleOtherPages(k);
+  startMemcgStats(k);
   startExpiry(k.zones, k.cpus.length, profile.pcpHigh === 'tuned');
   startFlusher(k);
   return k;

@@ -7,7 +7,8 @@ import { setPercpuThreshold } from './free-count';
 import { BOOST_COMPACT_ORDER, kcompactdTurn, nodeCpu, wakeupKcompactd } from './kcompactd';
 import { countVm, type KernelState } from './kernel-state';
 import { LRU_ACTIVE_ANON, LRU_INACTIVE_ANON } from './lru';
-import { lruvecsOf } from './lruvec';
+import { lruvecsOf, statRefaults } from './lruvec';
+import { flushMemcgStats } from './memcg-stats';
 import type { KernelProfile } from './profile';
 import { canAgeAnon } from './swap';
 import { scanControl, type ScanControl } from './scan-control';
@@ -156,6 +157,7 @@ function nextCompactor(k: KernelState): NodeState | undefined {
 
 /** Lets every kswapd, every kcompactd and the flusher catch up with the virtual time of the allocating task. */
 export function advanceKswapd(k: KernelState): void {
+  flushMemcgStats(k);
   for (;;) {
     const node = nextTask(k);
     const kswapdNs = node?.kswapd.nextNs ?? Infinity;
@@ -192,6 +194,7 @@ export function pagesBeforeKswapd(k: KernelState, costNs: number): number {
     nextCompactor(k)?.kcompactd.nextNs ?? Infinity,
     k.flusher.nextNs,
     vmstatDueNs(k),
+    k.statsFlushNs,
   );
   if (nextNs === Infinity || costNs <= 0) return Infinity;
   const ns = (nextNs - k.timeNs) * Math.max(k.busyCpus.length, 1);
@@ -328,7 +331,7 @@ function* balancePgdat(
   const sc = scanControl({ cpu: nodeCpu(k, node), kswapd: true, order, classIndex });
   for (const zone of zones) zone.reclaimActive = true;
   let done = false;
-  while (sc.priority >= 1) {
+  while (mayGoOn(k, sc)) {
     const balanced = pgdatBalanced(node, sc.order, classIndex);
     if (!balanced && boostPages > 0) {
       boostPages = 0;
@@ -352,8 +355,21 @@ function* balancePgdat(
   if (boosts.some((boost) => boost > 0)) {
     wakeupKcompactd(k, node, BOOST_COMPACT_ORDER, classIndex, node.kswapd.nextNs);
   }
-  node.refaultsSeen = [...node.refaults];
+  node.refaultsSeen = statRefaults(node);
   return { reclaimed: sc.nrReclaimed, order: sc.order };
+}
+
+/**
+ * Is there a priority left? Who went through all of them in vain because only idle cache was looked at starts over (6.10).
+ * @kernel mm/vmscan.c balance_pgdat()
+ */
+function mayGoOn(k: KernelState, sc: ScanControl): boolean {
+  if (sc.priority >= 1) return true;
+  const { retriesVainReclaim: retries } = k.profile;
+  if (!retries || sc.nrReclaimed > 0 || sc.noCacheTrim || !sc.cacheTrimFailed) return false;
+  sc.noCacheTrim = true;
+  sc.priority = DEF_PRIORITY;
+  return true;
 }
 
 /** @returns true if so much was scanned that a higher priority is not called for */

@@ -1,9 +1,32 @@
 /** LRU lists by node and memory cgroup (`struct lruvec`): each reclaims and ages by itself. */
 import { SWAP_CLUSTER_MAX } from './constants';
 import type { KernelState } from './kernel-state';
-import { Lru, LRU_ACTIVE_FILE, LRU_INACTIVE_ANON, NR_LRU_LISTS } from './lru';
+import {
+  Lru,
+  LRU_ACTIVE_ANON,
+  LRU_ACTIVE_FILE,
+  LRU_INACTIVE_ANON,
+  LRU_INACTIVE_FILE,
+  NR_LRU_LISTS,
+} from './lru';
 import type { MemoryGroup } from './memcg';
 import type { NodeState } from './zone';
+
+/** The lists that reclaim takes pages from. */
+export const EVICTABLE_LISTS: readonly number[] = [
+  LRU_INACTIVE_ANON,
+  LRU_ACTIVE_ANON,
+  LRU_INACTIVE_FILE,
+  LRU_ACTIVE_FILE,
+];
+
+/** The counts of one lruvec when they were added up last. */
+export interface FlushedStats {
+  /** Pages by list, for the lists that reclaim takes pages from. */
+  pages: number[];
+  /** Refault activations, anon and file. */
+  refaults: [number, number];
+}
 
 /**
  * The lists of one node for the pages of one group, and what reclaim remembers of them. A node's own are
@@ -19,6 +42,8 @@ export interface Lruvec {
   /** Refault activations, anon and file, and how many of them the last reclaim saw. */
   refaults: [number, number];
   refaultsSeen: [number, number];
+  /** What reclaim knows of all this where it does not count; absent: it knows the present state. */
+  flushed?: FlushedStats;
 }
 
 export function newLruvec(group?: MemoryGroup): Lruvec {
@@ -48,6 +73,16 @@ export function listPages(lruvec: Lruvec, list: number): number {
   let pages = lruvec.lists[list]!.pages;
   if (isNode(lruvec)) for (const below of lruvec.groupLruvecs) pages += below.lists[list]!.pages;
   return pages;
+}
+
+/** Pages on a list as the decisions of reclaim see them. @kernel mm/memcontrol.c lruvec_page_state() */
+export function statPages(lruvec: Lruvec, list: number): number {
+  return lruvec.flushed?.pages[list] ?? listPages(lruvec, list);
+}
+
+/** Refault activations as the decisions of reclaim see them. @kernel mm/memcontrol.c lruvec_page_state() */
+export function statRefaults({ flushed, refaults }: Lruvec): [number, number] {
+  return [...(flushed?.refaults ?? refaults)];
 }
 
 /**
@@ -105,9 +140,7 @@ export function noteCost(
     if (type === 'anon') level.anonCost += cost;
     else level.fileCost += cost;
     let lruPages = 0;
-    for (let list = LRU_INACTIVE_ANON; list <= LRU_ACTIVE_FILE; list += 1) {
-      lruPages += listPages(level, list);
-    }
+    for (const list of EVICTABLE_LISTS) lruPages += statPages(level, list);
     if (level.anonCost + level.fileCost <= Math.floor(lruPages / 4)) continue;
     level.anonCost = Math.floor(level.anonCost / 2);
     level.fileCost = Math.floor(level.fileCost / 2);

@@ -5,7 +5,7 @@ import {
   PAGE_ALLOC_COSTLY_ORDER,
   SWAP_CLUSTER_MAX,
 } from './constants';
-import { shrinkNode } from './direct-reclaim';
+import { deactivationPasses, shrinkNode } from './direct-reclaim';
 import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
 import {
   chargeBlock,
@@ -18,6 +18,7 @@ import {
   type MemoryGroup,
 } from './memcg';
 import { memcgOutOfMemory } from './oom';
+import { statRefaults } from './lruvec';
 import type { Segment } from './page-alloc';
 import { freeToPcp } from './pcp';
 import { scanControl } from './scan-control';
@@ -187,14 +188,15 @@ export function tryToFreeGroupPages(
   const startNs = k.timeNs;
   const nodes = [...new Set(k.zonelists[k.cpus[cpu]!.node.position]!.map(({ node }) => node))];
   const sc = scanControl({ cpu, group, nrToReclaim: Math.max(pages, SWAP_CLUSTER_MAX) });
-  for (const forceDeactivate of [false, true]) {
+  for (const forceDeactivate of deactivationPasses(k)) {
+    if (forceDeactivate && !sc.skippedDeactivate) break;
     sc.forceDeactivate = forceDeactivate;
     for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority -= 1) {
       for (const node of nodes) shrinkNode(k, node, sc);
       if (sc.nrReclaimed >= sc.nrToReclaim) break;
     }
     for (const node of nodes) snapshotRefaults(group, node);
-    if (sc.nrReclaimed > 0 || !sc.skippedDeactivate) break;
+    if (sc.nrReclaimed > 0) break;
   }
   k.totals.cgroupReclaimedPages += sc.nrReclaimed;
   noteGroupReclaim(k, group, sc.nrReclaimed, startNs);
@@ -203,7 +205,7 @@ export function tryToFreeGroupPages(
 
 function snapshotRefaults(group: MemoryGroup, node: NodeState): void {
   const lruvec = group.lruvecs[node.position]!;
-  lruvec.refaultsSeen = [...lruvec.refaults];
+  lruvec.refaultsSeen = statRefaults(lruvec);
 }
 
 /** One event per step and group, with totals. */

@@ -55,6 +55,8 @@ export function addGroup(k: KernelState, name: string): MemoryGroup {
   };
   for (const node of k.nodes) {
     const lruvec = newLruvec(group);
+    if (k.profile.reclaimStats === 'flushed')
+      lruvec.flushed = { pages: [0, 0, 0, 0], refaults: [0, 0] };
     group.lruvecs.push(lruvec);
     node.groupLruvecs.push(lruvec);
   }

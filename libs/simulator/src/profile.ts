@@ -47,6 +47,10 @@ export interface KernelProfile {
   fallback: 'steal' | 'claim';
   /** What makes reclaim turn to the other kind of memory: pages written and read back, or rotations besides. */
   lruCost: 'io' | 'io-and-rotations';
+  /** List lengths and refaults that reclaim decides by: those of the moment, or as they were added up last (6.8). */
+  reclaimStats: 'exact' | 'flushed';
+  /** Reclaim in vain is tried again: by kswapd without preferring idle cache, by a task over all groups (6.10, 6.11). */
+  retriesVainReclaim: boolean;
   /** /proc/vmstat has zone_reclaim_success besides zone_reclaim_failed. */
   countsReclaimSuccess: boolean;
   /** /proc/zoneinfo has the promo mark, which is as far above high as high is above low. */
@@ -100,6 +104,8 @@ const V6_1: KernelProfile = {
   lowersMinFree: true,
   fallback: 'steal',
   lruCost: 'io',
+  reclaimStats: 'exact',
+  retriesVainReclaim: false,
   countsReclaimSuccess: false,
   printsPromo: false,
   freesBatchReversed: true,
@@ -229,6 +235,8 @@ const V6_12: KernelProfile = {
   pcpHigh: 'tuned',
   fallback: 'claim',
   lruCost: 'io-and-rotations',
+  reclaimStats: 'flushed',
+  retriesVainReclaim: true,
   countsReclaimSuccess: true,
   printsPromo: true,
   freesBatchReversed: false,

@@ -18,6 +18,10 @@ export interface ScanControl {
   /** The memory cgroup that is over its limit; absent: reclaim for the whole node. */
   group?: MemoryGroup;
   forceDeactivate: boolean;
+  /** Idle cache is no longer preferred, because that brought nothing. */
+  noCacheTrim: boolean;
+  /** A pass that preferred idle cache brought nothing. */
+  cacheTrimFailed: boolean;
   /** CPU position whose lists take the freed pages. */
   cpu: number;
   nrScanned: number;
@@ -41,6 +45,8 @@ export function scanControl(values: Partial<ScanControl> & { cpu: number }): Sca
     maySwap: true,
     kswapd: false,
     forceDeactivate: false,
+    noCacheTrim: false,
+    cacheTrimFailed: false,
     nrScanned: 0,
     nrReclaimed: 0,
     costNs: 0,

@@ -1,15 +1,15 @@
 /** How many pages of which list one pass of reclaim looks at. */
 import type { KernelState } from './kernel-state';
 import { LRU_ACTIVE_ANON, LRU_ACTIVE_FILE, LRU_INACTIVE_ANON, LRU_INACTIVE_FILE } from './lru';
-import { listPages, listPagesInClass, type Lruvec } from './lruvec';
+import { listPages, listPagesInClass, statPages, statRefaults, type Lruvec } from './lruvec';
 import type { ScanControl } from './scan-control';
 import { canSwap } from './swap';
 import type { NodeState } from './zone';
 
 /** @kernel mm/vmscan.c inactive_is_low() */
 export function inactiveIsLow(lruvec: Lruvec, inactiveList: number): boolean {
-  const inactive = listPages(lruvec, inactiveList);
-  const active = listPages(lruvec, inactiveList + 1);
+  const inactive = statPages(lruvec, inactiveList);
+  const active = statPages(lruvec, inactiveList + 1);
   const gib = Math.floor((inactive + active) / 262144);
   const ratio = gib > 0 ? Math.floor(Math.sqrt(10 * gib)) : 1;
   return inactive * ratio < active;
@@ -34,19 +34,16 @@ export interface ScanBalance {
 export function prepareScanCount(node: NodeState, target: Lruvec, sc: ScanControl): ScanBalance {
   const divisor = 2 ** sc.priority;
   const force = sc.forceDeactivate;
+  const [anonRefaults, fileRefaults] = statRefaults(target);
   const deactivateAnon =
-    force ||
-    target.refaults[0] !== target.refaultsSeen[0] ||
-    inactiveIsLow(target, LRU_INACTIVE_ANON);
+    force || anonRefaults !== target.refaultsSeen[0] || inactiveIsLow(target, LRU_INACTIVE_ANON);
   const deactivateFile =
-    force ||
-    target.refaults[1] !== target.refaultsSeen[1] ||
-    inactiveIsLow(target, LRU_INACTIVE_FILE);
-  const idleFile = Math.floor(listPages(target, LRU_INACTIVE_FILE) / divisor);
+    force || fileRefaults !== target.refaultsSeen[1] || inactiveIsLow(target, LRU_INACTIVE_FILE);
+  const idleFile = Math.floor(statPages(target, LRU_INACTIVE_FILE) / divisor);
   return {
     deactivateAnon,
     deactivateFile,
-    cacheTrim: idleFile > 0 && !deactivateFile,
+    cacheTrim: idleFile > 0 && !deactivateFile && !sc.noCacheTrim,
     fileIsTiny:
       !sc.group &&
       !deactivateAnon &&

@@ -51,16 +51,19 @@ export function* shrinkNodeSteps(
     k.firstReclaimNs = 0;
     yield;
   }
+  let trimmed = false;
   for (;;) {
     const before = sc.nrReclaimed;
     endWrites(k, localNs(k, node, sc));
     const balance = prepareScanCount(node, lruvecOf(node, sc.group), sc);
+    trimmed = balance.cacheTrim;
     for (const lruvec of sc.group ? [lruvecOf(node, sc.group)] : lruvecsOf(node)) {
       yield* shrinkLruvec(k, node, lruvec, sc, balance);
     }
     if (!shouldContinueReclaim(k, node, sc, sc.nrReclaimed - before)) break;
   }
   if (sc.nrReclaimed > start) node.kswapdFailures = 0;
+  else if (trimmed) sc.cacheTrimFailed = true;
 }
 
 /** @kernel mm/vmscan.c should_continue_reclaim(), in_reclaim_compaction() */

@@ -1,6 +1,7 @@
 /** The statistics work of each CPU, which also gives up pages of other nodes that the CPU does not use. */
 import type { KernelState } from './kernel-state';
 import { handOverFreeCount } from './free-count';
+import { readGroupStats } from './memcg-stats';
 import { drainPages } from './pcp';
 import type { Pcp } from './pcp-rule';
 import { decayPcpHigh } from './pcp-tuning';
@@ -37,6 +38,8 @@ export function updateVmstat(k: KernelState): void {
 export function refreshVmstat(k: KernelState): void {
   k.cpus.forEach((_, at) => lookAtZones(k, at));
   if (k.profile.pcpHigh === 'tuned') k.vmstatNs -= k.hardware.readoutNs;
+  k.statsFlushNs -= k.hardware.readoutNs;
+  readGroupStats(k);
 }
 
 /** The work falls due while somebody allocates: only lists that tune themselves notice before the next 2 MiB. */
