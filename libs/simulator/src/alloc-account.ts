@@ -22,8 +22,6 @@ export function freshNs(k: KernelState, ac: AllocContext, zone: Zone, runs: PcpR
       at = until;
     }
   }
-  // Reading a file uses memory as well; what that costs is part of the read.
-  if (ac.cache) return 0;
   const before = k.freshPages;
   k.freshPages += fresh;
   const free = k.hardware.freshFreePages;

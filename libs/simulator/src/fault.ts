@@ -9,6 +9,7 @@ import { touchHugetlb } from './hugetlb-fault';
 import { allocKernelBlock, freeKernelBlocks, guestCaller, kernelContext } from './kernel-block';
 import { lruvecOf } from './lruvec';
 import { pagesBeforeReclaim } from './memcg';
+import { flushMemcgStats } from './memcg-stats';
 import {
   answerForHigh,
   chargeHuge,
@@ -80,6 +81,7 @@ export function touchRange(
     const block = Math.floor(at / PAGES_PER_HUGE);
     const until = Math.min((block + 1) * PAGES_PER_HUGE, end);
     updateVmstat(k);
+    flushMemcgStats(k);
     place = region.roams ? quietPlace(k, contexts, place) : block % contexts.length;
     const done = touchBlock(k, target, contexts[place]!, block, at, until);
     if (done < until - at) return at - offset + done;

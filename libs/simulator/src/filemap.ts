@@ -18,6 +18,7 @@ import {
 } from './lru';
 import { allocByPolicy, allocInterleaved, interleaveNodes, type PolicyContext } from './mempolicy';
 import { ageNonresident, lruvecOf, noteCost, noteRefaults, statPages, type Lruvec } from './lruvec';
+import { flushMemcgStats } from './memcg-stats';
 import { pagesBeforeReclaim, type MemoryGroup } from './memcg';
 import { answerForHigh, chargeSegment } from './memcg-charge';
 import type { Segment } from './page-alloc';
@@ -59,19 +60,29 @@ export function readFile(
     const until = Math.min((block + 1) * PAGES_PER_HUGE, end);
     const length = until - at;
     updateVmstat(k);
+    flushMemcgStats(k);
     const have = present.get(block);
     const hit = length === PAGES_PER_HUGE ? have : Math.min(have, length);
-    const extent = hit > 0 ? cachedExtent(file, at, end, until) : until;
+    const extent = hit > 0 ? cachedExtent(file, at, hitEnd(k, at, end), until) : until;
     if (hit > 0) markAccessed(k, file.mapping, at, extent);
     if (hit > 0 && access.write) dirtyCached(k, file.mapping, at, extent);
     const missing = Math.min(length - hit, PAGES_PER_HUGE - have);
     const done = addToCache(k, file, block, missing, access);
     if (done < missing) return at - offset + hit + done;
-    passTime(k, length * k.hardware.cacheReadNs, false);
+    const hits = hit === length ? extent - at : hit;
+    passTime(k, hits * k.hardware.cacheHitNs + done * k.hardware.cacheReadNs, false);
     if (access.write) balanceDirtyPages(k, access.pc.group);
     at = hit === length ? extent : until;
   }
   return pages;
+}
+
+/** Where a read of cached pages is when the lists are counted next: it goes no further before that. */
+function hitEnd(k: KernelState, at: number, end: number): number {
+  const { cacheHitNs } = k.hardware;
+  if (k.statsFlushNs === Infinity || cacheHitNs === 0) return end;
+  const pages = Math.ceil((k.statsFlushNs - k.timeNs) / cacheHitNs);
+  return Math.min(end, at + Math.max(pages, 1));
 }
 
 /** End of the wholly cached blocks from `at` on: they are marked in one walk. */
