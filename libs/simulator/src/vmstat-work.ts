@@ -74,7 +74,7 @@ function lookAtZones(k: KernelState, cpu: number): boolean {
   for (const zone of k.zones) {
     const pcp = zone.pcps[cpu]!;
     if (tuned && decay(zone, pcp)) changed = true;
-    if (tuned ? pcp.used : pcp.counted || pcp.freeDiff !== 0) {
+    if (pcp.counted || pcp.freeDiff !== 0) {
       pcp.expire = EXPIRE_LOOKS;
       changed = true;
     }
