@@ -34,12 +34,18 @@ export function updateVmstat(k: KernelState): void {
   }
 }
 
-/** Reading the counters makes every CPU look once more. @kernel mm/vmstat.c vmstat_refresh() */
+/**
+ * Reading the counters makes every CPU look once more. Where much hangs on what falls due, it takes its time as well.
+ * @kernel mm/vmstat.c vmstat_refresh()
+ */
 export function refreshVmstat(k: KernelState): void {
   k.cpus.forEach((_, at) => lookAtZones(k, at));
-  if (k.profile.pcpHigh === 'tuned') k.vmstatNs -= k.hardware.readoutNs;
-  k.statsFlushNs -= k.hardware.readoutNs;
   readGroupStats(k);
+  if (k.profile.pcpHigh !== 'tuned') return;
+  const { readoutNs } = k.hardware;
+  k.vmstatNs -= readoutNs;
+  k.statsFlushNs -= readoutNs;
+  for (const { kcompactd } of k.nodes) kcompactd.nextNs -= readoutNs;
 }
 
 /** The work falls due while somebody allocates: only lists that tune themselves notice before the next 2 MiB. */
