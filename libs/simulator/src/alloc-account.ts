@@ -22,10 +22,13 @@ export function freshNs(k: KernelState, ac: AllocContext, zone: Zone, runs: PcpR
       at = until;
     }
   }
+  // Elsewhere what that costs is part of the read.
+  if (ac.cache && k.hardware.freshReadNs === 0) return 0;
   const before = k.freshPages;
   k.freshPages += fresh;
   const free = k.hardware.freshFreePages;
-  return Math.max(k.freshPages - Math.max(before, free), 0) * k.hardware.freshPageNs;
+  const dearPages = Math.max(k.freshPages - Math.max(before, free), 0);
+  return dearPages * (ac.cache ? k.hardware.freshReadNs : k.hardware.freshPageNs);
 }
 
 /** A step's direct reclaims of one guest are one event. */
