@@ -146,6 +146,11 @@ describe('the statistics work', () => {
     verify(k, 1);
   });
 
+  it('does so under 6.12 too, whose lists each count as looked at before', () => {
+    const k = build({ ...hostWithLists(100), kernelProfile: '6.12' });
+    expect(looks(k, k.zones[0]!.pcps[1]!, 7)).toEqual([93, 93, 93, 86, 86, 86, 79]);
+  });
+
   it('stops after a batch that the threshold hands over without rest', () => {
     const k = build(hostWithLists(100));
     const zone = k.zones[0]!;

@@ -27,7 +27,7 @@ export function firstFlushNs(
 /**
  * Adds up where that fell due since the last call.
  * @kernel mm/memcontrol.c do_flush_stats()
- * @differs the work is never late, so that reclaim never has to add up itself
+ * @differs memory cgroups are always built in; the work is never late, so that reclaim never has to add up itself
  */
 export function flushMemcgStats(k: KernelState): void {
   if (k.timeNs < k.statsFlushNs) return;

@@ -48,6 +48,11 @@ export interface FidelityRun {
   skipped: string[];
 }
 
+/** How fast the emulated machine was when the case was recorded. */
+function labProfile(recorded: RecordedCase): string {
+  return recordedProfile(recorded) === '6.12' ? 'lab-tcg-6.12' : 'lab-tcg';
+}
+
 /** Replays one recorded case from its boot state. Same case, same result, on every machine. */
 export function runCase(
   recorded: RecordedCase,
@@ -59,7 +64,7 @@ export function runCase(
     runningGuests: [],
     steps: caseSteps(recorded),
     seed: 1,
-    hardwareProfile: 'lab-tcg',
+    hardwareProfile: labProfile(recorded),
     statRefresh: true,
     ...(unseen && { unseen }),
     verify,
