@@ -104,7 +104,7 @@ describe('import', () => {
 describe('diagnose', () => {
   it('explains the reports of a log', () => {
     const path = join(folder, 'kernel.txt');
-    writeFileSync(path, (failedAllocationLog.value).log);
+    writeFileSync(path, failedAllocationLog.value.log);
     expect(diagnoseLog(path)).toBe(0);
     expect(json<{ items: object[] }>().items).toHaveLength(1);
     writeFileSync(path, 'nothing of the kind\n');

@@ -1,5 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import {
   isDay,
   judgePlan,
@@ -136,6 +136,7 @@ function print(reports: PlanReport[], checked: Checked, out: string | undefined)
   };
   const format = FORMATS[checked.output];
   if (out !== undefined) {
+    mkdirSync(dirname(resolve(out)), { recursive: true });
     writeFileSync(out, `${format(reports, context).trimEnd()}\n`);
     return;
   }

@@ -1,0 +1,104 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { parse } from 'yaml';
+import { createTestApp, type TestApp } from './support/app';
+
+const root = join(__dirname, '..');
+const ci = join(root, 'examples', 'ci');
+
+function has(program: string): boolean {
+  try {
+    execFileSync(program, ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function run(
+  program: string,
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const options = { cwd: root, env: { ...process.env, ...env } };
+  try {
+    return { code: 0, ...(await promisify(execFile)(program, args, options)) };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { code, stdout, stderr };
+  }
+}
+
+describe('examples/ci', () => {
+  const out = mkdtempSync(join(tmpdir(), 'zonewise-ci-'));
+  afterAll(() => rmSync(out, { recursive: true, force: true }));
+  const text = readdirSync(ci)
+    .map((name) => readFileSync(join(ci, name), 'utf8'))
+    .join('\n');
+  const commands = [...new Set(text.match(/npx zonewise gate examples[^'\n]*/g))];
+
+  it('has commands for all of its systems', () => {
+    expect(commands).toHaveLength(4);
+    expect(readdirSync(ci)).toHaveLength(4);
+  });
+
+  it.each(commands)('%s', async (command) => {
+    const main = 'node -r @swc-node/register apps/cli/src/main.ts';
+    const moved = command.replace('npx zonewise', main).replace(' out/', ` ${out}/`);
+    const { code, stderr } = await run('sh', ['-c', moved]);
+    expect([code, stderr]).toEqual([0, '']);
+  });
+
+  it('names plans for pre-commit that are there', () => {
+    const config = parse(readFileSync(join(ci, 'pre-commit-config.yaml'), 'utf8')) as {
+      repos: { hooks: { files: string }[] }[];
+    };
+    const pattern = new RegExp(config.repos[0]?.hooks[0]?.files ?? '^$');
+    const names = readdirSync(join(root, 'examples', 'plans'));
+    expect(names.filter((name) => pattern.test(`examples/plans/${name}`)).length).toBeGreaterThan(
+      0,
+    );
+  });
+});
+
+describe('examples/api', () => {
+  let test: TestApp;
+  let url: string;
+  beforeAll(async () => {
+    test = await createTestApp();
+    await test.app.listen(0, '127.0.0.1');
+    url = await test.app.getUrl();
+  });
+  afterAll(() => test.close());
+
+  const [curl, python] = [has('curl'), has('python3')];
+  if (!curl) console.log('examples/api/check-plan.sh is not run: curl is not installed.');
+  if (!python) console.log('examples/api/check_plan.py is not run: python3 is not installed.');
+
+  (curl ? it : it.skip)(
+    'check-plan.sh: a guest that fits, and a folder that is no host',
+    async () => {
+      const env = { ZONEWISE_URL: url };
+      const script = join(root, 'examples', 'api', 'check-plan.sh');
+      expect(await run(script, [], env)).toMatchObject({ code: 0, stdout: 'pass\n' });
+      const broken = await run(script, ['examples/host', 'examples/host/zoneinfo'], env);
+      expect(broken).toMatchObject({ code: 1, stdout: 'unjudged\n' });
+      expect(broken.stderr).toContain('"plan-not-judgeable"');
+    },
+  );
+
+  (python ? it : it.skip)('check_plan.py: two guests, the second of them remote', async () => {
+    const { code, stdout } = await run(
+      'python3',
+      [join(root, 'examples', 'api', 'check_plan.py')],
+      {
+        ZONEWISE_URL: url,
+      },
+    );
+    expect(code).toBe(2);
+    expect(stdout).toMatch(/^ZW004 error web1 [^]*ZW004 error web2 [^]*\nfail\n$/);
+  });
+});
