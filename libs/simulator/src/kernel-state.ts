@@ -1,4 +1,5 @@
 /** The whole state that allocation and reclaim share. Built by kernel.ts, changed by the mechanisms. */
+import type { KhugepagedTask } from './khugepaged';
 import type { Flusher } from './flusher';
 import type { HardwareProfile } from './hardware-profile';
 import type { Hstate } from './hugetlb';
@@ -150,6 +151,7 @@ export interface KernelState {
   hostMappings: Mapping[];
   /** Writes dirty page cache back. */
   flusher: Flusher;
+  khugepaged: KhugepagedTask;
   vmstat: Record<string, number>;
   timeNs: number;
   /** When the CPUs' statistics work is due next. */

@@ -22,6 +22,7 @@ import { startExpiry } from './initial-pcp';
 import type { GuestState, KernelState } from './kernel-state';
 import { percpuDriftMark, statThreshold } from './free-count';
 import { waitingKcompactd } from './kcompactd';
+import { waitingKhugepaged } from './khugepaged';
 import { sleepingKswapd } from './kswapd';
 import { NR_LRU_LISTS } from './lru';
 import { newLruvec } from './lruvec';
@@ -105,6 +106,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     overHighPages: 0,
     hostMappings: [],
     flusher: sleepingFlusher(),
+    khugepaged: waitingKhugepaged(),
     vmstat: {},
     timeNs: 0,
     vmstatNs: firstVmstatNs(hardware, profile, unseen.intervalShare),

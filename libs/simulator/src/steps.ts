@@ -19,6 +19,7 @@ import { mapHugetlb, zapHugetlb, type HugetlbMapping } from './hugetlb-fault';
 import { writeHugepages, writeOvercommit, type PoolChange } from './hugetlb-pool';
 import { allocKernelBlocks, guestCaller, kernelContext, type KernelCaller } from './kernel-block';
 import { compactNode } from './kcompactd';
+import { advanceKhugepaged } from './khugepaged';
 import { advanceKcompactd, advanceKswapd, finishKswapd } from './kswapd';
 import { piecesOf, spanOf } from './lru';
 import { lruvecsOf } from './lruvec';
@@ -52,8 +53,10 @@ export interface StepOutcome {
 const OK: StepOutcome = { status: 'ok', pagesDone: 0 };
 
 export function runStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutcome {
+  const startNs = k.timeNs;
   const outcome = doStep(k, step, tick);
   advanceKcompactd(k);
+  advanceKhugepaged(k, startNs);
   endWrites(k, k.timeNs);
   updateVmstat(k);
   return outcome;
