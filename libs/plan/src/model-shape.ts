@@ -85,7 +85,16 @@ const HOST_MODEL: Shape = {
     'compact_unevictable_allowed?': 'number',
     'extfrag_threshold?': 'number',
   },
-  thp: { enabled: 'string', defrag: 'string' },
+  thp: {
+    enabled: 'string',
+    defrag: 'string',
+    'khugepaged?': {
+      scanSleepMs: 'number',
+      allocSleepMs: 'number',
+      pagesToScan: 'number',
+      maxPtesNone: 'number',
+    },
+  },
   swap: { totalPages: 'number', freePages: 'number' },
 };
 

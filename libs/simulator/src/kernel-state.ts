@@ -5,14 +5,7 @@ import type { HardwareProfile } from './hardware-profile';
 import type { Hstate } from './hugetlb';
 import type { HugetlbMapping } from './hugetlb-fault';
 import type { KernelProfile } from './profile';
-import type {
-  GuestProcess,
-  HostSysctls,
-  ReplayEvent,
-  ThpDefrag,
-  ThpEnabled,
-  UnseenState,
-} from './types';
+import type { GuestProcess, HostSysctls, ReplayEvent, ThpSettings, UnseenState } from './types';
 import type { ChargeStock, MemoryGroup } from './memcg';
 import type { Mapping } from './page-map';
 import type { KernelBlock } from './page-alloc';
@@ -130,7 +123,7 @@ export interface KernelState {
   fallbackOrder: { nodeId: number; order: number[] }[];
   sysctl: Required<HostSysctls>;
   userMinFreeKbytes: number;
-  thp: { enabled: ThpEnabled; defrag: ThpDefrag };
+  thp: ThpSettings;
   /** What the host does not print, as this replay takes it. */
   unseen: UnseenState;
   swap: { totalPages: number; freePages: number };

@@ -45,6 +45,23 @@ describe('khugepaged', () => {
     expect(guests[0]!.pagesByNode).toEqual([{ nodeId: 0, pages: 2 * HUGE }]);
   });
 
+  it('follows its settings: how long it sleeps, how much it looks at, how many holes it fills', () => {
+    const boot = { scanSleepMs: 10_000, allocSleepMs: 60_000, pagesToScan: 4096, maxPtesNone: 511 };
+    const few = { ...guest, touchPages: [HUGE + 100] } as ReplayStep;
+    const collapsed = (values: Partial<typeof boot>, step = guest): number => {
+      const host = hostOf(1);
+      host.thp.khugepaged = { ...boot, ...values };
+      return last(run(host, [step], 11)).vmstat.thp_collapse_alloc ?? 0;
+    };
+    expect(collapsed({})).toBe(8);
+    expect(collapsed({ scanSleepMs: 5000 })).toBe(16);
+    expect(collapsed({ scanSleepMs: 600_000 })).toBe(0);
+    expect(collapsed({ pagesToScan: 1024 })).toBe(2);
+    // 412 of the second 2 MiB are holes.
+    expect(collapsed({ maxPtesNone: 412 }, few)).toBe(2);
+    expect(collapsed({ maxPtesNone: 411 }, few)).toBe(1);
+  });
+
   it('takes the first node where several have as many pages, unless they are too far apart', () => {
     const both = guestStep('g', HUGE, { mode: 'interleave', nodes: [0, 1] });
     expect(last(run(hostOf(2), [both], 11)).guests[0]!.pagesByNode).toEqual([

@@ -11,12 +11,16 @@ import { chargeHuge, freeUnused } from './memcg-charge';
 import { allocContext, allocPages } from './page-alloc';
 import type { Mapping } from './page-map';
 import { thpMode } from './thp';
+import type { KhugepagedSettings } from './types';
 
-/** khugepaged/scan_sleep_millisecs and alloc_sleep_millisecs. */
-const SCAN_SLEEP_NS = 10_000_000_000;
-const ALLOC_SLEEP_NS = 60_000_000_000;
-/** khugepaged/pages_to_scan: 8 huge pages' worth. */
-const PAGES_TO_SCAN = 8 * PAGES_PER_HUGE;
+/** What a kernel boots with. @kernel mm/khugepaged.c khugepaged_init() */
+const BOOT_SETTINGS: KhugepagedSettings = {
+  scanSleepMs: 10_000,
+  allocSleepMs: 60_000,
+  pagesToScan: 8 * PAGES_PER_HUGE,
+  maxPtesNone: PAGES_PER_HUGE - 1,
+};
+const NS_PER_MS = 1_000_000;
 /** It runs on the first CPU. */
 const CPU = 0;
 
@@ -35,6 +39,10 @@ export interface KhugepagedTask {
 
 export function waitingKhugepaged(): KhugepagedTask {
   return { nextNs: Infinity, region: 0, block: 0, fullScans: 0, pagesCollapsed: 0 };
+}
+
+function settingsOf({ thp }: KernelState): KhugepagedSettings {
+  return thp.khugepaged ?? BOOT_SETTINGS;
 }
 
 /** Regions of a guest that it looks at, by number. */
@@ -57,7 +65,7 @@ function mmList(k: KernelState): GuestState[] {
  * Lets khugepaged catch up with virtual time.
  * @param startNs when the guests came that it did not know yet
  * @kernel mm/khugepaged.c khugepaged(), khugepaged_wait_work()
- * @differs it acts between steps, which wait for none of what it does; all its settings are the kernel's own
+ * @differs it acts between steps, which wait for none of what it does
  */
 export function advanceKhugepaged(k: KernelState, startNs: number): void {
   const task = k.khugepaged;
@@ -65,12 +73,14 @@ export function advanceKhugepaged(k: KernelState, startNs: number): void {
     task.nextNs = Infinity;
     return;
   }
+  // A millisecond at least: without any sleep its scans would take all the time there is.
+  const sleepNs = Math.max(settingsOf(k).scanSleepMs, 1) * NS_PER_MS;
   // The first guest wakes it, before it has touched anything.
-  if (task.nextNs === Infinity) task.nextNs = startNs + SCAN_SLEEP_NS;
+  if (task.nextNs === Infinity) task.nextNs = startNs + sleepNs;
   while (task.nextNs <= k.timeNs) {
     const { timeNs, current } = k;
     k.current = { name: 'khugepaged', killed: false };
-    task.nextNs += doScan(k) + SCAN_SLEEP_NS;
+    task.nextNs += doScan(k) + sleepNs;
     k.current = current;
     k.timeNs = timeNs;
   }
@@ -82,10 +92,11 @@ export function advanceKhugepaged(k: KernelState, startNs: number): void {
  * @kernel mm/khugepaged.c khugepaged_do_scan(), khugepaged_alloc_sleep()
  */
 function doScan(k: KernelState): number {
+  const { pagesToScan, allocSleepMs } = settingsOf(k);
   let progress = 0;
-  let restedNs = 0;
+  let tries = 2;
   let passedHead = k.khugepaged.guest === undefined ? 1 : 0;
-  while (progress < PAGES_TO_SCAN) {
+  while (progress < pagesToScan) {
     const place = nextPlace(k);
     if (!place) {
       // The end of the list: its start is gone on with once.
@@ -97,10 +108,10 @@ function doScan(k: KernelState): number {
     const { guest, region, block } = place;
     progress += PAGES_PER_HUGE;
     if (collapseBlock(k, guest, region, block)) continue;
-    if (restedNs > 0) break;
-    restedNs = ALLOC_SLEEP_NS;
+    tries -= 1;
+    if (tries === 0) break;
   }
-  return restedNs;
+  return tries < 2 ? allocSleepMs * NS_PER_MS : 0;
 }
 
 /** The next 2 MiB to look at; undefined behind the last. @kernel mm/khugepaged.c khugepaged_scan_mm_slot() */
@@ -141,7 +152,9 @@ function nodeLoad(k: KernelState, mapping: Mapping, block: number): number[] | u
   const load = k.nodes.map(() => 0);
   for (const run of runs) load[run.zone.node.position]! += pagesBetween(run, from, to);
   const used = runs.some((run) => run.young || run.referenced);
-  return used && load.some((pages) => pages > 0) ? load : undefined;
+  const present = load.reduce((sum, pages) => sum + pages, 0);
+  const holes = PAGES_PER_HUGE - present;
+  return used && present > 0 && holes <= settingsOf(k).maxPtesNone ? load : undefined;
 }
 
 /** May pages of one process on these nodes be put together? @kernel mm/khugepaged.c hpage_collapse_scan_abort() */

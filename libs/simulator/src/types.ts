@@ -143,6 +143,21 @@ export type SysctlName = keyof HostSysctls;
 export type ThpEnabled = 'always' | 'madvise' | 'never';
 export type ThpDefrag = 'always' | 'defer' | 'defer+madvise' | 'madvise' | 'never';
 
+/** khugepaged's files in /sys/kernel/mm/transparent_hugepage/khugepaged, in the kernel's units. */
+export interface KhugepagedSettings {
+  scanSleepMs: number;
+  allocSleepMs: number;
+  pagesToScan: number;
+  maxPtesNone: number;
+}
+
+export interface ThpSettings {
+  enabled: ThpEnabled;
+  defrag: ThpDefrag;
+  /** Absent: as a kernel boots. */
+  khugepaged?: KhugepagedSettings;
+}
+
 /** A host as the simulator starts from it: sizes, marks and the pages in use at this moment. */
 export interface HostModel {
   kernelProfile: KernelProfileName;
@@ -152,7 +167,7 @@ export interface HostModel {
   /** distances[i][j] = SLIT distance from nodes[i] to nodes[j] (array positions, same order as `nodes`). */
   distances: number[][];
   sysctl: HostSysctls;
-  thp: { enabled: ThpEnabled; defrag: ThpDefrag };
+  thp: ThpSettings;
   swap: { totalPages: number; freePages: number };
 }
 

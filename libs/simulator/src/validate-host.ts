@@ -249,6 +249,9 @@ export function validateHostModel(model: HostModel): SimulatorProblem[] {
       `${model.swap.freePages} free of ${model.swap.totalPages} swap pages`,
     );
   }
+  for (const [name, value] of Object.entries(model.thp.khugepaged ?? {})) {
+    problems.pages(`thp.khugepaged.${name}`, value as number);
+  }
   for (const [name, value] of Object.entries(model.sysctl)) {
     for (const item of Array.isArray(value) ? (value as number[]) : [value as number]) {
       problems.pages(`sysctl.${name}`, item);

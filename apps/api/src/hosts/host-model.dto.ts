@@ -8,6 +8,7 @@ import type {
   HostSysctls,
   HostZone,
   KernelProfileName,
+  KhugepagedSettings,
   LruPages,
   MigrateTypeName,
   Numastat,
@@ -183,6 +184,14 @@ const THP_ENABLED: ThpEnabled[] = ['always', 'madvise', 'never'];
 const THP_DEFRAG: ThpDefrag[] = ['always', 'defer', 'defer+madvise', 'madvise', 'never'];
 const KERNEL_PROFILES: KernelProfileName[] = ['5.10', '6.1.y', '6.12'];
 
+/** khugepaged's files, in the kernel's units. */
+export class KhugepagedDto implements KhugepagedSettings {
+  @Whole({ min: 1, max: 2 ** 32 - 1 }) scanSleepMs: number;
+  @Whole({ max: 2 ** 32 - 1 }) allocSleepMs: number;
+  @Whole({ min: 1, max: 2 ** 32 - 1 }) pagesToScan: number;
+  @Whole({ max: 511 }) maxPtesNone: number;
+}
+
 export class ThpDto {
   @ApiProperty({ enum: THP_ENABLED })
   @IsIn(THP_ENABLED)
@@ -191,6 +200,10 @@ export class ThpDto {
   @ApiProperty({ enum: THP_DEFRAG })
   @IsIn(THP_DEFRAG)
   defrag: ThpDefrag;
+
+  @WhenGiven()
+  @Nested(() => KhugepagedDto, { required: false })
+  khugepaged?: KhugepagedDto;
 }
 
 export class SwapDto {

@@ -6,6 +6,7 @@ import {
   type HostSysctls,
   type HostZone,
   type KernelProfileName,
+  type KhugepagedSettings,
   type LruPages,
   type Numastat,
   type ThpDefrag,
@@ -146,6 +147,18 @@ export function recordedProfile({ kernel }: RecordedCase): KernelProfileName | u
   return match.profile.name as KernelProfileName;
 }
 
+/** khugepaged's settings, where they were recorded. */
+function khugepagedOf(mm: Record<string, string>): { khugepaged?: KhugepagedSettings } {
+  const value = (name: string): number => Number(mm[`transparent_hugepage/khugepaged/${name}`]);
+  const khugepaged = {
+    scanSleepMs: value('scan_sleep_millisecs'),
+    allocSleepMs: value('alloc_sleep_millisecs'),
+    pagesToScan: value('pages_to_scan'),
+    maxPtesNone: value('max_ptes_none'),
+  };
+  return Object.values(khugepaged).every(Number.isSafeInteger) ? { khugepaged } : {};
+}
+
 /**
  * The host model of a recorded machine as it was after boot.
  * @throws Error for a case of a kernel that no replay follows
@@ -164,6 +177,7 @@ export function caseHost(recorded: RecordedCase): HostModel {
     thp: {
       enabled: chosen(recorded.boot.mm['transparent_hugepage/enabled']) as ThpEnabled,
       defrag: chosen(recorded.boot.mm['transparent_hugepage/defrag']) as ThpDefrag,
+      ...khugepagedOf(recorded.boot.mm),
     },
     swap: {
       totalPages: (snapshot.meminfo.SwapTotal ?? 0) / KIB_PER_PAGE,
