@@ -8,6 +8,28 @@ import { OWN_DOCUMENTS, exampleXml } from '../test/own-documents';
 /** What a reader of memory placement must notice; other refusals are about devices or the host. */
 const OUR_SCOPES = ['numa-memory', 'vcpu-placement', 'xml-syntax'];
 
+/** Where each refused document is wrong: the element that libvirt's own message is about. */
+const WRONG_AT: Record<string, string> = {
+  'cpu-numa-distance-nonexistent-sibling': '/domain/cpu/numa/cell[1]/distances/sibling/@id',
+  'cpuset-invalid': '/domain/vcpu/@cpuset',
+  'cputune-iothreadsched-toomuch': '/domain/cputune/iothreadsched[2]/@iothreads',
+  'cputune-vcpusched-overlap': '/domain/cputune/vcpusched[2]/@vcpus',
+  'hugepages-default-1G-nodeset-2M': '/domain/memoryBacking/hugepages/page[2]',
+  'hugepages-memaccess-invalid': '/domain/cpu/numa/cell[2]/@memAccess',
+  'hugepages-nodeset-nonexist': '/domain/memoryBacking/hugepages/page/@nodeset',
+  'memory-align-fail': '/domain/cpu/numa/cell/@memory',
+  'memory-hotplug-nonuma': '/domain/maxMemory',
+  'numad-auto-vcpu-static-numatune-no-nodeset': '/domain/numatune/memory',
+  'numatune-memnode-invalid-mode': '/domain/numatune/memnode[2]/@mode',
+  'numatune-memnode-nocpu': '/domain/numatune/memnode',
+  'numatune-memory-invalid-nodeset': '/domain/numatune/memory/@nodeset',
+  'pseries-default-phb-numa-node': '/domain/devices/controller[1]/target/node',
+  'cpu-hotplug-granularity': '/domain/vcpu',
+  'no-memory': '/domain',
+  'broken-xml-invalid': '/dom',
+  'domainschemadata__domain-openvz-simple': '/domain/memory',
+};
+
 /** Probes that libvirt 9.0.0 accepts and later ones refuse. */
 const OLDER = ['memnode restrictive alone'];
 
@@ -69,6 +91,19 @@ if (corpus !== null) {
       const accepted = ours.filter(accepts).map(({ path }) => path);
       console.log(`refusals noticed: ${ours.length - accepted.length} of ${ours.length}`);
       expect(accepted).toEqual([]);
+    });
+
+    it('are refused at the element that is wrong', () => {
+      const places = ours.map(({ path }): [string, string] => {
+        const outcome = parseDomain(read(path));
+        const name = path.replace(/^domain\/|\.xml$/g, '');
+        return [name, outcome.ok ? 'accepted' : (outcome.problems[0]?.path ?? '')];
+      });
+      for (const [name, place] of places) {
+        const wrongAt = WRONG_AT[name];
+        // A document that came later has no place here yet, but one of its own.
+        expect([name, place]).toEqual([name, wrongAt ?? expect.stringMatching(/^\/dom/)]);
+      }
     });
 
     it('get the verdict of a real virsh 9.0.0 on every probe', () => {
