@@ -101,6 +101,12 @@ describe.each(databaseKinds('hosts'))('hosts on %s', (kind) => {
     expect(body.topology.nodes.map((node: { memoryKib: number }) => node.memoryKib)).toEqual([
       4194304, 4194304,
     ]);
+    const bare = await http()
+      .post('/v1/hosts/inspect')
+      .type('application/xml')
+      .send(CAPABILITIES)
+      .expect(200);
+    expect(bare.body).toEqual(body);
   });
 
   it('prints a host as its kernel would, each text or all of them', async () => {

@@ -35,7 +35,7 @@ import { ARCHIVE_TYPES } from '../http/body-parsers';
 import { Consumes } from '../http/content-type.guard';
 import { PageQuery } from '../http/cursor';
 import { etagOf, isNotModified } from '../http/etag';
-import { MultipartFields } from '../http/multipart';
+import { MultipartFields, XmlAsField } from '../http/multipart';
 import { Collected, NamedHostFields } from './archive-body';
 import { CreateHostDto, ImportHostDto, InspectHostDto, UpdateHostDto } from './host-requests.dto';
 import { HostDto, HostInspectionDto, HostItemDto, HostPageDto } from './host-responses.dto';
@@ -117,13 +117,14 @@ export class HostsController {
 
   @Post('inspect')
   @HttpCode(200)
-  @Consumes('application/json', 'multipart/form-data')
+  @Consumes('application/json', 'multipart/form-data', 'application/xml', 'text/xml')
   @MultipartFields()
+  @XmlAsField('capabilities')
   @ApiOperation({
     summary: 'Read a host without storing it',
-    description: `${MULTIPART_NOTE} A capabilities document alone is enough for its topology.`,
+    description: `${MULTIPART_NOTE} A capabilities document alone is enough for its topology, also as a bare XML body.`,
   })
-  @ApiConsumes('application/json', 'multipart/form-data')
+  @ApiConsumes('application/json', 'multipart/form-data', 'application/xml')
   @ApiBody({ schema: { $ref: getSchemaPath(InspectHostDto) }, examples: inspectExamples })
   @ApiOkResponse({ type: HostInspectionDto })
   @ApiProblems(...BODY_PROBLEMS, ...FACT_PROBLEMS)

@@ -23,8 +23,19 @@ type Fields = Record<string, unknown>;
 export const MultipartFields = () =>
   applyDecorators(UseInterceptors(AnyFilesInterceptor(), FilesToFields));
 
-/** Reads a bare XML body as the field `xml`. */
-export const XmlAsField = () => applyDecorators(UseInterceptors(XmlToField));
+class XmlToField implements NestInterceptor {
+  constructor(private readonly field: string) {}
+
+  intercept(context: ExecutionContext, next: CallHandler) {
+    const request = context.switchToHttp().getRequest<Request>();
+    if (Buffer.isBuffer(request.body)) request.body = { [this.field]: xmlText(request) };
+    return next.handle();
+  }
+}
+
+/** Reads a bare XML body as a field of this name. */
+export const XmlAsField = (field = 'xml') =>
+  applyDecorators(UseInterceptors(new XmlToField(field)));
 
 /** Puts the text of each file where a field of its name would be. */
 @Injectable()
@@ -34,15 +45,6 @@ export class FilesToFields implements NestInterceptor {
     if (typeof request.is('multipart/form-data') === 'string') {
       request.body = fieldsOf((request.body ?? {}) as Fields, filesOf(request));
     }
-    return next.handle();
-  }
-}
-
-@Injectable()
-class XmlToField implements NestInterceptor {
-  intercept(context: ExecutionContext, next: CallHandler) {
-    const request = context.switchToHttp().getRequest<Request>();
-    if (Buffer.isBuffer(request.body)) request.body = { xml: xmlText(request) };
     return next.handle();
   }
 }
