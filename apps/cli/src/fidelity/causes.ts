@@ -110,10 +110,9 @@ gives passes through its last free pages, whose pieces the index counts.`,
   },
   {
     title: 'What stays on a list when pipes are closed',
-    text: `The ends of pipes are closed from the last to the first. Each gives back its pages, then its slots, whose slabs hold four; SLUB keeps three slabs of a CPU before it gives
-any back, so that a slab of eight pages, whose end empties the CPU's whole list, comes with every twelfth pipe, and the pages of the last three stay on the list:
-300 pages, some
-200 of them Normal's, as of all 25,600; CPU 1 holds 214 there in the recorded state. Each pipe has every 256th page, so that no block larger than
+    text: `A pipe that is closed gives back its pages, then its slots, whose slabs hold four. SLUB gathers three such slabs before it gives any back: in a traced boot three blocks of
+eight pages are freed with every twelfth pipe, each time 1,203 frees after the last. Such a block empties the CPU's whole list; the pages of the pipes closed after the last of
+them stay there, 718 frees in that boot, as far as full lists do not give them up: CPU 1 holds 214 pages of Normal in the recorded state. Each pipe has every 256th page, so that no block larger than
 128 pages merges. In the model all slabs are given back at the end, and leave the list empty.`,
     misses: /^E07 extfrag\.0\.Normal/,
   },
