@@ -95,6 +95,26 @@ describe.each(databaseKinds('snapshots'))('snapshots on %s', (kind) => {
     expect(domain).toMatchObject({ version: 2, state: 'running' });
   });
 
+  it('makes a host what it was when its kernel reported a failure', async () => {
+    const url = await stored('failing');
+    const { body: host } = await http().get(url).expect(200);
+    const lines = host.model.nodes[1].zones.map(
+      (zone: { name: string; managedPages: number; presentPages: number }) =>
+        `Node 1 ${zone.name} free:400kB min:2000kB low:2500kB high:3000kB active_anon:0kB inactive_anon:0kB active_file:0kB inactive_file:0kB present:${4 * zone.presentPages}kB managed:${4 * zone.managedPages}kB`,
+    );
+    const head = 'qemu: page allocation failure: order:0, mode:0xcc0(GFP_KERNEL)';
+    const kernelLog = [head, ...lines].join('\n');
+    const { body } = await http().post(`${url}/snapshots`).send({ kernelLog }).expect(201);
+    expect(body.model.nodes[1].zones[0]).toMatchObject({ freePages: 100, minPages: 500 });
+    expect(body.caveats[0].code).toBe('from-kernel-log');
+    const { body: drift } = await http().get(`${url}/snapshots/compare`).expect(200);
+    expect(drift.zones[0]).toMatchObject({ nodeId: 1, freePages: { to: 100 } });
+    const both = { kernelLog, meminfo: recordedText('meminfo') };
+    const refused = await http().post(`${url}/snapshots`).send(both).expect(400);
+    expect(refused.body.errors[0].path).toBe('kernelLog');
+    await http().post(`${url}/snapshots`).send({ kernelLog: 'all is well' }).expect(422);
+  });
+
   it('stores one when a model is replaced, and none when something else is', async () => {
     const url = await stored('replaced');
     const { body: host } = await http().get(url).expect(200);

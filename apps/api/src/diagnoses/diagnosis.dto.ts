@@ -43,6 +43,12 @@ class DiagnosedRequestDto {
 class DiagnosedKernelDto {
   @ApiProperty({ type: String, nullable: true }) release: string | null;
   @ApiProperty({ description: 'Profile whose watermark check was applied.' }) checkedAs: string;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: 'What the check rests on where the kernel has no profile of its own.',
+  })
+  note: string | null;
 }
 
 class DiagnosedZoneDto {

@@ -1,10 +1,18 @@
 /** What a host is stored with, read from texts, from an archive, or given as a model. */
-import type { Collection, Provenance } from '@zonewise/host-facts';
+import { hostOfReport, parseKernelLog } from '@zonewise/host-facts';
+import type { Collection, FactProblem, Provenance } from '@zonewise/host-facts';
 import type { HostModel } from '@zonewise/simulator';
 import type { Host } from '../database/entities/host.entity';
 import { readGuests, type GuestDomain } from './collected-guests';
 import { hostSummary } from './host-views';
-import { readCollected, readHost, sourcesOf, type ImportTexts } from './read-host';
+import {
+  readCollected,
+  readHost,
+  requireValidModel,
+  sourcesOf,
+  type ImportTexts,
+} from './read-host';
+import { ProblemException } from '../http/problem';
 
 /** The columns of a host that describe it. */
 export type HostContent = Pick<
@@ -63,4 +71,39 @@ export function importedContent(
 function given<T extends object>(fields: T): Partial<T> {
   const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as Partial<T>;
+}
+
+/** @throws ProblemException validation-failed when other texts come with a kernel log */
+export function requireAlone(texts: ImportTexts, collection: Collection | undefined): void {
+  if (collection === undefined && Object.keys(given(texts)).length === 0) return;
+  const message = 'describes the host by itself: give it without other texts';
+  const errors = [{ code: 'invalid-field', path: 'kernelLog', message }];
+  throw new ProblemException('validation-failed', `kernelLog: ${message}.`, { errors });
+}
+
+/**
+ * The host at the last report of a log, on top of its stored sizes and settings.
+ * @throws ProblemException invalid-facts
+ */
+export function loggedContent(kernelLog: string, host: HostModel): ImportedContent {
+  const refuse = (problems: FactProblem[]): never => {
+    const detail = problems[0]?.message ?? 'The log is refused.';
+    throw new ProblemException('invalid-facts', detail, { errors: problems });
+  };
+  const parsed = parseKernelLog(kernelLog, 'kernelLog', host.kernelRelease);
+  if (!parsed.ok) return refuse(parsed.problems);
+  const report = parsed.value.at(-1);
+  const read = report === undefined ? undefined : hostOfReport(report, host);
+  if (read === undefined || !read.ok) return refuse(read?.problems ?? []);
+  requireValidModel(read.value, 'invalid-facts');
+  const message = `The host is as line ${report?.line} of its kernel log reports it; sizes, settings and zones that the report leaves out are as they were stored, per-CPU lists are empty, active and inactive pages are in their earlier proportion.`;
+  const provenance: Provenance[] = [
+    { path: '', source: 'the description before', kind: 'read' },
+    { path: 'nodes', source: 'kernelLog', kind: 'read', note: 'free pages, marks, blocks, use' },
+  ];
+  const content = {
+    ...{ model: read.value, summary: hostSummary(read.value), provenance, differences: [] },
+    ...{ caveats: [{ code: 'from-kernel-log', message }], ...sourcesOf({ kernelLog }) },
+  };
+  return { content, guests: [] };
 }

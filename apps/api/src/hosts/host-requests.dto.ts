@@ -85,6 +85,14 @@ export class InspectHostDto implements HostTexts {
   nodeHugepages?: Record<string, string>;
 }
 
+/** A stored host described anew: by what it prints now, or by the report that its kernel wrote. */
+export class SnapshotDescriptionDto extends InspectHostDto {
+  @Text(
+    'Kernel log, alone: the host becomes what it was at the last report of a failed allocation or an OOM kill in it, on top of the stored sizes and settings.',
+  )
+  kernelLog?: string;
+}
+
 export class ImportHostDto extends IntersectionType(HostName, InspectHostDto) {}
 
 /** What to change; what is absent stays. */

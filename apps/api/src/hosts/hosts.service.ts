@@ -14,11 +14,17 @@ import { requireIfMatch } from '../http/etag';
 import { ProblemException } from '../http/problem';
 import type { GuestDomain } from './collected-guests';
 import { storeGuests, storeSnapshot } from './history';
-import { givenContent, importedContent, type HostContent } from './host-content';
+import {
+  givenContent,
+  importedContent,
+  loggedContent,
+  requireAlone,
+  type HostContent,
+} from './host-content';
 import type {
   CreateHostDto,
   ImportHostDto,
-  InspectHostDto,
+  SnapshotDescriptionDto,
   UpdateHostDto,
 } from './host-requests.dto';
 import { requireValidModel } from './read-host';
@@ -52,14 +58,16 @@ export class HostsService {
    */
   reimport(
     hostId: string,
-    texts: InspectHostDto,
+    { kernelLog, ...texts }: SnapshotDescriptionDto,
     collection: Collection | undefined,
     ifMatch: string | undefined,
   ): Promise<{ host: Host; snapshot: HostSnapshot }> {
-    const { content, guests } = importedContent(texts, collection);
+    const imported = kernelLog === undefined ? importedContent(texts, collection) : undefined;
+    if (kernelLog !== undefined) requireAlone(texts, collection);
     return this.transactions.run(async (manager) => {
       const host = await this.find(manager, hostId, this.transactions.rowLock);
       requireIfMatch(ifMatch, host.version);
+      const { content, guests } = imported ?? loggedContent(kernelLog ?? '', host.model);
       await requireDomainsFit(manager, hostId, content.model);
       Object.assign(host, content);
       host.version += 1;

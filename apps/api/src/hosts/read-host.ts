@@ -119,7 +119,7 @@ const under = (parent: string, path: string): string =>
   /^[[/.]/.test(path) ? `${parent}${path}` : `${parent}.${path}`;
 
 /** The given texts by source name (`node0.meminfo` for an entry of a map), with what identifies each. */
-export function sourcesOf(given: ImportTexts): {
+export function sourcesOf(given: ImportTexts & { kernelLog?: string }): {
   sources: HostSource[];
   sourceTexts: Record<string, string>;
 } {

@@ -19,7 +19,7 @@ import { PageQuery } from '../http/cursor';
 import { etagOf } from '../http/etag';
 import { IdParam } from '../work/id-param';
 import { Collected, HostFields } from './archive-body';
-import { InspectHostDto } from './host-requests.dto';
+import { SnapshotDescriptionDto } from './host-requests.dto';
 import { HostsService } from './hosts.service';
 import {
   CompareQuery,
@@ -49,7 +49,7 @@ export class SnapshotsController {
   @ApiOperation({
     summary: 'Describe a stored host anew from what it prints now',
     description:
-      'As `POST /v1/hosts/import`, without a name. The host has the new description from then on; the earlier ones stay as its snapshots. Guests of an archive replace the stored domains of their names, other domains stay as they are.',
+      'As `POST /v1/hosts/import`, without a name. The host has the new description from then on; the earlier ones stay as its snapshots. Guests of an archive replace the stored domains of their names, other domains stay as they are. `kernelLog` alone makes the host what it was when its kernel reported a failure, so that simulations replay from there.',
   })
   @ApiConsumes('application/json', 'multipart/form-data', ...ARCHIVE_TYPES)
   @ApiHeader({
@@ -57,7 +57,7 @@ export class SnapshotsController {
     required: false,
     description: 'ETag of the host that the change is based on; another one answers 412.',
   })
-  @ApiBody({ type: InspectHostDto, examples: inspectExamples })
+  @ApiBody({ type: SnapshotDescriptionDto, examples: inspectExamples })
   @ApiCreatedResponse({ type: SnapshotDto, description: "Stored; ETag is the host's." })
   @ApiProblems(
     ...(['malformed-json', 'validation-failed', 'body-too-large'] as const),
@@ -67,7 +67,7 @@ export class SnapshotsController {
   )
   async create(
     @IdParam('hostId', 'host-not-found') hostId: string,
-    @Body() body: InspectHostDto,
+    @Body() body: SnapshotDescriptionDto,
     @Collected() collection: Collection | undefined,
     @Headers('if-match') ifMatch: string | undefined,
     @Res({ passthrough: true }) response: Response,

@@ -29,6 +29,7 @@ describe('an atomic request of order 1 on a host of 96 GB with 2.6.32', () => {
     expect(diagnosis.kernel).toEqual({
       release: '2.6.32-220.23.1.el6.x86_64',
       checkedAs: '2.6.32',
+      note: null,
     });
   });
 

@@ -58,7 +58,8 @@ export interface Diagnosis {
   line: number;
   task: string;
   request: LoggedGfp & { order: number; pages: number; classIndex: number };
-  kernel: { release: string | null; checkedAs: string };
+  /** `note` says what the check rests on where the kernel has no profile of its own. */
+  kernel: { release: string | null; checkedAs: string; note: string | null };
   constraint: string | null;
   /** Nodes that the policy and the cpuset leave; null: all. */
   allowedNodes: number[] | null;
@@ -102,7 +103,7 @@ export function diagnose(report: LogReport): Diagnosis {
     line: report.line,
     task: report.task,
     request: { ...gfp, order, pages: 2 ** order, classIndex },
-    kernel: { release: report.release ?? null, checkedAs: profile.name },
+    kernel: kernelOf(report.release, profile),
     constraint: report.constraint ?? null,
     allowedNodes,
     zones,
@@ -132,6 +133,19 @@ function checkProfileOf(release: string | undefined): KernelProfile {
   return match.profile.watermarkCheck === 'per-order' && afterLoop
     ? kernelProfiles['4.18']
     : match.profile;
+}
+
+function kernelOf(release: string | undefined, { name }: KernelProfile): Diagnosis['kernel'] {
+  if (release === undefined) {
+    const note = `the log does not name its kernel: the check of ${name} was applied`;
+    return { release: null, checkedAs: name, note };
+  }
+  const match = kernelProfileOf(release);
+  if (match?.exact === true && match.profile.name === name) {
+    return { release, checkedAs: name, note: null };
+  }
+  const note = `${release} has no profile of its own: it was checked as ${name}, the nearest whose check is known`;
+  return { release, checkedAs: name, note };
 }
 
 /** A request that may not wait is an interrupt's as often as not: cpusets do not bind it. */
@@ -215,7 +229,13 @@ function reasonsOf(report: LogReport, zones: ZoneVerdict[]): Reason[] {
     asked.reduce((total, zone) => total + of(zone), 0);
   const { memcg, gfp, swapTotalKib, swapFreeKib } = report;
   if (memcg) {
-    const message = `the memory cgroup uses ${memcg.usageKib} KiB of ${memcg.limitKib} KiB: it was full, not the host`;
+    const { anon, file } = memcg.stats;
+    const what =
+      anon === undefined || file === undefined
+        ? ''
+        : ` (${anon} bytes anonymous, ${file} of files)`;
+    const group = memcg.path === undefined ? 'the memory cgroup' : `memory cgroup ${memcg.path}`;
+    const message = `${group} uses ${memcg.usageKib} KiB of ${memcg.limitKib} KiB${what}: it was full, not the host`;
     reasons.push({ code: 'memcg-full', message });
   }
   if (!gfp.canWait && gfp.flags.length > 0) {

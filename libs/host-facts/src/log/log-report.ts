@@ -46,6 +46,16 @@ export interface LoggedVictim {
   line: number;
 }
 
+/** A memory cgroup as the OOM report prints it. */
+export interface LoggedGroup {
+  usageKib: number;
+  limitKib: number;
+  /** Such as `/machine.slice/machine-qemu`; undefined where the report was cut before it. */
+  path?: string;
+  /** memory.stat by name, bytes where the name is one of memory: `anon`, `file`, `slab`. */
+  stats: Record<string, number>;
+}
+
 export interface LogReport {
   kind: 'allocation-failure' | 'oom';
   /** Line of the pasted text that it begins with. */
@@ -67,8 +77,8 @@ export interface LogReport {
   swapFreeKib?: number;
   ramPages?: number;
   reservedPages?: number;
-  /** Usage and limit of the memory cgroup that was full. */
-  memcg?: { usageKib: number; limitKib: number };
+  /** The memory cgroup that was full. */
+  memcg?: LoggedGroup;
   tasks: LoggedTask[];
   victim?: LoggedVictim;
 }

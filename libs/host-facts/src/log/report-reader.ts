@@ -1,7 +1,7 @@
 /** What follows the first line of a report: counts, zones, free blocks, tasks, the victim. */
 import type { ProblemList } from '../errors';
 import { parseIdList } from '../parse/lists';
-import { MAX_NODES, readCount, readNodeId, words } from '../parse/text';
+import { emptyCounts, MAX_NODES, readCount, readNodeId, words } from '../parse/text';
 import type { LogLine } from './log-lines';
 import type { LoggedTask, LoggedZone, LogReport } from './log-report';
 
@@ -9,6 +9,7 @@ const MAX_ZONES = 4096;
 const MAX_TASKS = 100_000;
 const PAGE_KIB = 4;
 const PAGE_BYTES = 4096;
+const BYTES_PER_KIB = 1024;
 
 const ZONE_LINE = /^Node (\d{1,6}) ([A-Z][A-Za-z0-9]{1,15}) free:(\d+)kB(.*)$/;
 const BLOCKS_LINE = /^Node (\d{1,6}) ([A-Z][A-Za-z0-9]{1,15}): (\d.*?)(?: = (\d+)kB)?$/;
@@ -30,6 +31,7 @@ export class ReportReader {
     const { text } = line;
     if (this.columns && this.readTask(line)) return;
     if (this.readZone(line) || this.readReserve(line) || this.readBlocks(line)) return;
+    if (this.readGroupStats(line)) return;
     if (/^\[ *pid *\]/.test(text)) {
       this.columns = words(text.replace(/^\[ *pid *\]/, 'pid'));
       return;
@@ -177,8 +179,28 @@ export class ReportReader {
       report.memcg = {
         usageKib: readCount(usage, 'the usage', line, problems) ?? 0,
         limitKib: readCount(limit, 'the limit', line, problems) ?? 0,
+        stats: emptyCounts(),
       };
     }
+  }
+
+  /** Lines of memory.stat follow their heading; before 5.2 they stood in it, in KB. */
+  private readGroupStats({ text, line }: LogLine): boolean {
+    const { memcg } = this.report;
+    if (memcg === undefined) return false;
+    const heading = /^Memory cgroup stats for ([^ :]{1,4096}):(.*)$/.exec(text);
+    if (heading !== null) {
+      memcg.path = heading[1];
+      for (const [, name = '', kb = ''] of (heading[2] ?? '').matchAll(/([a-z_]{1,40}):(\d+)KB/g)) {
+        memcg.stats[name] = (readCount(kb, name, line, this.problems) ?? 0) * BYTES_PER_KIB;
+      }
+      return true;
+    }
+    const stat = /^([a-z][a-z_0-9]{1,60}) (\d+)$/.exec(text);
+    if (memcg.path === undefined || stat === null) return false;
+    const [, name = '', count = ''] = stat;
+    memcg.stats[name] = readCount(count, name, line, this.problems) ?? 0;
+    return true;
   }
 
   /** @returns false for a line that is no row of the table, which ends it */
