@@ -11,6 +11,7 @@ Examples:
   zonewise gate plans/*.yaml --output junit --out gate.xml
   zonewise gate plan.yaml --output json --out before.json    (on the main branch)
   zonewise gate plan.yaml --output markdown --baseline before.json
+  zonewise gate plan.yaml --output markdown --against origin/main
   zonewise gate --explain ZW004
 `;
 
@@ -31,6 +32,7 @@ function program(): Command {
     .option('-o, --output <format>', 'table, json, junit, sarif, markdown or github', 'table')
     .option('--out <file>', 'write the report there instead of to stdout')
     .option('--baseline <file>', 'earlier --output json; the report says what changed')
+    .option('--against <commit>', "say what changed since that commit of the plans' repository")
     .option(
       '--root <folder>',
       "folder that a plan's files may not be outside of (default: its own)",

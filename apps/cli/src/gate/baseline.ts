@@ -39,9 +39,8 @@ export function readBaseline(path: string): Map<string, GateVerdict> {
   return new Map(verdicts.map((verdict) => [verdict.file, verdict]));
 }
 
-/** The report with the difference to the baseline's verdict of that plan, if it has one. */
-export function against(report: PlanReport, baseline: Map<string, GateVerdict>): PlanReport {
-  const before = baseline.get(report.file);
+/** The report with the difference to an earlier verdict of its plan, if there is one. */
+export function against(report: PlanReport, before: GateVerdict | undefined): PlanReport {
   if (before === undefined || !('verdict' in report)) return report;
   const { file, verdict } = report;
   return { file, verdict: { ...verdict, difference: compareVerdicts(before, verdict) } };

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -255,6 +256,41 @@ describe('baseline', () => {
     if (text !== undefined) writeFileSync(baseline, text);
     expect(run([write('plan.yaml', plan(1))], { baseline }).code).toBe(1);
     expect(stderr).toContain(`[${code}]`);
+  });
+});
+
+describe('--against', () => {
+  const git = (...args: string[]): void => {
+    const who = ['-c', 'user.name=test', '-c', 'user.email=test@localhost'];
+    execFileSync('git', ['-C', folder, ...who, ...args], { stdio: 'ignore' });
+  };
+
+  it('compares with the plan as it was in a commit, and leaves the work tree alone', () => {
+    git('init', '-q');
+    const path = write('plan.yaml', plan(1));
+    git('add', '.');
+    git('commit', '-q', '-m', 'before');
+    write('plan.yaml', plan(3));
+    const fresh = write('new.yaml', plan(1));
+    const { code, text } = run([path, fresh], { output: 'json', against: 'HEAD' });
+    const [changed, added] = (JSON.parse(text) as { plans: GateVerdict[] }).plans;
+    expect(code).toBe(2);
+    expect(changed?.difference?.verdict).toEqual({ before: 'pass', after: 'fail' });
+    expect(added?.difference).toBeUndefined();
+    expect(readFileSync(path, 'utf8')).toBe(plan(3));
+  });
+
+  it('cannot judge against a commit that is not there, or beside --baseline', () => {
+    git('init', '-q');
+    const path = write('plan.yaml', plan(1));
+    expect(run([path], { against: 'nowhere' }).code).toBe(1);
+    expect(stderr).toContain('[git-failed]');
+    stderr = '';
+    expect(run([path], { against: '--upload-pack=x' }).code).toBe(1);
+    const baseline = join(folder, 'before.json');
+    run([path], { output: 'json', out: baseline });
+    expect(run([path], { against: 'HEAD', baseline }).code).toBe(1);
+    expect(stderr).toContain('[invalid-option]');
   });
 });
 

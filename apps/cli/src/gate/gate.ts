@@ -14,6 +14,7 @@ import {
 import { packageRoot, version } from '../version';
 import { against, readBaseline } from './baseline';
 import { FORMATS, type FormatName } from './formats';
+import { verdictsAt } from './git-ref';
 import { readPlanFile, type LoadedPlan } from './plan-file';
 import { fail, PlanFileError } from './plan-folder';
 import { locatedProblem, problemsBehind } from './problems';
@@ -30,6 +31,8 @@ export interface GateOptions {
   failLevel?: string;
   /** Earlier verdict, as `--output json` wrote it. */
   baseline?: string;
+  /** Commit whose plans are judged for comparison. */
+  against?: string;
   /** Folder that no file of a plan may be outside of; default: the plan's own. */
   root?: string;
   /** Day that waivers are held against; default: today, UTC. */
@@ -55,6 +58,9 @@ function choice<T extends string>(option: string, value: string, known: readonly
 
 function checkOptions(options: GateOptions): Checked {
   const { failLevel, root, baseline } = options;
+  if (baseline !== undefined && options.against !== undefined) {
+    fail('invalid-option', '--against', 'it does not go together with --baseline');
+  }
   // The only look at the clock: libraries are given the day.
   const today = options.today ?? new Date().toISOString().slice(0, 10);
   if (!isDay(today)) {
@@ -158,14 +164,41 @@ export function gate(planPaths: string[], options: GateOptions = {}): number {
   try {
     checked = checkOptions(options);
   } catch (error) {
-    if (!(error instanceof PlanFileError)) throw error;
-    const lines = error.problems.map((problem) => `zonewise: ${problemLine(problem)}`);
-    process.stderr.write(`${lines.join('\n')}\n`);
-    return EXIT.cannotJudge;
+    return refuse(error);
   }
-  const reports = planPaths.map((path) => against(judge(path, checked), checked.baseline));
-  print(reports, checked, options.out);
+  const settings = checked;
+  const reports = planPaths.map((path) => judge(path, settings));
+  let before: (i: number) => GateVerdict | undefined;
+  try {
+    before = earlier(planPaths, reports, settings, options.against);
+  } catch (error) {
+    return refuse(error);
+  }
+  const compared = reports.map((report, i) => against(report, before(i)));
+  print(compared, settings, options.out);
   return exitCodeOf(reports);
+}
+
+/** Earlier verdicts by the number of the plan, from a file or from a commit. */
+function earlier(
+  planPaths: string[],
+  reports: PlanReport[],
+  checked: Checked,
+  ref: string | undefined,
+): (i: number) => GateVerdict | undefined {
+  if (ref === undefined) return (i) => checked.baseline.get(reports[i]?.file ?? '');
+  const verdicts = verdictsAt(ref, planPaths, checked.root, (path, root) =>
+    judge(path, { ...checked, root }),
+  );
+  return (i) => verdicts.get(planPaths[i] ?? '');
+}
+
+/** Says what is wrong with the options. */
+function refuse(error: unknown): number {
+  if (!(error instanceof PlanFileError)) throw error;
+  const lines = error.problems.map((problem) => `zonewise: ${problemLine(problem)}`);
+  process.stderr.write(`${lines.join('\n')}\n`);
+  return EXIT.cannotJudge;
 }
 
 /** Prints the page of a rule; its id and its code are both understood. */
