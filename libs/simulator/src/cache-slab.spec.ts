@@ -1,7 +1,9 @@
 import { cacheStep, guestStep, twoNodes } from '../test/host';
-import { treeNodes } from './cache-slab';
+import { dropSwapTree, growSwapTree, treeNodes } from './cache-slab';
+import { buildKernel } from './kernel';
 import { replay } from './replay';
 import type { ProcessPages, ReplayResult, ReplayStep } from './types';
+import { verify } from './verify';
 
 const run = (steps: ReplayStep[]): ReplayResult =>
   replay({ host: twoNodes(), runningGuests: [], steps, seed: 1, verify: true });
@@ -22,6 +24,22 @@ describe('the tree of a cached file', () => {
   it('goes with the cache', () => {
     const result = run([cacheStep(25600, 0), { op: 'drop_caches' }]);
     expect(slab(result.steps[1]!)).toBe(slab({ snapshot: result.initial }));
+  });
+});
+
+describe('the trees of the swap cache', () => {
+  it('have a node for each 64 slots that were ever used, and more above', () => {
+    const k = buildKernel({ host: twoNodes(), runningGuests: [], steps: [], seed: 1 });
+    // Two trees of 16384 slots: 256 nodes, 4 above them and 1 above these; and 38 and 1 for the other 2426.
+    k.totals.swappedOutPages = 2 * 16384 + 2426;
+    growSwapTree(k, 0);
+    expect(k.swapTree.nodes).toBe(2 * 261 + 39);
+    // 7 find room in a slab that is there; 554 need 40 slabs of 14.
+    expect(k.swapTree.slabs.map(({ order }) => order)).toEqual(new Array<number>(40).fill(1));
+    expect(k.nodes[0]!.slabReclaimable).toBe(80);
+    dropSwapTree(k);
+    expect(k.nodes[0]!.slabReclaimable).toBe(0);
+    verify(k, 0);
   });
 });
 

@@ -1,10 +1,11 @@
-/** Slab behind the page cache: the tree that finds a file's pages, and the buffer heads of written ones. */
+/** Slab behind the page cache: the trees that find pages of files and of swap, and the buffer heads of written ones. */
 import { MIGRATE_RECLAIMABLE } from './buddy';
 import { BUFFER_HEADS_PER_SLAB, freeBlock } from './free-run';
-import { allocKernelBlock, kernelContext, type KernelCaller } from './kernel-block';
+import { allocKernelBlock, kernelContext, localCaller, type KernelCaller } from './kernel-block';
 import type { CachedFile, KernelState } from './kernel-state';
 import { unchargeObjects } from './memcg';
 import { chargeObjects } from './memcg-charge';
+import type { KernelBlock } from './page-alloc';
 import type { Mapping } from './page-map';
 import { slabShape } from './slab';
 
@@ -53,6 +54,55 @@ export function growTree(
     slab.zone.node.slabReclaimable += 2 ** slab.order;
     slabs.push(slab);
   }
+}
+
+/** Slots that one tree of the swap cache covers. @kernel include/linux/swap.h SWAP_ADDRESS_SPACE_PAGES */
+const SWAP_SPACE_SLOTS = 2 ** 14;
+
+/** Slabs of the swap cache's trees, and how many of their objects are taken. */
+export interface SwapTree {
+  slabs: KernelBlock[];
+  nodes: number;
+  /** Nodes that the slabs have room for; undefined until the first slot is used. */
+  room?: number;
+}
+
+/**
+ * Lets the trees of the swap cache grow with the slots that were ever used: a slot that is free of its page keeps a shadow.
+ * The task that reclaims asks, and cannot wait.
+ * @param cpu position of its CPU
+ * @kernel mm/swap_state.c add_to_swap_cache(), lib/xarray.c xas_alloc()
+ * @differs the nodes of slots that are given back stay until swapoff
+ */
+export function growSwapTree(k: KernelState, cpu: number): void {
+  const tree = k.swapTree;
+  const slots = k.totals.swappedOutPages;
+  const full = Math.floor(slots / SWAP_SPACE_SLOTS);
+  tree.nodes = full * treeNodes(SWAP_SPACE_SLOTS) + treeNodes(slots % SWAP_SPACE_SLOTS);
+  const { order, objects } = slabShape(TREE_NODE_BYTES, k.cpus.length);
+  tree.room ??= Math.floor(objects * (1 - k.unseen.slabShare));
+  while (tree.room < tree.nodes) {
+    const slab = takeSlab(k, cpu, order) ?? takeSlab(k, cpu, 0);
+    if (!slab) return;
+    slab.zone.node.slabReclaimable += 2 ** slab.order;
+    tree.slabs.push(slab);
+    tree.room += slab.order === order ? objects : Math.floor(4096 / TREE_NODE_BYTES);
+  }
+}
+
+/** @kernel mm/slub.c allocate_slab(): a smaller one where the usual order is not to be had */
+function takeSlab(k: KernelState, cpu: number, order: number): KernelBlock | undefined {
+  const asked = { type: MIGRATE_RECLAIMABLE, order, directReclaim: false, reclaiming: true };
+  return allocKernelBlock(k, kernelContext(k, localCaller(cpu), asked));
+}
+
+/** The swap cache is no more. */
+export function dropSwapTree(k: KernelState): void {
+  for (const { zone, frame, order } of k.swapTree.slabs) {
+    zone.node.slabReclaimable -= 2 ** order;
+    freeBlock(k, zone, 0, frame, order);
+  }
+  k.swapTree = { slabs: [], nodes: 0 };
 }
 
 /** Objects are charged to the group of the task that needs them, and stay charged to it. */

@@ -2,7 +2,7 @@
 import { PAGEBLOCK_ORDER } from './buddy';
 import { PAGES_PER_HUGE } from './constants';
 import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
-import { accountRun, lruList, LRU_UNEVICTABLE, newRun, type Run } from './lru';
+import { accountRun, lruList, LRU_UNEVICTABLE, newRun, partOf, type Run } from './lru';
 import { allocByPolicy, allocHuge, allocTurns, type PolicyContext } from './mempolicy';
 import { exitGuest } from './guest-exit';
 import { touchHugetlb } from './hugetlb-fault';
@@ -20,10 +20,11 @@ import {
 } from './memcg-charge';
 import type { Segment } from './page-alloc';
 import type { Mapping } from './page-map';
-import { freeSwap } from './swap';
+import { freeSwapCache, swapFullPages } from './swap';
 import { thpMode, type ThpMode } from './thp';
 import type { RegionSpec } from './types';
 import { updateVmstat } from './vmstat-work';
+import { workingsetRefault } from './workingset';
 import type { Zone } from './zone';
 
 export interface TouchTarget {
@@ -31,6 +32,8 @@ export interface TouchTarget {
   region: RegionSpec;
   mapping: Mapping;
   index: number;
+  /** The touch only reads. */
+  readOnly?: boolean;
 }
 
 export function policyContext(
@@ -330,7 +333,11 @@ export function touchOverhead(k: KernelState, guest: GuestState, pages: number):
   return true;
 }
 
-/** @returns pages read back from swap, -1 when the guest was killed on the way */
+/**
+ * @returns pages read back from swap, -1 when the guest was killed on the way
+ * @kernel mm/memory.c do_swap_page(), should_try_to_free_swap()
+ * @differs pages of the swap cache are read like others, and each page by itself
+ */
 function swapInBlock(
   k: KernelState,
   target: TouchTarget,
@@ -352,20 +359,44 @@ function swapInBlock(
     if (!segment || !target.guest.alive) return -1;
     const at = block * PAGES_PER_HUGE + done;
     mapping.swapped!.set(block, mapping.swapped!.get(block) - segment.pages);
-    freeSwap(k, mapping, segment.pages);
     countVm(k, 'pswpin', segment.pages);
     passTime(k, segment.pages * k.hardware.swapInNs, false);
-    let offset = at;
-    for (const { frame, count, step } of segment.runs) {
-      const run = guestRun(target, segment.zone, count, frame, offset);
-      run.step = step;
-      placeRun(target, run);
-      offset += count;
-    }
+    placeReadBack(k, target, segment, at);
     done += segment.pages;
     answerForHigh(k, pc);
   }
   return done;
+}
+
+/** Pages that are only read keep their slots, unless swap is full. */
+function placeReadBack(k: KernelState, target: TouchTarget, segment: Segment, at: number): void {
+  const { mapping } = target;
+  const { group } = mapping;
+  const lruvec = lruvecOf(segment.zone.node, group);
+  const block = Math.floor(at / PAGES_PER_HUGE);
+  const refault = workingsetRefault(k, mapping, block, segment.pages, lruvec);
+  mapping.swapPages -= segment.pages;
+  let offset = at;
+  for (const { frame, count, step } of segment.runs) {
+    const full = target.readOnly ? Math.min(swapFullPages(k, group), count) : count;
+    const run = guestRun(target, segment.zone, count, frame, offset);
+    run.step = step;
+    run.workingset = refault.workingset;
+    run.swapCached = true;
+    run.dirty = false;
+    accountRun(run, 1);
+    for (const [from, pages] of [
+      [0, full],
+      [full, count - full],
+    ] as const) {
+      if (pages === 0) continue;
+      const part = partOf(run, from, pages);
+      if (from < full) freeSwapCache(k, part);
+      if (target.region.pinned) lruvec.lists[LRU_UNEVICTABLE]!.push(part);
+      else lruList(lruvec, part, refault.activate).push(part);
+    }
+    offset += count;
+  }
 }
 
 function swapPolicy(pc: PolicyContext): PolicyContext['policy'] {

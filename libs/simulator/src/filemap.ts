@@ -5,9 +5,7 @@ import { growBufferHeads, growTree } from './cache-slab';
 import { balanceDirtyPages, dirtyCached, noteDirtied } from './flusher';
 import type { KernelCaller } from './kernel-block';
 import {
-  LRU_ACTIVE_ANON,
   LRU_ACTIVE_FILE,
-  LRU_INACTIVE_ANON,
   LRU_INACTIVE_FILE,
   accountRun,
   ascending,
@@ -17,13 +15,13 @@ import {
   type Run,
 } from './lru';
 import { allocByPolicy, allocInterleaved, interleaveNodes, type PolicyContext } from './mempolicy';
-import { ageNonresident, lruvecOf, noteCost, noteRefaults, statPages, type Lruvec } from './lruvec';
+import { ageNonresident, lruvecOf } from './lruvec';
 import { flushMemcgStats } from './memcg-stats';
 import { pagesBeforeReclaim, type MemoryGroup } from './memcg';
 import { answerForHigh, chargeSegment } from './memcg-charge';
 import type { Segment } from './page-alloc';
 import { newMapping, type Mapping } from './page-map';
-import { canSwap } from './swap';
+import { workingsetRefault } from './workingset';
 import { updateVmstat } from './vmstat-work';
 
 export function openFile(k: KernelState, name: string): CachedFile {
@@ -197,7 +195,7 @@ function placeCache(
   const { node } = zone;
   const present = file.mapping.present!;
   const lruvec = lruvecOf(node, pc.group);
-  const shadow = refault(k, file, block, pages, lruvec);
+  const shadow = workingsetRefault(k, file.mapping, block, pages, lruvec);
   for (const { frame, count, step } of segment.runs) {
     const run = newRun({
       owner: file.mapping,
@@ -216,36 +214,6 @@ function placeCache(
     lruList(lruvec, run, shadow.activate).push(run);
   }
   if (dirty) noteDirtied(k, file.mapping, pages);
-}
-
-/** @kernel mm/workingset.c workingset_refault() */
-function refault(
-  k: KernelState,
-  file: CachedFile,
-  block: number,
-  pages: number,
-  lruvec: Lruvec,
-): { activate: boolean; workingset: boolean } {
-  const shadow = file.mapping.evicted?.get(block);
-  if (!shadow) return { activate: false, workingset: false };
-  const node = k.nodes[shadow.nodePosition]!;
-  countVm(k, 'workingset_refault_file', pages);
-  const evictedFrom = lruvecOf(node, shadow.group);
-  const anonPages =
-    statPages(evictedFrom, LRU_INACTIVE_ANON) + statPages(evictedFrom, LRU_ACTIVE_ANON);
-  const workingset =
-    statPages(evictedFrom, LRU_ACTIVE_FILE) + (canSwap(k, lruvec.group) ? anonPages : 0);
-  const activate = evictedFrom.nonresidentAge - shadow.age <= workingset;
-  if (activate) {
-    noteRefaults(node, lruvec, 1, pages);
-    ageNonresident(node, lruvec, pages);
-    countVm(k, 'workingset_activate_file', pages);
-    if (shadow.workingset) {
-      noteCost(k, node, lruvec, 'file', pages, 0);
-      countVm(k, 'workingset_restore_file', pages);
-    }
-  }
-  return { activate, workingset: activate && shadow.workingset };
 }
 
 /** Sets or clears "mapped and touched" for a whole file (a process maps it, or ends). */

@@ -9,7 +9,7 @@ import { uncharge, unchargeKernel } from './memcg';
 import { gathered, pointersOf } from './mmu-gather';
 import { BlockCounts, type Mapping } from './page-map';
 import { endProcess } from './process-pages';
-import { freeSwap } from './swap';
+import { freeSwap, freeSwapCache } from './swap';
 import { endWritesOf } from './swap-write';
 import type { Zone } from './zone';
 
@@ -116,6 +116,7 @@ function freeParts(k: KernelState, mapping: Mapping, parts: Run[], cpu: number):
       if (swapped) mapping.swapped?.spread(piece.offset, spanOf(piece), -piece.pages);
     }
     if (swapped) freeSwap(k, mapping, part.pages);
+    freeSwapCache(k, part);
     freed += part.pages;
     uncharge(mapping.group, part.pages);
     freeRun(k, part, cpu);

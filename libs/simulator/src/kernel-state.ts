@@ -9,6 +9,7 @@ import type { GuestProcess, HostSysctls, ReplayEvent, ThpSettings, UnseenState }
 import type { ChargeStock, MemoryGroup } from './memcg';
 import type { Mapping } from './page-map';
 import type { KernelBlock } from './page-alloc';
+import type { SwapTree } from './cache-slab';
 import type { SwapWrites } from './swap-write';
 import type { NodeState, Zone } from './zone';
 
@@ -130,6 +131,8 @@ export interface KernelState {
   /** Tables of the swap areas that were added in the replay. */
   swapTables: KernelBlock[];
   swapWrites: SwapWrites;
+  /** Of the swap cache. */
+  swapTree: SwapTree;
   /** Pools of huge pages, one for each size. */
   hugetlb: Hstate[];
   guests: Map<string, GuestState>;

@@ -96,6 +96,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     swap: { ...host.swap },
     swapTables: [],
     swapWrites: noSwapWrites(),
+    swapTree: { slabs: [], nodes: 0 },
     hugetlb: buildHstates(host, nodes),
     unseen,
     guests: new Map(),

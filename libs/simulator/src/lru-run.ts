@@ -34,6 +34,8 @@ export interface Run {
   writeback: boolean;
   /** PG_reclaim: reclaim met it dirty; when its write ends it goes to the tail. */
   reclaim: boolean;
+  /** PG_swapcache while mapped: it was read back and not written since, and keeps its slot. */
+  swapCached: boolean;
   /** Transparent huge pages: `pages` is a multiple of 512 and leaves the list in whole ones; never scattered. */
   huge: boolean;
   /** The list it stands on, and its neighbours there. */
@@ -63,6 +65,7 @@ export function newRun(
     dirty: values.dirty ?? false,
     writeback: values.writeback ?? false,
     reclaim: values.reclaim ?? false,
+    swapCached: values.swapCached ?? false,
     huge: values.huge ?? false,
     list: undefined,
     newer: undefined,
@@ -255,6 +258,7 @@ function alike(a: Run, b: Run): boolean {
     a.dirty === b.dirty &&
     a.writeback === b.writeback &&
     a.reclaim === b.reclaim &&
+    a.swapCached === b.swapCached &&
     a.huge === b.huge
   );
 }

@@ -351,6 +351,7 @@ export function accountRun(run: Run, sign: 1 | -1): void {
   run.owner.pagesByNode[node.position]! += pages;
   if (countsAsFile(run.owner)) node.filePages += pages;
   else node.anonPages += pages;
+  if (run.swapCached) node.filePages += pages;
   if (run.owner.shmem) node.shmemPages += pages;
   if (run.mapped && (run.owner.kind === 'file' || run.owner.shmem)) node.mappedPages += pages;
   if (run.dirty && run.owner.kind === 'file') node.dirtyPages += pages;

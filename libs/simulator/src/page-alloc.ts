@@ -75,6 +75,8 @@ export interface AllocContext {
   cache: boolean;
   /** Goes on with a request whose first pass failed: no kswapd acts in between. */
   secondPass: boolean;
+  /** A task asks that reclaims (PF_MEMALLOC): nobody acts meanwhile, and it does not reclaim for this request. */
+  reclaiming: boolean;
   /** Virtual time per request served, on the CPU's own node and on others. */
   costNs: number;
   remoteCostNs: number;
@@ -114,6 +116,7 @@ export function allocContext(
     write: false,
     cache: false,
     secondPass: false,
+    reclaiming: false,
     costNs: 0,
     remoteCostNs: 0,
     ...values,
@@ -257,9 +260,11 @@ function isAboveHigh(zone: Zone, request: WatermarkRequest): boolean {
  */
 export function allocPages(k: KernelState, ac: AllocContext, want: number): Segment | undefined {
   const { allowed, preferred } = allocZones(k, ac);
-  k.allocatorCpu = ac.cpu;
-  if (k.timeNs >= vmstatDueNs(k)) updateVmstat(k);
-  if (!ac.secondPass) advanceKswapd(k);
+  if (!ac.reclaiming) {
+    k.allocatorCpu = ac.cpu;
+    if (k.timeNs >= vmstatDueNs(k)) updateVmstat(k);
+    if (!ac.secondPass) advanceKswapd(k);
+  }
   const walk: Walk = {
     preferred,
     mark: 'low',
@@ -302,7 +307,7 @@ function wakeAllKswapds(k: KernelState, ac: AllocContext, zonelist: readonly Zon
 /**
  * @param vain zones that the fast path asked in vain, as it would for each further request
  * @kernel mm/page_alloc.c __alloc_pages_slowpath()
- * @differs no memalloc tasks
+ * @differs a task that reclaims stops at the min mark, too
  */
 function allocPagesSlowpath(
   k: KernelState,
@@ -336,6 +341,7 @@ function allocPagesSlowpath(
     if (ac.wakeKswapd && first.pages >> ac.order > 1) wakeAllKswapds(k, ac, zonelist);
     return first;
   }
+  if (ac.reclaiming) return undefined;
   const tries = compactTries();
   const compact = (): Segment | undefined =>
     directCompact(k, ac, named, flags, tries, () => atMin(1));

@@ -91,7 +91,7 @@ export interface Mapping {
   present?: BlockCounts;
   /** Pages on swap, by block. */
   swapped?: BlockCounts;
-  /** Age of the last eviction per block (workingset shadow), files only. */
+  /** Age of the last eviction per block (workingset shadow). */
   evicted?: Map<number, Shadow>;
   /** Written pages that still carry a buffer head, and the slabs of these, oldest first; files only. */
   bufferHeads?: { pages: number; slabs: KernelBlock[] };
@@ -133,7 +133,7 @@ export function newMapping(
   if (guest !== undefined) mapping.guest = guest;
   if (!tracked) return mapping;
   mapping.present = new BlockCounts();
+  mapping.evicted = new Map();
   if (kind === 'anon') mapping.swapped = new BlockCounts();
-  else mapping.evicted = new Map();
   return mapping;
 }

@@ -42,7 +42,7 @@ export function stateHash(k: KernelState): string {
         const [step, stride] = run.pages === 1 ? [1, 1] : [run.step, run.stride];
         hash.update(
           `${run.owner.name}|${run.zone.index}|${run.frame}|${step}|${run.pages}|` +
-            `${run.offset}|${stride}|${+run.mapped}${+run.young}${+run.referenced}${+run.workingset}${+run.dirty}${+run.writeback}${+run.reclaim}${+run.huge};`,
+            `${run.offset}|${stride}|${+run.mapped}${+run.young}${+run.referenced}${+run.workingset}${+run.dirty}${+run.writeback}${+run.reclaim}${+run.huge}${run.swapCached ? 's' : ''};`,
         );
       }
     }

@@ -25,7 +25,7 @@ import { piecesOf, spanOf } from './lru';
 import { lruvecsOf } from './lruvec';
 import { addGroup, groupNamed, uncharge } from './memcg';
 import { writeLimits } from './memcg-charge';
-import { freeSwap } from './swap';
+import { freeSwap, freeSwapCache } from './swap';
 import { swapOff, swapOn } from './swap-area';
 import { hotplugStep } from './memory-block';
 import type { KernelBlock } from './page-alloc';
@@ -277,7 +277,8 @@ function touchStep(
   const target = findRegion(k, step.name, step.cell);
   if (!target) return NO_SUCH_GUEST;
   enter(k, step.name, target.guest);
-  markYoung(target, step.offsetPages, step.pages);
+  target.readOnly = step.access === 'read';
+  markYoung(k, target, step.offsetPages, step.pages);
   const done = touchInTurns(
     k,
     target,
@@ -289,12 +290,16 @@ function touchStep(
   return killed(target.guest, done);
 }
 
-/** Resident pages of the range are looked at again: their young bits are set. */
-function markYoung(target: TouchTarget, offset: number, pages: number): void {
+/** Resident pages of the range are looked at again: their young bits are set; those written to need no slot. */
+function markYoung(k: KernelState, target: TouchTarget, offset: number, pages: number): void {
   for (const run of [...target.mapping.runs]) {
-    if (run.young || run.offset >= offset + pages || run.offset + spanOf(run) <= offset) continue;
+    const keeps = target.readOnly === true || !run.swapCached;
+    if (run.young && keeps) continue;
+    if (run.offset >= offset + pages || run.offset + spanOf(run) <= offset) continue;
     const part = run.list!.isolatePart(run, offset, offset + pages);
-    if (part) part.young = true;
+    if (!part) continue;
+    part.young = true;
+    if (!keeps) freeSwapCache(k, part);
   }
 }
 
@@ -463,6 +468,11 @@ function swapoffStep(k: KernelState): StepOutcome {
   const stuck = [...k.guests.values()].some((guest) =>
     [...guest.mappings, guest.overhead].some((mapping) => mapping.swapPages > 0),
   );
+  for (const guest of k.guests.values()) {
+    for (const { runs } of [...guest.mappings, guest.overhead]) {
+      for (const run of runs) freeSwapCache(k, run);
+    }
+  }
   if (!stuck) swapOff(k);
   return { status: 'ok', pagesDone: done };
 }

@@ -6,6 +6,7 @@ import {
   kernelContext,
   localCaller,
 } from './kernel-block';
+import { dropSwapTree } from './cache-slab';
 import type { KernelState } from './kernel-state';
 import type { KernelBlock } from './page-alloc';
 
@@ -82,6 +83,7 @@ export function swapOn(k: KernelState, pages: number): boolean {
  */
 export function swapOff(k: KernelState): void {
   freeKernelBlocks(k, k.swapTables, 0);
+  dropSwapTree(k);
   k.swapTables = [];
   k.swap = { totalPages: 0, freePages: 0 };
 }

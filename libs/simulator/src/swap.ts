@@ -62,9 +62,44 @@ export function addToSwap(k: KernelState, run: Run): Run {
   });
 }
 
-/** Releases slots of a mapping that is freed or read back. */
+/**
+ * Pages of a group whose slots have to go before swap counts as not full: below that half of it, or of what the
+ * group may have, pages that are read back keep their slots.
+ * @returns 0 where swap is not full
+ * @kernel mm/memcontrol.c mem_cgroup_swap_full(), include/linux/swap.h vm_swap_full()
+ */
+export function swapFullPages(k: KernelState, group?: MemoryGroup): number {
+  const { totalPages, freePages } = k.swap;
+  const due = Math.max(Math.ceil(totalPages / 2) - freePages, 0);
+  if (!group || group.swapMaxPages === Infinity) return due;
+  return Math.max(due, group.swapPages - Math.ceil(group.swapMaxPages / 2) + 1);
+}
+
+/** Releases slots of a mapping that is freed, or read back to be written. */
 export function freeSwap(k: KernelState, owner: Mapping, pages: number): void {
-  k.swap.freePages += pages;
   owner.swapPages -= pages;
-  if (owner.group) owner.group.swapPages -= pages;
+  freeSlots(k, owner, pages);
+}
+
+function freeSlots(k: KernelState, { group }: Mapping, pages: number): void {
+  k.swap.freePages += pages;
+  if (group) group.swapPages -= pages;
+}
+
+/**
+ * Mapped pages that kept their slots give them up: they are written to, or go for good.
+ * @kernel mm/swapfile.c folio_free_swap()
+ */
+export function freeSwapCache(k: KernelState, run: Run): void {
+  if (!run.swapCached) return;
+  run.swapCached = false;
+  run.dirty = true;
+  run.zone.node.filePages -= run.pages;
+  freeSlots(k, run.owner, run.pages);
+}
+
+/** Unmapped again without having been written to, pages are on swap as they were. */
+export function backToSwap(run: Run): void {
+  run.owner.swapPages += run.pages;
+  run.owner.swapped?.spread(run.offset, spanOf(run), run.pages);
 }

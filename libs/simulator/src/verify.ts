@@ -26,8 +26,13 @@ export function verify(k: KernelState, step: number): void {
   checkWriteback(k, fail);
   checkGroups(k, fail);
   const swapped = allMappings(k).reduce((sum, mapping) => sum + mapping.swapPages, 0);
+  const kept = allMappings(k)
+    .flatMap(({ runs }) => [...runs])
+    .reduce((sum, run) => sum + (run.swapCached ? run.pages : 0), 0);
   const used = k.swap.totalPages - k.swap.freePages;
-  if (k.swap.freePages < 0 || used < swapped) fail(`swap: ${swapped} pages stored, ${used} used`);
+  if (k.swap.freePages < 0 || used < swapped + kept) {
+    fail(`swap: ${swapped} pages stored and ${kept} in memory as well, ${used} used`);
+  }
 }
 
 function allMappings(k: KernelState): Mapping[] {
@@ -64,6 +69,7 @@ function recountNode(
       zoneLru.set(run.zone, perList);
       if (countsAsFile(run.owner)) sums.file += run.pages;
       else sums.anon += run.pages;
+      if (run.swapCached) sums.file += run.pages;
       if (run.dirty && run.owner.kind === 'file') sums.dirty += run.pages;
       if (run.writeback) sums.writeback += run.pages;
       if (run.huge) sums.huge += run.pages;

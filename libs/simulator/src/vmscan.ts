@@ -1,4 +1,5 @@
 /** Reclaim core: scan balance, shrinking of the four lists, and what happens to each page looked at. */
+import { growSwapTree } from './cache-slab';
 import { compactGap, compactionSuitable } from './compaction-suitable';
 import {
   DEF_PRIORITY,
@@ -30,8 +31,17 @@ import {
   type ScanBalance,
   type ScanPlan,
 } from './scan-count';
-import { addToSwap, canAgeAnon, canSwap, swapRoom } from './swap';
+import {
+  addToSwap,
+  backToSwap,
+  canAgeAnon,
+  canSwap,
+  freeSwapCache,
+  swapFullPages,
+  swapRoom,
+} from './swap';
 import { endWrites, flushPlug, settleWritten, submitWrite } from './swap-write';
+import { workingsetEviction } from './workingset';
 import type { NodeState, Zone } from './zone';
 
 /**
@@ -308,6 +318,9 @@ function shrinkRun(
   sc.costNs += run.pages * rmapNs;
   const fate = checkReferences(run);
   if (fate !== 'reclaim') {
+    if (fate === 'activate' && run.swapCached && swapFullPages(k, lruvec.group) > 0) {
+      freeSwapCache(k, run);
+    }
     batch.back.push([run, fate]);
     return;
   }
@@ -330,7 +343,10 @@ function shrinkRun(
     batch.freed.push(run);
     return;
   }
-  if (run.owner.swapCacheOf) {
+  if (run.owner.swapCacheOf || run.swapCached) {
+    const owner = run.owner.swapCacheOf ?? run.owner;
+    workingsetEviction(node, lruvecOf(node, sc.group), run, owner);
+    if (run.swapCached) backToSwap(run);
     batch.freed.push(run);
     return;
   }
@@ -380,7 +396,9 @@ function swapRun(
 ): void {
   sc.costNs += run.pages * k.hardware.pageoutNs;
   batch.pageouts += run.pages;
-  for (const part of submitWrite(k, sc.plug, addToSwap(k, run), sc.cpu, pageNs)) {
+  const cached = addToSwap(k, run);
+  growSwapTree(k, sc.cpu);
+  for (const part of submitWrite(k, sc.plug, cached, sc.cpu, pageNs)) {
     accountRun(part, 1);
     batch.back.push([part, 'keep']);
   }
@@ -406,24 +424,10 @@ function checkReferences(run: Run): 'reclaim' | 'keep' | 'activate' {
   return 'reclaim';
 }
 
-/**
- * Leaves a shadow behind, so that a later read knows how long ago the page left.
- * @param lruvec at whose level reclaim works: that of the group under its limit, or the node
- */
+/** A file page leaves its file, and a shadow there. @param lruvec as workingsetEviction() takes it */
 export function evict(node: NodeState, lruvec: Lruvec, run: Run): void {
-  ageNonresident(node, lruvec, run.pages);
-  const { owner } = run;
-  owner.present?.spread(run.offset, spanOf(run), -run.pages);
-  if (!owner.evicted) return;
-  const last = Math.floor((run.offset + spanOf(run) - 1) / 512);
-  for (let block = Math.floor(run.offset / 512); block <= last; block += 1) {
-    owner.evicted.set(block, {
-      nodePosition: node.position,
-      age: lruvec.nonresidentAge,
-      ...(lruvec.group && { group: lruvec.group }),
-      workingset: run.workingset,
-    });
-  }
+  workingsetEviction(node, lruvec, run, run.owner);
+  run.owner.present?.spread(run.offset, spanOf(run), -run.pages);
 }
 
 /** Pages that reclaim could free in a zone at best; free pages stand in where there are none (6.1.y). */

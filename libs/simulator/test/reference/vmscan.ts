@@ -159,9 +159,9 @@ function shrinkPage(
 function forget(system: System, node: Node, page: number, file: boolean): void {
   const owner = system.owners.get(system.pages.owner[page] ?? -1) as Owner;
   const index = system.pages.ownerIndex[page] ?? 0;
+  node.nonresidentAge++;
   if (file) {
     owner.pages[index] = -1;
-    node.nonresidentAge++;
   } else {
     owner.swapCache.delete(index);
   }
