@@ -28,6 +28,7 @@ export {
 } from './drift';
 export { hostTextsOf, NODE_TEXT_FILES, nodeTextOf, TEXT_FILES } from './text-files';
 export { diagnose, type Diagnosis } from './log/diagnose';
+export { withHostEvidence } from './log/host-advice';
 export { hostOfReport } from './log/log-host';
 export { parseKernelLog, type LogReport } from './log/log-report';
 export { estimateResidency, RESIDENCY_RULE } from './residency';

@@ -1,6 +1,6 @@
 import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { diagnose, parseKernelLog } from '@zonewise/host-facts';
+import { diagnose, parseKernelLog, withHostEvidence } from '@zonewise/host-facts';
 import { ApiProblems } from '../docs/api-problems';
 import { HostsService } from '../hosts/hosts.service';
 import { ProblemException } from '../http/problem';
@@ -32,7 +32,11 @@ export class DiagnosesController {
   async create(@Body() { log, hostId }: DiagnoseDto): Promise<DiagnosesDto> {
     const model = hostId === undefined ? undefined : (await this.hosts.get(hostId)).model;
     const parsed = parseKernelLog(log, 'log', model?.kernelRelease);
-    if (parsed.ok) return { items: parsed.value.map(diagnose) };
+    if (parsed.ok) {
+      const items = parsed.value.map(diagnose);
+      if (model === undefined) return { items };
+      return { items: items.map((item) => withHostEvidence(item, model)) };
+    }
     const [first] = parsed.problems;
     throw new ProblemException('invalid-facts', first?.message ?? 'The log cannot be read.', {
       errors: parsed.problems,

@@ -19,7 +19,8 @@ export class DiagnoseDto {
 
   @ApiPropertyOptional({
     format: 'uuid',
-    description: 'A stored host: its kernel counts where the log does not name one.',
+    description:
+      'A stored host: its kernel counts where the log does not name one, and advice names its settings and what another value would do.',
   })
   @WhenGiven()
   @IsUUID(undefined, { message: 'must be the id of a host' })
@@ -121,7 +122,7 @@ class LogAdviceDto {
   @ApiProperty({
     type: 'object',
     additionalProperties: { type: 'number' },
-    description: 'Counts of the report that speak for it.',
+    description: 'Counts of the report, and of the host where it is known, that speak for it.',
     example: { missingPages: 9 },
   })
   evidence: Record<string, number>;
