@@ -5,6 +5,11 @@ import type { AllocContext } from './page-alloc';
 import type { PcpRun } from './pcp-list';
 import type { NodeState, Zone } from './zone';
 
+/** What each request takes that a zone serves, its first use of memory apart. */
+export function requestNs(k: KernelState, ac: AllocContext, zone: Zone): number {
+  return k.cpus[ac.cpu]!.node === zone.node ? ac.costNs : ac.costNs + ac.remoteCostNs;
+}
+
 /** What an emulated machine's memory costs when it is used for the first time. */
 export function freshNs(k: KernelState, ac: AllocContext, zone: Zone, runs: PcpRun[]): number {
   if (k.hardware.freshPageNs === 0 || (ac.costNs === 0 && !ac.cache)) return 0;

@@ -36,6 +36,9 @@ export interface CompactTask {
   wholeZone?: boolean;
   ignoreSkipHint?: boolean;
   ignoreBlockSuitable?: boolean;
+  /** Fast search of the free lists: order to begin with, failures in a row. */
+  searchOrder?: number;
+  fastSearchFail?: number;
 }
 
 /** What a compaction did and what it took. */
@@ -50,6 +53,7 @@ export interface CompactOutcome {
 
 /**
  * Compacts a zone. Nobody else acts while it does.
+ * @param task how it searches from now on, and whether it scans whole zones, is noted in it for the zone it compacts next
  * @kernel mm/compaction.c compact_zone()
  * @differs no lock is contended, nothing else happens meanwhile
  */
@@ -64,9 +68,11 @@ export function compactZone(k: KernelState, zone: Zone, task: CompactTask): Comp
   const cc = compactControl(k, zone, task);
   zone.buddy.capture = task.direct === true ? { order, frame: -1 } : undefined;
   const result = scan(k, cc);
+  releaseFreepages(k, cc);
   const captured = zone.buddy.capture?.frame ?? -1;
   zone.buddy.capture = undefined;
-  releaseFreepages(k, cc);
+  const { wholeZone, searchOrder, fastSearchFail } = cc;
+  Object.assign(task, { wholeZone, searchOrder, fastSearchFail });
   countVm(k, 'compact_migrate_scanned', cc.migrateScanned);
   countVm(k, 'compact_free_scanned', cc.freeScanned);
   const { migrateScanned, freeScanned } = cc;
@@ -109,8 +115,8 @@ function compactControl(k: KernelState, zone: Zone, task: CompactTask): CompactC
     unevictable: k.sysctl.compact_unevictable_allowed !== 0,
     migrate,
     free,
-    searchOrder: task.order,
-    fastSearchFail: 0,
+    searchOrder: task.searchOrder ?? task.order,
+    fastSearchFail: task.fastSearchFail ?? 0,
     fastStart: undefined,
     rescan: false,
     isolated: [],

@@ -1,4 +1,5 @@
 /** Compaction by the task that needs a block and waits for it. */
+import { freshNs, requestNs } from './alloc-account';
 import { MAX_ORDER } from './buddy';
 import { compactZone } from './compact-zone';
 import { COMPACT_RESULTS, compactState, type CompactResult } from './compact-control';
@@ -8,6 +9,7 @@ import { PAGE_ALLOC_COSTLY_ORDER } from './constants';
 import { noteFreeChange } from './free-count';
 import { countVm, passTime, type KernelState } from './kernel-state';
 import type { AllocContext, Segment } from './page-alloc';
+import { endWrites } from './swap-write';
 import { zoneReclaimablePages } from './vmscan';
 import { zoneWatermarkOk } from './watermark';
 import type { Zone } from './zone';
@@ -49,6 +51,7 @@ export function directCompact(
   take: () => Segment | undefined,
 ): Segment | undefined {
   if (!k.compaction || ac.order === 0) return undefined;
+  endWrites(k, k.timeNs);
   const { result, captured } = tryToCompactPages(k, ac, zonelist, flags, tries.priority);
   tries.result = result;
   if (result === 'skipped') return undefined;
@@ -111,9 +114,11 @@ function tryToCompactPages(
 /** The block was handed over when it was freed: it passed no list, and no counter of requests. */
 function capturedSegment(k: KernelState, ac: AllocContext, zone: Zone, frame: number): Segment {
   const pages = 1 << ac.order;
+  const runs = [{ frame, count: 1, step: 1 as const, type: ac.type }];
   noteFreeChange(zone, zone.pcps[ac.cpu]!, -pages);
-  k.timeNs += ac.costNs / Math.max(k.busyCpus.length, 1);
-  return { zone, pages, runs: [{ frame, count: 1, step: 1, type: ac.type }] };
+  const costNs = requestNs(k, ac, zone) + freshNs(k, ac, zone, runs);
+  k.timeNs += costNs / Math.max(k.busyCpus.length, 1);
+  return { zone, pages, runs };
 }
 
 /**

@@ -174,6 +174,19 @@ interface FastSearch {
 }
 
 /**
+ * Frames a quarter and half of the way to the migration scanner. Once that was passed, the kernel's unsigned distance puts
+ * them beyond all memory.
+ */
+function searchBounds(cc: CompactControl): { lowFrame: number; minFrame: number } {
+  const distance = cc.free - cc.migrate;
+  if (distance < 0) return { lowFrame: Infinity, minFrame: Infinity };
+  return {
+    lowFrame: pageblockStart(cc.free - Math.floor(distance / 4)),
+    minFrame: pageblockStart(cc.free - Math.floor(distance / 2)),
+  };
+}
+
+/**
  * Looks for a free block near the zone's end on the Movable lists, and takes what its pageblock has besides.
  * @kernel mm/compaction.c fast_isolate_freepages()
  */
@@ -183,14 +196,7 @@ function fastIsolateFreepages(k: KernelState, cc: CompactControl): void {
   let limit = Math.max(1, freelistScanLimit(cc) >> 1);
   const atStart = cc.free >= state.initFree;
   if (atStart) limit = PAGEBLOCK_PAGES >> 1;
-  const distance = cc.free - cc.migrate;
-  const search: FastSearch = {
-    limit,
-    scanned: 0,
-    highest: -1,
-    lowFrame: pageblockStart(cc.free - Math.floor(distance / 4)),
-    minFrame: pageblockStart(cc.free - Math.floor(distance / 2)),
-  };
+  const search: FastSearch = { limit, scanned: 0, highest: -1, ...searchBounds(cc) };
   cc.searchOrder = Math.min(cc.order - 1, cc.searchOrder);
   let found = -1;
   for (let order = cc.searchOrder; found < 0 && order >= 0; order = nextSearchOrder(cc, order)) {
@@ -274,7 +280,7 @@ function highestSeen(cc: CompactControl, { highest, minFrame }: FastSearch): num
     cc.free = highest;
     return highest;
   }
-  if (!cc.direct || minFrame < 0) return -1;
+  if (!cc.direct || minFrame < 0 || minFrame === Infinity) return -1;
   const suits = isPageblockOfZone(cc.zone, minFrame);
   const target = suits && (!cc.finishes || suitableMigrationTarget(cc, minFrame));
   cc.free = minFrame;

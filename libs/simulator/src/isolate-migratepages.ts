@@ -128,15 +128,21 @@ function scanKernelOnly(cc: CompactControl, scan: BlockScan): void {
     }
     scan.valid = true;
   }
-  scan.scanned = end - low;
+  // A waiting request looks at one page of each aligned block, and gives the block up.
+  const step = givesUp(cc) ? 2 ** cc.order : 1;
+  scan.scanned = Math.ceil(end / step) - Math.floor(low / step);
   scan.low = end;
+}
+
+/** A waiting request gives an aligned block up at its first page that cannot be moved (`skip_on_failure`). */
+function givesUp(cc: CompactControl): boolean {
+  return cc.direct && cc.mode === 'async';
 }
 
 function scanBlock(k: KernelState, cc: CompactControl, scan: BlockScan): void {
   const { buddy } = cc.zone;
   const { end, frames } = scan;
-  // A waiting request gives an aligned block up at its first page that cannot be moved.
-  const skipOnFailure = cc.direct && cc.mode === 'async';
+  const skipOnFailure = givesUp(cc);
   let nextSkip = skipOnFailure ? blockEnd(scan.low, cc.order) : Infinity;
   for (; scan.low < end; scan.low += 1) {
     if (scan.low >= nextSkip) {

@@ -1,11 +1,12 @@
 /** The background compactor of each node. */
 import { HUGE_ORDER, ZONE_MOVABLE } from './constants';
-import { compactZone, type CompactOutcome } from './compact-zone';
+import { compactZone, type CompactOutcome, type CompactTask } from './compact-zone';
 import { compactionDefer, compactionDeferred, compactionDeferReset } from './compaction-defer';
 import { compactionSuitable } from './compaction-suitable';
 import { fragmentationScoreNode, scoreHighMark } from './fragmentation-score';
 import { countVm, type KernelState } from './kernel-state';
 import { drainPcps } from './pcp';
+import { endWrites } from './swap-write';
 import type { NodeState } from './zone';
 
 /**
@@ -68,7 +69,7 @@ export function wakeupKcompactd(
 
 /** vm.compaction_proactiveness was written. @kernel mm/compaction.c compaction_proactiveness_sysctl_handler() */
 export function triggerKcompactd(k: KernelState): void {
-  if (k.sysctl.compaction_proactiveness === 0) return;
+  if (!k.compaction || k.sysctl.compaction_proactiveness === 0) return;
   for (const { kcompactd } of k.nodes) {
     kcompactd.triggered = true;
     kcompactd.nextNs = Math.min(kcompactd.nextNs, k.timeNs);
@@ -83,6 +84,7 @@ export function triggerKcompactd(k: KernelState): void {
 export function kcompactdTurn(k: KernelState, node: NodeState): number {
   const task = node.kcompactd;
   const startNs = task.nextNs;
+  endWrites(k, startNs);
   let waitNs = CHECK_NS;
   let costNs = 0;
   if (task.order > 0 && !task.triggered) {
@@ -95,7 +97,9 @@ export function kcompactdTurn(k: KernelState, node: NodeState): number {
     }
     task.triggered = false;
   }
-  if (k.sysctl.compaction_proactiveness === 0) waitNs = Infinity;
+  // What was asked for before it was told to look at the score is done at once.
+  if (task.order > 0) waitNs = 0;
+  else if (k.sysctl.compaction_proactiveness === 0) waitNs = Infinity;
   task.nextNs = startNs + costNs + waitNs;
   return costNs;
 }
@@ -138,11 +142,13 @@ function doWork(k: KernelState, node: NodeState): number {
   const { order, classIndex } = task;
   const cpu = nodeCpu(k, node);
   countVm(k, 'compact_daemon_wake');
+  // One task for all zones: what it learns in one it takes along to the next.
+  const compact: CompactTask = { order, mode: 'sync-light', cpu, classIndex };
   let costNs = 0;
   for (const zone of node.zones) {
     if (zone.index > classIndex || compactionDeferred(zone, order)) continue;
     if (compactionSuitable(k, zone, order, zone.min, zone.index) !== 'continue') continue;
-    const outcome = compactZone(k, zone, { order, mode: 'sync-light', cpu, classIndex });
+    const outcome = compactZone(k, zone, compact);
     costNs += outcome.costNs;
     if (outcome.result === 'success') {
       compactionDeferReset(zone, order, false);
@@ -160,6 +166,7 @@ function doWork(k: KernelState, node: NodeState): number {
 
 /** Compacts a node on request, whole zones, with patience. @kernel mm/compaction.c compact_node() */
 export function compactNode(k: KernelState, node: NodeState, cpu: number): number {
+  endWrites(k, k.timeNs);
   let costNs = 0;
   for (const zone of node.zones) {
     costNs += compactZone(k, zone, {

@@ -147,6 +147,10 @@ export function buildKernel(input: ReplayInput): KernelState {
   startMemcgStats(k);
   startExpiry(k.zones, k.cpus.length, profile.pcpHigh === 'tuned');
   startFlusher(k);
+  if (k.sysctl.compaction_proactiveness === 0) {
+    // No score to look at: only a wake-up makes a compactor act.
+    for (const { kcompactd } of nodes) kcompactd.nextNs = Infinity;
+  }
   return k;
 }
 

@@ -353,7 +353,7 @@ function* balancePgdat(
     zone.boost = Math.max(zone.boost - boosts[i]!, 0);
   });
   if (boosts.some((boost) => boost > 0)) {
-    wakeupKcompactd(k, node, BOOST_COMPACT_ORDER, classIndex, node.kswapd.nextNs);
+    wakeupKcompactd(k, node, BOOST_COMPACT_ORDER, classIndex, node.kswapd.nowNs);
   }
   node.refaultsSeen = statRefaults(node);
   return { reclaimed: sc.nrReclaimed, order: sc.order };

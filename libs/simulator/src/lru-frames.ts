@@ -1,7 +1,7 @@
 /** Which LRU page stands at a frame: the LRU runs of one zone by pageblock, for as long as a zone is compacted. */
 import { PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
 import { eachPiece, type Lru, type Run } from './lru';
-import { frameAt, nextHeld, pieceEnd, pieceStep, placesOf } from './lru-run';
+import { frameAt, nextHeld, pieceEnd, pieceStep, placeAt, placesOf } from './lru-run';
 import { lruvecsOf } from './lruvec';
 import type { Zone } from './zone';
 
@@ -57,7 +57,7 @@ export class LruFrames {
     while (
       count < most &&
       this.table[first + count] === run &&
-      Math.abs(step) === run!.stride &&
+      Math.abs(step) === Math.abs(run!.stride) &&
       this.offsets[first + count]! - this.offsets[first + count - 1]! === step
     ) {
       count += 1;
@@ -73,7 +73,9 @@ export class LruFrames {
     const olderPages = older?.pages;
     const first = from & (PAGEBLOCK_PAGES - 1);
     const [a, b] = [this.offsets[first]!, this.offsets[first + pages - 1]!];
-    const part = list.cut(run, Math.min(a, b), Math.max(a, b) + 1)!;
+    // Runs of a swap cache may go down where their owner's pages go up.
+    const [low, high] = [placeAt(run, a), placeAt(run, b)].sort((one, other) => one - other);
+    const part = list.cutPlaces(run, low!, high! + 1)!;
     this.table.fill(undefined, first, first + pages);
     if (run.list === undefined) return { run: part, list };
     // What stood before or behind the part may belong to another run now.

@@ -125,7 +125,12 @@ export class Lru {
     const unit = run.huge ? PAGES_PER_HUGE : 1;
     const first = Math.ceil(placeAt(run, from) / unit) * unit;
     const end = Math.floor(placeAt(run, to) / unit) * unit;
-    const part = end > first ? sliceOf(run, first, end) : undefined;
+    return end > first ? this.cutPlaces(run, first, end) : undefined;
+  }
+
+  /** Takes the pages in places [first, end) of a run off the list. @returns as cut() */
+  cutPlaces(run: Run, first: number, end: number): Run | undefined {
+    const part = sliceOf(run, first, end);
     if (!part) return undefined;
     if (part.pages === run.pages) return this.remove(run);
     this.count(part, -1);

@@ -121,10 +121,9 @@ function compactionAlloc(k: KernelState, cc: CompactControl): number {
 /**
  * May the pages of a run be taken at all, whatever their place?
  * @param unevictable locked pages as well
- * @differs pages that are written stay also where compaction would wait for them, as do those in the swap cache
- * that wait to be freed
+ * @differs pages that are written stay also where compaction would wait for them
  */
 export function isMovable(run: Run, unevictable: boolean): boolean {
   if (!unevictable && run.list?.index === LRU_UNEVICTABLE) return false;
-  return !run.huge && run.stride > 0 && !run.writeback;
+  return !run.huge && !run.writeback;
 }

@@ -1,5 +1,5 @@
 /** The allocator: the walk over the zonelist, the fast path at low, the slow path at min. */
-import { freshNs, noteDirectReclaim } from './alloc-account';
+import { freshNs, noteDirectReclaim, requestNs } from './alloc-account';
 import { MIGRATE_MOVABLE } from './buddy';
 import {
   MAX_RECLAIM_RETRIES,
@@ -194,7 +194,7 @@ function tryZone(
     // A kswapd that ends its run meanwhile takes the boost back; the mark was read before.
     if (!zoneWatermarkOk(zone, mark + boost - zone.boost, request)) return undefined;
   }
-  const cost = k.cpus[ac.cpu]!.node === zone.node ? ac.costNs : ac.costNs + ac.remoteCostNs;
+  const cost = requestNs(k, ac, zone);
   // One by one: pages that pass only without the boost, and after a try to reclaim, which the next request repeats.
   const needed = neededPages(zone, mark, request);
   // So are the last ones above the mark, while NR_FREE_PAGES runs ahead.
