@@ -47,6 +47,14 @@ export interface MachineCosts {
   freeNs: number;
 }
 
+/** What compaction costs in virtual time; whole nanoseconds. */
+export interface MachineCompaction {
+  compactScanNs: number;
+  migrateNs: number;
+  /** When each kcompactd looks at its node for the first time. */
+  firstCompactCheckNs: number;
+}
+
 export interface MachineConfig {
   /** Node id = position. At least one CPU and one zone in all. */
   nodes: MachineNodeConfig[];
@@ -59,7 +67,11 @@ export interface MachineConfig {
     zone_reclaim_mode: number;
     min_unmapped_ratio: number;
     swappiness: number;
+    /** 0 if absent. */
+    compaction_proactiveness?: number;
   };
+  /** Absent: a kernel without CONFIG_COMPACTION. */
+  compaction?: MachineCompaction;
   swapPages: number;
   costs: MachineCosts;
 }
@@ -127,6 +139,8 @@ export type MachineOp =
   /** try_to_free_pages() for a movable order-0 request of that CPU and policy. */
   | { op: 'reclaim'; cpu: number; policy: MachinePolicy }
   | { op: 'sysctl'; name: keyof MachineConfig['sysctl']; value: number | number[] }
+  /** A CPU writes to the `compact` of a node, or with null to vm.compact_memory. */
+  | { op: 'compact'; cpu: number; node: number | null }
   /** drain_all_pages() */
   | { op: 'drain' }
   | HugetlbOp
@@ -174,11 +188,24 @@ export function isPicked(seed: number, index: number, percent: number): boolean 
 }
 
 /**
- * What an operation answered: requests served, blocks freed, pages reclaimed; the size that a pool's file shows after a
+ * What an operation answered: requests served, blocks freed, pages reclaimed, pages moved; the size that a pool's file shows after a
  * write; 1 for a mapping that was made; huge pages touched or zapped; 0 for the others.
  */
 export interface MachineAnswer {
   done: number;
+}
+
+/** pfns are 0 where they were never set. */
+export interface CompactionPicture {
+  /** async, sync */
+  cachedMigratePfn: number[];
+  cachedFreePfn: number;
+  initMigratePfn: number;
+  initFreePfn: number;
+  blockskipFlush: boolean;
+  considered: number;
+  deferShift: number;
+  orderFailed: number;
 }
 
 export interface ZonePicture {
@@ -196,6 +223,9 @@ export interface ZonePicture {
   lists: number[][][];
   /** Type of each pageblock, from the block that holds the zone's first page. */
   pageblockTypes: number[];
+  compaction: CompactionPicture;
+  /** Skip bit of each pageblock, as `pageblockTypes`. */
+  skip: number[];
   /** By CPU position (CPUs in node order). `lists[i]`: 0..11 = order * 3 + type, 12 huge other, 13 huge movable; head to tail. */
   pcps: { count: number; freeFactor: number; lists: number[][] }[];
 }
@@ -212,6 +242,11 @@ export interface NodePicture {
   /** Infinity while asleep. */
   kswapdNextNs: number;
   kswapdFailures: number;
+  /** Infinity where only a wake-up makes it act, and on nodes without memory. */
+  kcompactdNextNs: number;
+  /** Order and class that it was asked for; the node's highest zone if nobody asked. */
+  kcompactdOrder: number;
+  kcompactdClass: number;
 }
 
 export interface HugetlbPicture {

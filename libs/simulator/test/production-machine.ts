@@ -9,6 +9,7 @@ import { endWrites, endWritesOf } from '../src/swap-write';
 import { hardwareProfiles } from '../src/hardware-profile';
 import { buildKernel, setupLowmemReserve, setupNodeReclaim, setupWatermarks } from '../src/kernel';
 import { passTime, type KernelState } from '../src/kernel-state';
+import { compactNode, waitingKcompactd } from '../src/kcompactd';
 import { advanceKswapd, finishKswapd } from '../src/kswapd';
 import { accountRun, lruList, newRun, spanOf } from '../src/lru';
 import { allocByPolicy, allocTurns, type PolicyContext } from '../src/mempolicy';
@@ -47,8 +48,11 @@ export function productionMachine(config: MachineConfig): ProductionMachine {
     seed: 0,
     hardwareProfile: 'generic-2s',
   });
-  k.hardware = { ...hardwareProfiles['generic-2s']!, ...config.costs };
-  k.compaction = false;
+  k.hardware = { ...hardwareProfiles['generic-2s']!, ...config.costs, ...config.compaction };
+  k.compaction = config.compaction !== undefined;
+  for (const { kcompactd } of k.nodes) {
+    Object.assign(kcompactd, waitingKcompactd(firstCheckNs(config)));
+  }
   // The reference has no slab: trees of the swap cache find all the room they need.
   k.swapTree.room = Infinity;
   for (const zone of k.zones) {
@@ -61,6 +65,11 @@ export function productionMachine(config: MachineConfig): ProductionMachine {
   setupLowmemReserve(k);
   setupNodeReclaim(k);
   return new ProductionMachine(k);
+}
+
+function firstCheckNs({ compaction, sysctl }: MachineConfig): number {
+  const looks = compaction !== undefined && (sysctl.compaction_proactiveness ?? 0) > 0;
+  return looks ? compaction.firstCompactCheckNs : Infinity;
 }
 
 /** Boot: all pages free in their largest aligned blocks, ascending, each at its list's tail. */
@@ -108,6 +117,7 @@ function hostOf(config: MachineConfig): HostModel {
     distances: config.distances,
     sysctl: {
       ...kernelProfiles['6.1.y'].defaultSysctls,
+      compaction_proactiveness: 0,
       ...config.sysctl,
       dirty_writeback_centisecs: 0,
     },
@@ -165,6 +175,8 @@ export class ProductionMachine implements Machine {
       case 'sysctl':
         writeSysctl(k, op.name, op.value);
         return 0;
+      case 'compact':
+        return this.compact(op);
       case 'drain':
         for (const zone of k.zones) drainPcps(zone);
         return 0;
@@ -180,6 +192,17 @@ export class ProductionMachine implements Machine {
           this.policyContext(cpu, policy, mems),
         );
     }
+  }
+
+  private compact(op: Extract<MachineOp, { op: 'compact' }>): number {
+    const { k } = this;
+    const moved = (): number => k.vmstat['pgmigrate_success'] ?? 0;
+    const before = moved();
+    for (const node of k.nodes) {
+      if (op.node !== null && op.node !== node.id) continue;
+      passTime(k, compactNode(k, node, this.position(op.cpu)), false);
+    }
+    return moved() - before;
   }
 
   private owner(id: number, kind: RequestKind): Owner {

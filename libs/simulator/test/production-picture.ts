@@ -2,12 +2,19 @@
 import { MAX_ORDER, NR_MIGRATE_TYPES, PAGEBLOCK_ORDER } from '../src/buddy';
 import { hstateOf } from '../src/hugetlb';
 import type { HugetlbMapping } from '../src/hugetlb-fault';
+import { compactState } from '../src/compact-control';
 import type { KernelState } from '../src/kernel-state';
 import { frameAt, piecesOf, type Run } from '../src/lru';
 import type { Mapping } from '../src/page-map';
 import type { NodeState, Zone } from '../src/zone';
 import type { IndexSet } from './index-set';
-import type { HugetlbPicture, MachinePicture, NodePicture, ZonePicture } from './machine';
+import type {
+  CompactionPicture,
+  HugetlbPicture,
+  MachinePicture,
+  NodePicture,
+  ZonePicture,
+} from './machine';
 import type { Tape } from './tape';
 
 /** A block of a `kernel` or `atomic` request. */
@@ -42,7 +49,7 @@ export interface Owner {
 const GONE = -1;
 const SWAPPED = -2;
 
-type ZoneCounts = Omit<ZonePicture, 'lists' | 'pageblockTypes' | 'pcps'>;
+type ZoneCounts = Omit<ZonePicture, 'lists' | 'pageblockTypes' | 'skip' | 'pcps'>;
 
 function zoneCounts(zone: Zone): ZoneCounts {
   return {
@@ -55,6 +62,22 @@ function zoneCounts(zone: Zone): ZoneCounts {
     high: zone.high,
     protection: zone.protection.slice(0, 4),
     reservedHighatomic: zone.reservedHighatomic,
+    compaction: compactionCounts(zone),
+  };
+}
+
+function compactionCounts(zone: Zone): CompactionPicture {
+  const state = compactState(zone);
+  const pfn = (frame: number): number => (Number.isFinite(frame) ? frame + zone.buddy.basePfn : 0);
+  return {
+    cachedMigratePfn: state.cachedMigrate.map(pfn),
+    cachedFreePfn: pfn(state.cachedFree),
+    initMigratePfn: pfn(state.initMigrate),
+    initFreePfn: pfn(state.initFree),
+    blockskipFlush: state.blockskipFlush,
+    considered: state.considered,
+    deferShift: state.deferShift,
+    orderFailed: state.orderFailed,
   };
 }
 
@@ -68,6 +91,9 @@ function nodeCounts(node: NodeState): Omit<NodePicture, 'lru'> {
     kswapdState: node.kswapd.state,
     kswapdNextNs: node.kswapd.nextNs,
     kswapdFailures: node.kswapdFailures,
+    kcompactdNextNs: node.zones.length > 0 ? node.kcompactd.nextNs : Infinity,
+    kcompactdOrder: node.kcompactd.order,
+    kcompactdClass: Math.min(node.kcompactd.classIndex, node.zones.at(-1)?.index ?? 0),
   };
 }
 
@@ -86,9 +112,9 @@ function pfnAt(run: Run, index: number): number {
   return frameAt(run, index) + run.zone.buddy.basePfn;
 }
 
-/** Types of the pageblocks from that of the zone's first page on. */
-function pageblockTypes(zone: Zone): number[] {
-  return [...zone.buddy.types].slice(zone.buddy.firstFrame >> PAGEBLOCK_ORDER);
+/** Of what is known of each pageblock, that from the one of the zone's first page on. */
+function ofPageblocks(zone: Zone, values: Uint8Array): number[] {
+  return [...values].slice(zone.buddy.firstFrame >> PAGEBLOCK_ORDER);
 }
 
 /** Indices that an owner gave out, freed or not. */
@@ -177,7 +203,8 @@ function zonePicture(zone: Zone): ZonePicture {
     lists: Array.from({ length: MAX_ORDER }, (_, order) =>
       Array.from({ length: NR_MIGRATE_TYPES }, (__, type) => buddy.list(order, type).map(pfn)),
     ),
-    pageblockTypes: pageblockTypes(zone),
+    pageblockTypes: ofPageblocks(zone, zone.buddy.types),
+    skip: ofPageblocks(zone, compactState(zone).skip),
     pcps: zone.pcps.map((pcp) => ({
       count: pcp.pages,
       freeFactor: pcp.freeFactor,
@@ -211,7 +238,8 @@ function tapeZone(zone: Zone, tape: Tape): void {
       tapeFrames(buddy.list(order, type), buddy.basePfn, tape);
     }
   }
-  tapeFrames(pageblockTypes(zone), 0, tape);
+  tapeFrames(ofPageblocks(zone, zone.buddy.types), 0, tape);
+  tapeFrames(ofPageblocks(zone, compactState(zone).skip), 0, tape);
   for (const pcp of zone.pcps) {
     tape.add(pcp.pages);
     tape.add(pcp.freeFactor);

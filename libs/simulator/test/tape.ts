@@ -75,10 +75,13 @@ export class Tape {
     this.add(KSWAPD_STATES.indexOf(node.kswapdState));
     this.add(node.kswapdNextNs);
     this.add(node.kswapdFailures);
+    this.add(node.kcompactdNextNs);
+    this.add(node.kcompactdOrder);
+    this.add(node.kcompactdClass);
   }
 
   /** What a zone counts, without its lists. */
-  addZone(zone: Omit<ZonePicture, 'lists' | 'pageblockTypes' | 'pcps'>): void {
+  addZone(zone: Omit<ZonePicture, 'lists' | 'pageblockTypes' | 'skip' | 'pcps'>): void {
     this.add(zone.node);
     this.add(zone.index);
     this.add(zone.free);
@@ -88,6 +91,15 @@ export class Tape {
     this.add(zone.high);
     this.addAll(zone.protection);
     this.add(zone.reservedHighatomic);
+    const { compaction } = zone;
+    this.addAll(compaction.cachedMigratePfn);
+    this.add(compaction.cachedFreePfn);
+    this.add(compaction.initMigratePfn);
+    this.add(compaction.initFreePfn);
+    this.add(compaction.blockskipFlush ? 1 : 0);
+    this.add(compaction.considered);
+    this.add(compaction.deferShift);
+    this.add(compaction.orderFailed);
   }
 
   /** The pool of huge pages and its mappings. */
@@ -142,6 +154,7 @@ export function tapePicture(picture: MachinePicture, tape: Tape): void {
   for (const zone of picture.zones) {
     for (const list of zone.lists.flat()) addList(tape, list);
     addList(tape, zone.pageblockTypes);
+    addList(tape, zone.skip);
     for (const pcp of zone.pcps) {
       tape.add(pcp.count);
       tape.add(pcp.freeFactor);

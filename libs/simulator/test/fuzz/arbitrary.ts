@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import type {
+  MachineCompaction,
   MachineConfig,
   MachineCosts,
   MachineNodeConfig,
@@ -48,7 +49,7 @@ const zonePages = fc.oneof(
   { weight: 10, arbitrary: fc.integer({ min: 600, max: 3000 }) },
   { weight: 4, arbitrary: fc.integer({ min: 2048, max: 6000 }) },
   { weight: 4, arbitrary: fc.constantFrom(1024, 2048, 3072, 4096) },
-  { weight: 1, arbitrary: fc.integer({ min: 12288, max: 18000 }) },
+  { weight: 2, arbitrary: fc.integer({ min: 12288, max: 18000 }) },
 );
 
 const shape: fc.Arbitrary<Shape> = fc.constantFrom(...ZONE_MIXES).chain((mix) =>
@@ -124,6 +125,16 @@ const costs: fc.Arbitrary<MachineCosts> = fc.record({
   freeNs: fc.integer({ min: 0, max: 5000 }),
 });
 
+/** Three of four kernels are built with compaction. */
+const compaction: fc.Arbitrary<MachineCompaction | undefined> = fc.option(
+  fc.record({
+    compactScanNs: fc.integer({ min: 0, max: 300 }),
+    migrateNs: fc.integer({ min: 0, max: 8000 }),
+    firstCompactCheckNs: fc.integer({ min: 1, max: 512_000_000 }),
+  }),
+  { nil: undefined, freq: 3 },
+);
+
 const lowmemReserveRatio = fc.constantFrom<number[][]>(
   [256, 256, 32, 0],
   [256, 256, 32, 0],
@@ -135,6 +146,7 @@ const boostFactor = fc.constantFrom(15000, 15000, 15000, 0, 40000, 100);
 const reclaimMode = fc.constantFrom(0, 0, 0, 1, 1, 2, 3, 4, 5, 7);
 const scaleFactor = fc.constantFrom(10, 10, 50, 200, 600);
 const swappiness = fc.constantFrom(60, 60, 0, 1, 100, 200);
+const proactiveness = fc.constantFrom(20, 20, 20, 0, 50, 90, 100);
 const minUnmappedRatio = fc.constantFrom(1, 1, 0, 5, 40);
 
 /** Writes min_free_kbytes as a share of the machine, in thousandths. */
@@ -162,7 +174,9 @@ const config: fc.Arbitrary<MachineConfig> = nodes.chain((all) =>
       zone_reclaim_mode: reclaimMode,
       min_unmapped_ratio: minUnmappedRatio,
       swappiness,
+      compaction_proactiveness: proactiveness,
     }),
+    compaction,
     swapPages: fc.constantFrom(0, 0, 40, 400, 4000),
     costs,
   }),
@@ -258,6 +272,54 @@ function requests(machine: MachineConfig, pages: fc.Arbitrary<number>): fc.Arbit
     .map(([one, wanted]) => ({ ...one, count: Math.max(wanted >> one.order, 1) }));
 }
 
+/** Memory that is full but for single pages, of which the machine needs larger blocks. */
+function scattered(machine: MachineConfig): fc.Arbitrary<MachineOp[]> {
+  const total = pagesOf(machine.nodes);
+  const cpu = fc.constantFrom(...machine.nodes.flatMap((node) => node.cpus));
+  const local: MachinePolicy = { mode: 'default', nodes: [] };
+  const common = { policy: local, mems: null, order: 0, type: 0 as const };
+  const taken = fc.integer({ min: 60, max: 100 }).map((share) => Math.ceil((total * share) / 100));
+  const movable = fc
+    .record({
+      who: fc.oneof(holder('anon'), holder('file')),
+      at: cpu,
+      count: taken,
+      seed: fc.nat(),
+      percent: fc.integer({ min: 5, max: 60 }),
+    })
+    .map(({ who, at, count, seed, percent }): MachineOp[] => [
+      { op: 'alloc', ...who, cpu: at, ...common, count },
+      { op: 'scatter', owner: who.owner, cpu: at, from: 0, count, seed, percent },
+      { op: 'drain' },
+    ]);
+  /** The kernel holds a page in every few; between them is page cache, which can be moved in vain. */
+  const pinned = fc
+    .record({
+      who: holder('kernel'),
+      cache: holder('file'),
+      at: cpu,
+      count: taken,
+      every: fc.integer({ min: 2, max: 5 }),
+      percent: fc.integer({ min: 20, max: 90 }),
+    })
+    .map(({ who, cache, at, count, every, percent }): MachineOp[] => [
+      { op: 'alloc', ...who, cpu: at, ...common, count },
+      { op: 'free', owner: who.owner, cpu: at, from: 0, count, every, keep: 1 },
+      { op: 'drain' },
+      { op: 'alloc', ...cache, cpu: at, ...common, count: Math.ceil((count * percent) / 100) },
+    ]);
+  return fc.oneof(movable, pinned);
+}
+
+/** A few large blocks, mostly movable ones, for which compaction clears whole pageblocks. */
+function largeBlocks(machine: MachineConfig): fc.Arbitrary<AllocOp> {
+  const order = fc.oneof(fc.integer({ min: 1, max: 10 }), fc.constantFrom(2, 2, 3, 3, 4, 9, 10));
+  const type = fc.constantFrom(0 as const, 1 as const, 1 as const, 2 as const);
+  return fc
+    .tuple(request(machine), holder('kernel'), order, type, fc.integer({ min: 1, max: 3 }))
+    .map(([one, who, large, of, count]) => ({ ...one, ...who, order: large, type: of, count }));
+}
+
 /** Settings written while the machine runs. */
 function write(total: number): fc.Arbitrary<MachineOp> {
   const given = fc.oneof(
@@ -268,6 +330,7 @@ function write(total: number): fc.Arbitrary<MachineOp> {
     fc.record({ name: fc.constant('zone_reclaim_mode' as const), value: reclaimMode }),
     fc.record({ name: fc.constant('min_unmapped_ratio' as const), value: minUnmappedRatio }),
     fc.record({ name: fc.constant('swappiness' as const), value: swappiness }),
+    fc.record({ name: fc.constant('compaction_proactiveness' as const), value: proactiveness }),
   );
   return given.map((setting) => ({ op: 'sysctl' as const, ...setting }));
 }
@@ -390,18 +453,26 @@ function op(machine: MachineConfig): fc.Arbitrary<PlannedOp> {
     cpu: fc.constantFrom(...machine.nodes.flatMap((node) => node.cpus)),
     policy: policy(ids),
   });
-  /** From less than a batch of reclaim takes to more than a kswapd naps. */
+  /** From less than a batch of reclaim takes to more than a kswapd naps, and between two looks of a kcompactd. */
   const idle = fc.record({
     op: fc.constant('idle' as const),
-    ns: fc.constantFrom(1000, 50_000, 1_000_000, 20_000_000, 150_000_000),
+    ns: fc.constantFrom(1000, 50_000, 1_000_000, 20_000_000, 150_000_000, 600_000_000),
   });
+  const compact = fc.record({
+    op: fc.constant('compact' as const),
+    cpu: fc.constantFrom(...machine.nodes.flatMap((node) => node.cpus)),
+    node: fc.constantFrom(null, ...ids),
+  });
+  const compacts = machine.compaction === undefined ? 0 : 1;
   return fc.oneof(
     { weight: 26, arbitrary: requests(machine, pages) },
+    { weight: 5 * compacts, arbitrary: largeBlocks(machine) },
     { weight: 14, arbitrary: giveBack(machine) },
     { weight: 6, arbitrary: look },
     { weight: 11, arbitrary: hugetlb(machine) },
     { weight: 1, arbitrary: reclaim },
     { weight: 2, arbitrary: write(total) },
+    { weight: compacts, arbitrary: compact },
     { weight: 1, arbitrary: fc.constant({ op: 'drain' as const }) },
     { weight: 2, arbitrary: idle },
     { weight: 1, arbitrary: fc.constant({ op: 'settle' as const }) },
@@ -413,7 +484,8 @@ export function fuzzCase(minOps: number, maxOps: number): fc.Arbitrary<FuzzCase>
   return config.chain((machine) => {
     const total = pagesOf(machine.nodes);
     const part = fc.integer({ min: 1, max: Math.ceil(total / 2) });
-    const fill = fc.array(requests(machine, part), { maxLength: 4 });
+    const wholes = fc.array(requests(machine, part), { maxLength: 4 });
+    const fill = machine.compaction === undefined ? wholes : fc.oneof(wholes, scattered(machine));
     const all = fc.array(op(machine), { minLength: minOps, maxLength: maxOps, size: 'max' });
     return fc
       .tuple(fill, all)

@@ -12,6 +12,7 @@ const SETTINGS = [
   'zone_reclaim_mode',
   'min_unmapped_ratio',
   'swappiness',
+  'compaction_proactiveness',
 ];
 
 /** Everything that is counted: kinds of machines, kinds of operations, and events in the reference. */
@@ -21,6 +22,7 @@ const COUNTED: readonly string[] = [
   'machine with a node without CPUs',
   'machine with a node without memory',
   'machine with batches above 1',
+  'machine without compaction',
   ...['anon', 'file', 'kernel', 'atomic'].map((kind) => `requests of ${kind}`),
   ...Array.from({ length: 11 }, (_, order) => `requests of order ${order}`),
   ...TYPES.map((type) => `requests of ${type} kernel memory`),
@@ -32,7 +34,7 @@ const COUNTED: readonly string[] = [
   'free all of a range',
   'free a pattern',
   'free a random subset',
-  ...['exit', 'touch', 'access', 'reclaim', 'drain', 'idle', 'settle'],
+  ...['exit', 'touch', 'access', 'reclaim', 'compact', 'drain', 'idle', 'settle'],
   ...['size of a pool', "size of a node's pool", 'overcommit', 'unmapHuge', 'zapHuge'],
   ...['huge pages reserved', 'huge pages not reserved'],
   ...POLICIES.map((policy) => `huge pages touched under ${policy}`),
@@ -78,7 +80,8 @@ export class Coverage {
     this.counts.set(name, count + times);
   }
 
-  addMachine({ nodes }: MachineConfig): void {
+  addMachine({ nodes, compaction }: MachineConfig): void {
+    this.add('machine without compaction', compaction === undefined ? 1 : 0);
     const zones = nodes.flatMap((node) => node.zones);
     ZONES.forEach((name, index) => {
       this.add(`machine with ${name}`, zones.some((zone) => zone.index === index) ? 1 : 0);

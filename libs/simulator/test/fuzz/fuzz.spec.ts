@@ -120,6 +120,14 @@ describe('planted errors', () => {
     return { config: lab([2048, 2048], 40, sysctl), ops: [alloc('file', 2300)] };
   }
 
+  /** Of both kinds of pages some are scanned; fewer than a batch of page cache are reclaimed before enough is. */
+  function nodeOfBoth(): FuzzCase {
+    const config = lab([4096, 4096], 40, { zone_reclaim_mode: 7, min_unmapped_ratio: 0 });
+    config.swapPages = 4000;
+    const activate: MachineOp = { op: 'access', owner: 1, from: 0, count: 750 };
+    return { config, ops: [alloc('file', 1450), activate, alloc('anon', 2800, { owner: 2 })] };
+  }
+
   /** While kswapd works off a boost, a block of 1024 pages is asked for. */
   function askedMeanwhile(): FuzzCase {
     const config = lab([3072], 20, { watermark_boost_factor: 40_000 });
@@ -154,6 +162,41 @@ describe('planted errors', () => {
     return { config: lab([8192, 8192], 20), ops: [poolOf(4), map, touch, poolOf(0), end] };
   }
 
+  const COMPACTION = { compactScanNs: 10, migrateNs: 1500, firstCompactCheckNs: 512_000_000 };
+
+  /** Of a full zone pages here and there are free: large blocks are made by moving, by the task and by kcompactd. */
+  function scatteredZone(): FuzzCase {
+    const config = { ...lab([8192], 20), compaction: COMPACTION };
+    const holes: MachineOp[] = [
+      { op: 'scatter', owner: 1, cpu: 0, from: 0, count: 8000, seed: 7, percent: 50 },
+      { op: 'drain' },
+    ];
+    const blocks = [9, 4, 5, 9, 6, 10].map((order, i) =>
+      alloc('kernel', 2, { owner: 2 + i, order, type: 1 }),
+    );
+    return { config, ops: [alloc('anon', 8000), ...holes, ...blocks, { op: 'settle' }] };
+  }
+
+  /** All that is free are blocks of half the order wanted: an index of 484, no matter for compaction. */
+  function halfBlocks(): FuzzCase {
+    const config = { ...lab([1024], 0), compaction: COMPACTION };
+    const eights: MachineOp[] = [
+      free(0, 1008, { every: 16, keep: 8 }),
+      { op: 'drain' },
+      alloc('kernel', 1, { owner: 2, order: 4, type: 1 }),
+    ];
+    return { config, ops: [alloc('anon', 1024), ...eights] };
+  }
+
+  /** A node's score of 77 lies between the marks of a proactiveness of 30. */
+  function betweenScores(): FuzzCase {
+    const config = { ...lab([4096], 20), compaction: COMPACTION };
+    config.sysctl.compaction_proactiveness = 30;
+    const holes = [free(0, 512), free(512, 3488, { every: 2, keep: 1 })];
+    const wait: MachineOp[] = [{ op: 'drain' }, { op: 'idle', ns: 600_000_000 }];
+    return { config, ops: [alloc('anon', 4000), ...holes, ...wait] };
+  }
+
   /** Random machines on which every shortage is first met by reclaim of the node. */
   function withNodeReclaim({ config, ops }: FuzzCase): FuzzCase {
     const sysctl = { ...config.sysctl, zone_reclaim_mode: 7, min_unmapped_ratio: 0 };
@@ -171,9 +214,13 @@ describe('planted errors', () => {
       boundAndAtomic(),
       outOfCpuset(),
       nodeOfCache(),
+      nodeOfBoth(),
       askedMeanwhile(),
       reservedPool(),
       shrunkPool(),
+      scatteredZone(),
+      halfBlocks(),
+      betweenScores(),
     ];
     const random = fc.sample(fuzzCase(40, 40), { seed: 42, numRuns: 24 });
     const found = findMutants([...planned, ...random, ...random.map(withNodeReclaim)]);

@@ -23,6 +23,7 @@ function createPages(pages: number): Pages {
   return {
     freeOrder: new Int8Array(pages).fill(-1),
     pcpType: new Uint8Array(pages),
+    huge: new Uint8Array(pages),
     lru: new Int8Array(pages).fill(-1),
     flags: new Uint8Array(pages),
     mapped: new Uint8Array(pages),
@@ -59,6 +60,12 @@ function createNode(id: number, config: MachineNodeConfig, lists: Lists): Node {
       restOrder: 0,
       restClass: 3,
       run: null,
+    },
+    kcompactd: {
+      nextNs: Infinity,
+      maxOrder: 0,
+      highestZone: config.zones.at(-1)?.index ?? 0,
+      triggered: false,
     },
   };
 }
@@ -99,6 +106,17 @@ function createZone(
     reclaimActive: false,
     boostedFlag: false,
     lruPages: Array.from({ length: LRU_LISTS }, () => 0),
+    compaction: {
+      cachedMigratePfn: [0, 0],
+      cachedFreePfn: 0,
+      initMigratePfn: 0,
+      initFreePfn: 0,
+      blockskipFlush: false,
+      considered: 0,
+      deferShift: 0,
+      orderFailed: 0,
+      skip: new Uint8Array(entries / PAGEBLOCK_PAGES),
+    },
   };
 }
 
@@ -117,6 +135,17 @@ function handOver(system: System, zone: Zone): void {
     addToFreeList(system, zone, zone.firstPage + pfn - zone.basePfn, order, MOVABLE, 'tail');
   }
   zone.free = zone.managed;
+}
+
+/** @kernel mm/compaction.c kcompactd_init(): on nodes with memory; they look at the score only where it matters */
+function startKcompactds(system: System): void {
+  const { compaction, sysctl } = system.config;
+  if (compaction === undefined || (sysctl.compaction_proactiveness ?? 0) === 0) {
+    return;
+  }
+  for (const { kcompactd, zones } of system.nodes) {
+    kcompactd.nextNs = zones.length > 0 ? compaction.firstCompactCheckNs : Infinity;
+  }
 }
 
 /** A machine at its start: everything free, nobody has asked for anything. */
@@ -142,6 +171,7 @@ export function boot(config: MachineConfig, mutation: Mutation | null): System {
     swapWrites: { nextSlot: 1, slots: new Map(), requests: [] },
     vmstat: new Map(),
     events: noEvents(),
+    capture: null,
     runningCpu: -1,
   };
   system.cpus = system.nodes.flatMap((node) => node.cpus.map((number) => ({ number, node })));
@@ -161,5 +191,6 @@ export function boot(config: MachineConfig, mutation: Mutation | null): System {
   setupLowmemReserve(system);
   setupMinUnmapped(system);
   buildZonelists(system);
+  startKcompactds(system);
   return system;
 }

@@ -11,7 +11,7 @@ import {
 import type { System, Zone } from './state';
 
 /** HighAtomic blocks do not merge with others at pageblock size and above. */
-function isMergeable(type: MigrateType): boolean {
+export function isMergeable(type: MigrateType): boolean {
   return type === UNMOVABLE || type === MOVABLE || type === RECLAIMABLE;
 }
 
@@ -75,6 +75,32 @@ function isMergeLikely(system: System, zone: Zone, offset: number, order: number
 }
 
 /**
+ * The task that compacts may take a block that is being freed. Blocks below a pageblock of movable memory are left, so
+ * that no smaller request spoils it.
+ * @kernel mm/page_alloc.c task_capc(), compaction_capture()
+ * @returns whether it did
+ */
+function isCaptured(
+  system: System,
+  zone: Zone,
+  page: number,
+  order: number,
+  type: MigrateType,
+): boolean {
+  const { capture } = system;
+  if (capture === null || capture.page !== -1 || capture.zone !== zone || capture.order !== order) {
+    return false;
+  }
+  if (order < PAGEBLOCK_ORDER && type === MOVABLE) {
+    return false;
+  }
+  capture.page = page;
+  zone.free -= 1 << order;
+  note(system, 'block captured');
+  return true;
+}
+
+/**
  * Gives a block back and merges it as far as possible.
  * @kernel mm/page_alloc.c __free_one_page()
  * @param toTail as at boot, without a look at the neighbours
@@ -91,6 +117,9 @@ export function freeOnePage(
   let offset = page - zone.firstPage;
   let merged = order;
   while (merged < MAX_ORDER - 1) {
+    if (isCaptured(system, zone, zone.firstPage + offset, merged, type)) {
+      return;
+    }
     const buddy = findBuddy(system, zone, offset, merged);
     if (buddy === -1) {
       break;

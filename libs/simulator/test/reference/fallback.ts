@@ -151,7 +151,7 @@ function stealSuitableFallback(
 }
 
 /** @kernel mm/page_alloc.c can_steal_fallback() */
-function canSteal(order: number, type: MigrateType): boolean {
+export function canSteal(order: number, type: MigrateType): boolean {
   return order >= PAGEBLOCK_ORDER >> 1 || type === RECLAIMABLE || type === UNMOVABLE;
 }
 
@@ -159,7 +159,7 @@ function canSteal(order: number, type: MigrateType): boolean {
  * @kernel mm/page_alloc.c find_suitable_fallback()
  * @returns the first page of the first fallback list of this order, -1 if all are empty
  */
-function findFallback(system: System, zone: Zone, order: number, type: MigrateType): number {
+export function findFallback(system: System, zone: Zone, order: number, type: MigrateType): number {
   for (const other of FALLBACKS[type] ?? []) {
     const page = system.lists.first(freeList(zone, order, other));
     if (page !== -1) {

@@ -48,10 +48,12 @@ interface FreshRequest {
   /** __GFP_THISNODE */
   thisNode: boolean;
   directReclaim: boolean;
+  /** Nodes that failed before, which are not tried hard again. */
+  failed?: Set<Node>;
 }
 
 function attemptOf(system: System, request: FreshRequest): AllocTry {
-  const { cpu, node, mask, mems, thisNode, directReclaim } = request;
+  const { cpu, node, mask, mems, thisNode, directReclaim, failed } = request;
   const named = filtered(node, mask, ZONE_MOVABLE).filter(
     (zone) => !thisNode || zone.node === node,
   );
@@ -63,6 +65,7 @@ function attemptOf(system: System, request: FreshRequest): AllocTry {
     classIndex: ZONE_MOVABLE,
     atomic: false,
     directReclaim,
+    retryMayFail: failed?.has(node) !== true,
     zonelist: within,
   } as const;
   return {
@@ -81,7 +84,6 @@ function attemptOf(system: System, request: FreshRequest): AllocTry {
 /**
  * Takes a page from the buddy allocator and counts it for its node.
  * @kernel mm/hugetlb.c alloc_fresh_huge_page(), alloc_buddy_huge_page(), prep_new_huge_page()
- * @differs without compaction __GFP_RETRY_MAYFAIL changes nothing, so no node is remembered as one that failed
  */
 function allocFresh(system: System, request: FreshRequest, goesOn = false): number {
   if (!goesOn) {
@@ -89,11 +91,14 @@ function allocFresh(system: System, request: FreshRequest, goesOn = false): numb
   }
   const page = allocPages(system, attemptOf(system, request));
   if (page === NO_PAGE) {
+    request.failed?.add(request.node);
     count(system, 'htlb_buddy_alloc_fail');
     note(system, 'huge page not to be had');
     return NO_PAGE;
   }
   count(system, 'htlb_buddy_alloc_success');
+  request.failed?.delete(request.node);
+  system.pages.huge[page] = 1;
   system.timeNs += system.config.costs.hugetlbPageNs;
   nodeOfPage(system, page).total += 1;
   return page;
@@ -101,6 +106,7 @@ function allocFresh(system: System, request: FreshRequest, goesOn = false): numb
 
 /** @kernel mm/hugetlb.c __update_and_free_page() */
 function giveBack(system: System, page: number, cpu: number): void {
+  system.pages.huge[page] = 0;
   freePage(system, page, HUGE_ORDER, cpu);
 }
 
@@ -176,7 +182,7 @@ function removeFree(system: System, allowed: readonly number[], surplus: boolean
   return page;
 }
 
-function growByOne(system: System, allowed: readonly number[]): boolean {
+function growByOne(system: System, allowed: readonly number[], failed: Set<Node>): boolean {
   return walk(system, 'nextToAlloc', allowed, (_, id) => {
     const page = allocFresh(system, {
       cpu: WRITER_CPU,
@@ -185,6 +191,7 @@ function growByOne(system: System, allowed: readonly number[]): boolean {
       mems: null,
       thisNode: true,
       directReclaim: true,
+      failed,
     });
     if (page === NO_PAGE) {
       return false;
@@ -203,8 +210,9 @@ function setMax(system: System, wanted: number, allowed: readonly number[]): voi
       break;
     }
   }
+  const failed = new Set<Node>();
   while (wanted > persistentOf(pool)) {
-    if (!growByOne(system, allowed)) {
+    if (!growByOne(system, allowed, failed)) {
       pool.max = persistentOf(pool);
       return;
     }

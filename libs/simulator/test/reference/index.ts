@@ -12,6 +12,7 @@ import { boot } from './boot';
 import type { EventCounts } from './events';
 import { runHugetlb } from './hugetlb';
 import { endWrites, endWritesOf } from './swap-write';
+import { compactNode, triggerKcompactds } from './kcompactd';
 import { letKswapdsAct, settle } from './kswapd';
 import { addToLru, clearPage, markAccessed, removeFromLru, setFlag } from './lru';
 import type { Mutation } from './mutations';
@@ -193,6 +194,9 @@ function writeSysctl(system: System, op: Op<'sysctl'>): void {
     case 'min_unmapped_ratio':
       setupMinUnmapped(system);
       break;
+    case 'compaction_proactiveness':
+      triggerKcompactds(system);
+      break;
     default:
       break;
   }
@@ -212,6 +216,18 @@ function reclaim(system: System, op: Op<'reclaim'>): number {
     index: 0,
   });
   return tryToFreePages(system, tries.at(-1)?.fast.zonelist ?? [], 0, 3, cpu);
+}
+
+/** @returns pages moved */
+function compact(system: System, op: Op<'compact'>): number {
+  const moved = (): number => system.vmstat.get('pgmigrate_success') ?? 0;
+  const before = moved();
+  for (const node of system.nodes) {
+    if (op.node === null || op.node === node.id) {
+      compactNode(system, node, cpuPosition(system, op.cpu));
+    }
+  }
+  return moved() - before;
 }
 
 function run(system: System, op: MachineOp): number {
@@ -250,6 +266,8 @@ function run(system: System, op: MachineOp): number {
     case 'drain':
       drainAllPages(system);
       return 0;
+    case 'compact':
+      return compact(system, op);
     case 'idle':
       system.timeNs += op.ns;
       letKswapdsAct(system);

@@ -1,4 +1,6 @@
+import { resetIsolationSuitable } from './compaction-defer';
 import { note } from './events';
+import { kcompactdTurn, wakeupKcompactd } from './kcompactd';
 import { isInactiveLow } from './lru';
 import { scanControl } from './scan-count';
 import type { ScanControl } from './scan-count';
@@ -6,6 +8,7 @@ import {
   ACTIVE_ANON,
   INACTIVE_ANON,
   MAX_RECLAIM_RETRIES,
+  PAGEBLOCK_ORDER,
   SWAP_CLUSTER_MAX,
   count,
   sum,
@@ -134,6 +137,9 @@ function* balancePgdat(
     zone.reclaimActive = false;
     zone.boost -= Math.min(zone.boost, boosts[i] ?? 0);
   });
+  if (boosts.some((boost) => boost > 0)) {
+    wakeupKcompactd(system, node, PAGEBLOCK_ORDER, classIndex, node.kswapd.nowNs);
+  }
   return sc.order;
 }
 
@@ -161,15 +167,28 @@ function startRun(system: System, node: Node, atNs: number): void {
   kswapd.run = balancePgdat(system, node, order, classIndex);
 }
 
-/** @kernel mm/vmscan.c wakeup_kswapd() */
-export function wakeupKswapd(system: System, node: Node, order: number, classIndex: number): void {
+/**
+ * @kernel mm/vmscan.c wakeup_kswapd()
+ * @param directReclaim the request may reclaim and compact by itself
+ */
+export function wakeupKswapd(
+  system: System,
+  node: Node,
+  order: number,
+  classIndex: number,
+  directReclaim: boolean,
+): void {
   const kswapd = node.kswapd;
   kswapd.wantedClass = Math.max(kswapd.wantedClass, classIndex);
   kswapd.wantedOrder = Math.max(kswapd.wantedOrder, order);
-  if (kswapd.state === 'running' || kswapd.failures >= MAX_RECLAIM_RETRIES) {
+  if (kswapd.state === 'running') {
     return;
   }
-  if (isBalanced(system, node, order, classIndex) && !isBoosted(node, classIndex)) {
+  const hopeless = kswapd.failures >= MAX_RECLAIM_RETRIES;
+  if (hopeless || (isBalanced(system, node, order, classIndex) && !isBoosted(node, classIndex))) {
+    if (!directReclaim) {
+      wakeupKcompactd(system, node, order, classIndex, system.timeNs);
+    }
     return;
   }
   if (kswapd.state === 'napping') {
@@ -207,6 +226,11 @@ function endRun(system: System, node: Node, atNs: number, order: number): void {
     note(system, 'kswapd napped');
     kswapd.state = 'napping';
     kswapd.nextNs = atNs + NAP_NS;
+    if (system.config.compaction !== undefined) {
+      resetIsolationSuitable(system, node);
+      const wanted = order === kswapd.order ? kswapd.restOrder : kswapd.order;
+      wakeupKcompactd(system, node, wanted, kswapd.restClass, atNs);
+    }
   } else {
     note(system, 'kswapd run went on');
     count(system, 'kswapd_high_wmark_hit_quickly');
@@ -281,14 +305,32 @@ function earliest(nodes: readonly Node[]): Node | undefined {
   );
 }
 
-/** Lets every kswapd act whose time has come. */
+/** The kcompactd that is to act first; of equals the one of the lower node. */
+function earliestCompactor(nodes: readonly Node[]): Node | undefined {
+  return nodes.reduce<Node | undefined>(
+    (best, node) =>
+      best === undefined || node.kcompactd.nextNs < best.kcompactd.nextNs ? node : best,
+    undefined,
+  );
+}
+
+/** Lets every kswapd and every kcompactd act whose time has come; of equals kswapd first. */
 export function letKswapdsAct(system: System): void {
   for (;;) {
     const node = earliest(system.nodes);
-    if (node === undefined || node.kswapd.nextNs > system.timeNs) {
+    const compactor = earliestCompactor(system.nodes);
+    if (node === undefined || compactor === undefined) {
       break;
     }
-    turn(system, node);
+    if (Math.min(node.kswapd.nextNs, compactor.kcompactd.nextNs) > system.timeNs) {
+      break;
+    }
+    if (node.kswapd.nextNs <= compactor.kcompactd.nextNs) {
+      turn(system, node);
+    } else {
+      const costNs = kcompactdTurn(system, compactor);
+      system.timeNs += sharesCpu(system, compactor) ? costNs : 0;
+    }
   }
   endWrites(system, system.timeNs);
 }

@@ -69,6 +69,18 @@ export class Lists {
     this.prev[after] = before;
   }
 
+  /** From now on the list begins with this page of it; those before it follow behind the tail, in their order. */
+  beginWith(list: number, page: number): void {
+    this.remove(list);
+    this.link(list, this.prev[page] ?? page, page);
+  }
+
+  /** From now on the list ends with this page of it; those up to it follow behind the others, in their order. */
+  endWith(list: number, page: number): void {
+    this.remove(list);
+    this.link(list, page, this.next[page] ?? page);
+  }
+
   /** The pages from head to tail. */
   toArray(list: number): number[] {
     const pages: number[] = [];

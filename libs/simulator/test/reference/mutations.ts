@@ -35,6 +35,13 @@ export const MUTATIONS = [
   'surplus huge page stays in its pool',
   'huge page faults ignore reservations',
   'shrinking frees reserved huge pages',
+  'extfrag threshold of 400',
+  'searched free list keeps its order',
+  'moved page loses its marks',
+  'no drain behind a migrated block',
+  'nothing is captured',
+  'order_failed stays',
+  'proactive compaction begins at the low mark',
 ] as const;
 
 export type Mutation = (typeof MUTATIONS)[number];

@@ -1,4 +1,11 @@
 import { rmqueueSmallest } from './buddy';
+import {
+  PRIO_ASYNC,
+  compactTries,
+  directCompact,
+  shouldCompactRetry,
+  zoneReclaimablePages,
+} from './direct-compact';
 import { note } from './events';
 import {
   reserveHighatomicPageblock,
@@ -11,17 +18,13 @@ import { nodeReclaim } from './node-reclaim';
 import { drainAllPages, isPcpOrder, rmqueuePcplist } from './pcp';
 import type { AllocContext, AllocTry, SlowContext } from './policy';
 import {
-  ACTIVE_ANON,
-  ACTIVE_FILE,
   COSTLY_ORDER,
   HIGHATOMIC,
-  INACTIVE_ANON,
-  INACTIVE_FILE,
   MAX_RECLAIM_RETRIES,
+  MOVABLE,
   ZONE_NAMES,
   ZONE_NORMAL,
   count,
-  sum,
 } from './state';
 import type { Cpu, Node, System, Zone } from './state';
 import { nodesOf, tryToFreePages } from './direct-reclaim';
@@ -95,7 +98,7 @@ function rmqueue(system: System, zone: Zone, ac: AllocContext, flags: AllocFlags
   }
   if (zone.boostedFlag) {
     zone.boostedFlag = false;
-    wakeupKswapd(system, zone.node, 0, zone.index);
+    wakeupKswapd(system, zone.node, 0, zone.index, false);
   }
   return page;
 }
@@ -183,18 +186,8 @@ function mustNotFragment(system: System, preferred: Zone | undefined): boolean {
 /** @kernel mm/page_alloc.c wake_all_kswapds() */
 function wakeAllKswapds(system: System, ac: AllocContext): void {
   for (const node of nodesOf(ac.zonelist)) {
-    wakeupKswapd(system, node, ac.order, ac.classIndex);
+    wakeupKswapd(system, node, ac.order, ac.classIndex, ac.directReclaim);
   }
-}
-
-/** @kernel mm/vmscan.c zone_reclaimable_pages() */
-function zoneReclaimablePages(system: System, zone: Zone): number {
-  const lists =
-    system.swapFree > 0
-      ? [INACTIVE_FILE, ACTIVE_FILE, INACTIVE_ANON, ACTIVE_ANON]
-      : [INACTIVE_FILE, ACTIVE_FILE];
-  const pages = sum(lists, (list) => zone.lruPages[list] ?? 0);
-  return pages === 0 ? zone.free : pages;
 }
 
 /** @kernel mm/page_alloc.c should_reclaim_retry() */
@@ -212,17 +205,6 @@ function shouldReclaimRetry(
       return isWatermarkOk(system, zone, ac.order, mark, ac.classIndex, flags, available);
     });
   return hope || unreserveHighatomicPageblock(system, ac.named, ac.type, true);
-}
-
-/** @kernel mm/page_alloc.c should_compact_retry(), the form without CONFIG_COMPACTION */
-function shouldCompactRetry(system: System, ac: SlowContext, flags: AllocFlags): boolean {
-  return (
-    ac.order > 0 &&
-    ac.order <= COSTLY_ORDER &&
-    ac.named.some((zone) =>
-      isWatermarkOk(system, zone, 0, wmarkPages(zone, 'min'), ac.classIndex, flags, zone.free),
-    )
-  );
 }
 
 /** @kernel mm/page_alloc.c __alloc_pages_direct_reclaim() */
@@ -247,7 +229,7 @@ function directReclaim(
 
 /**
  * @kernel mm/page_alloc.c __alloc_pages_slowpath()
- * @differs no compaction; no OOM killer, whose last try at the high mark is made all the same; kswapds that
+ * @differs no OOM killer, whose last try at the high mark is made all the same; kswapds that
  * are due act at the label `retry`
  */
 function slowpath(system: System, given: SlowContext): number {
@@ -266,6 +248,20 @@ function slowpath(system: System, given: SlowContext): number {
   note(system, 'slow path');
   wakeAllKswapds(system, ac);
   let page = getPageFromFreelist(system, ac, flags);
+  const tries = compactTries();
+  const compact = (priority: number): number => {
+    const asked = { ...tries, priority };
+    const compacted = directCompact(system, ac, flags, asked, () =>
+      getPageFromFreelist(system, ac, flags),
+    );
+    tries.result = asked.result;
+    return compacted;
+  };
+  if (page === -1 && ac.directReclaim && (ac.order > COSTLY_ORDER || ac.type !== MOVABLE)) {
+    page = compact(PRIO_ASYNC);
+  }
+  const costly = ac.order > COSTLY_ORDER;
+  const mayRetry = ac.retryMayFail === true && system.config.compaction !== undefined;
   let loops = 0;
   while (page === -1) {
     letKswapdsAct(system);
@@ -278,13 +274,14 @@ function slowpath(system: System, given: SlowContext): number {
       return page;
     }
     const reclaimed = directReclaim(system, ac, flags);
-    if (reclaimed.page !== -1 || ac.order > COSTLY_ORDER) {
-      return reclaimed.page;
+    page = reclaimed.page === -1 ? compact(tries.priority) : reclaimed.page;
+    if (page !== -1 || (costly && !mayRetry)) {
+      return page;
     }
-    loops = reclaimed.progress > 0 ? 0 : loops + 1;
+    loops = reclaimed.progress > 0 && !costly ? 0 : loops + 1;
     const again =
       shouldReclaimRetry(system, ac, flags, loops) ||
-      (reclaimed.progress > 0 && shouldCompactRetry(system, ac, flags));
+      (reclaimed.progress > 0 && shouldCompactRetry(system, ac, flags, tries));
     if (!again) {
       note(system, 'last try');
       const last = { ...ac, zonelist: ac.within, directReclaim: false };

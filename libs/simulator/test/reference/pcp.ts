@@ -185,18 +185,24 @@ export function rmqueuePcplist(
   return page;
 }
 
+/** @kernel mm/page_alloc.c drain_pages_zone() */
+export function drainPagesZone(system: System, zone: Zone, cpu: number): void {
+  const pcp = zone.pcps[cpu] as Pcp;
+  note(system, 'per-CPU list drained', pcp.count > 0 ? 1 : 0);
+  while (pcp.count > 0) {
+    freePcppagesBulk(system, zone, pcp, zone.pcpBatch << PCP_BATCH_SCALE_MAX, 0);
+  }
+}
+
 /**
- * @kernel mm/page_alloc.c drain_all_pages(), drain_pages_zone()
+ * @kernel mm/page_alloc.c drain_all_pages()
+ * @param only one zone, if it is given
  * @differs zone after zone of each CPU, CPUs by position
  */
-export function drainAllPages(system: System): void {
+export function drainAllPages(system: System, only?: Zone): void {
   for (let cpu = 0; cpu < system.cpus.length; cpu++) {
-    for (const zone of system.zones) {
-      const pcp = zone.pcps[cpu] as Pcp;
-      note(system, 'per-CPU list drained', pcp.count > 0 ? 1 : 0);
-      while (pcp.count > 0) {
-        freePcppagesBulk(system, zone, pcp, zone.pcpBatch << PCP_BATCH_SCALE_MAX, 0);
-      }
+    for (const zone of only === undefined ? system.zones : [only]) {
+      drainPagesZone(system, zone, cpu);
     }
   }
 }

@@ -8,7 +8,7 @@ function frames(system: System, list: number): number[] {
   return system.lists.toArray(list).map((page) => pfnOf(system, page));
 }
 
-type ZoneCounts = Omit<ZonePicture, 'lists' | 'pageblockTypes' | 'pcps'>;
+type ZoneCounts = Omit<ZonePicture, 'lists' | 'pageblockTypes' | 'skip' | 'pcps'>;
 
 function zoneCounts(zone: Zone): ZoneCounts {
   return {
@@ -21,22 +21,33 @@ function zoneCounts(zone: Zone): ZoneCounts {
     high: zone.high,
     protection: [...zone.protection],
     reservedHighatomic: zone.reservedHighatomic,
+    compaction: {
+      cachedMigratePfn: [...zone.compaction.cachedMigratePfn],
+      cachedFreePfn: zone.compaction.cachedFreePfn,
+      initMigratePfn: zone.compaction.initMigratePfn,
+      initFreePfn: zone.compaction.initFreePfn,
+      blockskipFlush: zone.compaction.blockskipFlush,
+      considered: zone.compaction.considered,
+      deferShift: zone.compaction.deferShift,
+      orderFailed: zone.compaction.orderFailed,
+    },
   };
 }
 
-/** Types of the pageblocks that hold memory of the zone. */
-function pageblockTypes(zone: Zone): Uint8Array {
+/** Of what is known of each pageblock, that of the pageblocks that hold memory of the zone. */
+function ofPageblocks(zone: Zone, values: Uint8Array): Uint8Array {
   const firstBlock = Math.floor((zone.startPfn - zone.basePfn) / PAGEBLOCK_PAGES);
   const lastPfn = zone.startPfn + zone.managed - 1;
   const endBlock = Math.floor((lastPfn - zone.basePfn) / PAGEBLOCK_PAGES) + 1;
-  return zone.pageblockTypes.subarray(firstBlock, endBlock);
+  return values.subarray(firstBlock, endBlock);
 }
 
 function zonePicture(system: System, zone: Zone): ZonePicture {
   return {
     ...zoneCounts(zone),
     lists: zone.freeLists.map((types) => types.map((list) => frames(system, list))),
-    pageblockTypes: [...pageblockTypes(zone)],
+    pageblockTypes: [...ofPageblocks(zone, zone.pageblockTypes)],
+    skip: [...ofPageblocks(zone, zone.compaction.skip)],
     pcps: zone.pcps.map((pcp) => ({
       count: pcp.count,
       freeFactor: pcp.freeFactor,
@@ -54,6 +65,9 @@ function nodeCounts(node: Node): Omit<NodePicture, 'lru'> {
     kswapdState: node.kswapd.state,
     kswapdNextNs: node.kswapd.nextNs,
     kswapdFailures: node.kswapd.failures,
+    kcompactdNextNs: node.kcompactd.nextNs,
+    kcompactdOrder: node.kcompactd.maxOrder,
+    kcompactdClass: node.kcompactd.highestZone,
   };
 }
 
@@ -118,9 +132,11 @@ export function tapeState(system: System, tape: Tape): void {
   tape.addHugetlb(hugetlbPicture(system));
   for (const zone of system.zones) {
     zone.freeLists.forEach((types) => types.forEach((list) => tapeList(system, list, tape)));
-    const types = pageblockTypes(zone);
-    tape.add(types.length);
-    types.forEach((type) => tape.add(type));
+    for (const values of [zone.pageblockTypes, zone.compaction.skip]) {
+      const blocks = ofPageblocks(zone, values);
+      tape.add(blocks.length);
+      blocks.forEach((value) => tape.add(value));
+    }
     for (const pcp of zone.pcps) {
       tape.add(pcp.count);
       tape.add(pcp.freeFactor);

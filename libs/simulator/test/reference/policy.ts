@@ -14,6 +14,8 @@ export interface AllocContext {
   atomic: boolean;
   /** May reclaim by itself. */
   directReclaim: boolean;
+  /** __GFP_RETRY_MAYFAIL: goes on for a large block too, as long as there is progress. */
+  retryMayFail?: boolean;
   /** The zones that may serve, in order. */
   zonelist: Zone[];
   /** Statistics and node reclaim go by its node; not always one that may serve. */

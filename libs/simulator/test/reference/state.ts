@@ -43,6 +43,21 @@ export interface Pcp {
   lists: number[];
 }
 
+/** What a zone remembers of compaction; pfns, 0 where never set. @kernel include/linux/mmzone.h struct zone, compact_* */
+export interface ZoneCompaction {
+  /** Where the migration scanner goes on: async, sync. */
+  cachedMigratePfn: [number, number];
+  cachedFreePfn: number;
+  initMigratePfn: number;
+  initFreePfn: number;
+  blockskipFlush: boolean;
+  considered: number;
+  deferShift: number;
+  orderFailed: number;
+  /** The skip bit of each pageblock, from basePfn on. */
+  skip: Uint8Array;
+}
+
 export interface Zone {
   node: Node;
   index: ZoneIndex;
@@ -71,6 +86,7 @@ export interface Zone {
   boostedFlag: boolean;
   /** Pages on the five LRU lists that are of this zone. */
   lruPages: number[];
+  compaction: ZoneCompaction;
 }
 
 export interface Kswapd {
@@ -92,6 +108,16 @@ export interface Kswapd {
   run: Iterator<number, number> | null;
 }
 
+export interface Kcompactd {
+  /** Infinity where only a wake-up makes it act. */
+  nextNs: number;
+  /** Largest order that was asked for, 0: none; and lowest class. */
+  maxOrder: number;
+  highestZone: number;
+  /** It shall look at the score at once. */
+  triggered: boolean;
+}
+
 export interface Node {
   id: number;
   cpus: number[];
@@ -109,6 +135,7 @@ export interface Node {
   anonCost: number;
   fileCost: number;
   kswapd: Kswapd;
+  kcompactd: Kcompactd;
 }
 
 export interface Cpu {
@@ -133,6 +160,8 @@ export interface Pages {
   freeOrder: Int8Array;
   /** Type of the list the page shall go back to when it leaves its pcp. */
   pcpType: Uint8Array;
+  /** 1 at the first page of a huge page of the pool. */
+  huge: Uint8Array;
   /** LRU list, -1 if on none. */
   lru: Int8Array;
   flags: Uint8Array;
@@ -179,6 +208,14 @@ export interface HugetlbMapping {
   reserves: boolean[];
 }
 
+/** Takes the first block of an order that becomes free in a zone. @kernel mm/internal.h struct capture_control */
+export interface Capture {
+  zone: Zone;
+  order: number;
+  /** -1 until one did. */
+  page: number;
+}
+
 export interface System {
   config: MachineConfig;
   sysctl: MachineConfig['sysctl'];
@@ -196,6 +233,8 @@ export interface System {
   swapWrites: SwapWrites;
   vmstat: Map<string, number>;
   events: EventCounts;
+  /** Of the task that compacts for its request. */
+  capture: Capture | null;
   /** Position of the CPU that allocates at present, -1 if none does. */
   runningCpu: number;
 }
@@ -213,6 +252,15 @@ export function zoneOf(system: System, page: number): Zone {
 export function pfnOf(system: System, page: number): number {
   const zone = zoneOf(system, page);
   return page - zone.firstPage + zone.basePfn;
+}
+
+/** The page number of a pfn of a zone. */
+export function pageAt(zone: Zone, pfn: number): number {
+  return zone.firstPage + pfn - zone.basePfn;
+}
+
+export function endPfnOf(zone: Zone): number {
+  return zone.startPfn + zone.managed;
 }
 
 export function pageblockType(zone: Zone, page: number): MigrateType {

@@ -1,4 +1,6 @@
+import { COMPACT_SKIPPED } from './compact-control';
 import { note } from './events';
+import { compactGap, compactionSuitable } from './fragmentation';
 import {
   addToLru,
   clearPage,
@@ -18,6 +20,7 @@ import { endWrites, flushPlug, isUnderWriteback, submitPage } from './swap-write
 import {
   ACTIVE_ANON,
   ACTIVE_FILE,
+  COSTLY_ORDER,
   INACTIVE_ANON,
   INACTIVE_FILE,
   PG_REFERENCED,
@@ -30,6 +33,7 @@ import {
   zoneOf,
 } from './state';
 import type { Node, Owner, System } from './state';
+import { NO_RIGHTS } from './watermark';
 
 const KSWAPD_EVENTS = { scan: 'pgscan_kswapd', steal: 'pgsteal_kswapd' };
 const DIRECT_EVENTS = { scan: 'pgscan_direct', steal: 'pgsteal_direct' };
@@ -330,18 +334,42 @@ function* shrinkLruvec(system: System, node: Node, sc: ScanControl): Generator<n
   }
 }
 
+/** @kernel mm/vmscan.c should_continue_reclaim(), in_reclaim_compaction() */
+function shouldContinueReclaim(
+  system: System,
+  node: Node,
+  sc: ScanControl,
+  reclaimed: number,
+): boolean {
+  const { order, reclaimIndex } = sc;
+  const forCompaction = order > COSTLY_ORDER || (order > 0 && sc.priority < 12 - 2);
+  if (system.config.compaction === undefined || !forCompaction || reclaimed === 0) {
+    return false;
+  }
+  const zones = node.zones.filter((zone) => zone.index <= reclaimIndex);
+  const suitable = zones.some(
+    (zone) => compactionSuitable(system, zone, order, NO_RIGHTS, reclaimIndex) !== COMPACT_SKIPPED,
+  );
+  const anon = system.swapFree > 0 ? (node.lruPages[INACTIVE_ANON] ?? 0) : 0;
+  return !suitable && (node.lruPages[INACTIVE_FILE] ?? 0) + anon > compactGap(order);
+}
+
 /**
- * One pass over a node. Yields what it cost since the last yield: after each round, and at the end.
+ * A pass over a node, and more where they prepare compaction. Yields what it cost since the last yield: after each
+ * round, and at the end.
  * @kernel mm/vmscan.c shrink_node()
- * @differs no compaction, so that it never continues for higher orders
  */
 export function* shrinkNode(system: System, node: Node, sc: ScanControl): Generator<number, void> {
-  const before = sc.nrReclaimed;
-  endWrites(system, nowNs(system, node, sc));
-  sc.costNs += system.config.costs.reclaimRoundNs;
-  prepareScanCount(node, sc);
-  yield* shrinkLruvec(system, node, sc);
-  if (sc.nrReclaimed > before) {
+  const start = sc.nrReclaimed;
+  let before: number;
+  do {
+    before = sc.nrReclaimed;
+    endWrites(system, nowNs(system, node, sc));
+    sc.costNs += system.config.costs.reclaimRoundNs;
+    prepareScanCount(node, sc);
+    yield* shrinkLruvec(system, node, sc);
+  } while (shouldContinueReclaim(system, node, sc, sc.nrReclaimed - before));
+  if (sc.nrReclaimed > start) {
     node.kswapd.failures = 0;
   }
   yield takeCost(sc);
