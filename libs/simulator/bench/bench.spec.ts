@@ -1,5 +1,5 @@
 import { productionMachine } from '../test/production-machine';
-import { comparePhases, comparePlan, hugetlbPool } from './benches';
+import { compactBench, comparePhases, comparePlan, hugetlbPool, type Result } from './benches';
 import { main, table } from './main';
 import { fillHoles, fillZone, freeEveryOther, freeZone, oneZone } from './machines';
 import { largestFootprints, pictureHash } from './measure';
@@ -34,6 +34,14 @@ describe('the measurements of the core, small', () => {
     expect(results[0]!.params['pages']).toBe(8192);
     expect(results.slice(2).map(({ params }) => params['pages'])).toEqual([17, 16]);
     for (const { stateHash, referenceHash } of results) expect(stateHash).toBe(referenceHash);
+  });
+
+  it('leave both machines alike after compacting a zone of which a random half is free', () => {
+    const [{ params, stateHash, referenceHash }] = compactBench(1 / 32, ONCE).run() as [Result];
+    expect(stateHash).toBe(referenceHash);
+    // Of some 4,050 pages left of 8,110 those in the lower half move up.
+    expect(params['pages']).toBeGreaterThan(1800);
+    expect(params['pages']).toBeLessThan(2100);
   });
 
   it('tell states apart by their hash', () => {

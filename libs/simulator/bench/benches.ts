@@ -5,6 +5,8 @@ import { referenceMachine } from '../test/reference';
 import {
   emptyPool,
   fillCache,
+  compactAll,
+  compactingZone,
   fillHoles,
   fillZone,
   freeEveryOther,
@@ -208,6 +210,23 @@ export function hugetlbPool(gib: number, tries = { production: 10, reference: 2 
   };
 }
 
+/** A zone full of scattered pages, of which every second one was freed at random, is compacted whole; per page moved. */
+export function compactBench(gib: number, tries = { production: 5, reference: 2 }): Bench {
+  const compare = (pages: number): Result[] => {
+    const phases = [
+      { name: 'fill', ops: [...fillZone(pages), ...freeRandomHalf(pages)] },
+      { name: 'compact-zone', ops: compactAll() },
+    ];
+    const params = { zoneGib: pages / PAGES_PER_GIB };
+    return comparePhases(compactingZone(pages), phases, params, tries).slice(1);
+  };
+  return {
+    name: 'compact-zone',
+    warmUp: () => void compare(PAGES_PER_GIB / 16),
+    run: () => compare(gib * PAGES_PER_GIB),
+  };
+}
+
 /** The plan on both machines. */
 export function comparePlan(gib: number, tries = { production: 20, reference: 1 }): Result {
   const pages = gib * PAGES_PER_GIB;
@@ -278,4 +297,5 @@ export const BENCHES: readonly Bench[] = [
   planBench(16, [64, 256, 1024, 4096, 24_576]),
   worstCase(1),
   hugetlbPool(8),
+  compactBench(1),
 ];

@@ -153,6 +153,17 @@ export function emptyPool(): MachineOp[] {
   ];
 }
 
+/** A zone whose kernel compacts, though never by itself: no score is looked at. */
+export function compactingZone(pages: number): MachineConfig {
+  const compaction = { compactScanNs: 10, migrateNs: 1500, firstCompactCheckNs: 512_000_000 };
+  return { ...oneZone(pages), compaction };
+}
+
+/** Somebody writes to vm.compact_memory. */
+export function compactAll(): MachineOp[] {
+  return [{ op: 'compact', cpu: 0, node: null }];
+}
+
 const NODES = 8;
 const CPUS_PER_NODE = 16;
 export const GUESTS = 128;
