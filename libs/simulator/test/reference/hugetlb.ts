@@ -1,18 +1,18 @@
 /** The pool of huge pages of order 9, and mappings on it, page by page as mm/hugetlb.c of 6.1 keeps them. */
-import type { HugetlbOp, HugetlbPicture, MachinePolicy } from '../machine';
+import type { HugetlbOp, MachinePolicy } from '../machine';
 import { note } from './events';
 import { allocPages } from './page-alloc';
 import { freePage } from './pcp';
 import { filtered } from './policy';
 import type { AllocTry } from './policy';
-import { MOVABLE, ZONE_MOVABLE, count, pfnOf, sum, zoneOf } from './state';
+import { MOVABLE, ZONE_MOVABLE, count, sum, zoneOf } from './state';
 import type { Cpu, HugetlbMapping, HugetlbPool, Node, System } from './state';
 import { letKswapdsAct } from './kswapd';
 
 const HUGE_ORDER = 9;
 /** Somebody writes the pool's files there. */
 const WRITER_CPU = 0;
-const NO_PAGE = -1;
+export const NO_PAGE = -1;
 
 type Op<K extends HugetlbOp['op']> = Extract<HugetlbOp, { op: K }>;
 
@@ -493,28 +493,4 @@ export function runHugetlb(system: System, op: HugetlbOp, cpuOf: (cpu: number) =
     case 'unmapHuge':
       return unmap(system, op.mapping, cpu);
   }
-}
-
-/** The pool as a picture shows it. */
-export function hugetlbPicture(system: System): HugetlbPicture {
-  const { reserved, overcommit, max, nextToAlloc, nextToFree, nodes, mappings } = system.hugetlb;
-  const frame = (page: number): number => (page === NO_PAGE ? NO_PAGE : pfnOf(system, page));
-  return {
-    ...{ reserved, overcommit, max, nextToAlloc, nextToFree },
-    nodes: nodes.map(({ total, surplus, free }) => ({ total, surplus, free: free.map(frame) })),
-    mappings: [...mappings]
-      .sort(([a], [b]) => a - b)
-      .map(([mapping, { pages, reserves }]) => ({
-        mapping,
-        reserved: reserves.filter((is) => is).length,
-        frames: pages.map(frame),
-      })),
-  };
-}
-
-/** Huge pages of the pool, in use or not. */
-export function hugePagesOf(system: System): number[] {
-  const { nodes, mappings } = system.hugetlb;
-  const mapped = [...mappings.values()].flatMap(({ pages }) => pages);
-  return [...nodes.flatMap(({ free }) => free), ...mapped].filter((page) => page !== NO_PAGE);
 }

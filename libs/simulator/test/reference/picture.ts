@@ -1,6 +1,6 @@
 import type { MachinePicture, NodePicture, ZonePicture } from '../machine';
 import type { Tape } from '../tape';
-import { hugePagesOf, hugetlbPicture } from './hugetlb';
+import { hugePagesOf, hugetlbPicture } from './hugetlb-picture';
 import { PAGEBLOCK_PAGES, pfnOf, zoneOf } from './state';
 import type { Node, System, Zone } from './state';
 
