@@ -1,6 +1,7 @@
 /** Recounts what memory cgroups are charged. */
 import type { KernelState } from './kernel-state';
 import { objectPages, stockPages, type MemoryGroup } from './memcg';
+import type { Mapping } from './page-map';
 
 /** @param fail called with the first contradiction; does not return */
 export function checkGroups(k: KernelState, fail: (message: string) => never): void {
@@ -31,6 +32,11 @@ function checkGroup(k: KernelState, group: MemoryGroup, fail: (message: string) 
   if (kernel !== kernelPages) fail(`cgroup ${name}: ${kernel} kernel pages, not ${kernelPages}`);
   const swapped = guests
     .flatMap(({ mappings, overhead }) => [...mappings, overhead])
-    .reduce((sum, { swapPages }) => sum + swapPages, 0);
+    .reduce((sum, mapping) => sum + mapping.swapPages + keptSlots(mapping), 0);
   if (swapped !== group.swapPages) fail(`cgroup ${name}: ${swapped} swapped, ${group.swapPages}`);
+}
+
+/** Slots of pages that are in memory again. */
+function keptSlots({ runs }: Mapping): number {
+  return [...runs].reduce((sum, run) => sum + (run.swapCached ? run.pages : 0), 0);
 }
