@@ -284,7 +284,8 @@ function wakeFromNap(k: KernelState, node: NodeState): void {
     return;
   }
   countVm(k, 'kswapd_high_wmark_hit_quickly');
-  startRun(k, node, task.nextNs);
+  // Where it has to wait for its CPU, who is due meanwhile comes first.
+  startRun(k, node, sharesCpu(k, node) ? k.timeNs : task.nextNs);
   noteWake(k, node);
 }
 
