@@ -5,7 +5,13 @@ import type { ReadDomain } from './domain';
 import { applyEdits, insertChildren, insertSibling, quoteOf, setAttribute } from './edits';
 import type { Edit } from './edits';
 import { memoryBackingEdits, saysMemoryBacking } from './patch-memory-backing';
-import { BEFORE_NUMATUNE, checkNumatune, numatuneEdits, saysNumatune } from './patch-numatune';
+import {
+  BEFORE_NUMATUNE,
+  checkNumatune,
+  confirmPatch,
+  numatuneEdits,
+  saysNumatune,
+} from './patch-numatune';
 import { all, attributeOf, findAttribute, first } from './reader';
 import type { XmlElement } from './tree';
 import type { DomainChange, DomainView, ParseOutcome, XmlProblem } from './types';
@@ -37,25 +43,8 @@ export function patchDomain(xml: string, change: DomainChange): ParseOutcome<{ x
     xml,
     steps.reverse().flatMap((step) => step(read.value)),
   );
-  return patched === xml ? { ok: true, value: { xml } } : confirm(patched, change);
-}
-
-/** A patch that libvirt would refuse or read otherwise is worse than none. */
-function confirm(patched: string, change: DomainChange): ParseOutcome<{ xml: string }> {
-  const again = readDomain(patched);
-  if (!again.ok) {
-    const problems = again.problems.map((problem) => ({
-      ...problem,
-      code: 'invalid-change',
-      message: `after the change: ${problem.message}`,
-    }));
-    return { ok: false, problems };
-  }
-  if (says(again.value.view, change)) return { ok: true, value: { xml: patched } };
-  const message =
-    'the document cannot express this change (libvirt would add a setting of its own)';
-  const place = { path: '/domain', line: 1, column: 1 };
-  return { ok: false, problems: [{ code: 'change-not-applicable', message, ...place }] };
+  if (patched === xml) return { ok: true, value: { xml } };
+  return confirmPatch(patched, '/domain', (view) => says(view, change));
 }
 
 function says(view: DomainView, { numatune, memoryBacking, vcpu, disks }: DomainChange): boolean {

@@ -44,11 +44,19 @@ export function patchNumatune(xml: string, change: NumatuneChange): ParseOutcome
   if (invalid.length > 0) return { ok: false, problems: invalid };
   const patched = applyEdits(xml, numatuneEdits(read.value, change));
   if (patched === xml) return { ok: true, value: { xml } };
-  return confirm(patched, change);
+  return confirmPatch(patched, '/domain/numatune', (view) => saysNumatune(view, change));
 }
 
-/** A patch that libvirt would refuse or read otherwise is worse than none. */
-function confirm(patched: string, change: NumatuneChange): ParseOutcome<{ xml: string }> {
+/**
+ * A patch that libvirt would refuse or read otherwise is worse than none.
+ * @param says whether the patched document says what was asked
+ * @param path the element that a refusal is about
+ */
+export function confirmPatch(
+  patched: string,
+  path: string,
+  says: (view: DomainView) => boolean,
+): ParseOutcome<{ xml: string }> {
   const again = readDomain(patched);
   if (!again.ok) {
     const problems = again.problems.map((problem) => ({
@@ -58,11 +66,11 @@ function confirm(patched: string, change: NumatuneChange): ParseOutcome<{ xml: s
     }));
     return { ok: false, problems };
   }
-  if (saysNumatune(again.value.view, change)) return { ok: true, value: { xml: patched } };
+  if (says(again.value.view)) return { ok: true, value: { xml: patched } };
   const message =
     'the document cannot express this change (libvirt would add a setting of its own)';
-  const place = { path: '/domain/numatune', line: 1, column: 1 };
-  return { ok: false, problems: [{ code: 'change-not-applicable', message, ...place }] };
+  const problem = { code: 'change-not-applicable', message, path, line: 1, column: 1 };
+  return { ok: false, problems: [problem] };
 }
 
 export function saysNumatune(view: DomainView, change: NumatuneChange): boolean {

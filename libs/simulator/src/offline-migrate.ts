@@ -132,7 +132,7 @@ export function doMigrateRange(k: KernelState, range: FrameRange): MigrateRound 
 
 /**
  * Moves pages in their order, until one finds no place.
- * @param nodemask nodes that they may move to; null: any, from their own on
+ * @param nodemask nodes that they may move to; null: every node, from their own on
  * @param sources what is moved leaves this list
  * @returns base pages moved
  * @kernel mm/migrate.c migrate_pages(), alloc_migration_target()

@@ -1,8 +1,8 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Outcome, RecommendationContent } from '@zonewise/advisor';
 import { failedAllocationLog } from '../../../api/src/diagnoses/diagnosis-examples';
+import { scratch } from '../test/scratch';
 import { packageRoot } from '../version';
 import { diagnoseLog, importFolder } from './read-facts';
 import { advisePlan, simulatePlan } from './replay-plan';
@@ -10,30 +10,10 @@ import { advisePlan, simulatePlan } from './replay-plan';
 const EXAMPLES = join(packageRoot(), 'examples');
 const TWO_HOSTS = join(EXAMPLES, 'plans', 'pass-two-hosts.yaml');
 
-let folder: string;
-let stdout: string;
-let stderr: string;
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'zonewise-commands-'));
-  [stdout, stderr] = ['', ''];
-  jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    stdout += String(text);
-    return true;
-  });
-  jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    stderr += String(text);
-    return true;
-  });
-});
-
-afterEach(() => {
-  jest.restoreAllMocks();
-  rmSync(folder, { recursive: true, force: true });
-});
+const its = scratch();
 
 function json<T>(): T {
-  return JSON.parse(stdout) as T;
+  return JSON.parse(its.stdout) as T;
 }
 
 describe('simulate', () => {
@@ -55,26 +35,26 @@ describe('simulate', () => {
       'kvm1',
       'kvm2',
     ]);
-    stdout = '';
+    its.stdout = '';
     expect(simulatePlan(TWO_HOSTS, { host: 'kvm2' })).toBe(0);
     expect(json<{ host: string }>().host).toBe('kvm2');
     expect(simulatePlan(TWO_HOSTS, { host: 'kmv2' })).toBe(1);
-    expect(stderr).toContain('Did you mean kvm2?');
+    expect(its.stderr).toContain('Did you mean kvm2?');
   });
 
   it('says file and line of what is wrong with a plan', () => {
-    const plan = join(folder, 'plan.yaml');
+    const plan = join(its.folder, 'plan.yaml');
     writeFileSync(plan, readFileSync(TWO_HOSTS, 'utf8').replace('[web]', '[wab]'));
     expect(simulatePlan(plan)).toBe(1);
-    expect(stderr).toMatch(/plan\.yaml:\d+:\d+: \/assignments\/kvm1\/0: .*Did you mean "web"/);
+    expect(its.stderr).toMatch(/plan\.yaml:\d+:\d+: \/assignments\/kvm1\/0: .*Did you mean "web"/);
   });
 });
 
 describe('advise', () => {
   it('prints a recommendation, and writes it where it is told to', () => {
-    const out = join(folder, 'advice.json');
+    const out = join(its.folder, 'advice.json');
     expect(advisePlan(TWO_HOSTS, { host: 'kvm2', out })).toBe(0);
-    expect(stdout).toBe('');
+    expect(its.stdout).toBe('');
     const content = JSON.parse(readFileSync(out, 'utf8')) as RecommendationContent;
     expect(content.finding).toBe('OPTIMIZED');
     expect(content.evidence.advised.outcome.guests.map(({ name }) => name)).toEqual(['db']);
@@ -91,24 +71,24 @@ describe('import', () => {
   });
 
   it('says which text is wrong, and what an empty folder lacks', () => {
-    expect(importFolder(folder)).toBe(1);
-    expect(stderr).toContain('[facts-missing]');
-    cpSync(join(EXAMPLES, 'host'), folder, { recursive: true });
-    writeFileSync(join(folder, 'zoneinfo'), 'Node 0, zone');
-    stderr = '';
-    expect(importFolder(folder)).toBe(1);
-    expect(stderr).toMatch(/zoneinfo/);
+    expect(importFolder(its.folder)).toBe(1);
+    expect(its.stderr).toContain('[facts-missing]');
+    cpSync(join(EXAMPLES, 'host'), its.folder, { recursive: true });
+    writeFileSync(join(its.folder, 'zoneinfo'), 'Node 0, zone');
+    its.stderr = '';
+    expect(importFolder(its.folder)).toBe(1);
+    expect(its.stderr).toMatch(/zoneinfo/);
   });
 });
 
 describe('diagnose', () => {
   it('explains the reports of a log', () => {
-    const path = join(folder, 'kernel.txt');
+    const path = join(its.folder, 'kernel.txt');
     writeFileSync(path, failedAllocationLog.value.log);
     expect(diagnoseLog(path)).toBe(0);
     expect(json<{ items: object[] }>().items).toHaveLength(1);
     writeFileSync(path, 'nothing of the kind\n');
     expect(diagnoseLog(path)).toBe(1);
-    expect(stderr).toContain('[no-report]');
+    expect(its.stderr).toContain('[no-report]');
   });
 });

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sarifSchema from '@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json';
 import { RULES, type GateVerdict } from '@zonewise/plan';
 import Ajv from 'ajv';
 import { SaxesParser } from 'saxes';
+import { scratch } from '../test/scratch';
 import { packageRoot } from '../version';
 import { explain, gate, type GateOptions } from './gate';
 
@@ -43,38 +43,18 @@ assignments:
 ${rest}`;
 }
 
-let folder: string;
-let stdout: string;
-let stderr: string;
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'zonewise-formats-'));
-  [stdout, stderr] = ['', ''];
-  jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    stdout += String(text);
-    return true;
-  });
-  jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    stderr += String(text);
-    return true;
-  });
-});
-
-afterEach(() => {
-  jest.restoreAllMocks();
-  rmSync(folder, { recursive: true, force: true });
-});
+const its = scratch();
 
 function write(name: string, text: string): string {
-  const path = join(folder, name);
+  const path = join(its.folder, name);
   writeFileSync(path, text);
   return path;
 }
 
 function run(plans: string[], options: GateOptions): { code: number; text: string } {
-  stdout = '';
+  its.stdout = '';
   const code = gate(plans, { today: '2027-01-01', ...options });
-  return { code, text: stdout };
+  return { code, text: its.stdout };
 }
 
 describe('sarif', () => {
@@ -231,7 +211,7 @@ describe('github', () => {
 describe('baseline', () => {
   it('says in JSON and markdown what a change makes better or worse', () => {
     const path = write('plan.yaml', plan(1));
-    const before = join(folder, 'before.json');
+    const before = join(its.folder, 'before.json');
     expect(run([path], { output: 'json', out: before })).toEqual({ code: 0, text: '' });
     write('plan.yaml', plan(3));
     const worse = run([path], { output: 'json', baseline: before });
@@ -252,17 +232,17 @@ describe('baseline', () => {
     ['is no JSON', '{', 'malformed-json'],
     ['is no verdict', '{"plans": []}', 'malformed-baseline'],
   ])('that %s: exit code 1', (_what, text, code) => {
-    const baseline = join(folder, 'before.json');
+    const baseline = join(its.folder, 'before.json');
     if (text !== undefined) writeFileSync(baseline, text);
     expect(run([write('plan.yaml', plan(1))], { baseline }).code).toBe(1);
-    expect(stderr).toContain(`[${code}]`);
+    expect(its.stderr).toContain(`[${code}]`);
   });
 });
 
 describe('--against', () => {
   const git = (...args: string[]): void => {
     const who = ['-c', 'user.name=test', '-c', 'user.email=test@localhost'];
-    execFileSync('git', ['-C', folder, ...who, ...args], { stdio: 'ignore' });
+    execFileSync('git', ['-C', its.folder, ...who, ...args], { stdio: 'ignore' });
   };
 
   it('compares with the plan as it was in a commit, and leaves the work tree alone', () => {
@@ -284,13 +264,13 @@ describe('--against', () => {
     git('init', '-q');
     const path = write('plan.yaml', plan(1));
     expect(run([path], { against: 'nowhere' }).code).toBe(1);
-    expect(stderr).toContain('[git-failed]');
-    stderr = '';
+    expect(its.stderr).toContain('[git-failed]');
+    its.stderr = '';
     expect(run([path], { against: '--upload-pack=x' }).code).toBe(1);
-    const baseline = join(folder, 'before.json');
+    const baseline = join(its.folder, 'before.json');
     run([path], { output: 'json', out: baseline });
     expect(run([path], { against: 'HEAD', baseline }).code).toBe(1);
-    expect(stderr).toContain('[invalid-option]');
+    expect(its.stderr).toContain('[invalid-option]');
   });
 });
 
@@ -319,7 +299,7 @@ describe('options', () => {
     [{ today: '2027-02-30' }, 'a day such as'],
   ])('%j: exit code 1', (options, message) => {
     expect(run([write('plan.yaml', plan(1))], options).code).toBe(1);
-    expect(stderr).toContain(message);
+    expect(its.stderr).toContain(message);
   });
 
   it('--fail-level decides from which severity on a finding fails the plan', () => {
@@ -331,7 +311,7 @@ describe('options', () => {
 
   it('without colour and progress where nobody looks', () => {
     expect(run([write('plan.yaml', plan(3))], {}).text).not.toContain('\u001b');
-    expect(stderr).toBe('');
+    expect(its.stderr).toBe('');
   });
 });
 
@@ -340,21 +320,21 @@ describe('files', () => {
     `host: {facts: ${host}}\ndomains:\n  - xml: web1.xml\n`;
 
   it('outside of the folder are refused, by name and through a link, unless --root is wider', () => {
-    const below = join(folder, 'plans');
+    const below = join(its.folder, 'plans');
     cpSync(EXAMPLES, below, { recursive: true });
-    cpSync(join(EXAMPLES, 'host'), join(folder, 'host'), { recursive: true });
+    cpSync(join(EXAMPLES, 'host'), join(its.folder, 'host'), { recursive: true });
     const path = join(below, 'mine.yaml');
     writeFileSync(path, inFolder('../host'));
     expect(run([path], {}).code).toBe(1);
-    expect(stderr).toMatch(/mine\.yaml:1:8: .*outside[^]*--root DIR/);
-    expect(run([path], { root: folder }).code).toBe(0);
+    expect(its.stderr).toMatch(/mine\.yaml:1:8: .*outside[^]*--root DIR/);
+    expect(run([path], { root: its.folder }).code).toBe(0);
     expect(run([path], { root: join(below, 'host') }).code).toBe(1);
   });
 
   it('of 50 MB are refused before they are read', () => {
     const path = write('plan.yaml', `# ${'x'.repeat(50 * 1024 * 1024)}\n`);
     expect(run([path], {}).code).toBe(1);
-    expect(stderr).toContain('[file-too-large]');
+    expect(its.stderr).toContain('[file-too-large]');
   });
 
   it.each([
@@ -364,32 +344,32 @@ describe('files', () => {
     ['anchors', '&a '.repeat(300_000)],
   ])('with %s without end are refused', (_what, text) => {
     expect(run([write('plan.yaml', text)], {}).code).toBe(1);
-    expect(stderr).toMatch(/plan\.yaml:\d+:1: It .*\[malformed-yaml\]/);
+    expect(its.stderr).toMatch(/plan\.yaml:\d+:1: It .*\[malformed-yaml\]/);
   });
 
   it('with an unknown or doubled field: file, line and what was meant', () => {
     const path = write('plan.yaml', plan(1, 'polices: {}\n'));
     run([path], {});
     const line = plan(1).split('\n').length;
-    expect(stderr).toContain(`plan.yaml:${line}:1: /polices`);
-    expect(stderr).toContain('did you mean policies?');
-    stderr = '';
+    expect(its.stderr).toContain(`plan.yaml:${line}:1: /polices`);
+    expect(its.stderr).toContain('did you mean policies?');
+    its.stderr = '';
     expect(run([write('plan.yaml', plan(1, 'seed: 1\nseed: 2\n'))], {}).code).toBe(1);
-    expect(stderr).toMatch(new RegExp(`plan\\.yaml:${line + 1}:1: .*unique`));
+    expect(its.stderr).toMatch(new RegExp(`plan\\.yaml:${line + 1}:1: .*unique`));
   });
 });
 
 describe('--explain', () => {
   it('prints the page of every rule, by id and by code', () => {
     for (const { id, code, title, severity } of RULES) {
-      stdout = '';
+      its.stdout = '';
       expect(explain(code)).toBe(0);
-      const page = stdout;
+      const page = its.stdout;
       expect(page).toMatch(new RegExp(`^# ${id} ${code}\n\n${title}\\.\n`));
       expect(page).toContain(`| severity without a policy | ${severity}`);
-      stdout = '';
+      its.stdout = '';
       explain(id.toLowerCase());
-      expect(stdout).toBe(page);
+      expect(its.stdout).toBe(page);
     }
     const pages = readdirSync(join(packageRoot(), 'docs', 'rules')).filter((name) =>
       name.startsWith('ZW'),
@@ -399,6 +379,6 @@ describe('--explain', () => {
 
   it('suggests a rule for a name that is none', () => {
     expect(explain('remote-shar')).toBe(1);
-    expect(stderr).toContain('Did you mean remote-share?');
+    expect(its.stderr).toContain('Did you mean remote-share?');
   });
 });

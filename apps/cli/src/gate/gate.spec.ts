@@ -1,7 +1,7 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GateVerdict } from '@zonewise/plan';
+import { scratch } from '../test/scratch';
 import { packageRoot } from '../version';
 import { gate } from './gate';
 
@@ -22,33 +22,15 @@ function domainXml(name: string, memoryMib: number, numatune: string): string {
 }
 
 describe('zonewise gate', () => {
-  let folder: string;
-  let stdout: string;
-  let stderr: string;
+  const its = scratch();
 
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'zonewise-gate-'));
-    cpSync(join(EXAMPLES, 'host'), join(folder, 'host'), { recursive: true });
-    cpSync(join(EXAMPLES, 'host-capabilities.xml'), join(folder, 'host-capabilities.xml'));
-    stdout = '';
-    stderr = '';
-    jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
-      stdout += String(text);
-      return true;
-    });
-    jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
-      stderr += String(text);
-      return true;
-    });
-  });
-
-  afterEach(() => {
-    jest.restoreAllMocks();
-    rmSync(folder, { recursive: true, force: true });
+    cpSync(join(EXAMPLES, 'host'), join(its.folder, 'host'), { recursive: true });
+    cpSync(join(EXAMPLES, 'host-capabilities.xml'), join(its.folder, 'host-capabilities.xml'));
   });
 
   function write(name: string, content: string): string {
-    const path = join(folder, name);
+    const path = join(its.folder, name);
     writeFileSync(path, content);
     return path;
   }
@@ -67,9 +49,9 @@ ${rest}`,
     );
   }
 
-  const verdict = () => JSON.parse(stdout) as GateVerdict & { zonewise: string };
+  const verdict = () => JSON.parse(its.stdout) as GateVerdict & { zonewise: string };
   const refusal = () =>
-    JSON.parse(stdout) as { problems: { code: string; path: string; line?: number }[] };
+    JSON.parse(its.stdout) as { problems: { code: string; path: string; line?: number }[] };
 
   it('fails the example plan with exit code 2, for the three guests that end up remote', () => {
     expect(gate([join(EXAMPLES, 'plan.yaml')], { output: 'json' })).toBe(2);
@@ -98,16 +80,16 @@ ${rest}`,
 
   it('prints a table by default that starts with the verdict', () => {
     expect(gate([join(EXAMPLES, 'plan.yaml')], { output: 'table' })).toBe(2);
-    expect(stdout).toMatch(/^FAIL: the plan does not hold\n/);
-    expect(stdout).toContain('remote-share: web2');
+    expect(its.stdout).toMatch(/^FAIL: the plan does not hold\n/);
+    expect(its.stdout).toContain('remote-share: web2');
   });
 
   it('gives the same verdict and state on every run', () => {
     gate([join(EXAMPLES, 'plan.yaml')], { output: 'json' });
-    const first = stdout;
-    stdout = '';
+    const first = its.stdout;
+    its.stdout = '';
     gate([join(EXAMPLES, 'plan.yaml')], { output: 'json' });
-    expect(stdout).toBe(first);
+    expect(its.stdout).toBe(first);
   });
 
   const ok = domainXml('ok', 64, `<memory mode='strict' nodeset='0'/>`);
@@ -117,7 +99,7 @@ ${rest}`,
     ['an unknown field', () => plan([ok], 'limitz: {}'), 'unknown-field'],
     ['a limit out of range', () => plan([ok], 'limits: {maxRemoteShare: 2}'), 'invalid-field'],
     ['a plan without domains', () => plan([], 'seed: 1'), 'invalid-field'],
-    ['a missing plan', () => join(folder, 'none.yaml'), 'file-unreadable'],
+    ['a missing plan', () => join(its.folder, 'none.yaml'), 'file-unreadable'],
     [
       'a missing domain file',
       () => write('plan.yaml', `host: {facts: host}\ndomains: [{xml: none.xml}]\n`),
@@ -162,14 +144,14 @@ ${rest}`,
     expect(gate([path()], { output: 'json' })).toBe(1);
     const problem = refusal().problems.find((found) => found.code === code);
     expect(problem).toBeDefined();
-    expect(stderr).toBe('');
+    expect(its.stderr).toBe('');
   });
 
   it('says line and column of a fault in a domain document', () => {
     expect(
       gate([plan([domainXml('m', 64, `<memory mode='tight' nodeset='0'/>`)])], { output: 'table' }),
     ).toBe(1);
-    expect(stderr).toMatch(/d0\.xml:6:\d+: \/domains\/0\/xml.*tight/);
+    expect(its.stderr).toMatch(/d0\.xml:6:\d+: \/domains\/0\/xml.*tight/);
   });
 
   it('refuses an alias bomb without expanding it', () => {
