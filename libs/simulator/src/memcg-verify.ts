@@ -37,6 +37,6 @@ function checkGroup(k: KernelState, group: MemoryGroup, fail: (message: string) 
 }
 
 /** Slots of pages that are in memory again. */
-function keptSlots({ runs }: Mapping): number {
+export function keptSlots({ runs }: Mapping): number {
   return [...runs].reduce((sum, run) => sum + (run.swapCached ? run.pages : 0), 0);
 }

@@ -2,7 +2,7 @@
 import { InvariantError } from './errors';
 import { countsAsFile, pagesBetween } from './lru';
 import { lruvecsOf } from './lruvec';
-import { checkGroups } from './memcg-verify';
+import { checkGroups, keptSlots } from './memcg-verify';
 import { modelledWritebackPages } from './flusher';
 import type { KernelState } from './kernel-state';
 import type { Mapping } from './page-map';
@@ -26,9 +26,7 @@ export function verify(k: KernelState, step: number): void {
   checkWriteback(k, fail);
   checkGroups(k, fail);
   const swapped = allMappings(k).reduce((sum, mapping) => sum + mapping.swapPages, 0);
-  const kept = allMappings(k)
-    .flatMap(({ runs }) => [...runs])
-    .reduce((sum, run) => sum + (run.swapCached ? run.pages : 0), 0);
+  const kept = allMappings(k).reduce((sum, mapping) => sum + keptSlots(mapping), 0);
   const used = k.swap.totalPages - k.swap.freePages;
   if (k.swap.freePages < 0 || used < swapped + kept) {
     fail(`swap: ${swapped} pages stored and ${kept} in memory as well, ${used} used`);
