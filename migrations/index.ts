@@ -1,10 +1,12 @@
 import { HostsAndDomains1700000000000 } from './1700000000000-hosts-and-domains';
 import { JobsAndResults1700000000001 } from './1700000000001-jobs-and-results';
 import { HostSnapshots1700000000002 } from './1700000000002-host-snapshots';
+import { JobsWithoutHost1700000000010 } from './1700000000010-jobs-without-host';
 
 /** Every migration, oldest first. Run at start; each can be reverted. */
 export const migrations = [
   HostsAndDomains1700000000000,
   JobsAndResults1700000000001,
   HostSnapshots1700000000002,
+  JobsWithoutHost1700000000010,
 ];

@@ -155,4 +155,60 @@ describe('the packing-plan check over HTTP', () => {
     const host = { hostId: '00000000-0000-4000-8000-000000000000' };
     expect((await check({ ...plan, host })).body.code).toBe('host-not-found');
   });
+
+  it('judges as a job when asked to, and keeps the verdict until it is removed', async () => {
+    const now = (await check({ ...plan, today: '2027-01-01' })).body;
+    const asked = { ...plan, today: '2027-01-01' };
+    const path = '/v1/packing-plans/check';
+    const answer = await client.post(path, asked, { prefer: 'respond-async' });
+    expect(answer.status).toBe(202);
+    expect(answer.body).toMatchObject({ kind: 'plan', hostId: null });
+    const jobUrl = answer.headers.get('location') ?? '';
+    const { state, resultUrl } = await client.finish(answer.body.id as string);
+    expect([state, jobUrl]).toEqual(['succeeded', `/v1/jobs/${answer.body.id}`]);
+    expect((await client.get(resultUrl)).body).toEqual(now);
+    const waited = await client.post(path, asked, { prefer: 'respond-async, wait=60' });
+    expect([waited.status, waited.body]).toEqual([201, now]);
+    expect((await client.send('DELETE', resultUrl)).status).toBe(204);
+    expect((await client.get(resultUrl)).body.code).toBe('verdict-not-found');
+    expect((await client.send('DELETE', resultUrl)).status).toBe(404);
+  });
+
+  it('makes a job of a plan of many hosts, and of its refusal a problem', async () => {
+    const facts = exampleTexts();
+    const hosts = Array.from({ length: 17 }, (_, i) => ({ name: `kvm${i}`, facts }));
+    const guests = [{ name: 'web', flavour: 'small' }];
+    const many = { hosts, guests, flavours: { small: { memoryMib: 64 } } };
+    const { status, body } = await client.post(
+      '/v1/packing-plans/check',
+      { ...many, assignments: { kvm3: ['web'] } },
+      { prefer: 'wait=60' },
+    );
+    expect([status, body.verdict, body.idleHosts.length]).toEqual([201, 'pass', 16]);
+    const refused = await client.post(
+      '/v1/packing-plans/check',
+      { ...many, assignments: { kvm3: ['wbe'] } },
+      { prefer: 'wait=60' },
+    );
+    expect([refused.status, refused.body.code]).toEqual([422, 'plan-not-judgeable']);
+    expect(refused.body.errors[0]).toMatchObject({ path: '/assignments/kvm3/0' });
+  });
+
+  it('takes background cache and pools of huge pages of a host', async () => {
+    const host = { name: 'kvm1', facts: exampleTexts() };
+    const flavours = {
+      pooled: { memoryMib: 64, hugepagesKib: 2048, numatune: { mode: 'strict', nodeset: '0' } },
+    };
+    const body = (own: object) => ({
+      ...{ hosts: [{ ...host, ...own }], guests: [{ name: 'db', flavour: 'pooled' }], flavours },
+    });
+    const codes = async (own: object) =>
+      (await check(body(own))).body.findings.map(({ code }: Json) => code);
+    expect(await codes({})).toContain('failed-start');
+    expect(await codes({ hugepages: [{ node: 0, count: 64 }] })).toEqual([]);
+    const cached = await check(body({ backgroundCache: [{ node: 0, mib: 8 }] }));
+    expect(cached.body.hosts[0].demand.backgroundCache).toEqual([{ node: 0, mib: 8 }]);
+    const wrong = await check(body({ hugepages: [{ node: 0, count: -1 }] }));
+    expect([wrong.status, wrong.body.errors[0].path]).toEqual([400, 'hosts[0].hugepages[0].count']);
+  });
 });

@@ -22,6 +22,7 @@ export const PROBLEM_CODES = {
   'job-not-found': [404, 'There is no such job'],
   'simulation-not-found': [404, 'There is no such simulation'],
   'recommendation-not-found': [404, 'There is no such recommendation'],
+  'verdict-not-found': [404, 'There is no such verdict'],
   'file-not-found': [404, 'There is no such file'],
   // 405..415
   'not-acceptable': [406, 'None of the accepted media types can be answered'],

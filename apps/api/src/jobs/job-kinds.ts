@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { SimulationRequest } from '@zonewise/advisor';
 import type { EntityManager } from 'typeorm';
-import type { DomainDocument, WorkOutputs } from '../work/tasks';
+import type { DomainDocument, PlanTask, WorkOutputs } from '../work/tasks';
 import type { Job, JobKind } from './job.entity';
 
 /** What a result was computed from, for people; the versions tell whether it is still so. */
@@ -15,7 +15,7 @@ export interface ResultBasis {
   hardwareProfile?: string;
 }
 
-/** Everything a job needs, complete. */
+/** Everything a job about a stored host needs, complete. */
 export interface JobRequest {
   simulation: SimulationRequest;
   /** Documents that advice is written into; for recommendations. */
@@ -23,13 +23,25 @@ export interface JobRequest {
   basis: ResultBasis;
 }
 
+/** What a job of each kind is given. */
+export interface JobRequests {
+  simulation: JobRequest;
+  recommendation: JobRequest;
+  plan: Omit<PlanTask, 'kind'>;
+}
+
+/** A job of a kind; those that bring their hosts along belong to none. */
+export type JobOf<K extends JobKind> = Job & {
+  hostId: JobRequests[K] extends JobRequest ? string : null;
+};
+
 /** How the output of a kind of job becomes a stored result. */
 export interface JobResults<K extends JobKind> {
   /** Stores the output; runs in the transaction that ends the job. */
   store(
     manager: EntityManager,
-    job: Job,
-    request: JobRequest,
+    job: JobOf<K>,
+    request: JobRequests[K],
     output: WorkOutputs[K],
   ): Promise<string>;
 }
@@ -38,6 +50,7 @@ export interface JobResults<K extends JobKind> {
 export const RESULT_PATHS: Record<JobKind, string> = {
   simulation: '/v1/simulations',
   recommendation: '/v1/recommendations',
+  plan: '/v1/packing-plans/verdicts',
 };
 
 /** The modules of the results register here, so that jobs need not know them. */

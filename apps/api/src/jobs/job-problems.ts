@@ -1,9 +1,10 @@
 import { Problem, problemOf } from '../http/problem';
 import type { WorkError } from '../work/tasks';
 import { MAX_ATTEMPTS } from './job-store';
+import type { JobKind } from './job.entity';
 
 /** What a worker reported, as a job's error. Internals of a defect stay in the log. */
-export function problemOfWork(error: WorkError): Problem {
+export function problemOfWork(error: WorkError, kind: JobKind): Problem {
   if (error.kind === 'internal') {
     return problemOf(
       'replay-failed',
@@ -15,7 +16,8 @@ export function problemOfWork(error: WorkError): Problem {
   const errors = error.problems ?? [
     { code: error.code, path: error.path ?? '', message: error.message },
   ];
-  return problemOf('invalid-simulation-request', error.message, { errors });
+  const code = kind === 'plan' ? 'plan-not-judgeable' : 'invalid-simulation-request';
+  return problemOf(code, error.message, { errors });
 }
 
 export const problemOfTimeout = (limitMs: number): Problem =>

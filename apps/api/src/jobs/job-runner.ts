@@ -16,7 +16,7 @@ import {
   WorkTimeout,
 } from '../work/work-pool';
 import { JobEvents } from './job-events';
-import { JobKinds, JobRequest } from './job-kinds';
+import { JobKinds, type JobRequest, type JobRequests } from './job-kinds';
 import {
   problemOfCrash,
   problemOfExhaustion,
@@ -24,7 +24,7 @@ import {
   problemOfWork,
 } from './job-problems';
 import { JobStore } from './job-store';
-import type { Job } from './job.entity';
+import type { Job, JobKind } from './job.entity';
 
 /** Progress reaches the database at most this often; listeners hear all of it. */
 const PROGRESS_WRITE_MS = 1000;
@@ -38,10 +38,13 @@ interface ActiveJob {
   done: Promise<void>;
 }
 
-function taskOf(job: Job, request: JobRequest): WorkTask {
-  return job.kind === 'simulation'
-    ? { kind: 'simulation', request: request.simulation }
-    : { kind: 'recommendation', request: request.simulation, documents: request.documents };
+/** The row's request has the shape of its kind. */
+function taskOf({ kind }: Job, request: JobRequests[JobKind]): WorkTask {
+  if (kind === 'plan') return { kind, ...(request as JobRequests['plan']) };
+  const { simulation, documents } = request as JobRequest;
+  return kind === 'simulation'
+    ? { kind, request: simulation }
+    : { kind, request: simulation, documents };
 }
 
 /**
@@ -171,12 +174,12 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     }
   }
 
-  private async end(job: Job, request: JobRequest, outcome: WorkOutcome): Promise<void> {
+  private async end(job: Job, request: JobRequests[JobKind], outcome: WorkOutcome): Promise<void> {
     if (!outcome.ok) {
       if (outcome.error.kind === 'internal') {
         this.logger.error(`job ${job.id}: ${outcome.error.code}: ${outcome.error.message}`);
       }
-      await this.fail(job.id, problemOfWork(outcome.error));
+      await this.fail(job.id, problemOfWork(outcome.error, job.kind));
       return;
     }
     // The worker answers in the shape of the task's kind, which is the job's.

@@ -2,8 +2,8 @@ import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { Transactions } from '../database/transactions';
 import type { Problem } from '../http/problem';
-import type { JobRequest } from './job-kinds';
-import { Job, JobState } from './job.entity';
+import type { JobRequests } from './job-kinds';
+import { Job, type JobKind, JobState } from './job.entity';
 
 /** Starts of a job, after which a crash is taken for its own fault. */
 export const MAX_ATTEMPTS = 3;
@@ -22,7 +22,7 @@ export class JobStore {
     return this.transactions.read((manager) => manager.findOneBy(Job, { id }));
   }
 
-  async requestOf(id: string): Promise<JobRequest | null> {
+  async requestOf(id: string): Promise<JobRequests[JobKind] | null> {
     const job = await this.transactions.read((manager) =>
       manager.findOne(Job, { where: { id }, select: { id: true, request: true } }),
     );

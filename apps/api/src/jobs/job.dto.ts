@@ -25,8 +25,13 @@ export class JobDto {
   @ApiProperty({ enum: JOB_KINDS })
   kind: JobKind;
 
-  @ApiProperty({ format: 'uuid' })
-  hostId: string;
+  @ApiProperty({
+    type: String,
+    format: 'uuid',
+    nullable: true,
+    description: 'Null for a job that brings its hosts along.',
+  })
+  hostId: string | null;
 
   @ApiProperty({ enum: JOB_STATES, description: 'The last three are final.' })
   state: JobState;

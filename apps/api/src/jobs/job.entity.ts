@@ -1,9 +1,9 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, Relation } from 'typeorm';
 import { Host } from '../database/entities/host.entity';
 import type { Problem } from '../http/problem';
-import type { JobRequest } from './job-kinds';
+import type { JobRequests } from './job-kinds';
 
-export const JOB_KINDS = ['simulation', 'recommendation'] as const;
+export const JOB_KINDS = ['simulation', 'recommendation', 'plan'] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
 export const JOB_STATES = ['queued', 'running', 'succeeded', 'failed', 'cancelled'] as const;
@@ -24,12 +24,13 @@ export class Job {
   @Column('varchar', { length: 32 })
   kind: JobKind;
 
-  @Column('varchar', { length: 36 })
-  hostId: string;
+  /** The stored host that it is about, with which it goes; null for a job that brings its hosts along. */
+  @Column('varchar', { length: 36, nullable: true })
+  hostId: string | null;
 
-  @ManyToOne(() => Host, { onDelete: 'CASCADE', nullable: false })
+  @ManyToOne(() => Host, { onDelete: 'CASCADE', nullable: true })
   @JoinColumn({ name: 'hostId', foreignKeyConstraintName: 'jobs_hostId_fkey' })
-  host?: Relation<Host>;
+  host?: Relation<Host> | null;
 
   @Index('jobs_state')
   @Column('varchar', { length: 16 })
@@ -44,7 +45,7 @@ export class Job {
 
   /** A snapshot of the host's model, the guests and the demand. Not loaded unless asked for. */
   @Column('simple-json', { select: false })
-  request: JobRequest;
+  request: JobRequests[JobKind];
 
   @Column('varchar', { length: 36, nullable: true })
   resultId: string | null;

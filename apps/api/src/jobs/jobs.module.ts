@@ -12,13 +12,15 @@ import { JobKinds } from './job-kinds';
 import { JobRequestBuilder } from './job-request.builder';
 import { JobRunner } from './job-runner';
 import { JobStore } from './job-store';
+import { JobResult } from './job-result.entity';
 import { Job } from './job.entity';
 import { JobsController } from './jobs.controller';
 import { JobsService } from './jobs.service';
+import { StoredResults } from './stored-results';
 
 /** Jobs, and with them `Idempotency-Key` on every POST of the service. */
 @Module({
-  imports: [WorkModule, TypeOrmModule.forFeature([Host, Domain, Job, IdempotencyKey])],
+  imports: [WorkModule, TypeOrmModule.forFeature([Host, Domain, Job, JobResult, IdempotencyKey])],
   controllers: [JobsController],
   providers: [
     JobKinds,
@@ -28,8 +30,9 @@ import { JobsService } from './jobs.service';
     JobsService,
     JobAnswers,
     JobRequestBuilder,
+    StoredResults,
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   ],
-  exports: [JobKinds, JobsService, JobAnswers, JobRequestBuilder],
+  exports: [JobKinds, JobsService, JobAnswers, JobRequestBuilder, StoredResults],
 })
 export class JobsModule {}

@@ -4,7 +4,7 @@ import { isForeignKeyViolation, Transactions } from '../database/transactions';
 import { Page, PageQuery, pageOf } from '../http/cursor';
 import { ProblemException } from '../http/problem';
 import { JobEvents } from './job-events';
-import type { JobRequest } from './job-kinds';
+import type { JobOf, JobRequests } from './job-kinds';
 import { JobRunner } from './job-runner';
 import { JobStore } from './job-store';
 import { isFinal, Job, JobKind, JobState } from './job.entity';
@@ -27,7 +27,11 @@ export class JobsService {
    * Writes the job down, then starts it. When this resolves the job survives a crash.
    * @throws ProblemException queue-full (503), host-not-found (404)
    */
-  async submit(kind: JobKind, hostId: string, request: JobRequest): Promise<Job> {
+  async submit<K extends JobKind>(
+    kind: K,
+    hostId: JobOf<K>['hostId'],
+    request: JobRequests[K],
+  ): Promise<Job> {
     const now = new Date().toISOString();
     const job: Job = {
       id: randomUUID(),
@@ -51,7 +55,7 @@ export class JobsService {
       );
     } catch (error) {
       if (!isForeignKeyViolation(error)) throw error;
-      const detail = `No host has the id ${hostId}.`;
+      const detail = `No host has the id ${String(hostId)}.`;
       throw new ProblemException('host-not-found', detail, { path: 'hostId' });
     }
     this.runner.enqueue(job.id);

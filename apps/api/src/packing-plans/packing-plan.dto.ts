@@ -26,7 +26,13 @@ import {
   type Severity,
   type Waiver,
 } from '@zonewise/plan';
-import { ReplayOverridesDto, SysctlOverridesDto } from '../work/replay-options.dto';
+import {
+  BackgroundCacheDto,
+  HugepagesDto,
+  MAX_NODES,
+  ReplayOverridesDto,
+  SysctlOverridesDto,
+} from '../work/replay-options.dto';
 import { PartOfPlan } from './plan-part';
 
 /** Longest document or text, in characters. */
@@ -120,6 +126,20 @@ export class NamedPlanHostDto extends PlanHostDto {
   @WhenGiven()
   @Nested(() => SysctlOverridesDto, { required: false, description: "Over the plan's own." })
   sysctl?: SysctlOverridesDto;
+
+  @WhenGiven()
+  @NestedList(() => BackgroundCacheDto, MAX_NODES, {
+    required: false,
+    description: 'Page cache that is read (or written) before the guests start.',
+  })
+  backgroundCache?: BackgroundCacheDto[];
+
+  @WhenGiven()
+  @NestedList(() => HugepagesDto, MAX_NODES, {
+    required: false,
+    description: 'Pools of huge pages that are written before the guests start.',
+  })
+  hugepages?: HugepagesDto[];
 }
 
 export class PlanLimitsDto {

@@ -1,8 +1,13 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger, OnModuleInit } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 import { Host } from '../database/entities/host.entity';
 import { Transactions } from '../database/transactions';
 import { packageVersion } from '../health/version';
 import { ProblemError, ProblemException } from '../http/problem';
+import { JobKinds, type JobOf, type JobRequests, type JobResults } from '../jobs/job-kinds';
+import type { Job } from '../jobs/job.entity';
+import { JobsService } from '../jobs/jobs.service';
+import { StoredResults } from '../jobs/stored-results';
 import { isDay } from '@zonewise/plan';
 import type { GateVerdict, PackingPlan, PlanDocument, PlanHost } from '@zonewise/plan';
 import type { WorkError } from '../work/tasks';
@@ -16,41 +21,81 @@ import {
 } from '../work/work-pool';
 import { CheckPlanDto, PlanHostDto } from './packing-plan.dto';
 
-/** Judges packing plans in the worker threads; nothing is stored. */
+type PlanWork = JobRequests['plan'];
+
+/** Judges packing plans in the worker threads: small ones at once and without a trace, others as jobs. */
 @Injectable()
-export class PackingPlansService {
+export class PackingPlansService implements OnModuleInit, JobResults<'plan'> {
   private readonly logger = new Logger('PackingPlans');
 
   constructor(
     private readonly transactions: Transactions,
     private readonly pool: WorkPool,
+    private readonly kinds: JobKinds,
+    private readonly jobs: JobsService,
+    private readonly results: StoredResults,
     @Inject(WORK_LIMITS) private readonly limits: WorkLimits,
   ) {}
+
+  onModuleInit(): void {
+    this.kinds.register('plan', this);
+  }
 
   /**
    * @param signal the caller went away
    * @throws ProblemException plan-not-judgeable (422), host-not-found (404), queue-full, time-limit (503)
    */
   async check(body: CheckPlanDto, signal: AbortSignal): Promise<GateVerdict> {
+    const work = await this.workOf(body);
+    try {
+      const limitMs = this.limits.planMs;
+      const outcome = await this.pool.run({ kind: 'plan', ...work }, { signal, limitMs });
+      if (outcome.ok) return outcome.value;
+      throw this.problemOf(outcome.error);
+    } catch (error) {
+      if (error instanceof WorkAborted) throw queueFull();
+      if (!(error instanceof WorkTimeout)) throw error;
+      const detail =
+        `The plan was not judged within ${this.limits.planMs / 1000} seconds; ` +
+        'ask with Prefer: respond-async for a job.';
+      throw new ProblemException('time-limit', detail, { headers: { 'Retry-After': '60' } });
+    }
+  }
+
+  /** @throws ProblemException as {@link check} before the work begins, and {@link JobsService.submit} */
+  async submit(body: CheckPlanDto): Promise<Job> {
+    return this.jobs.submit('plan', null, await this.workOf(body));
+  }
+
+  store(
+    manager: EntityManager,
+    job: JobOf<'plan'>,
+    _work: PlanWork,
+    verdict: GateVerdict,
+  ): Promise<string> {
+    return this.results.store(manager, job, verdict);
+  }
+
+  /** @throws ProblemException verdict-not-found (404) */
+  async verdict(id: string): Promise<GateVerdict> {
+    const verdict = await this.results.find('plan', id);
+    if (verdict === null) throw noVerdict(id);
+    return verdict;
+  }
+
+  /** @throws ProblemException verdict-not-found (404) */
+  async removeVerdict(id: string): Promise<void> {
+    if (!(await this.results.remove('plan', id))) throw noVerdict(id);
+  }
+
+  private async workOf(body: CheckPlanDto): Promise<PlanWork> {
     const document = await this.documentOf(body);
     const { failLevel, today = new Date().toISOString().slice(0, 10) } = body;
     if (!isDay(today)) {
       const message = `Found ${today}; expected a day such as 2027-03-31.`;
       throw this.notJudgeable([{ code: 'invalid-day', path: '/today', message }]);
     }
-    const options = { today, failLevel, modelVersion: packageVersion() };
-    try {
-      const limitMs = this.limits.planMs;
-      const task = { kind: 'plan' as const, document, options };
-      const outcome = await this.pool.run(task, { signal, limitMs });
-      if (outcome.ok) return outcome.value;
-      throw this.problemOf(outcome.error);
-    } catch (error) {
-      if (error instanceof WorkAborted) throw queueFull();
-      if (!(error instanceof WorkTimeout)) throw error;
-      const detail = `The plan was not judged within ${this.limits.planMs / 1000} seconds.`;
-      throw new ProblemException('time-limit', detail, { headers: { 'Retry-After': '60' } });
-    }
+    return { document, options: { today, failLevel, modelVersion: packageVersion() } };
   }
 
   /** One host with its domains, or several hosts and guests; each guest and host knows its place in the body. */
@@ -66,10 +111,14 @@ export class PackingPlansService {
     }
     const named = several ? hosts : [{ name: 'host', ...host }];
     const planHosts: PlanHost[] = [];
-    for (const [i, { name, sysctl, ...source }] of named.entries()) {
+    for (const [i, { name, hostId, model, facts, ...own }] of named.entries()) {
       const path = several ? `/hosts/${i}` : '/host';
-      const own = sysctl === undefined ? {} : { sysctl };
-      planHosts.push({ name, path, host: await this.hostOf(source, path), ...own });
+      planHosts.push({
+        name,
+        path,
+        host: await this.hostOf({ hostId, model, facts }, path),
+        ...own,
+      });
     }
     const prefix = several ? '/guests' : '/domains';
     const document: PlanDocument = {
@@ -118,4 +167,9 @@ export class PackingPlansService {
     const detail = errors[0]?.message ?? 'The plan cannot be read.';
     return new ProblemException('plan-not-judgeable', detail, { errors });
   }
+}
+
+function noVerdict(id: string): ProblemException {
+  const detail = `No verdict has the id ${id}.`;
+  return new ProblemException('verdict-not-found', detail, { path: 'verdictId' });
 }

@@ -6,7 +6,7 @@ import { Transactions } from '../database/transactions';
 import { Page, PageQuery, pageOf } from '../http/cursor';
 import { requireIfMatch } from '../http/etag';
 import { ProblemException } from '../http/problem';
-import { JobKinds, JobRequest, JobResults } from '../jobs/job-kinds';
+import { JobKinds, type JobOf, JobRequest, JobResults } from '../jobs/job-kinds';
 import { JobRequestBuilder, ReplayAsk } from '../jobs/job-request.builder';
 import type { Job } from '../jobs/job.entity';
 import { JobsService } from '../jobs/jobs.service';
@@ -43,7 +43,7 @@ export class RecommendationsService implements OnModuleInit, JobResults<'recomme
 
   async store(
     manager: EntityManager,
-    job: Job,
+    job: JobOf<'recommendation'>,
     { basis }: JobRequest,
     { content, files }: RecommendationOutput,
   ): Promise<string> {

@@ -5,7 +5,7 @@ import { Host } from '../database/entities/host.entity';
 import { Transactions } from '../database/transactions';
 import { Page, PageQuery, pageOf } from '../http/cursor';
 import { ProblemException } from '../http/problem';
-import { JobKinds, JobRequest, JobResults } from '../jobs/job-kinds';
+import { JobKinds, type JobOf, JobRequest, JobResults } from '../jobs/job-kinds';
 import { JobRequestBuilder, ReplayAsk } from '../jobs/job-request.builder';
 import { Job } from '../jobs/job.entity';
 import { JobsService } from '../jobs/jobs.service';
@@ -36,7 +36,7 @@ export class SimulationsService implements OnModuleInit, JobResults<'simulation'
 
   async store(
     manager: EntityManager,
-    job: Job,
+    job: JobOf<'simulation'>,
     { basis }: JobRequest,
     { result, outcome, assumptions }: SimulationOutput,
   ): Promise<string> {
@@ -71,7 +71,11 @@ export class SimulationsService implements OnModuleInit, JobResults<'simulation'
         where: { id: hostId },
         select: { id: true, sourceTexts: true },
       });
-      return { host: request.simulation.host, result, sourceTexts: host?.sourceTexts };
+      return {
+        host: (request as JobRequest).simulation.host,
+        result,
+        sourceTexts: host?.sourceTexts,
+      };
     });
   }
 

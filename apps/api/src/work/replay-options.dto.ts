@@ -24,7 +24,7 @@ import { IsRecordOf } from './record-of';
 import { WhenGiven } from './when-given';
 
 const MAX_NODE_ID = 1023;
-const MAX_NODES = 1024;
+export const MAX_NODES = 1024;
 /** 32 PiB: beyond any host, and far below where doubles lose pages. */
 const MAX_MIB = 2 ** 35;
 const INT_MAX = 2 ** 31 - 1;
@@ -85,6 +85,26 @@ export class BackgroundCacheDto {
   @WhenGiven()
   @IsIn(['read', 'write'])
   access?: 'read' | 'write';
+}
+
+/** A write to `nr_hugepages` of a node. */
+export class HugepagesDto {
+  @ApiProperty({ example: 0 })
+  @IsInt()
+  @Min(0)
+  @Max(MAX_NODE_ID)
+  node: number;
+
+  @ApiPropertyOptional({ enum: [2048, 1048576], default: 2048 })
+  @WhenGiven()
+  @IsIn([2048, 1048576])
+  sizeKib?: 2048 | 1048576;
+
+  @ApiProperty({ example: 512, description: 'Huge pages that the pool shall have.' })
+  @IsInt()
+  @Min(0)
+  @Max(2 ** 24)
+  count: number;
 }
 
 const HOTPLUG_MOMENTS = ['start', 'end'] as const;
@@ -195,6 +215,18 @@ export class DemandDto {
   @ValidateNested({ each: true })
   @Type(() => BackgroundCacheDto)
   backgroundCache?: BackgroundCacheDto[];
+
+  @ApiPropertyOptional({
+    type: [HugepagesDto],
+    description: 'Pools of huge pages that are written before the domains start.',
+  })
+  @WhenGiven()
+  @IsArray()
+  @IsObject({ each: true })
+  @ArrayMaxSize(MAX_NODES)
+  @ValidateNested({ each: true })
+  @Type(() => HugepagesDto)
+  hugepages?: HugepagesDto[];
 
   @ApiPropertyOptional({
     type: [HotplugDto],

@@ -31,7 +31,8 @@ function throttled(report: (progress: WorkProgress) => void): ReplayControl {
   };
 }
 
-function compute(task: WorkTask, control: ReplayControl): WorkOutcome {
+function compute(task: WorkTask, report: (progress: WorkProgress) => void): WorkOutcome {
+  const control = throttled(report);
   switch (task.kind) {
     case 'simulation':
       return { ok: true, value: simulate(task.request, control) };
@@ -41,7 +42,10 @@ function compute(task: WorkTask, control: ReplayControl): WorkOutcome {
       return { ok: true, value: { content, files } };
     }
     case 'plan': {
-      const judged = judgePlan(task.document, { ...task.options, control });
+      const onHost = (name: string, done: number, hosts: number): void => {
+        report({ fraction: done / hosts, message: `${name}: host ${done + 1} of ${hosts}` });
+      };
+      const judged = judgePlan(task.document, { ...task.options, onHost });
       if (judged.ok) return judged;
       const message = 'The plan cannot be judged.';
       const error: WorkError = { kind: 'input', code: 'plan-unreadable', message };
@@ -53,7 +57,7 @@ function compute(task: WorkTask, control: ReplayControl): WorkOutcome {
 /** Runs a task to its end. Never throws: what goes wrong is in the outcome. */
 export function runTask(task: WorkTask, report: (progress: WorkProgress) => void): WorkOutcome {
   try {
-    return compute(task, throttled(report));
+    return compute(task, report);
   } catch (error) {
     return { ok: false, error: describeError(error) };
   }
