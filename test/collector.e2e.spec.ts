@@ -171,9 +171,25 @@ describe('the archive of a host', () => {
     expect(multipart.body.model.thp.enabled).toBe('always');
   });
 
+  it('may be a sosreport, packed as sos packs it', async () => {
+    const sosreport = readFileSync(join(__dirname, 'fixtures/archives/sosreport.tar.xz'));
+    const { body } = await importArchive(sosreport, '?name=sos-host', 'application/x-xz').expect(
+      201,
+    );
+    expect(body.summary).toMatchObject({ nodes: 2, cpus: 4 });
+    expect(body.model.kernelRelease).toBe('6.1.0-28-amd64');
+    const { body: domain } = await http().get(`/v1/hosts/${body.id}/domains/db1`).expect(200);
+    expect(domain).toMatchObject({ state: 'running', residencySource: 'numa_maps' });
+    const cut = await importArchive(sosreport.subarray(0, 2000), '?name=cut').expect(400);
+    expect(cut.body).toMatchObject({
+      code: 'malformed-archive',
+      detail: expect.stringContaining('cannot be unpacked with xz') as string,
+    });
+  });
+
   it('is imported without what its commands could not say, and without guests that cannot be', async () => {
     const text = (path: string, content: string) => ({ path: `a/${path}`, text: content });
-    const archive = gzippedTarOf([
+    const archive = await gzippedTarOf([
       text('proc/zoneinfo', recordedText('zoneinfo')),
       text('commands/virsh_-r_nodeinfo', 'error: no connection\n'),
       text('guests/1/name', 'gone'),
@@ -189,9 +205,11 @@ describe('the archive of a host', () => {
   it('is refused as a whole where it is broken or has no host', async () => {
     const broken = await importArchive(Buffer.from('x'.repeat(600)), '?name=broken').expect(400);
     expect(broken.body.code).toBe('malformed-archive');
-    const empty = await importArchive(gzippedTarOf([{ path: 'a/b', text: '' }]), '?name=e');
+    const empty = await importArchive(await gzippedTarOf([{ path: 'a/b', text: '' }]), '?name=e');
     expect([empty.status, empty.body.code]).toEqual([422, 'invalid-facts']);
-    const nameless = await importArchive(gzippedTarOf([{ path: 'a/b', text: '' }])).expect(400);
+    const nameless = await importArchive(await gzippedTarOf([{ path: 'a/b', text: '' }])).expect(
+      400,
+    );
     expect(nameless.body.errors[0].path).toBe('name');
   });
 

@@ -70,12 +70,14 @@ describe.each(databaseKinds('snapshots'))('snapshots on %s', (kind) => {
         { path: 'a/guests/9/domain.xml', text: domainXml('web1', 256, preferred(1)) },
         { path: 'a/guests/9/numa_maps', text: maps },
       ]);
-    const send = (maps: string) =>
-      http()
+    const send = async (maps: string) => {
+      const body = await archive(maps);
+      await http()
         .post(`${url}/snapshots`)
         .set('Content-Type', 'application/gzip')
-        .send(archive(maps))
+        .send(body)
         .expect(201);
+    };
     await send('7f0000000000 default anon=4096 N1=4096\n');
     await send('7f0000000000 default anon=4096 N0=1024 N1=3072\n');
     const { body } = await http().get(`${url}/snapshots/compare?from=2&to=3`).expect(200);

@@ -67,8 +67,10 @@ const COMMANDS: Readonly<Record<string, WholeText | 'capabilities' | 'hostName'>
   'virsh_-r_nodeinfo': 'nodeinfo',
   'virsh_-r_freepages_--all': 'freepages',
   'virsh_-r_freecell_--all': 'freecell',
+  'virsh_-r_freecell': 'freecell',
   'virsh_-r_nodememstats': 'nodememstats',
   hostname: 'hostName',
+  'uname_-a': 'version',
 };
 
 const PROCESS_FILES: Readonly<Record<string, 'name' | 'xml' | 'numaMaps' | 'smapsRollup'>> = {

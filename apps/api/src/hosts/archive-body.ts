@@ -11,7 +11,7 @@ import {
 import { AnyFilesInterceptor } from '@nestjs/platform-express';
 import type { Collection } from '@zonewise/host-facts';
 import type { Request } from 'express';
-import { readArchive } from '../collector/archive';
+import { ArchiveReader } from '../collector/archive-reader';
 import { FilesToFields, filesOf } from '../http/multipart';
 import { ProblemException } from '../http/problem';
 
@@ -41,11 +41,13 @@ export const Collected = createParamDecorator(
 
 @Injectable()
 class ArchiveToCollection implements NestInterceptor {
+  constructor(private readonly reader: ArchiveReader) {}
+
   async intercept(context: ExecutionContext, next: CallHandler) {
     const request = context.switchToHttp().getRequest<ArchiveRequest>();
     const archive = archiveOf(request);
     if (archive !== undefined) {
-      request.collection = await readArchive(archive);
+      request.collection = await this.reader.read(archive);
       if (Buffer.isBuffer(request.body)) request.body = {};
     }
     return next.handle();

@@ -62,7 +62,7 @@ const MULTIPART_NOTE =
   'As JSON, each source is a text field. As multipart/form-data, each is a file (or field) of the same ' +
   'name; per-node ones are named `node0.meminfo`, `node0.numastat` and so on.';
 const ARCHIVE_NOTE =
-  'An archive is one of `GET /v1/collector.sh`, or a sosreport packed anew with gzip: as the body itself, or as the part ' +
+  'An archive is one of `GET /v1/collector.sh`, or a sosreport as it is (tar, plain or packed with gzip, xz, bzip2 or zstd): as the body itself, or as the part ' +
   "`archive`. Its running guests are stored as domains; the name is `?name=`, else the host's own.";
 
 const IfMatch = () =>
@@ -106,7 +106,7 @@ export class HostsController {
   @ApiQuery({ name: 'description', required: false })
   @ApiBody({ schema: { $ref: getSchemaPath(ImportHostDto) }, examples: importExamples })
   @ApiCreatedResponse({ type: HostDto, description: 'Stored; Location and ETag are set.' })
-  @ApiProblems(...BODY_PROBLEMS, ...FACT_PROBLEMS, 'malformed-archive', 'name-taken')
+  @ApiProblems(...BODY_PROBLEMS, ...FACT_PROBLEMS, 'malformed-archive', 'queue-full', 'name-taken')
   async import(
     @Body() body: ImportHostDto,
     @Collected() collection: Collection | undefined,

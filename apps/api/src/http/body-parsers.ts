@@ -7,8 +7,11 @@ import { asProblem, RESERVED_KEY_ERROR, TOO_LARGE_ERROR } from './problem.filter
 /** No document of the API nests deeper; what reads a body recurses, and a hostile one can nest a million deep. */
 const MAX_JSON_DEPTH = 64;
 
-/** Archives of a host: tar, packed with gzip or not. */
-export const ARCHIVE_TYPES = ['application/gzip', 'application/x-gzip', 'application/x-tar'];
+/** Archives of a host: tar, plain or packed. What it is packed with is told by its first bytes, not by the type. */
+export const ARCHIVE_TYPES = [
+  ...['application/x-tar', 'application/gzip', 'application/x-gzip', 'application/x-xz'],
+  ...['application/x-bzip2', 'application/zstd', 'application/octet-stream'],
+];
 
 const BYTE_TYPES = ['application/xml', 'text/xml', ...ARCHIVE_TYPES];
 /** How long a client whose body was refused may take to read the answer. */

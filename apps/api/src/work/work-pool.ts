@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
@@ -7,6 +6,7 @@ import { Piscina } from 'piscina';
 import { SETTINGS, Settings } from '../config/settings';
 import { ProblemException } from '../http/problem';
 import type { WorkKind, WorkMessage, WorkOutcome, WorkProgress, WorkTask } from './tasks';
+import { threadEntry } from './thread-entry';
 
 /** Bounds of the work that one process takes on. */
 export interface WorkLimits {
@@ -50,13 +50,6 @@ export function queueFull(): ProblemException {
   );
 }
 
-/** From dist the built worker runs; from the sources (tests, development) the TypeScript one. */
-function workerEntry(): { filename: string; execArgv: string[] } {
-  const built = join(__dirname, 'worker.js');
-  if (existsSync(built)) return { filename: built, execArgv: [] };
-  return { filename: join(__dirname, 'worker.ts'), execArgv: ['-r', '@swc-node/register'] };
-}
-
 /** Worker threads for everything that computes: the event loop only carries messages. */
 @Injectable()
 export class WorkPool implements BeforeApplicationShutdown {
@@ -69,7 +62,7 @@ export class WorkPool implements BeforeApplicationShutdown {
   ) {
     this.threads = settings.workers ?? Math.max(1, availableParallelism() - 1);
     this.pool = new Piscina<WorkMessage, WorkOutcome>({
-      ...workerEntry(),
+      ...threadEntry(join(__dirname, 'worker')),
       minThreads: 0,
       maxThreads: this.threads,
       idleTimeout: 60_000,
