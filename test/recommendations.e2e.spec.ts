@@ -72,17 +72,15 @@ describe('recommendations over HTTP', () => {
 
   it('moves through its states under If-Match', async () => {
     const path = `/v1/recommendations/${advice.id}`;
-    const patch = (state: string, etag?: string, more = {}) =>
-      client.send(
-        'PATCH',
-        path,
-        { state, ...more },
-        etag === undefined ? {} : { 'if-match': etag },
-      );
+    const patch = (state: string, etag = '*', more = {}) =>
+      client.send('PATCH', path, { state, ...more }, { 'if-match': etag });
     const first = await client.get(path);
     expect(first.headers.get('etag')).toBe('"1"');
     expect((await client.get(path, { 'if-none-match': '"1"' })).status).toBe(304);
 
+    const blind = await client.send('PATCH', path, { state: 'DISMISSED' });
+    expect([blind.status, blind.body.code]).toEqual([428, 'if-match-required']);
+    expect(blind.headers.get('etag')).toBe('"1"');
     const dismissed = await patch('DISMISSED', '"1"');
     expect([dismissed.status, dismissed.headers.get('etag')]).toEqual([200, '"2"']);
     const stale = await patch('ACTIVE', '"1"');

@@ -11,3 +11,12 @@ export { advise } from './advise';
 export { compareOutcomes, scoreOf, tolerances, type Objective, type Score } from './objective';
 export { rollbackSysctlFile, sysctlFile } from './sysctl-file';
 export { summarize } from './summary';
+export {
+  TOLERANCE_PERCENT,
+  verifyPrediction,
+  type Compared,
+  type Observation,
+  type ObservedGuest,
+  type VerificationResult,
+  type VerificationVerdict,
+} from './evidence/verification';

@@ -52,6 +52,19 @@ export const inspectExamples: Examples = {
     : {}),
 };
 
+export const verifyExamples: Examples =
+  hasRecordedHost && exampleFile('host/guest.db1.numa_maps') !== undefined
+    ? one('recorded', 'The host as it was recorded, with the guest that runs on it', {
+        ...recordedTexts,
+        guests: {
+          db1: {
+            numaMaps: exampleFile('host/guest.db1.numa_maps'),
+            smapsRollup: exampleFile('host/guest.db1.smaps_rollup'),
+          },
+        },
+      })
+    : {};
+
 export const createExamples: Examples = one(
   'recorded',
   'The recorded two-node host in the canonical form',

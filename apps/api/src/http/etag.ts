@@ -22,6 +22,22 @@ export function requireIfMatch(ifMatch: string | undefined, version: number): vo
   );
 }
 
+/**
+ * As {@link requireIfMatch}, but a change without If-Match is refused (RFC 6585, section 3): of two tools that act
+ * on what they read, only one may go on. `*` says that any version will do.
+ * @throws ProblemException if-match-required (428), stale-etag (412)
+ */
+export function demandIfMatch(ifMatch: string | undefined, version: number): void {
+  if (ifMatch === undefined) {
+    const detail = `Send If-Match with the ETag that was read (now ${etagOf(version)}), or * for any version.`;
+    throw new ProblemException('if-match-required', detail, {
+      path: 'If-Match',
+      headers: { ETag: etagOf(version) },
+    });
+  }
+  requireIfMatch(ifMatch, version);
+}
+
 /** Whether If-None-Match names the stored version, so that 304 is the answer (weak comparison). */
 export function isNotModified(ifNoneMatch: string | undefined, version: number): boolean {
   if (ifNoneMatch === undefined) return false;

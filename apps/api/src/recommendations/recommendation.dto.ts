@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import type { RecommendationContent } from '@zonewise/advisor';
-import { IsIn } from 'class-validator';
-import { PageDto } from '../http/cursor';
+import { IsIn, IsUUID } from 'class-validator';
+import { PageDto, PageQuery } from '../http/cursor';
 import { etagOf } from '../http/etag';
 import { MapOf } from '../http/field-decorators';
 import { WhenGiven } from '../work/when-given';
@@ -19,6 +19,18 @@ const MAX_METADATA = 32;
 export class CreateRecommendationDto extends ReplayOptionsDto {
   @StoredDomains()
   domains?: string[];
+}
+
+export class RecommendationQuery extends PageQuery {
+  @ApiPropertyOptional({ enum: RECOMMENDATION_STATES })
+  @WhenGiven()
+  @IsIn(RECOMMENDATION_STATES)
+  state?: RecommendationState;
+
+  @ApiPropertyOptional({ format: 'uuid', description: 'Only those that exclude each other.' })
+  @WhenGiven()
+  @IsUUID()
+  xorGroupId?: string;
 }
 
 const metadata = {
@@ -124,6 +136,15 @@ export class RecommendationSummaryDto {
   @ApiProperty({ type: StateInfoDto })
   stateInfo: StateInfoDto;
 
+  @ApiProperty({
+    type: String,
+    format: 'uuid',
+    nullable: true,
+    description:
+      'Recommendations of one group exclude each other: of them one can be claimed. null: it excludes nothing.',
+  })
+  xorGroupId: string | null;
+
   @ApiProperty({ example: '"1"', description: 'For If-Match.' })
   etag: string;
 
@@ -199,12 +220,14 @@ export function filesDto({ id, files }: Recommendation): AdviceFileDto[] {
 }
 
 export function recommendationSummary(stored: Recommendation): RecommendationSummaryDto {
-  const { id, name, hostId, jobId, state, stateMetadata, lastRefreshTime, basis } = stored;
+  const { id, name, hostId, jobId, state, stateMetadata, xorGroupId, lastRefreshTime, basis } =
+    stored;
   const { recommenderSubtype, finding, description, priority, primaryImpact } = stored.content;
   return {
     ...{ id, name, hostId, jobId },
     ...{ recommenderSubtype, finding, description, priority, primaryImpact },
     stateInfo: { state, stateMetadata },
+    xorGroupId,
     etag: etagOf(stored.version),
     lastRefreshTime,
     basis,

@@ -1,5 +1,5 @@
 import type { RecommendationContent } from '@zonewise/advisor';
-import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, Relation } from 'typeorm';
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, Relation } from 'typeorm';
 import { Host } from '../database/entities/host.entity';
 import type { ResultBasis } from '../jobs/job-kinds';
 import type { AdviceFile } from '../work/tasks';
@@ -21,6 +21,9 @@ export const NEXT_STATES: Record<RecommendationState, readonly RecommendationSta
   SUCCEEDED: [],
   FAILED: [],
 };
+
+/** States in which a recommendation keeps the others of its group from being claimed. */
+export const EXCLUDING_STATES: readonly RecommendationState[] = ['CLAIMED', 'SUCCEEDED'];
 
 /**
  * Advice with its evidence and its files. Only its state changes. It goes with its host; deleting a
@@ -57,6 +60,11 @@ export class Recommendation {
 
   @Column('varchar', { length: 16 })
   state: RecommendationState;
+
+  /** Recommendations of one group exclude each other; null: this one excludes nothing. */
+  @Index('recommendations_xorGroupId')
+  @Column('varchar', { length: 36, nullable: true })
+  xorGroupId: string | null;
 
   /** Notes of whoever changed the state. */
   @Column('simple-json')

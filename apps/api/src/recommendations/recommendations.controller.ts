@@ -22,7 +22,6 @@ import {
 } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { ApiProblems } from '../docs/api-problems';
-import { PageQuery } from '../http/cursor';
 import { etagOf, isNotModified } from '../http/etag';
 import { JobAnswers } from '../jobs/job-answers';
 import { ApiMakesJob } from '../jobs/job-docs';
@@ -36,6 +35,7 @@ import {
   RecommendationDto,
   recommendationDto,
   RecommendationPageDto,
+  RecommendationQuery,
   recommendationSummary,
 } from './recommendation.dto';
 import { RecommendationsService } from './recommendations.service';
@@ -86,7 +86,7 @@ export class RecommendationsController {
   @ApiProblems('validation-failed', 'invalid-cursor', 'host-not-found')
   async list(
     @IdParam('hostId', 'host-not-found') hostId: string,
-    @Query() query: PageQuery,
+    @Query() query: RecommendationQuery,
   ): Promise<RecommendationPageDto> {
     const { items, nextCursor } = await this.recommendations.list(hostId, query);
     return { items: items.map(recommendationSummary), nextCursor };
@@ -114,7 +114,12 @@ export class RecommendationsController {
   @Patch('recommendations/:recommendationId')
   @DocumentedId()
   @ApiOperation({ summary: 'Claim, finish or dismiss a recommendation' })
-  @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag that was read.' })
+  @ApiHeader({
+    name: 'If-Match',
+    required: true,
+    description:
+      'The ETag that was read; * for any version. Without it the answer is 428 (RFC 6585): of two tools that read the same advice only one may go on.',
+  })
   @ApiBody({
     type: ChangeStateDto,
     examples: {
@@ -130,6 +135,8 @@ export class RecommendationsController {
     'validation-failed',
     'recommendation-not-found',
     'invalid-state-transition',
+    'alternative-claimed',
+    'if-match-required',
     'stale-etag',
     'unsupported-media-type',
   )

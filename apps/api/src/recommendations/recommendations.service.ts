@@ -3,15 +3,21 @@ import { Injectable, OnModuleInit } from '@nestjs/common';
 import type { EntityManager, QueryDeepPartialEntity } from 'typeorm';
 import { Host } from '../database/entities/host.entity';
 import { Transactions } from '../database/transactions';
-import { Page, PageQuery, pageOf } from '../http/cursor';
-import { requireIfMatch } from '../http/etag';
+import { Page, pageOf } from '../http/cursor';
+import { demandIfMatch } from '../http/etag';
 import { ProblemException } from '../http/problem';
 import { JobKinds, type JobOf, JobRequest, JobResults } from '../jobs/job-kinds';
 import { JobRequestBuilder, ReplayAsk } from '../jobs/job-request.builder';
 import type { Job } from '../jobs/job.entity';
 import { JobsService } from '../jobs/jobs.service';
 import type { AdviceFile, RecommendationOutput } from '../work/tasks';
-import { NEXT_STATES, Recommendation, RecommendationState } from './recommendation.entity';
+import type { RecommendationQuery } from './recommendation.dto';
+import {
+  EXCLUDING_STATES,
+  NEXT_STATES,
+  Recommendation,
+  RecommendationState,
+} from './recommendation.entity';
 
 const notFound = (id: string): ProblemException =>
   new ProblemException('recommendation-not-found', `No recommendation has the id ${id}.`, {
@@ -45,27 +51,23 @@ export class RecommendationsService implements OnModuleInit, JobResults<'recomme
     manager: EntityManager,
     job: JobOf<'recommendation'>,
     { basis }: JobRequest,
-    { content, files }: RecommendationOutput,
+    { advice, alternatives }: RecommendationOutput,
   ): Promise<string> {
-    const id = randomUUID();
     const now = new Date().toISOString();
-    const row: Recommendation = {
-      id,
-      hostId: job.hostId,
-      jobId: job.id,
-      name: `hosts/${job.hostId}/recommendations/${id}`,
-      basis,
-      content,
-      files,
-      state: 'ACTIVE',
-      stateMetadata: {},
-      version: 1,
-      lastRefreshTime: now,
-      createdAt: now,
-      updatedAt: now,
-    };
-    await manager.insert(Recommendation, row as QueryDeepPartialEntity<Recommendation>);
-    return id;
+    const xorGroupId = alternatives.length > 0 ? randomUUID() : null;
+    const rows = [advice, ...alternatives].map(({ content, files }): Recommendation => {
+      const id = randomUUID();
+      return {
+        ...{ id, hostId: job.hostId, jobId: job.id, xorGroupId },
+        name: `hosts/${job.hostId}/recommendations/${id}`,
+        ...{ basis, content, files, state: 'ACTIVE', stateMetadata: {}, version: 1 },
+        ...{ lastRefreshTime: now, createdAt: now, updatedAt: now },
+      };
+    });
+    for (const row of rows) {
+      await manager.insert(Recommendation, row as QueryDeepPartialEntity<Recommendation>);
+    }
+    return rows[0]!.id;
   }
 
   /** With its files. @throws ProblemException recommendation-not-found (404) */
@@ -74,35 +76,71 @@ export class RecommendationsService implements OnModuleInit, JobResults<'recomme
   }
 
   /** A page of a host's recommendations, with their files' names. */
-  list(hostId: string, page: PageQuery): Promise<Page<Recommendation>> {
+  list(
+    hostId: string,
+    { state, xorGroupId, ...page }: RecommendationQuery,
+  ): Promise<Page<Recommendation>> {
     return this.transactions.read(async (manager) => {
       if (!(await manager.existsBy(Host, { id: hostId }))) {
         const detail = `No host has the id ${hostId}.`;
         throw new ProblemException('host-not-found', detail, { path: 'hostId' });
       }
-      const query = manager.createQueryBuilder(Recommendation, 'recommendation');
-      return pageOf(query.addSelect('recommendation.files').where({ hostId }), page);
+      const query = manager
+        .createQueryBuilder(Recommendation, 'recommendation')
+        .addSelect('recommendation.files')
+        .where({
+          hostId,
+          ...(state === undefined ? {} : { state }),
+          ...(xorGroupId === undefined ? {} : { xorGroupId }),
+        });
+      return pageOf(query, page);
     });
   }
 
-  /** @throws ProblemException recommendation-not-found (404), stale-etag (412), invalid-state-transition (409) */
+  /**
+   * @throws ProblemException recommendation-not-found (404), if-match-required (428), stale-etag (412),
+   *   invalid-state-transition, alternative-claimed (409)
+   */
   changeState(
     id: string,
     { state, stateMetadata }: StateChange,
     ifMatch: string | undefined,
   ): Promise<Recommendation> {
     return this.transactions.run(async (manager) => {
+      const group = state === 'CLAIMED' ? await this.lockGroup(manager, id) : [];
       const stored = await this.find(manager, id, this.transactions.rowLock);
-      requireIfMatch(ifMatch, stored.version);
+      demandIfMatch(ifMatch, stored.version);
       this.requireTransition(stored.state, state);
-      const change = {
-        state,
-        stateMetadata: stateMetadata ?? stored.stateMetadata,
-        version: stored.version + 1,
-        updatedAt: new Date().toISOString(),
-      };
-      await manager.update(Recommendation, { id }, change);
-      return { ...stored, ...change };
+      requireUnclaimed(group, id);
+      return this.moveTo(manager, stored, state, stateMetadata);
+    });
+  }
+
+  /** Writes the state and nothing else: content, evidence and files never change. The caller holds the row. */
+  async moveTo(
+    manager: EntityManager,
+    stored: Recommendation,
+    state: RecommendationState,
+    stateMetadata = stored.stateMetadata,
+  ): Promise<Recommendation> {
+    const updatedAt = new Date().toISOString();
+    const change = { state, stateMetadata, version: stored.version + 1, updatedAt };
+    await manager.update(Recommendation, { id: stored.id }, change);
+    return { ...stored, ...change };
+  }
+
+  /**
+   * The recommendations that exclude each other with this one, itself among them, locked in one order: two claims
+   * at the same time cannot cross.
+   */
+  private async lockGroup(manager: EntityManager, id: string): Promise<Recommendation[]> {
+    const { xorGroupId } = await this.find(manager, id);
+    if (xorGroupId === null) return [];
+    return manager.find(Recommendation, {
+      where: { xorGroupId },
+      select: { id: true, state: true },
+      order: { id: 'ASC' },
+      ...this.transactions.rowLock,
     });
   }
 
@@ -127,7 +165,8 @@ export class RecommendationsService implements OnModuleInit, JobResults<'recomme
     );
   }
 
-  private async find(
+  /** @throws ProblemException recommendation-not-found (404) */
+  async find(
     manager: EntityManager,
     id: string,
     options: Transactions['rowLock'] = {},
@@ -141,4 +180,15 @@ export class RecommendationsService implements OnModuleInit, JobResults<'recomme
     if (stored === null) throw notFound(id);
     return stored;
   }
+}
+
+/** @throws ProblemException alternative-claimed (409) */
+function requireUnclaimed(group: Recommendation[], id: string): void {
+  const other = group.find((one) => one.id !== id && EXCLUDING_STATES.includes(one.state));
+  if (other === undefined) return;
+  throw new ProblemException(
+    'alternative-claimed',
+    `${other.id} of the same group is ${other.state}; it and this recommendation exclude each other.`,
+    { path: 'state' },
+  );
 }

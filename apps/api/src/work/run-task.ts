@@ -39,7 +39,7 @@ function compute(task: WorkTask, report: (progress: WorkProgress) => void): Work
     case 'recommendation': {
       const content = advise(task.request, control);
       const files = adviceFiles(content, task.documents, task.request.host.sysctl);
-      return { ok: true, value: { content, files } };
+      return { ok: true, value: { advice: { content, files }, alternatives: [] } };
     }
     case 'plan': {
       const onHost = (name: string, done: number, hosts: number): void => {

@@ -47,9 +47,16 @@ export interface AdviceFile {
   text: string;
 }
 
-export interface RecommendationOutput {
+/** A recommendation to store, with its files. */
+export interface Advice {
   content: RecommendationContent;
   files: AdviceFile[];
+}
+
+export interface RecommendationOutput {
+  advice: Advice;
+  /** The best alternatives that exclude the advice and each other, best first. */
+  alternatives: Advice[];
 }
 
 /** Why a task has no result: `input` is the caller's to mend, `internal` is a defect of ours. */

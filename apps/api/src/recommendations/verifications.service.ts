@@ -1,0 +1,182 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { verifyPrediction } from '@zonewise/advisor';
+import type { GuestSpec, ObservedGuest, VerificationResult } from '@zonewise/advisor';
+import type { Collection } from '@zonewise/host-facts';
+import { parseDomain } from '@zonewise/libvirt-xml';
+import { buildGuestSpec, readResidency } from '@zonewise/plan';
+import type { HostModel } from '@zonewise/simulator';
+import type { EntityManager, QueryDeepPartialEntity } from 'typeorm';
+import { Transactions } from '../database/transactions';
+import type { GuestDomain } from '../hosts/collected-guests';
+import { importedContent } from '../hosts/host-content';
+import { Page, PageQuery, pageOf } from '../http/cursor';
+import { demandIfMatch, requireIfMatch } from '../http/etag';
+import { ProblemError, ProblemException } from '../http/problem';
+import type { JobRequest } from '../jobs/job-kinds';
+import { Job } from '../jobs/job.entity';
+import type { DomainDocument } from '../work/tasks';
+import type { Recommendation, RecommendationState } from './recommendation.entity';
+import { RecommendationsService } from './recommendations.service';
+import type { GuestTextsDto, VerifyDto, VerifyQuery } from './verification.dto';
+import { Verification } from './verification.entity';
+
+/** What a verdict makes of a claimed recommendation; the others conclude nothing. */
+const CONCLUSIONS: Partial<Record<VerificationResult['verdict'], RecommendationState>> = {
+  AGREES: 'SUCCEEDED',
+  DIFFERS: 'FAILED',
+};
+
+export interface Verified {
+  verification: Verification;
+  /** The recommendation's version afterwards. */
+  version: number;
+}
+
+/** Recommendations held against what a host became. */
+@Injectable()
+export class VerificationsService {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly recommendations: RecommendationsService,
+  ) {}
+
+  /**
+   * Compares and stores the comparison; with `conclude` the recommendation's state follows from it.
+   * @throws ProblemException recommendation-not-found, invalid-facts, malformed-xml, invalid-capabilities,
+   *   invalid-residency, if-match-required, stale-etag, invalid-state-transition
+   */
+  async verify(
+    id: string,
+    { guests: texts = {}, ...hostTexts }: VerifyDto,
+    collection: Collection | undefined,
+    { conclude, tolerancePercent }: VerifyQuery,
+    ifMatch: string | undefined,
+  ): Promise<Verified> {
+    const { content: host, guests: collected } = importedContent(hostTexts, collection);
+    const { model, sources } = host;
+    return this.transactions.run(async (manager) => {
+      const stored = await this.recommendations.find(manager, id, this.transactions.rowLock);
+      if (conclude === 'true') this.requireConcludable(stored, ifMatch);
+      else requireIfMatch(ifMatch, stored.version);
+      const documents = await documentsOf(manager, stored);
+      const guests = [
+        ...collected.map((guest) => observedDomain(guest, model)),
+        ...Object.entries(texts).map(([name, one]) => observedTexts(name, one, documents, model)),
+      ];
+      const result = verifyPrediction(stored.content, { host: model, guests }, tolerancePercent);
+      const concludedState = conclude === 'true' ? (CONCLUSIONS[result.verdict] ?? null) : null;
+      const verification: Verification = {
+        ...{ id: randomUUID(), recommendationId: id, verdict: result.verdict, result },
+        ...{ sources, concludedState, createdAt: new Date().toISOString() },
+      };
+      await manager.insert(Verification, verification as QueryDeepPartialEntity<Verification>);
+      if (concludedState === null) return { verification, version: stored.version };
+      const { version } = await this.recommendations.moveTo(manager, stored, concludedState);
+      return { verification, version };
+    });
+  }
+
+  /** Oldest first. @throws ProblemException recommendation-not-found, invalid-cursor */
+  list(id: string, page: PageQuery): Promise<Page<Verification>> {
+    return this.transactions.read(async (manager) => {
+      await this.recommendations.find(manager, id);
+      const query = manager.createQueryBuilder(Verification, 'verification');
+      return pageOf(query.where({ recommendationId: id }), page);
+    });
+  }
+
+  /** @throws ProblemException verification-not-found */
+  get(recommendationId: string, id: string): Promise<Verification> {
+    return this.transactions.read(async (manager) => {
+      const stored = await manager.findOneBy(Verification, { id, recommendationId });
+      if (stored !== null) return stored;
+      const detail = `The recommendation has no verification with the id ${id}.`;
+      throw new ProblemException('verification-not-found', detail, { path: 'verificationId' });
+    });
+  }
+
+  private requireConcludable(stored: Recommendation, ifMatch: string | undefined): void {
+    demandIfMatch(ifMatch, stored.version);
+    if (stored.state === 'CLAIMED') return;
+    throw new ProblemException(
+      'invalid-state-transition',
+      `The recommendation is ${stored.state}; only a CLAIMED one is concluded. Verify it without conclude.`,
+      { path: 'conclude' },
+    );
+  }
+}
+
+/** The documents that the recommendation was computed from. */
+async function documentsOf(
+  manager: EntityManager,
+  { jobId }: Recommendation,
+): Promise<DomainDocument[]> {
+  const { request } = await manager.findOneOrFail(Job, {
+    where: { id: jobId },
+    select: { id: true, request: true },
+  });
+  return (request as JobRequest).documents;
+}
+
+/** A guest of an archive, with the document that libvirt runs it from. */
+function observedDomain(
+  { name, view, residency, residencySource, swapPages }: GuestDomain,
+  host: HostModel,
+): ObservedGuest {
+  const use = {
+    residency: residency ?? [],
+    residencySource: residencySource ?? 'estimated',
+    swapPages,
+  };
+  const spec = buildGuestSpec(view, host, { ...use, state: 'running' });
+  if (!spec.ok) return { name };
+  return { ...observed(spec.value), numatune: spec.value.numatune };
+}
+
+/**
+ * A guest whose process files were given; its document is the one that the advice is about.
+ * @throws ProblemException invalid-residency
+ */
+function observedTexts(
+  name: string,
+  texts: GuestTextsDto,
+  documents: DomainDocument[],
+  host: HostModel,
+): ObservedGuest {
+  const path = `guests.${name}`;
+  const document = documents.find((one) => one.name === name);
+  if (document === undefined) {
+    const names = documents.map((one) => one.name).join(', ') || 'none';
+    throw residencyProblem([
+      {
+        code: 'domain-not-found',
+        path,
+        message: `The recommendation has no domain ${JSON.stringify(name)}; it has: ${names}.`,
+      },
+    ]);
+  }
+  const parsed = parseDomain(document.xml);
+  if (!parsed.ok) throw residencyProblem(under(path, parsed.problems));
+  const use = readResidency(texts, parsed.value, host);
+  if (!use.ok) throw residencyProblem(under(path, use.problems));
+  const spec = buildGuestSpec(parsed.value, host, { ...use.value, state: 'running' });
+  if (!spec.ok) throw residencyProblem(under(path, spec.problems));
+  return observed(spec.value);
+}
+
+function observed(spec: GuestSpec): ObservedGuest {
+  const { name } = spec.guest;
+  // An estimate follows from the very numbers that it would be compared with.
+  if (spec.state !== 'running' || spec.residencySource === 'estimated') return { name };
+  const pagesByNode = spec.guest.residency.map(({ nodeId, pages }) => ({ nodeId, pages }));
+  return { name, pagesByNode };
+}
+
+const under = (parent: string, problems: ProblemError[]): ProblemError[] =>
+  problems.map((problem) => ({ ...problem, path: `${parent}.${problem.path}` }));
+
+function residencyProblem(errors: ProblemError[]): ProblemException {
+  const detail = errors[0]?.message ?? 'The residency is refused.';
+  return new ProblemException('invalid-residency', detail, { errors });
+}

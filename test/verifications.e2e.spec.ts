@@ -1,0 +1,145 @@
+/** Recommendations held against what a host prints afterwards: the texts of a replay with the advice applied. */
+import { createTestApp, databaseKinds, TestApp } from './support/app';
+import { Client, example, Json } from './support/client';
+
+const WAIT = { prefer: 'wait=60' };
+const TEXTS = ['zoneinfo', 'buddyinfo', 'pagetypeinfo', 'vmstat', 'meminfo'] as const;
+
+describe.each(databaseKinds('verifications'))('verifications on %s', (kind) => {
+  let test: TestApp;
+  let client: Client;
+  let hostId: string;
+  let advice: Json;
+  let path: string;
+  /** What the host prints after the change; `before` without the advice. */
+  let after: Record<string, unknown>;
+  let before: Record<string, unknown>;
+
+  beforeAll(async () => {
+    test = await createTestApp({ kind });
+    await test.app.listen(0, '127.0.0.1');
+    client = new Client(await test.app.getUrl());
+    hostId = await client.storeExample('verified');
+    advice = (await client.post(`/v1/hosts/${hostId}/recommendations`, {}, WAIT)).body;
+    path = `/v1/recommendations/${advice.id}`;
+    const { sysctl, numatune } = advice.evidence.advised;
+    after = await printed({ sysctl, numatune });
+    before = await printed({});
+  });
+  afterAll(() => test.close());
+
+  /** A host as it prints itself at the end of a simulation, with where its guests' memory is. */
+  async function printed(settings: object): Promise<Record<string, unknown>> {
+    const simulation = await client.post(`/v1/hosts/${hostId}/simulations`, settings, WAIT);
+    const files = `/v1/simulations/${simulation.body.id}/files`;
+    const texts: Record<string, unknown> = {
+      sysctl: example('host/sysctl'),
+      version: example('host/version'),
+      nodeDistance: { 0: example('host/node0.distance'), 1: example('host/node1.distance') },
+      nodeCpulist: { 0: example('host/node0.cpulist'), 1: example('host/node1.cpulist') },
+    };
+    for (const name of TEXTS) texts[name] = (await client.get(`${files}/${name}`)).text;
+    const nodes = (await client.get(`${files}/node-meminfo`)).text;
+    texts.nodeMeminfo = Object.fromEntries(
+      ['0', '1'].map((id) => [
+        id,
+        nodes
+          .split('\n')
+          .filter((line) => line.startsWith(`Node ${id} `))
+          .join('\n') + '\n',
+      ]),
+    );
+    const guests = simulation.body.outcome.guests as Json[];
+    texts.guests = Object.fromEntries(guests.map((guest) => [guest.name, numaMaps(guest)]));
+    return texts;
+  }
+
+  function numaMaps({ memoryPages, pagesByNode }: Json): { numaMaps: string } {
+    const onNodes = pagesByNode.map((node: Json) => `N${node.nodeId}=${node.pages}`).join(' ');
+    const pages = pagesByNode.reduce((sum: number, node: Json) => sum + Number(node.pages), 0);
+    expect(pages).toBe(memoryPages);
+    return {
+      numaMaps: `7f0000000000 default anon=${pages} dirty=${pages} ${onNodes} kernelpagesize_kB=4\n`,
+    };
+  }
+
+  const verify = (body: unknown, query = '', headers = {}) =>
+    client.post(`${path}/verify${query}`, body, headers);
+
+  it('agrees with a host on which the advice was followed, node by node', async () => {
+    const answer = await verify(after);
+    expect([answer.status, answer.body.summary]).toEqual([
+      201,
+      'All 14 figures of 2 nodes and 4 guests are within their tolerance.',
+    ]);
+    const { verdict, nodes, guests, concludedState, settings } = answer.body;
+    expect([verdict, concludedState]).toEqual(['AGREES', null]);
+    expect(nodes.map((node: Json) => node.nodeId)).toEqual([0, 1]);
+    const web1 = guests.find((guest: Json) => guest.name === 'web1');
+    expect(web1.nodes[0]).toMatchObject({
+      ...{ nodeId: 0, predictedPages: 262144, foundPages: 262144, differencePages: 0 },
+      agrees: true,
+    });
+    for (const setting of settings) expect(setting.applied).toBe(true);
+    expect(answer.headers.get('location')).toBe(`${path}/verifications/${answer.body.id}`);
+    expect((await client.get(`${path}/verifications/${answer.body.id}`)).body).toEqual(answer.body);
+    expect((await client.get(path)).body.stateInfo.state).toBe('ACTIVE');
+  });
+
+  it('tells where a host differs on which nothing was changed', async () => {
+    const { body } = await verify(before);
+    expect(body.verdict).toBe('DIFFERS');
+    expect(body.summary).toMatch(/beyond their tolerance, most of all/);
+    const web2 = body.guests.find((guest: Json) => guest.name === 'web2');
+    expect(web2.nodes.map((node: Json) => node.differencePages)).toEqual([-262144, 262144]);
+    const generous = await verify(before, '?tolerancePercent=100');
+    expect(generous.body.verdict).toBe('AGREES');
+  });
+
+  it('says what was not gathered', async () => {
+    const host = { ...after, guests: undefined };
+    const { body } = await verify(host);
+    expect(body.verdict).toBe('INCOMPLETE');
+    expect(body.notCompared.map((one: Json) => one.what)).toEqual(
+      expect.arrayContaining(['guest db1', 'guest web1', 'numatune of web1']),
+    );
+  });
+
+  it('refuses what it cannot read, and stores nothing of it', async () => {
+    const count = async () => (await client.get(`${path}/verifications`)).body.items.length;
+    const stored = await count();
+    const other = { ...after, guests: { web9: { numaMaps: '' } } };
+    expect((await verify(other)).body.code).toBe('invalid-residency');
+    expect((await verify({ ...after, zoneinfo: 'Node 0, zone' })).body.code).toBe('invalid-facts');
+    expect((await verify({ ...after, guests: { web1: 1 } })).body.code).toBe('validation-failed');
+    expect((await verify(after, '?conclude=maybe')).body.code).toBe('validation-failed');
+    const stale = await verify(after, '', { 'if-match': '"9"' });
+    expect([stale.status, stale.body.code]).toEqual([412, 'stale-etag']);
+    const nobody = '/v1/recommendations/00000000-0000-4000-8000-000000000000';
+    expect((await client.post(`${nobody}/verify`, after)).body.code).toBe(
+      'recommendation-not-found',
+    );
+    expect((await client.get(`${path}/verifications/x`)).body.code).toBe('verification-not-found');
+    expect(await count()).toBe(stored);
+  });
+
+  it('concludes a claimed recommendation when it is asked to', async () => {
+    const early = await verify(after, '?conclude=true', { 'if-match': '*' });
+    expect([early.status, early.body.code]).toEqual([409, 'invalid-state-transition']);
+    const claimed = await client.send('PATCH', path, { state: 'CLAIMED' }, { 'if-match': '"1"' });
+    expect(claimed.body.etag).toBe('"2"');
+    const blind = await verify(after, '?conclude=true');
+    expect([blind.status, blind.body.code]).toEqual([428, 'if-match-required']);
+    const host = { ...after, guests: undefined };
+    const open = await verify(host, '?conclude=true', { 'if-match': '"2"' });
+    expect([open.body.verdict, open.body.concludedState]).toEqual(['INCOMPLETE', null]);
+    const done = await verify(after, '?conclude=true', { 'if-match': '"2"' });
+    expect([done.body.verdict, done.body.concludedState]).toEqual(['AGREES', 'SUCCEEDED']);
+    expect(done.headers.get('etag')).toBe('"3"');
+    const { stateInfo, evidence } = (await client.get(path)).body;
+    expect(stateInfo.state).toBe('SUCCEEDED');
+    expect(evidence).toEqual(advice.evidence);
+    const { items } = (await client.get(`${path}/verifications`)).body;
+    expect(items.at(-1)).toMatchObject({ id: done.body.id, concludedState: 'SUCCEEDED' });
+  });
+});
