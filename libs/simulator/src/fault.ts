@@ -3,7 +3,7 @@ import { PAGEBLOCK_ORDER } from './buddy';
 import { PAGES_PER_HUGE } from './constants';
 import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
 import { accountRun, lruList, LRU_UNEVICTABLE, newRun, partOf, type Run } from './lru';
-import { allocByPolicy, allocHuge, allocTurns, type PolicyContext } from './mempolicy';
+import { allocByPolicy, allocHuge, allocTurns, madeOnce, type PolicyContext } from './mempolicy';
 import { exitGuest } from './guest-exit';
 import { touchHugetlb } from './hugetlb-fault';
 import { allocKernelBlock, freeKernelBlocks, guestCaller, kernelContext } from './kernel-block';
@@ -122,13 +122,12 @@ function touchBlock(
 ): number {
   const { mapping } = target;
   const present = mapping.present!;
-  const { cpu } = pc;
   const first = present.get(block) === 0;
   const swapped = swapInBlock(k, target, pc, block, from, to);
   if (swapped < 0) return 0;
   const missing = missingPages(target, block, from, to);
   if (missing === 0) return to - from;
-  if (first && !allocPageTable(k, target, cpu)) return 0;
+  if (first && !allocPageTable(k, target, pc)) return 0;
   if (first && touchHuge(k, target, pc, block)) return to - from;
   const done = touchBasePages(k, target, pc, block, missing);
   return done === missing ? to - from : done;
@@ -138,9 +137,12 @@ function touchBlock(
  * One page-table page per 2 MiB, also under a huge page (the deposited table). It follows the task's
  * policy, not that of the mapping.
  */
-function allocPageTable(k: KernelState, target: TouchTarget, cpu: number): boolean {
+function allocPageTable(k: KernelState, target: TouchTarget, pc: PolicyContext): boolean {
   const { guest } = target;
-  const ac = kernelContext(k, guestCaller(guest, cpu), { costNs: k.hardware.faultNs });
+  const { cpu } = pc;
+  const ac = madeOnce(pc, 'page table', () =>
+    kernelContext(k, guestCaller(guest, cpu), { costNs: k.hardware.faultNs }),
+  );
   const page = allocKernelBlock(k, ac);
   if (page && !chargeKernel(k, { group: guest.group, cpu, guest }, 1)) {
     freeKernelBlocks(k, [page], cpu);
@@ -155,7 +157,7 @@ function touchHuge(k: KernelState, target: TouchTarget, pc: PolicyContext, block
   if ((block + 1) * PAGES_PER_HUGE > region.sizePages) return false;
   const mode = thpMode(k, region.thp);
   if (!mode.eligible) return false;
-  const segment = allocHuge(k, pc, block, { ...mode, costNs: k.hardware.hugeFaultNs });
+  const segment = allocHuge(k, pc, block, mode);
   if (!segment) {
     countVm(k, 'thp_fault_fallback');
     return false;

@@ -8,6 +8,7 @@ import type { MemoryGroup } from './memcg';
 import { reclaimsNode } from './node-reclaim';
 import { allocContext, allocPages, type AllocContext, type Segment } from './page-alloc';
 import { orderToPindex } from './pcp';
+import type { ThpMode } from './thp';
 import type { MemoryPolicy } from './types';
 import { neededPages, zoneWatermarkOk } from './watermark';
 import type { NodeState, Zone } from './zone';
@@ -64,10 +65,15 @@ function contextFor(
   kind: string,
   values: Partial<AllocContext>,
 ): AllocContext {
+  return madeOnce(pc, kind, () => ({ ...baseContext(k, pc), ...values }));
+}
+
+/** A request that a task makes again and again, with its zonelists filtered once. */
+export function madeOnce(pc: PolicyContext, kind: string, make: () => AllocContext): AllocContext {
   const made = (pc.made ??= new Map<string, AllocContext>());
   let ac = made.get(kind);
   if (!ac) {
-    ac = { ...baseContext(k, pc), ...values };
+    ac = make();
     made.set(kind, ac);
   }
   return ac;
@@ -210,17 +216,9 @@ function quietPages(zone: Zone, cpu: number): number {
   return list.count + zone.pcpRule.foreseenPages(zone, Math.min(room - 1, own));
 }
 
-/** Rights and cost of a huge fault. */
-export interface HugeFault {
-  reclaim: boolean;
-  wakeKswapd: boolean;
-  noRetry: boolean;
-  costNs: number;
-}
-
 /**
  * One huge page for a fault, or undefined: then base pages are used.
- * @param mode what the fault may do (by `defrag` and madvise)
+ * @param mode what the fault may do (by `defrag` and madvise), the same for all faults under a context
  * @param block 2 MiB index of the address, which picks the node under interleave
  * @kernel mm/mempolicy.c vma_alloc_folio()
  */
@@ -228,19 +226,22 @@ export function allocHuge(
   k: KernelState,
   pc: PolicyContext,
   block: number,
-  mode: HugeFault,
+  mode: ThpMode,
 ): Segment | undefined {
-  const huge: Partial<AllocContext> = {
-    order: HUGE_ORDER,
-    directReclaim: mode.reclaim,
-    wakeKswapd: mode.wakeKswapd,
-    noRetry: mode.noRetry,
-    noMemalloc: true,
-    costNs: mode.costNs,
-    remoteCostNs: 0,
-  };
+  const contextOf = (kind: string, values: Partial<AllocContext> = {}): AllocContext =>
+    madeOnce(pc, kind, () => ({
+      ...baseContext(k, pc),
+      order: HUGE_ORDER,
+      directReclaim: mode.reclaim,
+      wakeKswapd: mode.wakeKswapd,
+      noRetry: mode.noRetry,
+      noMemalloc: true,
+      costNs: k.hardware.hugeFaultNs,
+      remoteCostNs: 0,
+      ...values,
+    }));
   const request = (kind: string, values: Partial<AllocContext>): Segment | undefined =>
-    allocPages(k, contextFor(k, pc, kind, { ...huge, ...values }), 1);
+    allocPages(k, contextOf(kind, values), 1);
   if (pc.policy.mode === 'interleave') {
     const nodes = interleaveNodes(k, pc);
     const target = nodes[block % nodes.length]!;
@@ -257,7 +258,7 @@ export function allocHuge(
       request('huge anywhere', { nodemask: null, secondPass: true })
     );
   }
-  const base = contextFor(k, pc, 'huge', huge);
+  const base = contextOf('huge');
   if (!(base.nodemask?.has(base.preferred.id) ?? true)) return allocPages(k, base, 1);
   // The local try neither retries nor reclaims after a failed compaction (6.1.y).
   const local = request('huge here', { thisNode: true, noRetry: true });
