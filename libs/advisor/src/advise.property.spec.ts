@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { host, planned, running } from '../test/builders';
 import { advise } from './advise';
-import { compareOutcomes, tolerances } from './objective';
+import { compareOutcomes, judgeOf } from './objective';
 import type { GuestSpec, PlacementMode, SimulationRequest } from './types';
 
 /** Small hosts of two or three nodes, part cache, and up to three guests that may or may not fit. */
@@ -64,8 +64,8 @@ test('advice is never worse than the setting as it is, changes something or noth
     fc.property(requests, (request) => {
       const content = advise(request);
       const { baseline, advised, alternatives } = content.evidence;
-      const tolerance = tolerances(request.host);
-      expect(compareOutcomes(advised.outcome, baseline.outcome, tolerance)).toBeLessThanOrEqual(0);
+      const judge = judgeOf(request.host);
+      expect(compareOutcomes(advised.outcome, baseline.outcome, judge)).toBeLessThanOrEqual(0);
 
       const operations = content.content.operationGroups.flatMap((group) => group.operations);
       for (const operation of operations) {

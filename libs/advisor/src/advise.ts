@@ -6,17 +6,21 @@ import { uniqueNotes } from './compile';
 import type { ResolvedDemand } from './demand';
 import { resolveDemand } from './demand';
 import type { Budget, Evaluated, Replay } from './evaluator';
-import { Evaluator, changeCount } from './evaluator';
+import { changeCount } from './change';
+import { checkAdvisable } from './constraints';
+import { Evaluator } from './evaluator';
 import { whyNot } from './explain';
 import { verdict } from './finding';
 import { formatList } from './format';
 import { immovable } from './immovable';
 import { margin } from './margin';
-import { STALL_BUDGET_SECONDS_PER_GIB, compareOutcomes, tolerances } from './objective';
+import { STALL_BUDGET_SECONDS_PER_GIB, compareOutcomes, judgeOf, type Judge } from './objective';
 import { operationGroups } from './operations';
 import type { Note } from './placement';
+import { paretoFront } from './pareto';
+import { spaceOf } from './space';
 import { RESERVE_PERCENT, expectedReplays, placeable, search } from './search';
-import type { Candidate, RecommendationContent, SimulationRequest } from './types';
+import type { Candidate, RecommendationContent, AdviceRequest } from './types';
 
 const ALTERNATIVES_MAX = 24;
 
@@ -38,16 +42,17 @@ const SEARCH_BUDGET: Budget = { replaysMin: 7, workMax: 2e9 };
  *
  * @throws AdvisorInputError, SimulatorInputError for bad input; ReplayCancelled when `control` says stop
  */
-export function advise(request: SimulationRequest, control?: ReplayControl): RecommendationContent {
+export function advise(request: AdviceRequest, control?: ReplayControl): RecommendationContent {
   return adviseWith(replay, request, control);
 }
 
 /** `advise` with a given replay function; the search itself does not care who replays. */
 export function adviseWith(
   replayFn: Replay,
-  request: SimulationRequest,
+  request: AdviceRequest,
   control?: ReplayControl,
 ): RecommendationContent {
+  checkAdvisable(request);
   const demand = resolveDemand(request);
   const evaluator = new Evaluator(
     request,
@@ -56,14 +61,14 @@ export function adviseWith(
     control,
     SEARCH_BUDGET,
   );
-  const tolerance = tolerances(request.host);
+  const judge = judgeOf(request.host, request.options);
   const { baseline, advised, rejected, notes } = search(evaluator, placeable(demand));
   const flips = margin(evaluator, baseline, advised, demand);
-  const groups = operationGroups(evaluator, advised, tolerance);
-  const others = alternatives(evaluator, placeable(demand), baseline, advised);
+  const groups = operationGroups(evaluator, advised, judge);
+  const others = alternatives(evaluator, placeable(demand), judge, { baseline, advised });
   const explained = (candidate: Evaluated): Candidate => ({
     ...candidate.candidate,
-    whyNot: rejected.get(candidate.candidate.id) ?? whyNot(candidate, advised, tolerance),
+    whyNot: rejected.get(candidate.candidate.id) ?? whyNot(candidate, advised, judge),
   });
   const found = verdict(baseline, advised, shortfallPages(request.host, demand));
   const { replays } = evaluator;
@@ -82,6 +87,19 @@ export function adviseWith(
       margin: flips,
       alternatives: others.slice(0, ALTERNATIVES_MAX).map(explained),
       replays,
+      search: {
+        replays,
+        candidates: evaluator.evaluated.length,
+        spaceSize: finite(spaceOf(request, demand).size),
+        pruned: [],
+        exhaustive: false,
+        seed: request.options?.seed ?? request.seed,
+        profile: request.options?.profile ?? 'balanced',
+      },
+      paretoFront: paretoFront([advised, ...others]),
+      robustness: { variations: [], finalists: [] },
+      rivals: [],
+      unplaced: [],
       caveats: evaluator.caveats,
       assumptions: uniqueNotes([
         ...baseline.assumptions,
@@ -92,6 +110,11 @@ export function adviseWith(
       ]),
     },
   };
+}
+
+/** A count that a JSON document can carry. */
+function finite(count: number): number | null {
+  return count <= Number.MAX_SAFE_INTEGER ? count : null;
 }
 
 /** Strict and restrictive have no fallback: where the advice chooses them, its margin is part of it. */
@@ -111,11 +134,10 @@ function riskText(advised: Evaluated, flips: RecommendationContent['evidence']['
 function alternatives(
   evaluator: Evaluator,
   demand: ResolvedDemand,
-  baseline: Evaluated,
-  advised: Evaluated,
+  judge: Judge,
+  { baseline, advised }: { baseline: Evaluated; advised: Evaluated },
 ): Evaluated[] {
   const { host, sysctl } = evaluator.request;
-  const tolerance = tolerances(host);
   const pure = pureChanges(host, { ...host.sysctl, ...sysctl }, demand).flatMap(
     (change) => evaluator.known(change) ?? [],
   );
@@ -125,12 +147,12 @@ function alternatives(
     .sort(
       (a, b) =>
         behind(a) - behind(b) ||
-        compareOutcomes(a.candidate.outcome, b.candidate.outcome, tolerance) ||
+        compareOutcomes(a.candidate.outcome, b.candidate.outcome, judge) ||
         changeCount(a.change) - changeCount(b.change),
     );
 }
 
-function searchNotes(request: SimulationRequest): Note[] {
+function searchNotes(request: AdviceRequest): Note[] {
   const overridden =
     Object.keys(request.sysctl ?? {}).length + Object.keys(request.numatune ?? {}).length > 0;
   return [

@@ -2,10 +2,11 @@ import type { HostModel, HostSysctls } from '@zonewise/simulator';
 import { roomPages, wantedPages } from './bounds';
 import type { ResolvedDemand } from './demand';
 import type { Change } from './evaluator';
-import { without } from './evaluator';
+import { without } from './change';
 import { cpuNodes, distanceBetween, memoryNodes, nearestFirst } from './host-nodes';
 import { guestCpuNodes, hasCellNodes, homeNodes, isPinned, tunedRegions } from './placement';
-import type { GuestSpec, NumatuneSetting, PlacementMode } from './types';
+import { zoneReclaimModes } from './space';
+import type { AdviceRequest, GuestSpec, NumatuneSetting, PlacementMode } from './types';
 
 /** Modes that advice may choose, in the order in which ties are decided. */
 export const ADVISED_MODES: readonly Exclude<PlacementMode, 'none'>[] = [
@@ -15,8 +16,6 @@ export const ADVISED_MODES: readonly Exclude<PlacementMode, 'none'>[] = [
   'restrictive',
 ];
 
-/** Dirty share of the page cache above which RECLAIM_WRITE (zone_reclaim_mode 2) can change anything. */
-const DIRTY_SHARE_FOR_WRITE = 0.01;
 const SCALE_FACTORS = [50, 100, 200, 300];
 const SCALE_FACTOR_MAX = 3000;
 
@@ -36,25 +35,13 @@ export function settingAtHome(
   return { mode, nodeset: single ? home.slice(0, 1) : home };
 }
 
-/** zone_reclaim_mode values worth a replay: today's first, then 0 and 1, 3 where dirty cache matters. */
-export function zoneReclaimModes(sysctl: HostSysctls, host: HostModel, writes: boolean): number[] {
-  const dirty = host.nodes.some(
-    (node) => node.dirtyPages > node.filePages * DIRTY_SHARE_FOR_WRITE && node.dirtyPages > 0,
-  );
-  return [...new Set([sysctl.zone_reclaim_mode, 0, 1, ...(dirty || writes ? [3] : [])])];
-}
-
 /** All planned guests changed alike, with each zone_reclaim_mode; the first one is no change at all. */
-export function jointChanges(
-  host: HostModel,
-  sysctl: HostSysctls,
-  demand: ResolvedDemand,
-): Change[] {
-  const writes = demand.backgroundCache.some((entry) => entry.access === 'write');
+export function jointChanges(request: AdviceRequest, demand: ResolvedDemand): Change[] {
+  const { host } = request;
   const modes: (PlacementMode | 'as-is')[] =
     demand.planned.length > 0 ? ['as-is', ...ADVISED_MODES] : ['as-is'];
   return modes.flatMap((mode) =>
-    zoneReclaimModes(sysctl, host, writes).map((zone_reclaim_mode) => ({
+    zoneReclaimModes(request, demand).map((zone_reclaim_mode) => ({
       sysctl: { zone_reclaim_mode },
       numatune: mode === 'as-is' ? {} : allAlike(mode, demand, host),
     })),
@@ -180,20 +167,4 @@ export function watermarkChanges(base: Change, sysctl: HostSysctls): Change[] {
     ...factors.map((watermark_scale_factor) => withSysctl({ watermark_scale_factor })),
     withSysctl({ min_free_kbytes: sysctl.min_free_kbytes * 2 }),
   ];
-}
-
-/** The change without one of its settings, for every setting: what each of them is worth. */
-export function reductions(change: Change): { dropped: string; change: Change }[] {
-  const fewerGuests = Object.keys(change.numatune).map((name) => {
-    const numatune = without(change.numatune, name);
-    return { dropped: `domain ${name}`, change: { sysctl: change.sysctl, numatune } };
-  });
-  const fewerSysctls = Object.keys(change.sysctl).map((name) => ({
-    dropped: `sysctl ${name}`,
-    change: {
-      sysctl: without(change.sysctl, name),
-      numatune: change.numatune,
-    },
-  }));
-  return [...fewerSysctls, ...fewerGuests];
 }

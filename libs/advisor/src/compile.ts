@@ -13,8 +13,14 @@ import { cpuNodes, memoryNodes, nearestFirst, nodeUnion } from './host-nodes';
 import { hotplugSteps } from './hotplug';
 import { hugepageSteps } from './hugepages';
 import type { Note } from './placement';
-import { applyPlacement, cachePolicy, guestCpuNodes } from './placement';
-import type { NumatuneSetting, PlacementMode, SimulationRequest } from './types';
+import {
+  applyBacking,
+  applyPinning,
+  applyPlacement,
+  cachePolicy,
+  guestCpuNodes,
+} from './placement';
+import type { GuestSpec, NumatuneValue, PlacementMode, SimulationRequest } from './types';
 
 const MODES: readonly PlacementMode[] = [
   'strict',
@@ -32,7 +38,7 @@ export interface CompiledReplay {
 /**
  * Turns a request into replay steps:
  *
- * 1. sysctl overrides, in the order of the host's sysctl list;
+ * 1. sysctl overrides, in the order of the host's sysctl list, then those of transparent huge pages;
  * 2. background cache, read (or written) by each node's own CPUs and bound to that node, then a settle,
  *    so that the guests meet the host as found;
  * 3. memory blocks that come or go before the guests, then the pools of huge pages that the demand asks for;
@@ -51,12 +57,15 @@ export function compileReplay(request: SimulationRequest): CompiledReplay {
   const notes: Note[] = [...guestNotes(request), ...demand.notes];
   const steps: ReplayStep[] = [
     ...sysctlSteps(request),
+    ...thpSteps(request),
     ...backgroundSteps(request.host, demand),
     ...hotplugSteps(request, 'start'),
     ...hugepageSteps(request),
     ...demand.planned.flatMap((planned) => {
       const placed = placedGuest(request, planned.spec.guest.name, notes);
-      return guestSteps(placed, planned, demand.ratePagesPerSecond);
+      const uncached = ownValue(request.diskCache, planned.spec.guest.name) === 'none';
+      const cached = uncached ? { ...planned, diskCachePages: 0 } : planned;
+      return guestSteps(placed, cached, demand.ratePagesPerSecond);
     }),
   ];
   if (demand.planned.length > 0) steps.push({ op: 'settle', label: 'after the last guest' });
@@ -94,7 +103,7 @@ function guestNotes(request: SimulationRequest): Note[] {
 }
 
 /** The numatune that a guest is replayed with. */
-export function effectiveNumatune(request: SimulationRequest, name: string): NumatuneSetting {
+export function effectiveNumatune(request: SimulationRequest, name: string): NumatuneValue {
   const override = ownValue(request.numatune, name);
   if (override) return override;
   const spec = request.guests.find((guest) => guest.guest.name === name);
@@ -110,11 +119,25 @@ export function placedGuest(
   const spec = request.guests.find((guest) => guest.guest.name === name);
   if (!spec)
     throw new AdvisorInputError('unknown-guest', '/guests', `There is no guest "${name}".`);
-  const override = ownValue(request.numatune, name);
-  if (!override) return spec.guest;
-  const placed = applyPlacement(spec, override, request.host);
-  notes.push(...placed.notes);
-  return placed.guest;
+  return withSettings(request, spec, notes);
+}
+
+function withSettings(request: SimulationRequest, spec: GuestSpec, notes: Note[]): GuestProcess {
+  const { name } = spec.guest;
+  let { guest }: { guest: GuestProcess } = spec;
+  const numatune = ownValue(request.numatune, name);
+  if (numatune) {
+    const placed = applyPlacement(spec, numatune, request.host);
+    // A guest that is pinned by the same change does not follow its numatune.
+    if (!ownValue(request.pinning, name)) notes.push(...placed.notes);
+    guest = placed.guest;
+  }
+  const pinning = ownValue(request.pinning, name);
+  if (pinning) guest = applyPinning(guest, pinning);
+  const backing = ownValue(request.backing, name);
+  // Memory that a running guest has stays on the pages that it is on.
+  if (backing !== undefined && spec.state === 'planned') guest = applyBacking(guest, backing);
+  return guest;
 }
 
 /** Notes once each, in order of first appearance. */
@@ -134,6 +157,11 @@ function sysctlSteps(request: SimulationRequest): ReplayStep[] {
     const value = overrides[name];
     return value === undefined ? [] : [{ op: 'sysctl', name, value, label: `vm.${name}` } as const];
   });
+}
+
+function thpSteps({ thp }: SimulationRequest): ReplayStep[] {
+  if (thp === undefined || (thp.enabled === undefined && thp.defrag === undefined)) return [];
+  return [{ op: 'thp', label: 'transparent huge pages', ...thp }];
 }
 
 function backgroundSteps(host: HostModel, demand: ResolvedDemand): ReplayStep[] {
@@ -246,7 +274,7 @@ function checkOverrides(request: SimulationRequest): void {
   );
 }
 
-function checkSetting(host: HostModel, setting: NumatuneSetting, path: string): void {
+function checkSetting(host: HostModel, setting: NumatuneValue, path: string): void {
   if (!MODES.includes(setting.mode)) {
     throw new AdvisorInputError(
       'unknown-mode',
@@ -262,6 +290,9 @@ function checkSetting(host: HostModel, setting: NumatuneSetting, path: string): 
     );
   }
   checkNodes(host, setting.nodeset, `${path}/nodeset`);
+  (setting.memnodes ?? []).forEach((memnode, i) =>
+    checkSetting(host, memnode, `${path}/memnodes/${i}`),
+  );
 }
 
 function checkNodes(host: HostModel, nodes: number[], path: string): void {

@@ -1,12 +1,17 @@
 /** Codes of bad input; the closed set is listed in libs/advisor/errors.md. */
 export const ADVISOR_ERROR_CODES = [
+  'contradictory-constraints',
   'duplicate-guest',
   'duplicate-start',
   'empty-nodeset',
   'invalid-demand',
   'invalid-limit',
+  'invalid-options',
   'invalid-sysctl',
+  'kernel-not-modelled',
+  'no-guests',
   'no-memory-node',
+  'no-nodes',
   'too-many-guests',
   'unknown-guest',
   'unknown-mode',

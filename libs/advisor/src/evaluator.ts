@@ -1,26 +1,16 @@
-import type {
-  HostSysctls,
-  ReplayControl,
-  ReplayEvent,
-  ReplayInput,
-  ReplayResult,
-} from '@zonewise/simulator';
-import { ReplayCancelled } from '@zonewise/simulator';
-import { compileReplay, effectiveNumatune } from './compile';
-import { resolveDemand } from './demand';
+import type { ReplayControl, ReplayEvent, ReplayInput, ReplayResult } from '@zonewise/simulator';
+import { ReplayCancelled, replay } from '@zonewise/simulator';
+import { NO_CHANGE, normalise, withChange } from './change';
+import { compileReplay } from './compile';
 import { grown } from './growth';
-import { sameNodes } from './host-nodes';
 import { cacheBefore, condense } from './outcome';
 import type { Note } from './placement';
-import type { Candidate, NumatuneSetting, Outcome, SimulationRequest } from './types';
+import type { Candidate, AdviceRequest, Outcome, SimulationRequest } from './types';
+import type { Change } from './types';
 
 export type Replay = (input: ReplayInput, control?: ReplayControl) => ReplayResult;
 
-/** What a candidate changes; absent entries stay as the request has them. */
-export interface Change {
-  sysctl: Partial<HostSysctls>;
-  numatune: Record<string, NumatuneSetting>;
-}
+export type { Change } from './types';
 
 /** A replayed candidate with what its explanation needs. */
 export interface Evaluated {
@@ -46,50 +36,12 @@ const WORK_PER_RECLAIMED_PAGE = 5;
 
 const FRACTION_BEFORE_END = 0.99;
 
-export const NO_CHANGE: Change = { sysctl: {}, numatune: {} };
-
-/** The candidate's settings on top of the request's own. */
-export function withChange(request: SimulationRequest, change: Change): SimulationRequest {
-  return {
-    ...request,
-    sysctl: { ...request.sysctl, ...change.sysctl },
-    numatune: { ...request.numatune, ...change.numatune },
-  };
-}
-
-/** Number of settings that differ from the request. */
-export function changeCount(change: Change): number {
-  return Object.keys(change.sysctl).length + Object.keys(change.numatune).length;
-}
-
 /**
- * Drops what a change repeats from the request, so that equal configurations have equal changes; guests in
- * the order in which they start.
+ * Replays one change of a request.
+ * @throws AdvisorInputError, SimulatorInputError for bad input
  */
-export function normalise(request: SimulationRequest, change: Change): Change {
-  const current: HostSysctls = { ...request.host.sysctl, ...request.sysctl };
-  const sysctl = Object.entries(change.sysctl)
-    .filter(([name, value]) => String(current[name as keyof HostSysctls]) !== String(value))
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  const rank = new Map(startOrder(request).map((name, i) => [name, i]));
-  const numatune = Object.entries(change.numatune)
-    .filter(([name, setting]) => !sameSetting(setting, effectiveNumatune(request, name)))
-    .sort(([a], [b]) => (rank.get(a) ?? rank.size) - (rank.get(b) ?? rank.size));
-  return { sysctl: Object.fromEntries(sysctl), numatune: Object.fromEntries(numatune) };
-}
-
-/** Names of the planned guests as they start. */
-function startOrder(request: SimulationRequest): string[] {
-  return resolveDemand(request).planned.map(({ spec }) => spec.guest.name);
-}
-
-/** The record without one of its entries. */
-export function without<T extends object>(record: T, name: string): T {
-  return Object.fromEntries(Object.entries(record).filter(([key]) => key !== name)) as T;
-}
-
-export function sameSetting(a: NumatuneSetting, b: NumatuneSetting): boolean {
-  return a.mode === b.mode && (a.mode === 'none' || sameNodes(a.nodeset, b.nodeset));
+export function evaluate(request: AdviceRequest, change: Change): Evaluated {
+  return new Evaluator(request, replay, 1).evaluate(change);
 }
 
 /**
@@ -105,7 +57,7 @@ export class Evaluator {
   private work = 0;
 
   constructor(
-    readonly request: SimulationRequest,
+    readonly request: AdviceRequest,
     private readonly replay: Replay,
     private readonly replaysExpected: number,
     private readonly control?: ReplayControl,
@@ -199,8 +151,7 @@ export class Evaluator {
       assumptions,
       candidate: {
         id: `c${this.replayCount}`,
-        sysctl: change.sysctl,
-        numatune: change.numatune,
+        ...change,
         outcome: condense(request, result),
       },
     };

@@ -1,9 +1,9 @@
 import type { Change, Evaluated } from './evaluator';
-import { changeCount } from './evaluator';
+import { changeCount } from './change';
 import { formatCount, formatList, formatMib, formatMs, formatPercent } from './format';
 import { nodesText } from './host-nodes';
-import type { Objective, Score } from './objective';
-import { OBJECTIVES, STALL_BUDGET_SECONDS_PER_GIB, firstDifference, scoreOf } from './objective';
+import type { Judge, Objective } from './objective';
+import { STALL_BUDGET_SECONDS_PER_GIB, firstDifference, scoreOf } from './objective';
 import type { NumatuneSetting, Outcome } from './types';
 
 /** `strict 0`, `none`: a setting in a sentence. */
@@ -28,13 +28,13 @@ export function changeText(change: Change): string {
 /** Names of everything the OOM killer takes in an outcome. */
 export function deadNames(outcome: Outcome): string[] {
   const dead = outcome.guests.filter((guest) => guest.oomKilled).map((guest) => guest.name);
-  return dead.concat(outcome.oomKills.filter((victim) => !dead.includes(victim)));
+  return [...new Set([...dead, ...outcome.failedStarts, ...outcome.oomKills])];
 }
 
 /** One sentence with the numbers that decided against a candidate. */
-export function whyNot(loser: Evaluated, advised: Evaluated, tolerance: Score): string {
+export function whyNot(loser: Evaluated, advised: Evaluated, judge: Judge): string {
   const [lost, won] = [loser.candidate.outcome, advised.candidate.outcome];
-  const difference = firstDifference(lost, won, tolerance);
+  const difference = firstDifference(lost, won, judge);
   if (!difference) {
     const more = changeCount(loser.change) - changeCount(advised.change);
     return (
@@ -51,12 +51,11 @@ export function whyNot(loser: Evaluated, advised: Evaluated, tolerance: Score): 
 }
 
 /** What one setting does: the same configuration with it and without it. */
-export function effectText(withIt: Outcome, without: Outcome, tolerance: Score): string {
+export function effectText(withIt: Outcome, without: Outcome, judge: Judge): string {
   const after = scoreOf(withIt);
   const before = scoreOf(without);
-  const changed = OBJECTIVES.filter(
-    (objective) =>
-      Math.abs(after[objective] - before[objective]) > Math.max(tolerance[objective], 0),
+  const changed = judge.order.filter(
+    (objective) => Math.abs(after[objective] - before[objective]) > judge.tolerance[objective],
   );
   const gains = changed.filter((objective) => after[objective] < before[objective]);
   const costs = changed.filter((objective) => after[objective] > before[objective]);
@@ -81,6 +80,8 @@ const LABELS: Record<Objective, string> = {
   swap: 'memory swapped out',
   'stall-excess': 'stalls over the budget',
   remote: 'remote guest memory',
+  headroom: 'memory in use on the fullest node',
+  room: 'memory taken from the emptiest node',
   cache: 'page cache lost',
   stall: 'stalls',
 };
@@ -89,7 +90,10 @@ const FIGURES: Record<Objective, (outcome: Outcome) => string> = {
   kills: (outcome) => String(deadNames(outcome).length),
   swap: (outcome) => formatMib(outcome.swappedOutPages),
   'stall-excess': (outcome) => formatMs(scoreOf(outcome)['stall-excess']),
-  remote: (outcome) => formatPercent(outcome.remoteShare),
+  remote: (outcome) =>
+    `${formatPercent(outcome.remoteShare)} (${outcome.remoteCost.toFixed(3)} further than local)`,
+  headroom: (outcome) => formatPercent(scoreOf(outcome).headroom),
+  room: (outcome) => formatPercent(scoreOf(outcome).room),
   cache: (outcome) => formatMib(outcome.cacheLostPages),
   stall: (outcome) => formatMs(outcome.stallNs),
 };
@@ -122,6 +126,12 @@ const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => stri
       `${FIGURES.remote(advised.candidate.outcome)} (${formatList(guests)})${proof}`
     );
   },
+  headroom: (loser, advised) =>
+    `Same locality, but ${FIGURES.headroom(loser.candidate.outcome)} of the fullest node is in use against ` +
+    FIGURES.headroom(advised.candidate.outcome),
+  room: (loser, advised) =>
+    `Leaves less in one place: all but ${FIGURES.room(advised.candidate.outcome)} of the host's memory is left on ` +
+    `one node as advised, here all but ${FIGURES.room(loser.candidate.outcome)}`,
   cache: (loser, advised) =>
     `Same locality (${FIGURES.remote(loser.candidate.outcome)} remote), but loses ` +
     `${FIGURES.cache(loser.candidate.outcome)} of ${formatMib(loser.cacheBeforePages)} page cache ` +

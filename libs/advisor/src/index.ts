@@ -8,7 +8,21 @@ export { checkPlan } from './check-plan';
 export { grown } from './growth';
 export { formatNodeset } from './host-nodes';
 export { advise } from './advise';
-export { compareOutcomes, scoreOf, tolerances, type Objective, type Score } from './objective';
+export { evaluate, type Evaluated } from './evaluator';
+export { checkAdvisable, overcommitted } from './constraints';
+export { configurations, hostGrid, placements, settingsOf, spaceOf, type Space } from './space';
+export { resolveDemand, type ResolvedDemand } from './demand';
+export { paretoFront } from './pareto';
+export {
+  compareOutcomes,
+  judgeOf,
+  scoreOf,
+  tolerances,
+  type Judge,
+  type Objective,
+  type Score,
+} from './objective';
+export { NO_CHANGE, changeCount, normalise, withChange } from './change';
 export { rollbackSysctlFile, sysctlFile } from './sysctl-file';
 export { summarize } from './summary';
 export {

@@ -1,13 +1,16 @@
 import { host } from '../test/builders';
-import { compareOutcomes, firstDifference, scoreOf, tolerances } from './objective';
+import { compareOutcomes, firstDifference, judgeOf, scoreOf } from './objective';
 import type { Outcome } from './types';
 
-const tolerance = tolerances(host([{ mib: 1024 }]));
+const judge = judgeOf(host([{ mib: 1024 }]));
 const outcome = (over: Partial<Outcome> = {}): Outcome => ({
   guests: [],
   nodes: [],
   oomKills: [],
+  failedStarts: [],
   remoteShare: 0,
+  remoteCost: 0,
+  headroomShare: 0.5,
   stallNs: 0,
   directReclaimedPages: 0,
   nodeReclaimedPages: 0,
@@ -25,18 +28,20 @@ const guest = (over: Partial<Outcome['guests'][number]>): Outcome['guests'][numb
   memoryPages: 262144,
   pagesByNode: [],
   remoteShare: 0,
+  remoteCost: 0,
   oomKilled: false,
   stallNs: 0,
   swapPages: 0,
   ...over,
 });
 
-test('the order is kills, swap, stalls over budget, remote share, page cache, stall', () => {
+test('the order is kills, swap, stalls over budget, remote memory, headroom, page cache, stall', () => {
   const worseAndWorse = [
     outcome(),
     outcome({ stallNs: 6e8 }),
     outcome({ cacheLostPages: 200_000 }),
-    outcome({ remoteShare: 0.9 }),
+    outcome({ headroomShare: 0.3 }),
+    outcome({ remoteCost: 0.9 }),
     outcome({ guests: [guest({ stallNs: 5e9 })] }),
     outcome({ swappedOutPages: 10_000 }),
     outcome({ oomKills: ['other'] }),
@@ -44,16 +49,16 @@ test('the order is kills, swap, stalls over budget, remote share, page cache, st
   ];
   worseAndWorse.forEach((worse, i) => {
     worseAndWorse.slice(0, i).forEach((better) => {
-      expect(compareOutcomes(better, worse, tolerance)).toBe(-1);
-      expect(compareOutcomes(worse, better, tolerance)).toBe(1);
+      expect(compareOutcomes(better, worse, judge)).toBe(-1);
+      expect(compareOutcomes(worse, better, judge)).toBe(1);
     });
   });
 });
 
 test('differences within the tolerance do not decide', () => {
-  const a = outcome({ remoteShare: 0.009, swappedOutPages: 256, cacheLostPages: 5000 });
-  expect(compareOutcomes(a, outcome(), tolerance)).toBe(0);
-  expect(firstDifference(outcome({ remoteShare: 0.02 }), outcome(), tolerance)).toEqual({
+  const a = outcome({ remoteCost: 0.0004, swappedOutPages: 256, cacheLostPages: 5000 });
+  expect(compareOutcomes(a, outcome(), judge)).toBe(0);
+  expect(firstDifference(outcome({ remoteCost: 0.02 }), outcome(), judge)).toEqual({
     objective: 'remote',
     better: 'b',
   });

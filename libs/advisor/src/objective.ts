@@ -1,4 +1,5 @@
 import type { HostModel } from '@zonewise/simulator';
+import type { AdviceOptions, AdviceProfile, AdviceWeights } from './advice-types';
 import { managedPages } from './host-nodes';
 import type { Outcome } from './types';
 
@@ -14,30 +15,88 @@ const SWAP_TOLERANCE_PAGES = 256;
 const STALL_EXCESS_TOLERANCE_NS = 100e6;
 /** Stalls within the budget are paid once; a few hundred modelled milliseconds change no host. */
 const STALL_TOLERANCE_NS = 500e6;
-const REMOTE_TOLERANCE = 0.01;
+/** Of the distance to local memory: one page in two thousand at twice the distance. */
+const REMOTE_TOLERANCE = 0.0005;
+const HEADROOM_TOLERANCE_SHARE = 0.05;
 const CACHE_TOLERANCE_SHARE = 0.02;
 
-/** What configurations are compared by, in this order. */
-export const OBJECTIVES = ['kills', 'swap', 'stall-excess', 'remote', 'cache', 'stall'] as const;
+/** What configurations are compared by; `room` only where a profile asks for it. */
+export const OBJECTIVES = [
+  'kills',
+  'swap',
+  'stall-excess',
+  'remote',
+  'headroom',
+  'room',
+  'cache',
+  'stall',
+] as const;
 export type Objective = (typeof OBJECTIVES)[number];
 
 export type Score = Record<Objective, number>;
 
+/** How two outcomes are compared. */
+export interface Judge {
+  /** The first of them that differs by more than its tolerance decides. */
+  order: readonly Objective[];
+  tolerance: Score;
+  /** Instead of the order behind kills. */
+  weights?: AdviceWeights;
+}
+
+const ORDERS: Record<AdviceProfile, readonly Objective[]> = {
+  balanced: ['kills', 'swap', 'stall-excess', 'remote', 'headroom', 'cache', 'stall'],
+  locality: ['kills', 'swap', 'remote', 'stall-excess', 'headroom', 'cache', 'stall'],
+  density: ['kills', 'swap', 'room', 'stall-excess', 'remote', 'cache', 'stall'],
+  latency: ['kills', 'swap', 'stall', 'remote', 'cache', 'headroom'],
+};
+
+/** The objective that a weighted figure is. */
+const WEIGHTED: Record<keyof AdviceWeights, Objective> = {
+  swap: 'swap',
+  stall: 'stall',
+  remote: 'remote',
+  headroom: 'headroom',
+  cache: 'cache',
+};
+
+/** The order and tolerances of a host under a profile or weights. */
+export function judgeOf(
+  host: HostModel,
+  options: Pick<AdviceOptions, 'profile' | 'weights'> = {},
+): Judge {
+  return {
+    order: ORDERS[options.profile ?? 'balanced'],
+    tolerance: tolerances(host),
+    ...(options.weights && { weights: options.weights }),
+  };
+}
+
 /** The figures of an outcome that decide, each the smaller the better. */
 export function scoreOf(outcome: Outcome): Score {
-  const dead = outcome.guests.filter((guest) => guest.oomKilled);
-  const strangers = outcome.oomKills.filter((victim) => !dead.some((g) => g.name === victim));
+  const dead = outcome.guests.filter((guest) => guest.oomKilled).map(({ name }) => name);
+  const lost = new Set([...dead, ...outcome.failedStarts]);
+  const strangers = outcome.oomKills.filter((victim) => !lost.has(victim));
   return {
-    kills: dead.length + strangers.length,
+    kills: lost.size + strangers.length,
     swap: outcome.swappedOutPages,
     'stall-excess': outcome.guests.reduce(
       (sum, guest) => sum + Math.max(0, guest.stallNs - stallBudgetNs(guest.memoryPages)),
       0,
     ),
-    remote: outcome.remoteShare,
+    remote: outcome.remoteCost,
+    headroom: 1 - outcome.headroomShare,
+    room: 1 - largestRoomShare(outcome),
     cache: outcome.cacheLostPages,
     stall: outcome.stallNs,
   };
+}
+
+/** What one node has left, free or page cache, at most, as a share of the host's memory. */
+function largestRoomShare({ nodes }: Outcome): number {
+  const memory = nodes.reduce((sum, node) => sum + node.managedPages, 0);
+  const room = Math.max(0, ...nodes.map((node) => node.freePages + node.fileCachePages));
+  return memory > 0 ? room / memory : 0;
 }
 
 /** Stall that a guest of this size may have without counting against a configuration. */
@@ -53,31 +112,53 @@ export function tolerances(host: HostModel): Score {
     swap: SWAP_TOLERANCE_PAGES,
     'stall-excess': STALL_EXCESS_TOLERANCE_NS,
     remote: REMOTE_TOLERANCE,
+    headroom: HEADROOM_TOLERANCE_SHARE,
+    room: HEADROOM_TOLERANCE_SHARE,
     cache: memory * CACHE_TOLERANCE_SHARE,
     stall: STALL_TOLERANCE_NS,
   };
 }
 
-/** The first figure, in order, that differs by more than its tolerance; undefined when none does. */
+/** The figure that decides between two outcomes; undefined when none does. */
 export function firstDifference(
   a: Outcome,
   b: Outcome,
-  tolerance: Score,
+  judge: Judge,
 ): { objective: Objective; better: 'a' | 'b' } | undefined {
   const left = scoreOf(a);
   const right = scoreOf(b);
-  for (const objective of OBJECTIVES) {
+  if (judge.weights && left.kills === right.kills) return weighed(left, right, judge);
+  for (const objective of judge.order) {
     const difference = left[objective] - right[objective];
-    if (Math.abs(difference) > tolerance[objective]) {
+    if (Math.abs(difference) > judge.tolerance[objective]) {
       return { objective, better: difference < 0 ? 'a' : 'b' };
     }
   }
   return undefined;
 }
 
+/** The weighted sum decides; named is the figure that speaks most for the better one. */
+function weighed(
+  left: Score,
+  right: Score,
+  { weights = {}, tolerance }: Judge,
+): { objective: Objective; better: 'a' | 'b' } | undefined {
+  const parts = Object.entries(weights).map(([figure, weight]) => {
+    const objective = WEIGHTED[figure as keyof AdviceWeights];
+    const units = (left[objective] - right[objective]) / tolerance[objective];
+    return { objective, weight: weight * units };
+  });
+  const sum = parts.reduce((total, part) => total + part.weight, 0);
+  if (!(Math.abs(sum) > 1)) return undefined;
+  const decisive = parts.reduce((most, part) =>
+    part.weight * Math.sign(sum) > most.weight * Math.sign(sum) ? part : most,
+  );
+  return { objective: decisive.objective, better: sum < 0 ? 'a' : 'b' };
+}
+
 /** Negative when `a` is better, positive when `b` is, 0 when no figure differs by more than its tolerance. */
-export function compareOutcomes(a: Outcome, b: Outcome, tolerance: Score): number {
-  const difference = firstDifference(a, b, tolerance);
+export function compareOutcomes(a: Outcome, b: Outcome, judge: Judge): number {
+  const difference = firstDifference(a, b, judge);
   if (!difference) return 0;
   return difference.better === 'a' ? -1 : 1;
 }

@@ -1,10 +1,10 @@
 import type { HostSysctls, SysctlName } from '@zonewise/simulator';
 import { effectiveNumatune } from './compile';
 import type { Change, Evaluated, Evaluator } from './evaluator';
-import { NO_CHANGE, changeCount, without as withoutEntry } from './evaluator';
+import { NO_CHANGE, changeCount, without as withoutEntry } from './change';
 import { effectText, settingText } from './explain';
 import { formatMib } from './format';
-import type { Score } from './objective';
+import type { Judge } from './objective';
 import { hasCellNodes, nodesByRegion, tunedRegions } from './placement';
 import type {
   GuestSpec,
@@ -21,16 +21,12 @@ type Groups = RecommendationContent['content']['operationGroups'];
  * The steps from the baseline to the advised configuration, kernel settings first: a guest that starts
  * afterwards meets them. Each reason compares the replay with the setting to the replay without it.
  */
-export function operationGroups(
-  evaluator: Evaluator,
-  advised: Evaluated,
-  tolerance: Score,
-): Groups {
+export function operationGroups(evaluator: Evaluator, advised: Evaluated, judge: Judge): Groups {
   const sysctls = Object.keys(advised.change.sysctl).map((name) =>
-    sysctlOperation(evaluator, advised, name as SysctlName, tolerance),
+    sysctlOperation(evaluator, advised, name as SysctlName, judge),
   );
   const domains = Object.entries(advised.change.numatune).map(([name, setting]) =>
-    domainOperation(evaluator, advised, name, setting, tolerance),
+    domainOperation(evaluator, advised, name, setting, judge),
   );
   const groups: Groups = [];
   if (sysctls.length > 0) {
@@ -46,13 +42,13 @@ function sysctlOperation(
   evaluator: Evaluator,
   advised: Evaluated,
   name: SysctlName,
-  tolerance: Score,
+  judge: Judge,
 ): Operation {
   const current: HostSysctls = { ...evaluator.request.host.sysctl, ...evaluator.request.sysctl };
   const sysctl = withoutEntry(advised.change.sysctl, name);
   const compared = comparison(evaluator, advised, { sysctl, numatune: advised.change.numatune });
   const without = compared.other.candidate.outcome;
-  const effect = effectText(advised.candidate.outcome, without, tolerance);
+  const effect = effectText(advised.candidate.outcome, without, judge);
   return {
     action: 'replace',
     resourceType: 'sysctl',
@@ -70,14 +66,14 @@ function domainOperation(
   advised: Evaluated,
   name: string,
   setting: NumatuneSetting,
-  tolerance: Score,
+  judge: Judge,
 ): Operation {
   const spec = evaluator.request.guests.find((guest) => guest.guest.name === name);
   const previous = effectiveNumatune(evaluator.request, name);
   const numatune = withoutEntry(advised.change.numatune, name);
   const compared = comparison(evaluator, advised, { sysctl: advised.change.sysctl, numatune });
   const without = compared.other.candidate.outcome;
-  const effect = effectText(advised.candidate.outcome, without, tolerance);
+  const effect = effectText(advised.candidate.outcome, without, judge);
   return {
     action: previous.mode === 'none' ? 'add' : setting.mode === 'none' ? 'remove' : 'replace',
     resourceType: 'domain',

@@ -1,7 +1,9 @@
 import type { NodeSnapshot, ReplayResult, Snapshot } from '@zonewise/simulator';
 import { effectiveNumatune, placedGuest } from './compile';
+import { resolveDemand } from './demand';
+import { distanceBetween } from './host-nodes';
 import { guestMemoryPages } from './placement';
-import type { Outcome, SimulationRequest } from './types';
+import type { HostModel, Outcome, SimulationRequest } from './types';
 
 type GuestOutcome = Outcome['guests'][number];
 
@@ -22,19 +24,28 @@ export function condense(request: SimulationRequest, result: ReplayResult): Outc
   const guests = request.guests.map((spec) =>
     guestOutcome(request, spec.guest.name, final, oomKills),
   );
+  const nodes = final.nodes.map((node) => ({
+    nodeId: node.nodeId,
+    managedPages: node.zones.reduce((sum, zone) => sum + zone.managedPages, 0),
+    freePages: node.zones.reduce((sum, zone) => sum + zone.freePages + zone.pcpPages, 0),
+    fileCachePages: fileCachePages(node),
+    anonPages: node.anonPages,
+  }));
+  const residentPages = guests.reduce((sum, guest) => sum + guest.residentPages, 0);
   return {
     guests: guests.map((guest) => guest.outcome),
-    nodes: final.nodes.map((node) => ({
-      nodeId: node.nodeId,
-      freePages: node.zones.reduce((sum, zone) => sum + zone.freePages + zone.pcpPages, 0),
-      fileCachePages: fileCachePages(node),
-      anonPages: node.anonPages,
-    })),
+    nodes,
     oomKills,
+    failedStarts: failedStarts(request, result, oomKills),
     remoteShare: share(
       guests.reduce((sum, guest) => sum + guest.remotePages, 0),
-      guests.reduce((sum, guest) => sum + guest.residentPages, 0),
+      residentPages,
     ),
+    remoteCost: share(
+      guests.reduce((sum, guest) => sum + guest.outcome.remoteCost * guest.residentPages, 0),
+      residentPages,
+    ),
+    headroomShare: headroomShare(nodes),
     stallNs: result.totals.stallNs,
     directReclaimedPages: result.totals.directReclaimedPages,
     nodeReclaimedPages: result.totals.nodeReclaimedPages,
@@ -55,6 +66,49 @@ export function cacheBefore(result: ReplayResult): number {
   return beforeGuests(result).nodes.reduce((sum, node) => sum + fileCachePages(node), 0);
 }
 
+/** Planned guests whose start ended without an OOM kill; guest steps are in start order. */
+function failedStarts(
+  request: SimulationRequest,
+  result: ReplayResult,
+  oomKills: string[],
+): string[] {
+  const starts = result.steps.filter((step) => step.op === 'guest');
+  return resolveDemand(request).planned.flatMap(({ spec: { guest } }, i) =>
+    starts[i] === undefined || starts[i].status === 'ok' || oomKills.includes(guest.name)
+      ? []
+      : [guest.name],
+  );
+}
+
+function headroomShare(nodes: Outcome['nodes']): number {
+  const shares = nodes
+    .filter((node) => node.managedPages > 0)
+    .map((node) => (node.freePages + node.fileCachePages) / node.managedPages);
+  return Math.min(1, ...shares);
+}
+
+/** Sum over a region's pages of how much further than local they are from its CPU nodes. */
+function regionCost(
+  host: HostModel,
+  cpuNodes: number[],
+  pagesByNode: { nodeId: number; pages: number }[],
+): number {
+  return pagesByNode.reduce((sum, { nodeId, pages }) => {
+    const extra = cpuNodes.map(
+      (cpu) =>
+        distanceBetween(host, cpu, nodeId) / Math.max(1, distanceBetween(host, cpu, cpu)) - 1,
+    );
+    return (
+      sum +
+      pages *
+        share(
+          extra.reduce((a, b) => a + b, 0),
+          extra.length,
+        )
+    );
+  }, 0);
+}
+
 function guestOutcome(
   request: SimulationRequest,
   name: string,
@@ -66,8 +120,10 @@ function guestOutcome(
   const seen = final.guests.find((guest) => guest.name === name);
   let remotePages = 0;
   let residentPages = 0;
+  let cost = 0;
   for (const region of seen?.regions ?? []) {
     const local = process.regions.find((r) => r.cell === region.cell)?.cpuNodes ?? [];
+    cost += regionCost(request.host, local, region.pagesByNode);
     for (const { nodeId, pages } of region.pagesByNode) {
       residentPages += pages;
       if (!local.includes(nodeId)) remotePages += pages;
@@ -85,6 +141,7 @@ function guestOutcome(
       memoryPages: guestMemoryPages(process),
       pagesByNode: seen?.pagesByNode ?? [],
       remoteShare: share(remotePages, residentPages),
+      remoteCost: share(cost, residentPages),
       oomKilled: oomKills.includes(name) || seen?.alive === false,
       stallNs: seen?.stallNs ?? 0,
       swapPages: seen?.swapPages ?? 0,

@@ -1,6 +1,6 @@
 import type { GuestProcess, HostModel, MemoryPolicy, RegionSpec } from '@zonewise/simulator';
 import { cpuNodes, memoryNodes, nodesText, nodeUnion } from './host-nodes';
-import type { GuestSpec, NumatuneSetting } from './types';
+import type { BackingValue, GuestSpec, NumatuneValue, PinningValue } from './types';
 
 export interface Note {
   code: string;
@@ -59,15 +59,16 @@ export function isPinned(spec: GuestSpec, host: HostModel): boolean {
  * - restrictive: default policy, cpuset.mems of each cell's own nodes only
  * - none: default policy, no limit
  *
- * A guest with one policy per cell (memnode) keeps each cell's own nodes as far as the new nodeset
- * holds them: the mode changes on every memnode, as the written document does.
+ * Cells that `memnodes` name get those nodes. Of the others a guest with one policy per cell keeps each cell's
+ * own nodes as far as the new nodeset holds them: the mode changes on every memnode, as the written document does.
  */
 export function applyPlacement(
   spec: GuestSpec,
-  setting: NumatuneSetting,
+  setting: NumatuneValue,
   host: HostModel,
 ): { guest: GuestProcess; notes: Note[] } {
-  const nodeset = nodeUnion(setting.nodeset);
+  const memnodes = new Map((setting.memnodes ?? []).map((memnode) => [memnode.cellid, memnode]));
+  const nodeset = nodeUnion(setting.nodeset, ...[...memnodes.values()].map((own) => own.nodeset));
   const notes: Note[] = [];
   const pinned = isPinned(spec, host);
   const tuned = tunedRegions(spec);
@@ -75,9 +76,11 @@ export function applyPlacement(
   const regions = spec.guest.regions.map((region) => {
     const position = tuned.indexOf(region);
     if (position < 0) return region;
-    const own = nodes[position] ?? nodeset;
-    const movedCpus = pinned ? undefined : affinity({ ...setting, nodeset: own }, host);
-    return placeRegion(region, setting, { nodeset, nodes: own, movedCpus });
+    const memnode = memnodes.get(region.cell);
+    const own = memnode ? nodeUnion(memnode.nodeset) : (nodes[position] ?? nodeset);
+    const placed = { mode: memnode?.mode ?? setting.mode, nodeset: own };
+    const movedCpus = pinned ? undefined : affinity(placed, host);
+    return placeRegion(region, placed, { nodeset, nodes: own, movedCpus });
   });
   if (regions.some((region, i) => region.cpuNodes !== spec.guest.regions[i]?.cpuNodes)) {
     const cpus = nodeUnion(...regions.map((region) => region.cpuNodes));
@@ -90,6 +93,31 @@ export function applyPlacement(
     });
   }
   return { guest: { ...spec.guest, regions }, notes };
+}
+
+/** The guest with its vCPUs pinned to the CPUs of these nodes, each cell's to its own where it has some. */
+export function applyPinning(guest: GuestProcess, { nodes, cells }: PinningValue): GuestProcess {
+  const own = new Map((cells ?? []).map((cell) => [cell.cellid, nodeUnion(cell.nodes)]));
+  const regions = guest.regions.map((region) => ({
+    ...region,
+    cpuNodes: own.get(region.cell) ?? nodeUnion(nodes),
+  }));
+  return { ...guest, regions };
+}
+
+/**
+ * The guest with its memory on other pages. QEMU reserves huge pages of a pool when it maps them: a pool that is too
+ * small fails the start at once.
+ */
+export function applyBacking(guest: GuestProcess, backing: BackingValue): GuestProcess {
+  const regions = guest.regions.map((region): RegionSpec => {
+    const rest = { ...region };
+    delete rest.hugetlb;
+    if (backing === 'base') return { ...rest, thp: 'nohuge' };
+    if (backing === 'thp') return { ...rest, thp: 'huge' };
+    return { ...rest, thp: 'nohuge', hugetlb: { sizeKib: backing, reserve: true } };
+  });
+  return { ...guest, regions };
 }
 
 /** The nodes of each region under a new nodeset: its own where cells differ, else the whole nodeset. */
@@ -108,7 +136,7 @@ export function hasCellNodes(regions: RegionSpec[]): boolean {
 
 function placeRegion(
   region: RegionSpec,
-  setting: NumatuneSetting,
+  setting: NumatuneValue,
   where: { nodeset: number[]; nodes: number[]; movedCpus: number[] | undefined },
 ): RegionSpec {
   const limit = { strict: where.nodeset, restrictive: where.nodes }[setting.mode as string];
@@ -123,7 +151,7 @@ function placeRegion(
   };
 }
 
-function policyOf(setting: NumatuneSetting, nodes: number[]): MemoryPolicy {
+function policyOf(setting: NumatuneValue, nodes: number[]): MemoryPolicy {
   switch (setting.mode) {
     case 'strict':
       return { mode: 'bind', nodes };
@@ -138,7 +166,7 @@ function policyOf(setting: NumatuneSetting, nodes: number[]): MemoryPolicy {
 }
 
 /** CPUs of an unpinned guest under a setting; undefined leaves them as they are. */
-function affinity(setting: NumatuneSetting, host: HostModel): number[] | undefined {
+function affinity(setting: NumatuneValue, host: HostModel): number[] | undefined {
   const all = cpuNodes(host);
   const ofNodes = nodeUnion(setting.nodeset).filter((node) => all.includes(node));
   const follows =

@@ -2,7 +2,7 @@ import { replay } from '@zonewise/simulator';
 import type { ReplayInput, ReplayResult } from '@zonewise/simulator';
 import { host, planned, process, region, running } from '../test/builders';
 import { adviseWith } from './advise';
-import { compareOutcomes, tolerances } from './objective';
+import { compareOutcomes, judgeOf } from './objective';
 import type { GuestSpec, RecommendationContent, SimulationRequest } from './types';
 
 const request = (over: Partial<SimulationRequest> = {}): SimulationRequest => ({
@@ -118,7 +118,7 @@ test("a change that ties with a better one but not with today's setting itself i
   const roomy = request({ host: host([{ mib: 1024 }, { mib: 1024 }]) });
   const { baseline, advised } = adviseWith(fake, roomy).evidence;
   expect(Object.keys(advised.numatune)).toEqual(['zeta', 'alpha']);
-  expect(compareOutcomes(advised.outcome, baseline.outcome, tolerances(roomy.host))).toBe(-1);
+  expect(compareOutcomes(advised.outcome, baseline.outcome, judgeOf(roomy.host))).toBe(-1);
 });
 
 test('a search that may not cost more stops, still advises, and says so', () => {

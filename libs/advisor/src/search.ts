@@ -5,15 +5,14 @@ import {
   jointChanges,
   moveChanges,
   packedChanges,
-  reductions,
   watermarkChanges,
 } from './candidates';
 import type { ResolvedDemand } from './demand';
 import type { Change, Evaluated, Evaluator } from './evaluator';
-import { NO_CHANGE, changeCount } from './evaluator';
+import { NO_CHANGE, changeCount, reductions } from './change';
 import { deadNames } from './explain';
 import { formatList } from './format';
-import { compareOutcomes, scoreOf, tolerances } from './objective';
+import { compareOutcomes, judgeOf, scoreOf } from './objective';
 import type { Note } from './placement';
 import { guestMemoryPages } from './placement';
 
@@ -61,10 +60,10 @@ export function search(evaluator: Evaluator, demand: ResolvedDemand): SearchResu
   const { host } = evaluator.request;
   const sysctl: HostSysctls = { ...host.sysctl, ...evaluator.request.sysctl };
   const baseline = evaluator.evaluate(NO_CHANGE);
-  const tolerance = tolerances(host);
+  const judge = judgeOf(host, evaluator.request.options);
   const notes: Note[] = [];
   const better = (a: Evaluated, b: Evaluated): boolean => {
-    const order = compareOutcomes(a.candidate.outcome, b.candidate.outcome, tolerance);
+    const order = compareOutcomes(a.candidate.outcome, b.candidate.outcome, judge);
     return order < 0 || (order === 0 && changeCount(a.change) < changeCount(b.change));
   };
   const bestOf = (changes: Change[], start: Evaluated, keep = KEPT_FOR_GROWTH): Evaluated =>
@@ -76,7 +75,7 @@ export function search(evaluator: Evaluator, demand: ResolvedDemand): SearchResu
   const tight = crowded(host, demand);
   notes.push(...tight.notes);
   const keep = KEPT_FOR_GROWTH + (tight.guests.size > 0 ? KEPT_FOR_PACKING : 0);
-  let best = bestOf(jointChanges(host, sysctl, demand), baseline, keep);
+  let best = bestOf(jointChanges(evaluator.request, demand), baseline, keep);
   if (tight.guests.size > 0) best = bestOf(packedChanges(best.change, demand, host), best);
   best = refineGuests(best, demand, bestOf, evaluator, notes);
   best = moveGuests(best, demand, { bestOf, evaluator, notes, tight: tight.guests });

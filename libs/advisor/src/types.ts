@@ -11,7 +11,19 @@ import type {
   ReplayResult,
   RunningGuest,
   SysctlName,
+  ThpDefrag,
+  ThpEnabled,
 } from '@zonewise/simulator';
+import type {
+  AdviceOptions,
+  Robustness,
+  ParetoPoint,
+  RivalFigures,
+  SearchReport,
+  Unplaced,
+} from './advice-types';
+
+export type * from './advice-types';
 
 /** libvirt's numatune modes; `none` is a domain without numatune. */
 export type PlacementMode = 'strict' | 'preferred' | 'interleave' | 'restrictive' | 'none';
@@ -20,6 +32,46 @@ export type PlacementMode = 'strict' | 'preferred' | 'interleave' | 'restrictive
 export interface NumatuneSetting {
   mode: PlacementMode;
   nodeset: number[];
+}
+
+/** A `<memnode>`: the host nodes of one guest cell. */
+export interface MemnodeSetting extends NumatuneSetting {
+  cellid: number;
+}
+
+/** numatune as it is written: `memnodes` where cells have nodes of their own, else the mode and nodes of all. */
+export interface NumatuneValue extends NumatuneSetting {
+  memnodes?: MemnodeSetting[];
+}
+
+/** vCPUs and emulator pinned to the CPUs of these host nodes; `cells` where a cell's vCPUs have nodes of their own. */
+export interface PinningValue {
+  nodes: number[];
+  cells?: { cellid: number; nodes: number[] }[];
+}
+
+/** What a guest's memory lies on: base pages, transparent huge pages, or huge pages of a pool of this size. */
+export type BackingValue = 'base' | 'thp' | 2048 | 1048576;
+
+/** libvirt's disk cache modes that decide about the host's page cache: `none` leaves it out. */
+export type DiskCacheMode = 'none' | 'writeback';
+
+/** Settings on top of the host's and the guests' own, by guest name where they are a guest's. */
+export interface Settings {
+  sysctl: Partial<HostSysctls>;
+  numatune: Record<string, NumatuneValue>;
+  pinning?: Record<string, PinningValue>;
+  backing?: Record<string, BackingValue>;
+  diskCache?: Record<string, DiskCacheMode>;
+  thp?: { enabled?: ThpEnabled; defrag?: ThpDefrag };
+}
+
+/** What a candidate changes; absent entries stay as the request has them. */
+export interface Change extends Settings {
+  /** Pools, by node and size; others stay as the demand has them. */
+  hugepages?: HugepageDemand[];
+  /** All planned guests in the order in which they shall start. */
+  startOrder?: string[];
 }
 
 /** A guest to place. Exactly one of the two forms, by whether its memory is already in the host model. */
@@ -88,15 +140,17 @@ export interface HotplugDemand {
   timeoutSeconds?: number;
 }
 
-export interface SimulationRequest {
+export interface SimulationRequest extends Partial<Settings> {
   host: HostModel;
   guests: GuestSpec[];
   demand: DemandProfile;
-  sysctl?: Partial<HostSysctls>;
-  /** By guest name. */
-  numatune?: Record<string, { mode: PlacementMode; nodeset: number[] }>;
   seed: number;
   hardwareProfile?: string;
+}
+
+/** What `advise` is asked. */
+export interface AdviceRequest extends SimulationRequest {
+  options?: AdviceOptions;
 }
 
 /** One replay condensed to what a person compares. */
@@ -110,18 +164,31 @@ export interface Outcome {
     pagesByNode: { nodeId: number; pages: number }[];
     /** Pages on a node other than those whose CPUs use them, 0..1. */
     remoteShare: number;
+    /**
+     * How much further than its own node's memory the guest's memory is from its vCPUs on average: the SLIT distance from
+     * each of its CPU nodes (each with the same share of the vCPUs) to each page, over the local distance, minus 1. 0:
+     * all local; 1.1: all at distance 21.
+     */
+    remoteCost: number;
     oomKilled: boolean;
     stallNs: number;
     swapPages: number;
   }[];
   nodes: {
     nodeId: number;
+    managedPages: number;
     freePages: number;
     fileCachePages: number;
     anonPages: number;
   }[];
   oomKills: string[];
+  /** Planned guests that did not come up although nobody killed them: no huge page, no reservation. */
+  failedStarts: string[];
   remoteShare: number;
+  /** The guests' `remoteCost`, weighted by their resident pages. */
+  remoteCost: number;
+  /** What the fullest node with memory has left, free or page cache, as a share of it, 0..1. */
+  headroomShare: number;
   stallNs: number;
   directReclaimedPages: number;
   nodeReclaimedPages: number;
@@ -133,18 +200,13 @@ export interface Outcome {
 }
 
 /** One configuration that was replayed. */
-export interface Candidate {
+export interface Candidate extends Change {
   id: string;
-  sysctl: Partial<HostSysctls>;
-  numatune: Record<string, { mode: PlacementMode; nodeset: number[] }>;
   outcome: Outcome;
+  /** The rule that proposed it, where it is a named rival. */
+  rival?: string;
   /** Why it was not chosen, in one sentence with numbers; absent for the chosen one. */
   whyNot?: string;
-}
-
-/** `value` of a domain operation: what its numatune becomes; `memnodes` where cells have nodes of their own. */
-export interface NumatuneValue extends NumatuneSetting {
-  memnodes?: { cellid: number; mode: PlacementMode; nodeset: number[] }[];
 }
 
 export type OperationResource = 'sysctl' | 'domain';
@@ -179,6 +241,13 @@ export interface RecommendationContent {
     margin: { flipsAtPercent: number | null; testedPercent: number; verdict: string };
     alternatives: Candidate[];
     replays: number;
+    search: SearchReport;
+    /** Of everything replayed, what nothing else is at least as good as in every figure; best in the profile's order first. */
+    paretoFront: ParetoPoint[];
+    robustness: Robustness;
+    rivals: RivalFigures[];
+    /** Planned guests that no configuration can hold; empty unless the plan cannot fit. */
+    unplaced: Unplaced[];
     caveats: { code: string; message: string }[];
     assumptions: { code: string; message: string }[];
   };

@@ -1,0 +1,132 @@
+/** What advice may be asked for besides the replay, and what it reports about its search. Plain data throughout. */
+import type { HostSysctls } from '@zonewise/simulator';
+import type { Change } from './types';
+
+/**
+ * In which order configurations are compared once nobody is killed and nothing is swapped.
+ *
+ * - `balanced`: stalls within a budget, memory near its vCPUs, headroom
+ * - `locality`: memory near its vCPUs whatever a start waits
+ * - `density`: the most memory left in one place for another guest, then as `balanced`
+ * - `latency`: the least waiting for reclaim, then as `balanced`
+ */
+export const ADVICE_PROFILES = ['balanced', 'locality', 'density', 'latency'] as const;
+export type AdviceProfile = (typeof ADVICE_PROFILES)[number];
+
+/** Figures that weights may be given to. */
+export const WEIGHTED_FIGURES = ['swap', 'stall', 'remote', 'headroom', 'cache'] as const;
+export type AdviceWeights = Partial<Record<(typeof WEIGHTED_FIGURES)[number], number>>;
+
+export interface AdviceConstraints {
+  /** Planned guests whose every setting stays as it is. */
+  pinnedGuests?: string[];
+  /** Nodes that no changed nodeset may name. */
+  forbiddenNodes?: number[];
+  /** Kernel settings that stay as they are. */
+  fixedSysctls?: (keyof HostSysctls)[];
+  /**
+   * Memory of all guests that are bound to a set of nodes may be at most this share of those nodes' memory, percent; a
+   * change must not exceed it. Default: not limited.
+   */
+  maxOvercommitPercent?: number;
+}
+
+export interface AdviceBudget {
+  /** Most replays of the search, those of the variations and the margin included. */
+  replaysMax?: number;
+  /** Most work: pages touched plus five times the pages reclaimed, over all replays. */
+  workMax?: number;
+}
+
+export interface AdviceOptions {
+  /** Default `balanced`. */
+  profile?: AdviceProfile;
+  /**
+   * Instead of the profile's order behind kills: the weighted sum of the figures decides, each in units of its
+   * tolerance (see docs/ADVICE.md). A figure without a weight counts nothing.
+   */
+  weights?: AdviceWeights;
+  constraints?: AdviceConstraints;
+  /** Of what the search draws; default the request's. */
+  seed?: number;
+  budget?: AdviceBudget;
+}
+
+/** What the search did. */
+export interface SearchReport {
+  /** All replays: configurations, variations and margin. */
+  replays: number;
+  /** Different configurations that were replayed. */
+  candidates: number;
+  /** Configurations of the whole space (space.ts); null where they are more than 2^53. */
+  spaceSize: number | null;
+  /** Configurations that were not replayed, by the arithmetic bound that ruled them out. */
+  pruned: { bound: string; count: number; message: string }[];
+  /** The whole space was replayed but for what bounds pruned. */
+  exhaustive: boolean;
+  seed: number;
+  profile: AdviceProfile;
+}
+
+/** A configuration that nothing replayed beats in every figure. */
+export interface ParetoPoint {
+  id: string;
+  kills: number;
+  stallNs: number;
+  remoteCost: number;
+  remoteShare: number;
+  headroomShare: number;
+}
+
+/** A demand that differs from the one asked about. */
+export interface Variation {
+  name: string;
+  growthPercent?: number;
+  reversedStart?: boolean;
+  /** Of the rate at which guests touch their memory. */
+  ratePercent?: number;
+  /** Page cache that is read in before the guests, share of each node's memory. */
+  cachePercent?: number;
+}
+
+/** The same variations for all finalists. */
+export interface Robustness {
+  variations: Variation[];
+  finalists: {
+    id: string;
+    outcomes: {
+      variation: string;
+      kills: number;
+      swappedOutPages: number;
+      stallNs: number;
+      remoteShare: number;
+      remoteCost: number;
+    }[];
+  }[];
+}
+
+/** A rule of thumb or a neighbouring system's choice, replayed like every candidate. */
+export interface Rival {
+  name: string;
+  change: Change;
+}
+
+export interface RivalFigures {
+  name: string;
+  /** Candidate of the same configuration. */
+  id: string;
+  kills: number;
+  swappedOutPages: number;
+  stallNs: number;
+  remoteShare: number;
+  remoteCost: number;
+}
+
+/** A planned guest that fits nowhere. */
+export interface Unplaced {
+  guest: string;
+  wantedPages: number;
+  /** Room on the nodes that it may use, at best. */
+  roomPages: number;
+  shortPages: number;
+}

@@ -1,0 +1,174 @@
+/** What advice must not touch. */
+import type { HostSysctls } from '@zonewise/simulator';
+import type { AdviceConstraints } from './advice-types';
+import { ADVICE_PROFILES, WEIGHTED_FIGURES } from './advice-types';
+import { effectiveNumatune, placedGuest } from './compile';
+import { AdvisorInputError } from './errors';
+import { managedPages, memoryNodes, nodeUnion } from './host-nodes';
+import { guestMemoryPages } from './placement';
+import type { AdviceRequest, GuestSpec } from './types';
+import { kernelProfiles } from '@zonewise/simulator';
+
+/** Nodes that a changed nodeset may name, ascending. */
+export function allowedNodes({ host, options }: AdviceRequest): number[] {
+  const forbidden = new Set(options?.constraints?.forbiddenNodes ?? []);
+  return memoryNodes(host).filter((node) => !forbidden.has(node));
+}
+
+/** Whether advice may change anything of a guest: planned, not pinned, and memory that numatune decides about. */
+export function mayMove({ options }: AdviceRequest, spec: GuestSpec): boolean {
+  const pinned = options?.constraints?.pinnedGuests ?? [];
+  return (
+    spec.state === 'planned' &&
+    !pinned.includes(spec.guest.name) &&
+    guestMemoryPages(spec.guest) > 0
+  );
+}
+
+export function isFixed({ options }: AdviceRequest, name: keyof HostSysctls): boolean {
+  return options?.constraints?.fixedSysctls?.includes(name) ?? false;
+}
+
+/**
+ * Node sets that guests are bound to beyond `maxOvercommitPercent`: a guest counts where its memory can only be, and a
+ * set holds everybody who is bound to a part of it.
+ */
+export function overcommitted(
+  request: AdviceRequest,
+): { nodes: number[]; wantedPages: number; limitPages: number }[] {
+  const percent = request.options?.constraints?.maxOvercommitPercent;
+  if (percent === undefined) return [];
+  const all = memoryNodes(request.host);
+  const bound = request.guests.map(({ guest }) => {
+    const { mode, nodeset, memnodes } = effectiveNumatune(request, guest.name);
+    const limited = mode === 'strict' || mode === 'restrictive';
+    const named = nodeUnion(nodeset, ...(memnodes ?? []).map((memnode) => memnode.nodeset));
+    const pages = guestMemoryPages(placedGuest(request, guest.name));
+    return { nodes: limited && named.length > 0 ? named : all, pages };
+  });
+  const sets = new Map([all, ...bound.map(({ nodes }) => nodes)].map((set) => [set.join(), set]));
+  return [...sets.values()].flatMap((nodes) => {
+    const inside = bound.filter((guest) => guest.nodes.every((node) => nodes.includes(node)));
+    const wantedPages = inside.reduce((sum, { pages }) => sum + pages, 0);
+    const memory = request.host.nodes
+      .filter(({ nodeId }) => nodes.includes(nodeId))
+      .reduce((sum, node) => sum + managedPages(node), 0);
+    const limitPages = Math.floor((memory * percent) / 100);
+    return wantedPages > limitPages ? [{ nodes, wantedPages, limitPages }] : [];
+  });
+}
+
+/**
+ * Refuses what cannot be advised about.
+ * @throws AdvisorInputError `no-guests`, `no-nodes`, `kernel-not-modelled`, `invalid-options`, `contradictory-constraints`
+ */
+export function checkAdvisable(request: AdviceRequest): void {
+  const { host, guests } = request;
+  if (guests.length === 0) {
+    const message = 'There is no guest: advice is about the memory of at least one guest.';
+    throw new AdvisorInputError('no-guests', '/guests', message);
+  }
+  if (memoryNodes(host).length === 0) {
+    const found = host.nodes.length === 0 ? 'no node' : 'no node with memory';
+    const message = `The host has ${found}; at least one node with memory is needed.`;
+    throw new AdvisorInputError('no-nodes', '/host/nodes', message);
+  }
+  if (!Object.hasOwn(kernelProfiles, host.kernelProfile)) {
+    const message = `Found "${String(host.kernelProfile)}"; kernels that are modelled: ${Object.keys(kernelProfiles).join(', ')}.`;
+    throw new AdvisorInputError('kernel-not-modelled', '/host/kernelProfile', message);
+  }
+  checkOptions(request);
+  if (request.options?.constraints) checkConstraints(request, request.options.constraints);
+}
+
+function checkOptions({ options = {} }: AdviceRequest): void {
+  const { profile, weights, budget } = options;
+  if (profile !== undefined && !ADVICE_PROFILES.includes(profile)) {
+    invalid('profile', profile, `one of ${ADVICE_PROFILES.join(', ')}`);
+  }
+  for (const [figure, weight] of Object.entries(weights ?? {})) {
+    if (!(WEIGHTED_FIGURES as readonly string[]).includes(figure)) {
+      invalid(`weights/${figure}`, figure, `a weight of ${WEIGHTED_FIGURES.join(', ')}`);
+    }
+    if (!(Number.isFinite(weight) && weight >= 0)) {
+      invalid(`weights/${figure}`, weight, 'a number from 0');
+    }
+  }
+  if (weights !== undefined && !Object.values(weights).some((weight) => weight > 0)) {
+    invalid('weights', JSON.stringify(weights), 'at least one weight above 0');
+  }
+  for (const [name, value] of Object.entries(budget ?? {})) {
+    if (!(Number.isFinite(value) && value >= 1))
+      invalid(`budget/${name}`, value, 'a number from 1');
+  }
+}
+
+function invalid(path: string, found: unknown, expected: string): never {
+  const message = `Found ${String(found)}; expected ${expected}.`;
+  throw new AdvisorInputError('invalid-options', `/options/${path}`, message);
+}
+
+function checkConstraints(request: AdviceRequest, constraints: AdviceConstraints): void {
+  const { host, guests } = request;
+  const at = (name: string): string => `/options/constraints/${name}`;
+  const { pinnedGuests = [], forbiddenNodes = [], fixedSysctls = [] } = constraints;
+  pinnedGuests.forEach((name, i) => {
+    if (guests.some((spec) => spec.guest.name === name)) return;
+    const known = guests.map((spec) => spec.guest.name).join(', ');
+    const message = `Found "${name}"; the guests are: ${known}.`;
+    throw new AdvisorInputError('unknown-guest', at(`pinnedGuests/${i}`), message);
+  });
+  forbiddenNodes.forEach((node, i) => {
+    if (host.nodes.some(({ nodeId }) => nodeId === node)) return;
+    const known = host.nodes.map(({ nodeId }) => nodeId).join(', ');
+    const message = `Found ${node}; the host's nodes are ${known}.`;
+    throw new AdvisorInputError('unknown-node', at(`forbiddenNodes/${i}`), message);
+  });
+  fixedSysctls.forEach((name, i) => {
+    if (Object.hasOwn(host.sysctl, name)) return;
+    const known = Object.keys(host.sysctl).sort().join(', ');
+    const message = `Found "${name}"; the settings that can be replayed are: ${known}.`;
+    throw new AdvisorInputError('unknown-sysctl', at(`fixedSysctls/${i}`), message);
+  });
+  const percent = constraints.maxOvercommitPercent;
+  if (percent !== undefined && !(Number.isFinite(percent) && percent > 0)) {
+    invalid('constraints/maxOvercommitPercent', percent, 'a number above 0');
+  }
+  contradictions(request, pinnedGuests);
+}
+
+/** Constraints that no configuration can keep. */
+function contradictions(request: AdviceRequest, pinnedGuests: string[]): void {
+  const contradictory = (path: string, message: string): never => {
+    throw new AdvisorInputError(
+      'contradictory-constraints',
+      `/options/constraints/${path}`,
+      message,
+    );
+  };
+  const nodes = allowedNodes(request);
+  if (nodes.length === 0) {
+    contradictory(
+      'forbiddenNodes',
+      'All nodes with memory are forbidden; at least one must be left.',
+    );
+  }
+  for (const name of pinnedGuests) {
+    const { mode, nodeset } = effectiveNumatune(request, name);
+    const limited = mode === 'strict' || mode === 'restrictive';
+    if (!limited || nodeset.some((node) => nodes.includes(node))) continue;
+    contradictory(
+      'pinnedGuests',
+      `${name} is to stay as it is, but all nodes of its ${mode} numatune (${nodeset.join(',')}) are forbidden.`,
+    );
+  }
+  const all = memoryNodes(request.host);
+  const whole = overcommitted(request).find((set) => set.nodes.length === all.length);
+  if (whole) {
+    contradictory(
+      'maxOvercommitPercent',
+      `All guests together have ${whole.wantedPages} pages, and ${request.options?.constraints?.maxOvercommitPercent} % of ` +
+        `the host's memory are ${whole.limitPages}: no placement keeps that.`,
+    );
+  }
+}
