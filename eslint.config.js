@@ -43,9 +43,14 @@ module.exports = tseslint.config(
   { files: ['libs/advisor/src/**/*.ts'], rules: forbid(apps, pure, only(['simulator'])) },
   { files: ['libs/libvirt-xml/src/**/*.ts'], rules: forbid(apps, pure, only(['simulator'])) },
   { files: ['libs/host-facts/src/**/*.ts'], rules: forbid(apps, pure, only(['simulator'])) },
+  { files: ['libs/placement/src/**/*.ts'], rules: forbid(apps, pure, only(['simulator'])) },
   {
     files: ['libs/plan/src/**/*.ts'],
-    rules: forbid(apps, pure, only(['simulator', 'advisor', 'libvirt-xml', 'host-facts'])),
+    rules: forbid(
+      apps,
+      pure,
+      only(['simulator', 'advisor', 'placement', 'libvirt-xml', 'host-facts']),
+    ),
   },
   {
     files: ['apps/cli/src/**/*.ts'],

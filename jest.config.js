@@ -19,7 +19,8 @@ module.exports = {
     ],
   },
   moduleNameMapper: {
-    '^@zonewise/(simulator|advisor|libvirt-xml|host-facts|plan)$': '<rootDir>/libs/$1/src/index.ts',
+    '^@zonewise/(simulator|advisor|libvirt-xml|host-facts|placement|plan)$':
+      '<rootDir>/libs/$1/src/index.ts',
   },
   testTimeout: 60000,
   // The simulator asks for Math at every page; without this each look goes through the sandbox.

@@ -1,0 +1,85 @@
+/** Why a guest has no host: what the host that comes nearest lacks. */
+import { MEMORY, VCPUS, type Fleet, type GuestKind } from './fleet';
+import type { Refusal } from './types';
+
+interface Lack {
+  /** Share of the need that is missing, 0 where all is there. */
+  share: number;
+  dim: number;
+  node: number;
+  amount: number;
+}
+
+/** What the node that comes nearest to taking the cell lacks most of. */
+function cellLack(fleet: Fleet, h: number, kind: GuestKind, cell: number): Lack {
+  const { dims, free, nodeStart } = fleet;
+  let best: Lack = { share: Infinity, dim: MEMORY, node: -1, amount: 0 };
+  for (let node = nodeStart[h] as number; node < (nodeStart[h + 1] as number); node += 1) {
+    let worst: Lack = { share: 0, dim: MEMORY, node, amount: 0 };
+    for (let d = 0; d < dims; d += 1) {
+      const need = kind.need[cell * dims + d] as number;
+      const amount = need - (free[node * dims + d] as number);
+      if (amount > 0 && amount / need > worst.share)
+        worst = { share: amount / need, dim: d, node, amount };
+    }
+    if (worst.share < best.share) best = worst;
+  }
+  return best;
+}
+
+/** The cell of the guest that is worst off on a host. */
+function hostLack(fleet: Fleet, h: number, kind: GuestKind): Lack {
+  let worst: Lack = { share: -1, dim: MEMORY, node: -1, amount: 0 };
+  for (let cell = 0; cell < kind.cells; cell += 1) {
+    const lack = cellLack(fleet, h, kind, cell);
+    if (lack.share > worst.share) worst = lack;
+  }
+  return worst;
+}
+
+/**
+ * @returns the reason on the allowed host that lacks the smallest share of what the guest needs, of equal ones
+ *   the earlier
+ */
+export function refusalOf(fleet: Fleet, kind: GuestKind): Refusal {
+  let best: { h: number; lack: Lack } | null = null;
+  let blocked: Refusal = { code: 'excluded', shortfall: 0 };
+  for (let h = 0; h < fleet.hosts.length; h += 1) {
+    if (!fleet.allows(h, kind)) {
+      const why = blockedBy(fleet, h, kind);
+      if (why.code !== 'host-group' || blocked.code === 'excluded') blocked = why;
+      continue;
+    }
+    const lack = hostLack(fleet, h, kind);
+    if (best === null || lack.share < best.lack.share) best = { h, lack };
+  }
+  if (best === null)
+    return fleet.hosts.length === 0 ? { code: 'nodes', shortfall: kind.cells } : blocked;
+  return lackAsRefusal(fleet, best.h, best.lack, kind);
+}
+
+function blockedBy(fleet: Fleet, h: number, kind: GuestKind): Refusal {
+  if (kind.groups !== null && !kind.groups.has(fleet.groupOf[h] ?? -1)) {
+    return { code: 'host-group', shortfall: 0 };
+  }
+  const host = fleet.hosts[h]?.id;
+  const code = kind.notOn?.has(h) === true ? 'excluded' : 'anti-affinity';
+  return { code, ...(host === undefined ? {} : { host }), shortfall: 0 };
+}
+
+function lackAsRefusal(fleet: Fleet, h: number, lack: Lack, kind: GuestKind): Refusal {
+  const host = fleet.hosts[h];
+  const id = host === undefined ? {} : { host: host.id };
+  const first = fleet.nodeStart[h] as number;
+  const count = (fleet.nodeStart[h + 1] as number) - first;
+  // Every cell has a node, but not each one of its own.
+  if (lack.share <= 0 || lack.node < 0) {
+    return { code: 'nodes', ...id, shortfall: Math.max(1, kind.cells - count) };
+  }
+  const node = host?.nodes[lack.node - first]?.nodeId;
+  const place = { ...id, ...(node === undefined ? {} : { node }) };
+  if (lack.dim === MEMORY) return { code: 'memory', ...place, shortfall: lack.amount };
+  if (lack.dim === VCPUS) return { code: 'vcpus', ...place, shortfall: lack.amount };
+  const sizeKib = fleet.poolSizes[lack.dim - 2] ?? 0;
+  return { code: 'hugepages', ...place, shortfall: lack.amount, sizeKib };
+}
