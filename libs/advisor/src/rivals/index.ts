@@ -1,0 +1,40 @@
+import { resolveDemand } from '../demand';
+import type { Change, Rival, SimulationRequest } from '../types';
+import { allPreferred } from './all-preferred';
+import { emptiestNode } from './emptiest-node';
+import { interleaveAll } from './interleave-all';
+import { libvirtDefault } from './libvirt-default';
+import { novaPack, novaSpread } from './nova';
+import { numad } from './numad';
+import type { RivalRule } from './rule';
+import { strictAtHome } from './strict-at-home';
+import { tunedHpcCompute, tunedVirtualHost } from './tuned-profiles';
+import { zoneReclaim } from './zone-reclaim';
+
+export type { RivalRule, RuleInput } from './rule';
+
+/** Rules of thumb and neighbouring systems, in the order in which they are shown. */
+export const RIVAL_RULES: readonly RivalRule[] = [
+  libvirtDefault,
+  allPreferred,
+  strictAtHome,
+  novaSpread,
+  novaPack,
+  numad,
+  emptiestNode,
+  interleaveAll,
+  zoneReclaim,
+  tunedVirtualHost,
+  tunedHpcCompute,
+];
+
+/** The configuration that a rule would choose for a request. */
+export function rivalChange(rule: RivalRule, request: SimulationRequest): Change {
+  const { planned } = resolveDemand(request);
+  return rule.choose({ host: request.host, guests: request.guests, planned });
+}
+
+/** What every rule would choose, none of them replayed yet. */
+export function rivals(request: SimulationRequest): Rival[] {
+  return RIVAL_RULES.map((rule) => ({ name: rule.name, change: rivalChange(rule, request) }));
+}
