@@ -1,5 +1,7 @@
 import type { Numastat, ThpDefrag, ThpEnabled } from '@zonewise/simulator';
 import { ProblemList, type Parsed } from './errors';
+import { factsOfReport, lastWithZones, placeZones, type ReportFacts } from './log/report-facts';
+import { parseKernelLog, type LogReport } from './log/log-report';
 import { parseBuddyinfo, type BuddyinfoZone } from './parse/buddyinfo';
 import { parseNodeNumastat, parseVmstat } from './parse/counters';
 import { parseNodeHugepages, type HugepagePool } from './parse/hugepages';
@@ -51,6 +53,13 @@ export interface HostFacts {
   nodeVmstat: Map<number, Record<string, number>>;
   nodeHugepages: Map<number, HugepagePool[]>;
   capabilities?: CapabilitiesTopology;
+  /** The report of a kernel log, where its zones and lists are taken as `zoneinfo` and `buddyinfo`. */
+  report?: ReportFacts;
+  /** The report of a kernel log where zoneinfo was given too: a later moment of the same host. */
+  laterReport?: LogReport;
+  /** Which source `zoneinfo` was read from. */
+  zoneSource: 'zoneinfo' | 'kernelLog';
+  blockSource: 'buddyinfo' | 'kernelLog';
 }
 
 /** Parses every text that is there; the problems of all of them are answered together. */
@@ -95,11 +104,53 @@ export function readFacts(
       parseNodeHugepages(text, source),
     ),
     capabilities,
+    zoneSource: 'zoneinfo',
+    blockSource: 'buddyinfo',
   };
+  useReport(facts, reader.one(texts.kernelLog, readReport));
   if (capabilities !== undefined) checkCapabilities(capabilities, reader.problems);
   return reader.problems.length > 0
     ? { ok: false, problems: reader.problems }
     : { ok: true, value: facts };
+}
+
+function readReport(log: string): Parsed<LogReport> {
+  const parsed = parseKernelLog(log, 'kernelLog');
+  if (!parsed.ok) return parsed;
+  const problems = new ProblemList('kernelLog');
+  const report = lastWithZones(parsed.value);
+  if (report === undefined || report.zones.length === 0) {
+    problems.add({
+      code: 'missing-field',
+      message: 'no report lists zones',
+      line: report?.line,
+      expected: 'lines such as Node 0 Normal free:56552kB',
+    });
+    return { ok: false, problems: problems.problems };
+  }
+  return { ok: true, value: report };
+}
+
+/** The report stands in for the texts that were not given themselves. */
+function useReport(facts: HostFacts, logged: LogReport | undefined): void {
+  if (logged === undefined) return;
+  if (facts.zoneinfo !== undefined) {
+    facts.laterReport = logged;
+    return;
+  }
+  const report = factsOfReport(logged);
+  facts.report = report;
+  facts.zoneinfo = report.zoneinfo;
+  facts.zoneSource = 'kernelLog';
+  placeZones(facts.zoneinfo.zones);
+  if (facts.buddyinfo === undefined) {
+    facts.buddyinfo = report.buddyinfo;
+    facts.blockSource = 'kernelLog';
+  }
+  facts.version ??= report.release;
+  for (const [nodeId, pools] of report.hugepages) {
+    if (!facts.nodeHugepages.has(nodeId)) facts.nodeHugepages.set(nodeId, pools);
+  }
 }
 
 class FactsReader {

@@ -19,13 +19,15 @@ import { buildTopology, type Topology } from './build/topology';
 import { zonesFromZoneinfo } from './build/zones';
 import { ProblemList } from './errors';
 import { readFacts, type HostFacts } from './facts';
+import { hostOfReport, onTopOf } from './log/log-host';
+import type { LogReport } from './log/log-report';
 import { Ledger } from './ledger';
 import type { CapabilitiesTopology, FactProblem, HostTexts, ImportOutcome } from './types';
 
 /**
  * Builds the host that a replay starts from out of what the host printed.
  *
- * Sizes come from zoneinfo, else from nodeMeminfo, numastatMeminfo, numactlHardware, capabilities or (one
+ * Sizes come from zoneinfo, else from the report of a kernel log, nodeMeminfo, numastatMeminfo, numactlHardware, capabilities or (one
  * node) meminfo, nodememstats or nodeinfo, with the zones laid out by the x86-64 rule. What no source gives is derived by the kernel's formulas or
  * set to its default, and says so in `provenance`; sources that disagree are settled by the rule named in
  * `differences`. A text that is malformed, cut or over a limit is a problem; all problems are collected.
@@ -49,9 +51,32 @@ export function importHost(texts: HostTexts, capabilities?: CapabilitiesTopology
   const invalid = modelProblems(model);
   if (invalid.length > 0) return { ok: false, problems: invalid };
   crossCheck(model, facts.value, ledger);
+  const { laterReport } = facts.value;
+  const settled = laterReport === undefined ? model : atReport(model, laterReport, ledger);
   ledger.finish();
+  if ('problems' in settled) return { ok: false, problems: settled.problems };
   const { provenance, differences, caveats } = ledger;
-  return { ok: true, value: { model, provenance, differences, caveats } };
+  return { ok: true, value: { model: settled, provenance, differences, caveats } };
+}
+
+/** The host of its texts as it was when its kernel wrote the report. */
+function atReport(
+  host: HostModel,
+  report: LogReport,
+  ledger: Ledger,
+): HostModel | { problems: FactProblem[] } {
+  const read = hostOfReport(report, host);
+  if (!read.ok) return { problems: read.problems };
+  const invalid = modelProblems(read.value);
+  if (invalid.length > 0) return { problems: invalid };
+  for (const { nodeId } of read.value.nodes)
+    ledger.read(
+      `nodes.${nodeId}`,
+      'kernelLog',
+      'free pages, marks, blocks and use of the zones listed',
+    );
+  ledger.caveat('from-kernel-log', onTopOf(report));
+  return read.value;
 }
 
 /** What the simulator would refuse is refused here: an imported host can always be replayed. */
@@ -85,7 +110,7 @@ function buildModel(
   ledger: Ledger,
   problems: ProblemList,
 ): HostModel | null {
-  const { zones, laidOut } = buildZones(facts, topology, ledger, problems);
+  const { zones, laidOut, withoutLists } = buildZones(facts, topology, ledger, problems);
   if (problems.problems.length > 0) return null;
   const all = topology.nodeIds.flatMap((nodeId) => zones.get(nodeId) ?? []);
   if (!all.some((zone) => zone.managedPages > 0)) {
@@ -101,7 +126,7 @@ function buildModel(
   const thp = buildThp(facts, ledger);
   const sysctl = buildSysctls(facts, all, marked, thp.enabled !== 'never', ledger);
   const nodes = buildNodes(facts, topology, zones, ledger);
-  deriveMarks(nodes, laidOut, sysctl, topology.onlineCpus, ledger, problems);
+  deriveMarks(nodes, { laidOut, withoutLists }, sysctl, topology.onlineCpus, ledger, problems);
   const swap = buildSwap(facts, ledger);
   noteRelease(facts, ledger);
   return {
@@ -120,13 +145,15 @@ function buildZones(
   { nodeIds }: Topology,
   ledger: Ledger,
   problems: ProblemList,
-): { zones: Map<number, HostZone[]>; laidOut: Set<HostZone> } {
+): { zones: Map<number, HostZone[]>; laidOut: Set<HostZone>; withoutLists: Set<HostZone> } {
   const zones = new Map<number, HostZone[]>();
   const printed = new Set((facts.zoneinfo?.zones ?? []).map((zone) => zone.nodeId));
+  const withoutLists = new Set<HostZone>();
   let firstPfn = 0;
   for (const nodeId of printed) {
     const list = zonesFromZoneinfo(facts, nodeId, ledger, problems);
     zones.set(nodeId, list);
+    if (facts.zoneSource === 'kernelLog') for (const zone of list) withoutLists.add(zone);
     for (const zone of list) firstPfn = Math.max(firstPfn, zone.startPfn + zone.spannedPages);
   }
   const others = nodeIds.filter((nodeId) => !printed.has(nodeId));
@@ -134,7 +161,7 @@ function buildZones(
   for (const [nodeId, list] of layOutNodes(facts, others, nodeIds.length, firstPfn, ledger)) {
     zones.set(nodeId, list);
     for (const zone of list) laidOut.add(zone);
-    if (list.length > 0 && printed.size > 0) {
+    if (list.length > 0 && printed.size > 0 && facts.zoneSource === 'zoneinfo') {
       ledger.caveat(
         'node-not-in-zoneinfo',
         `Node ${nodeId} has memory in other sources but is not in zoneinfo: its zones are laid out from its size. Was zoneinfo cut, or taken from another host?`,
@@ -147,7 +174,29 @@ function buildZones(
       'Zones are laid out from the sizes of the nodes; marks, reserves and per-CPU lists are computed, not read. /proc/zoneinfo gives the real ones.',
     );
   }
-  return { zones, laidOut };
+  noteReport(facts, ledger);
+  return { zones, laidOut, withoutLists };
+}
+
+function noteReport({ report }: HostFacts, ledger: Ledger): void {
+  if (report === undefined) return;
+  ledger.caveat(
+    'host-from-kernel-log',
+    `Zones, marks, free lists and use are those of the report at line ${report.line} of the kernel log; a log prints neither where zones start nor holes nor the per-CPU lists of each CPU, which are derived and empty.`,
+  );
+  const { unlisted, unknownNodeIds } = report;
+  if (unlisted !== null) {
+    ledger.caveat(
+      'node-not-in-log',
+      `The report lists the nodes of its policy or cpuset only: node ${unlisted.nodeId} is what the host has beyond them, its zones laid out from its size.`,
+    );
+  }
+  if (unknownNodeIds.length > 0) {
+    ledger.caveat(
+      'nodes-unknown',
+      `The report says nothing of node ${unknownNodeIds.join(', ')}: left out. numactl --hardware or zoneinfo would tell.`,
+    );
+  }
 }
 
 function buildNodes(

@@ -29,7 +29,8 @@ export {
 export { hostTextsOf, NODE_TEXT_FILES, nodeTextOf, TEXT_FILES } from './text-files';
 export { diagnose, type Diagnosis } from './log/diagnose';
 export { withHostEvidence } from './log/host-advice';
-export { hostOfReport } from './log/log-host';
+export { hostOfReport, onTopOf } from './log/log-host';
+export { lastWithZones } from './log/report-facts';
 export { parseKernelLog, type LogReport } from './log/log-report';
 export { estimateResidency, RESIDENCY_RULE } from './residency';
 export * from './print';

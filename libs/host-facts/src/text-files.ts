@@ -25,6 +25,7 @@ export const TEXT_FILES: Readonly<Record<string, WholeField>> = {
   freepages: 'freepages',
   freecell: 'freecell',
   nodememstats: 'nodememstats',
+  'kernel-log': 'kernelLog',
 };
 
 /** Files of one node under /sys/devices/system/node/nodeN. */

@@ -27,6 +27,11 @@ export interface HostTexts {
   freepages?: string;
   freecell?: string;
   nodememstats?: string;
+  /**
+   * Kernel log with a report of a failed allocation or an OOM kill: zones, marks, free lists and use at that moment,
+   * where zoneinfo is not given.
+   */
+  kernelLog?: string;
   /** Per node texts by node number. */
   nodeMeminfo?: Record<string, string>;
   nodeNumastat?: Record<string, string>;

@@ -1,5 +1,5 @@
 /** What a host is stored with, read from texts, from an archive, or given as a model. */
-import { hostOfReport, parseKernelLog } from '@zonewise/host-facts';
+import { hostOfReport, lastWithZones, onTopOf, parseKernelLog } from '@zonewise/host-facts';
 import type { Collection, FactProblem, Provenance } from '@zonewise/host-facts';
 import type { HostModel } from '@zonewise/simulator';
 import type { Host } from '../database/entities/host.entity';
@@ -92,18 +92,21 @@ export function loggedContent(kernelLog: string, host: HostModel): ImportedConte
   };
   const parsed = parseKernelLog(kernelLog, 'kernelLog', host.kernelRelease);
   if (!parsed.ok) return refuse(parsed.problems);
-  const report = parsed.value.at(-1);
-  const read = report === undefined ? undefined : hostOfReport(report, host);
-  if (read === undefined || !read.ok) return refuse(read?.problems ?? []);
+  const report = lastWithZones(parsed.value);
+  if (report === undefined) return refuse([]);
+  const read = hostOfReport(report, host);
+  if (!read.ok) return refuse(read.problems);
   requireValidModel(read.value, 'invalid-facts');
-  const message = `The host is as line ${report?.line} of its kernel log reports it; sizes, settings and zones that the report leaves out are as they were stored, per-CPU lists are empty, active and inactive pages are in their earlier proportion.`;
   const provenance: Provenance[] = [
     { path: '', source: 'the description before', kind: 'read' },
     { path: 'nodes', source: 'kernelLog', kind: 'read', note: 'free pages, marks, blocks, use' },
   ];
   const content = {
     ...{ model: read.value, summary: hostSummary(read.value), provenance, differences: [] },
-    ...{ caveats: [{ code: 'from-kernel-log', message }], ...sourcesOf({ kernelLog }) },
+    ...{
+      caveats: [{ code: 'from-kernel-log', message: onTopOf(report) }],
+      ...sourcesOf({ kernelLog }),
+    },
   };
   return { content, guests: [] };
 }

@@ -1,4 +1,4 @@
-import { ApiProperty, ApiPropertyOptional, IntersectionType, PickType } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional, IntersectionType, OmitType, PickType } from '@nestjs/swagger';
 import { IsOptional, IsString, Matches, MaxLength } from 'class-validator';
 import { applyDecorators } from '@nestjs/common';
 import type { HostTexts } from '@zonewise/host-facts';
@@ -76,6 +76,10 @@ export class InspectHostDto implements HostTexts {
   @Text('`virsh freepages --all`.') freepages?: string;
   @Text('`virsh freecell --all`.') freecell?: string;
   @Text('`virsh nodememstats`.') nodememstats?: string;
+  @Text(
+    'Kernel log with a report of a failed allocation or an OOM kill: the host as the last report that lists zones says, also alone; with zoneinfo, that host at the time of the report.',
+  )
+  kernelLog?: string;
   @NodeTexts('meminfo') nodeMeminfo?: Record<string, string>;
   @NodeTexts('numastat') nodeNumastat?: Record<string, string>;
   @NodeTexts('cpulist') nodeCpulist?: Record<string, string>;
@@ -86,7 +90,7 @@ export class InspectHostDto implements HostTexts {
 }
 
 /** A stored host described anew: by what it prints now, or by the report that its kernel wrote. */
-export class SnapshotDescriptionDto extends InspectHostDto {
+export class SnapshotDescriptionDto extends OmitType(InspectHostDto, ['kernelLog'] as const) {
   @Text(
     'Kernel log, alone: the host becomes what it was at the last report of a failed allocation or an OOM kill in it, on top of the stored sizes and settings.',
   )

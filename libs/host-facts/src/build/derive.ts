@@ -12,26 +12,34 @@ import type { Ledger } from '../ledger';
 import { MAX_PAGESETS } from '../parse/text';
 import { sizesOf } from './settings';
 
+/** Zones that a source describes in part. */
+interface Incomplete {
+  laidOut: ReadonlySet<HostZone>;
+  withoutLists: ReadonlySet<HostZone>;
+}
+
 /**
  * Gives marks, protection and per-CPU list sizes to the zones that no source printed them for, by the
  * kernel's formulas from sizes and settings.
  * @param laidOut zones without printed marks
+ * @param withoutLists zones whose marks a kernel log printed, but not their per-CPU lists
  */
 export function deriveMarks(
   nodes: HostNode[],
-  laidOut: ReadonlySet<HostZone>,
+  { laidOut, withoutLists }: Incomplete,
   sysctl: HostSysctls,
   onlineCpus: number[],
   ledger: Ledger,
   problems: ProblemList,
 ): void {
-  if (laidOut.size === 0) return;
-  if (laidOut.size * onlineCpus.length > MAX_PAGESETS) {
+  const count = laidOut.size + withoutLists.size;
+  if (count === 0) return;
+  if (count * onlineCpus.length > MAX_PAGESETS) {
     problems.add({
       code: 'limit-exceeded',
-      message: `${laidOut.size} zones and ${onlineCpus.length} CPUs`,
+      message: `${count} zones and ${onlineCpus.length} CPUs`,
       expected: `at most ${MAX_PAGESETS} per-CPU lists`,
-      found: String(laidOut.size * onlineCpus.length),
+      found: String(count * onlineCpus.length),
     });
     return;
   }
@@ -44,30 +52,22 @@ export function deriveMarks(
   for (const [index, zone] of zones.entries()) {
     if (laidOut.has(zone)) Object.assign(zone, marks[index]);
   }
-  for (const node of nodes) deriveNode(node, laidOut, sysctl, onlineCpus, ledger);
+  for (const node of nodes) {
+    deriveReserves(node, laidOut, sysctl, ledger);
+    deriveLists(node, new Set([...laidOut, ...withoutLists]), sysctl, onlineCpus, ledger);
+  }
 }
 
-function deriveNode(
+function deriveReserves(
   node: HostNode,
   laidOut: ReadonlySet<HostZone>,
   sysctl: HostSysctls,
-  onlineCpus: number[],
   ledger: Ledger,
 ): void {
   const protection = lowmemReserve(sizesOf(node.zones), sysctl.lowmem_reserve_ratio);
   for (const [index, zone] of node.zones.entries()) {
     if (!laidOut.has(zone)) continue;
     zone.protectionPages = protection[index] ?? [];
-    const batchPages = pcpBatch(zone.managedPages);
-    const highPages = pcpHigh({
-      managedPages: zone.managedPages,
-      lowPages: zone.lowPages,
-      batchPages,
-      nodeCpus: node.cpus.length,
-      onlineCpus: onlineCpus.length,
-      percpuPagelistHighFraction: sysctl.percpu_pagelist_high_fraction,
-    });
-    zone.pagesets = onlineCpus.map((cpu) => ({ cpu, countPages: 0, highPages, batchPages }));
     const path = `nodes.${node.nodeId}.zones.${zone.name}`;
     ledger.derived(
       `${path}.minPages`,
@@ -79,8 +79,30 @@ function deriveNode(
       'sizes and settings',
       'setup_per_zone_lowmem_reserve',
     );
+  }
+}
+
+function deriveLists(
+  node: HostNode,
+  withoutLists: ReadonlySet<HostZone>,
+  sysctl: HostSysctls,
+  onlineCpus: number[],
+  ledger: Ledger,
+): void {
+  for (const zone of node.zones) {
+    if (!withoutLists.has(zone)) continue;
+    const batchPages = pcpBatch(zone.managedPages);
+    const highPages = pcpHigh({
+      managedPages: zone.managedPages,
+      lowPages: zone.lowPages,
+      batchPages,
+      nodeCpus: node.cpus.length,
+      onlineCpus: onlineCpus.length,
+      percpuPagelistHighFraction: sysctl.percpu_pagelist_high_fraction,
+    });
+    zone.pagesets = onlineCpus.map((cpu) => ({ cpu, countPages: 0, highPages, batchPages }));
     ledger.derived(
-      `${path}.pagesets`,
+      `nodes.${node.nodeId}.zones.${zone.name}.pagesets`,
       'sizes and settings',
       'zone_batchsize, zone_highsize; empty',
     );

@@ -56,7 +56,7 @@ export function fillFreeBlocks(
   const printed = facts.buddyinfo?.find((b) => b.nodeId === nodeId && b.zone === zone.name);
   if (printed !== undefined) {
     zone.freeBlocks = [...printed.blocks];
-    ledger.read(path, 'buddyinfo');
+    ledger.read(path, facts.blockSource);
   } else if (byType !== null) {
     zone.freeBlocks = sumTypes(byType.blocks);
     ledger.read(path, 'pagetypeinfo', 'sum of the migrate types');
@@ -75,7 +75,7 @@ export function fillFreeBlocks(
     );
     return;
   }
-  settleSum(zone, path, printed === undefined ? 'pagetypeinfo' : 'buddyinfo', ledger);
+  settleSum(zone, path, printed === undefined ? 'pagetypeinfo' : facts.blockSource, ledger);
   if (byType === null) return;
   zone.freeBlocksByType = reconcileTypes(zone.freeBlocks, byType.blocks);
   if (byType.capped && printed !== undefined)

@@ -19,6 +19,7 @@ const HUNDREDTH_MIB_KIB = 6;
 export function sizeSources(facts: HostFacts, nodeId: number, nodes: number): NodeAmount[] {
   const capability = facts.capabilities?.nodes.find((node) => node.id === nodeId);
   return [
+    unlisted(facts, nodeId, 'managedPages'),
     kib('nodeMeminfo', facts.nodeMeminfo.get(nodeId)?.MemTotal),
     rounded('numastatMeminfo', facts.numastatMeminfo?.get(nodeId)?.MemTotal),
     mib('numactlHardware', facts.numactl?.nodes.find((n) => n.nodeId === nodeId)?.sizeMib),
@@ -30,6 +31,7 @@ export function sizeSources(facts: HostFacts, nodeId: number, nodes: number): No
 /** What sources other than zoneinfo say of a node's free memory, best first. */
 export function freeSources(facts: HostFacts, nodeId: number, nodes: number): NodeAmount[] {
   return [
+    unlisted(facts, nodeId, 'freePages'),
     kib('nodeMeminfo', facts.nodeMeminfo.get(nodeId)?.MemFree),
     basePages(facts, nodeId),
     kib('freecell', facts.freecell?.freeKibByNode.get(nodeId)),
@@ -57,6 +59,17 @@ export function hostFrees(facts: HostFacts): NodeAmount[] {
     kib('nodememstats', facts.nodememstats?.freeKib),
     kib('freecell', facts.freecell?.totalKib ?? undefined),
   ].filter((amount) => amount !== null);
+}
+
+/** The node that a kernel log counts but does not list. */
+function unlisted(
+  { report }: HostFacts,
+  nodeId: number,
+  field: 'managedPages' | 'freePages',
+): NodeAmount | null {
+  const node = report?.unlisted;
+  if (node?.nodeId !== nodeId) return null;
+  return { source: 'kernelLog', pages: node[field], unitPages: 1 };
 }
 
 /** libvirt counts all free memory as free base pages. */

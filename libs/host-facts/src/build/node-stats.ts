@@ -51,8 +51,13 @@ function readUse(
   const path = `nodes.${nodeId}.lru`;
   const stats = zoneinfoStats(facts, nodeId);
   if (stats !== null) {
-    ledger.read(path, 'zoneinfo', 'and the other counts of the node');
+    noteStats(path, facts, ledger);
     return fromCounters(stats, 1);
+  }
+  const unlisted = facts.report?.unlisted;
+  if (unlisted?.nodeId === nodeId) {
+    ledger.derived(path, 'kernelLog', "the host's counts without those of the nodes listed");
+    return fromCounters(unlisted.stats, 1);
   }
   const own = facts.nodeMeminfo.get(nodeId);
   if (own !== undefined) {
@@ -93,6 +98,23 @@ function readUse(
     );
   }
   return { ...emptyUse(), anonPages: used, lru: { ...emptyUse().lru, unevictablePages: used } };
+}
+
+/** What a log does not print is told from what it does. */
+function noteStats(path: string, facts: HostFacts, ledger: Ledger): void {
+  if (facts.zoneSource === 'zoneinfo') {
+    ledger.read(path, 'zoneinfo', 'and the other counts of the node');
+    return;
+  }
+  ledger.read(path, 'kernelLog', 'and mapped, dirty and shared memory of the node');
+  const node = path.replace(/\.lru$/, '');
+  ledger.derived(`${node}.anonPages`, 'kernelLog', 'the lists of anonymous memory without shmem');
+  ledger.derived(`${node}.filePages`, 'kernelLog', 'the lists of files with shmem');
+  ledger.derived(
+    `${node}.slabReclaimablePages`,
+    'kernelLog',
+    "the host's slab by the used memory of the node where the log has no other; unreclaimable alike",
+  );
 }
 
 function emptyUse(): NodeUse {

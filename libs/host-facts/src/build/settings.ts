@@ -38,15 +38,17 @@ export function buildThp(facts: HostFacts, ledger: Ledger): HostModel['thp'] {
 }
 
 export function buildSwap(facts: HostFacts, ledger: Ledger): HostModel['swap'] {
-  const total = facts.meminfo?.SwapTotal;
+  const total = facts.meminfo?.SwapTotal ?? facts.report?.swap?.totalKib;
   if (total === undefined) {
     ledger.default('swap', 'no meminfo: no swap');
     ledger.caveat('swap-assumed', 'Without meminfo the host is taken as having no swap.');
     return { totalPages: 0, freePages: 0 };
   }
-  ledger.read('swap', 'meminfo');
+  ledger.read('swap', facts.meminfo?.SwapTotal === undefined ? 'kernelLog' : 'meminfo');
   const totalPages = Math.floor(total / PAGE_KIB);
-  const freePages = Math.floor((facts.meminfo?.SwapFree ?? total) / PAGE_KIB);
+  const freePages = Math.floor(
+    (facts.meminfo?.SwapFree ?? facts.report?.swap?.freeKib ?? total) / PAGE_KIB,
+  );
   return { totalPages, freePages: Math.min(freePages, totalPages) };
 }
 
@@ -75,9 +77,10 @@ export function buildSysctls(
       'vm.zone_reclaim_mode was not given: 0, the default, is assumed. It decides whether a node drops its page cache before memory is taken from another node.',
     );
   }
-  const scale = read.watermark_scale_factor ?? deriveScaleFactor(marked, bootScale, ledger);
-  const minFree = read.min_free_kbytes ?? deriveMinFree(zones, marked, thpEnabled, scale, ledger);
-  if (read.min_free_kbytes !== undefined) checkMarks(marked, minFree, ledger);
+  const scale = read.watermark_scale_factor ?? deriveScaleFactor(facts, marked, bootScale, ledger);
+  const minFree =
+    read.min_free_kbytes ?? deriveMinFree(facts, zones, marked, thpEnabled, scale, ledger);
+  if (read.min_free_kbytes !== undefined) checkMarks(facts, zones, marked, minFree, ledger);
   noteDirtyBytes(facts, values, zones, ledger);
   if (facts.sysctl?.zoneOrder === true) {
     ledger.caveat(
@@ -88,7 +91,12 @@ export function buildSysctls(
   return { ...values, watermark_scale_factor: scale, min_free_kbytes: minFree };
 }
 
-function deriveScaleFactor(marked: HostZone[], bootScale: number, ledger: Ledger): number {
+function deriveScaleFactor(
+  facts: HostFacts,
+  marked: HostZone[],
+  bootScale: number,
+  ledger: Ledger,
+): number {
   const largest = [...marked].sort((a, b) => b.managedPages - a.managedPages)[0];
   const gap = largest === undefined ? 0 : largest.lowPages - largest.minPages;
   const path = 'sysctl.watermark_scale_factor';
@@ -98,7 +106,7 @@ function deriveScaleFactor(marked: HostZone[], bootScale: number, ledger: Ledger
   }
   ledger.derived(
     path,
-    'zoneinfo',
+    facts.zoneSource,
     'low - min of the largest zone is that share of its managed pages',
   );
   const factor = Math.round((gap * 10000) / Math.max(largest.managedPages, 1));
@@ -106,6 +114,7 @@ function deriveScaleFactor(marked: HostZone[], bootScale: number, ledger: Ledger
 }
 
 function deriveMinFree(
+  facts: HostFacts,
   zones: HostZone[],
   marked: HostZone[],
   thpEnabled: boolean,
@@ -119,20 +128,33 @@ function deriveMinFree(
     userMinFreeKbytes: -1,
     currentMinFreeKbytes: 0,
   });
-  if (marked.length === 0 || marked.length < zones.length) {
+  if (marked.length === 0) {
     ledger.derived(path, 'sizes', "the kernel's formula for these zones and this THP setting");
     return formula;
   }
-  if (agrees(formula, marked)) {
+  const share = shareOf(marked, zones);
+  if (agrees(formula * share, marked)) {
     ledger.derived(
       path,
-      'zoneinfo',
+      facts.zoneSource,
       "the kernel's formula, which the printed min marks agree with",
     );
     return formula;
   }
-  ledger.derived(path, 'zoneinfo', 'the sum of the printed min marks without boost');
-  return printedMin(marked) * PAGE_KIB;
+  ledger.derived(path, facts.zoneSource, PRINTED_MIN_NOTE);
+  return Math.round(printedMin(marked) / share) * PAGE_KIB;
+}
+
+const PRINTED_MIN_NOTE =
+  'the sum of the printed min marks without boost, for the zones without any in proportion to their size';
+
+/** Part of the managed memory that these zones have: their part of the minimum. */
+function shareOf(marked: HostZone[], zones: HostZone[]): number {
+  return managedSum(marked) / Math.max(managedSum(zones), 1);
+}
+
+function managedSum(zones: HostZone[]): number {
+  return zones.reduce((sum, zone) => sum + zone.managedPages, 0);
 }
 
 function printedMin(marked: HostZone[]): number {
@@ -153,13 +175,19 @@ export function sizesOf(zones: HostZone[]): { zoneIndex: number; managedPages: n
 }
 
 /** The printed marks stay until something recomputes them; a setting that would give others is named. */
-function checkMarks(marked: HostZone[], minFree: number, ledger: Ledger): void {
+function checkMarks(
+  facts: HostFacts,
+  zones: HostZone[],
+  marked: HostZone[],
+  minFree: number,
+  ledger: Ledger,
+): void {
   if (marked.length === 0) return;
-  if (agrees(minFree, marked)) return;
+  if (agrees(minFree * shareOf(marked, zones), marked)) return;
   ledger.differ(
     'sysctl.min_free_kbytes',
     { source: 'sysctl', value: minFree },
-    { source: 'zoneinfo, sum of the min marks', value: printedMin(marked) * PAGE_KIB },
+    { source: `${facts.zoneSource}, sum of the min marks`, value: printedMin(marked) * PAGE_KIB },
     'the setting is taken as read and the marks as printed, until a step makes the kernel recompute them',
   );
 }

@@ -45,6 +45,7 @@ function findNodes(facts: HostFacts): number[] {
     ...(facts.numastatMeminfo?.keys() ?? []),
     ...(facts.freepages ?? []).map((node) => node.nodeId),
     ...(facts.freecell?.freeKibByNode.keys() ?? []),
+    ...(facts.report?.unlisted ? [facts.report.unlisted.nodeId] : []),
     ...(facts.buddyinfo ?? []).map((zone) => zone.nodeId),
     ...(facts.pagetypeinfo?.free ?? []).map((zone) => zone.nodeId),
   ]);

@@ -22,7 +22,7 @@ export function zonesFromZoneinfo(
     if ((zone.pages.present ?? 0) === 0) continue;
     const name = ZONE_NAMES.find((known) => known === zone.name);
     if (name !== undefined) {
-      zones.push(readZone(zone, name, names, ledger, problems));
+      zones.push(readZone(zone, name, { facts, names, ledger, problems }));
     } else if (zone.name === 'Device') {
       ledger.caveat(
         'device-memory',
@@ -45,22 +45,35 @@ function unsupported(zone: ZoneinfoZone, problems: ProblemList): void {
   });
 }
 
+interface Reading {
+  facts: HostFacts;
+  names: string[];
+  ledger: Ledger;
+  problems: ProblemList;
+}
+
+const LOG_LAYOUT_NOTE =
+  'x86-64 rule: nodes in ascending order from address 0, each zone where its type begins or the one before it ends';
+
 function readZone(
   zone: ZoneinfoZone,
   name: ZoneName,
-  names: string[],
-  ledger: Ledger,
-  problems: ProblemList,
+  { facts, names, ledger, problems }: Reading,
 ): HostZone {
   const path = `nodes.${zone.nodeId}.zones.${name}`;
   const { spanned = 0, free = 0, boost = 0, min = 0, low = 0, high = 0 } = zone.pages;
   const { present, managed } = sizes(zone);
-  ledger.read(path, 'zoneinfo');
+  const source = facts.zoneSource;
+  ledger.read(path, source);
+  if (source === 'kernelLog') {
+    ledger.derived(`${path}.startPfn`, source, LOG_LAYOUT_NOTE);
+    ledger.derived(`${path}.spannedPages`, source, 'present pages without holes');
+  }
   if (zone.pages.managed === undefined) {
-    ledger.derived(`${path}.managedPages`, 'zoneinfo', 'kernels before 3.8 do not print managed');
+    ledger.derived(`${path}.managedPages`, source, 'kernels before 3.8 do not print managed');
     ledger.caveat(
       'managed-assumed',
-      'zoneinfo prints no managed pages (kernel before 3.8): present pages are taken, or the free ones where they are more.',
+      `${source} prints no managed pages (kernel before 3.8): present pages are taken, or the free ones where they are more.`,
     );
   }
   checkOrder(zone, problems);
@@ -81,7 +94,7 @@ function readZone(
   };
   const lru = zoneLru(zone.stats);
   if (lru !== null) model.lru = lru;
-  settleFree(model, path, ledger);
+  settleFree(model, path, source, ledger);
   return model;
 }
 
@@ -127,13 +140,13 @@ function protectionByIndex(zone: ZoneinfoZone, names: string[]): number[] {
 }
 
 /** Free pages and pages on per-CPU lists fit into the zone: the counts are read one after the other. */
-function settleFree(zone: HostZone, path: string, ledger: Ledger): void {
+function settleFree(zone: HostZone, path: string, source: string, ledger: Ledger): void {
   const rule = 'counts read at slightly different moments are cut to what the zone has';
   const free = Math.min(zone.freePages, zone.managedPages);
   ledger.differ(
     `${path}.freePages`,
-    { source: 'zoneinfo managed', value: free },
-    { source: 'zoneinfo free', value: zone.freePages },
+    { source: `${source} managed`, value: free },
+    { source: `${source} free`, value: zone.freePages },
     rule,
   );
   zone.freePages = free;
@@ -147,8 +160,8 @@ function settleFree(zone: HostZone, path: string, ledger: Ledger): void {
   }
   ledger.differ(
     `${path}.pagesets`,
-    { source: 'zoneinfo managed and free', value: 0 },
-    { source: 'zoneinfo pagesets beyond them', value: cut },
+    { source: `${source} managed and free`, value: 0 },
+    { source: `${source} pagesets beyond them`, value: cut },
     rule,
   );
 }

@@ -1,5 +1,5 @@
 import { replay, validateHostModel, type HostModel } from '@zonewise/simulator';
-import { exampleTexts, imported } from '../../test/fixtures';
+import { exampleTexts, fixture, imported, refused } from '../../test/fixtures';
 import { diagnose } from './diagnose';
 import { hostOfReport } from './log-host';
 import { parseKernelLog, type LogReport } from './log-report';
@@ -90,5 +90,117 @@ describe('the kernel of a report', () => {
       '4.9.0-19-amd64 has no profile of its own: it was checked as 4.18, the nearest whose check is known',
     );
     expect(noteOf('6.1.0-44-amd64')).toBeNull();
+  });
+});
+
+describe('a kernel log alone', () => {
+  const kinds = (outcome: ReturnType<typeof imported>, path: string) =>
+    outcome.provenance
+      .filter((entry) => entry.path === path)
+      .map(({ kind, source }) => `${kind} from ${source}`);
+
+  it('is a host with the zones, marks, reserves and lists of its report', () => {
+    const outcome = imported({ kernelLog: fixture('logs', 'order1-2.6.32.txt') });
+    const { model, caveats, differences } = outcome;
+    expect(model).toMatchObject({ kernelRelease: '2.6.32-220.23.1.el6.x86_64' });
+    const [node] = model.nodes;
+    expect(model.nodes).toHaveLength(1);
+    expect(node!.zones).toMatchObject([
+      // Free pages exceed the present ones that 2.6.32 prints.
+      { name: 'DMA', startPfn: 1, presentPages: 3949, freePages: 3949, minPages: 1 },
+      {
+        name: 'DMA32',
+        startPfn: 4096,
+        presentPages: 499504,
+        freePages: 95008,
+        minPages: 200,
+        protectionPages: [0, 0, 94940, 94940],
+        freeBlocks: [130, 65, 75, 72, 95, 22, 10, 7, 4, 2, 86],
+      },
+      {
+        name: 'Normal',
+        startPfn: 1_048_576,
+        presentPages: 24304640,
+        freePages: 14138,
+        highPages: 14637,
+      },
+    ]);
+    // 22877788 and 855956 KiB, 46056 and 10876 KiB; shmem 16 KiB.
+    expect(node!.lru).toMatchObject({
+      activeAnonPages: 5719447 + 11514,
+      inactiveFilePages: 15530062 + 32443,
+    });
+    expect(node!.anonPages).toBe(5719447 + 213989 + 11514 + 2719 - 4);
+    expect(node).toMatchObject({ slabReclaimablePages: 574356 + 2929, mappedPages: 7816 });
+    expect(kinds(outcome, 'nodes.0.zones.Normal')).toEqual(['read from kernelLog']);
+    expect(kinds(outcome, 'nodes.0.zones.Normal.startPfn')).toEqual(['derived from kernelLog']);
+    expect(kinds(outcome, 'nodes.0.zones.Normal.pagesets')).toEqual([
+      'derived from sizes and settings',
+    ]);
+    expect(kinds(outcome, 'nodes.0.zones.DMA32.freeBlocks')).toEqual(['read from kernelLog']);
+    expect(kinds(outcome, 'nodes.0.anonPages')).toEqual(['derived from kernelLog']);
+    expect(caveats.map(({ code }) => code)).toEqual(
+      expect.arrayContaining(['host-from-kernel-log', 'managed-assumed']),
+    );
+    // 56552 KiB are free, and the lists have 54816 KiB.
+    expect(differences).toContainEqual(
+      expect.objectContaining({
+        path: 'nodes.0.zones.Normal.freeBlocks',
+        taken: { source: 'free pages of the zone', value: 14138 },
+        other: { source: 'kernelLog', value: 13704 },
+      }),
+    );
+    const { initial } = replay({ host: model, runningGuests: [], steps: [], seed: 1 });
+    expect(initial.nodes[0]!.zones[2]!.freePages).toBe(14138);
+  });
+
+  it('has the one node that its report leaves out as what the host has beyond the others', () => {
+    const outcome = imported({ kernelLog: fixture('logs', 'policy-oom-6.1.txt') });
+    const [, other] = outcome.model.nodes;
+    const sum = (field: 'managedPages' | 'freePages') =>
+      other!.zones.reduce((total, zone) => total + zone[field], 0);
+    // 491387 pages of RAM, 33569 of them reserved; node 0 manages 15360 + 147672 + 511564 KiB.
+    expect([other!.nodeId, sum('managedPages')]).toEqual([1, 491387 - 33569 - 168649]);
+    expect(sum('freePages')).toBe(40906 - 1550);
+    // 404279 pages less 644320 KiB of node 0.
+    expect(other!.lru.inactiveAnonPages).toBe(404279 - 161080);
+    expect(kinds(outcome, 'nodes.1.lru')).toEqual(['derived from kernelLog']);
+    expect(outcome.model.swap).toEqual({ totalPages: 0, freePages: 0 });
+    expect(outcome.caveats.map(({ code }) => code)).toContain('node-not-in-log');
+  });
+
+  it('takes CPUs, distances and settings from other texts, and leaves out nodes it cannot tell of', () => {
+    const kernelLog = fixture('logs', 'policy-oom-6.1.txt').replace(
+      'mems_allowed=0-1',
+      'mems_allowed=0-2',
+    );
+    const { model, caveats } = imported({
+      kernelLog,
+      numactlHardware:
+        'available: 1 nodes (0)\nnode 0 cpus: 0 1\nnode 0 size: 658 MB\nnode 0 free: 6 MB\nnode distances:\nnode   0 \n  0:  10 \n',
+      sysctl: 'vm.zone_reclaim_mode = 1\n',
+    });
+    expect(model.nodes.map(({ nodeId, cpus }) => [nodeId, cpus])).toEqual([[0, [0, 1]]]);
+    expect(model.sysctl.zone_reclaim_mode).toBe(1);
+    expect(caveats).toContainEqual({
+      code: 'nodes-unknown',
+      message: expect.stringContaining('nothing of node 1, 2') as string,
+    });
+  });
+
+  it('is laid over the host that zoneinfo describes', () => {
+    const kernelLog = logOf(host);
+    const { model, caveats } = imported({ ...exampleTexts(), kernelLog });
+    const onTop = hostOfReport(reportOf(kernelLog), host);
+    expect(onTop).toEqual({ ok: true, value: model });
+    expect(caveats.map(({ code }) => code)).toContain('from-kernel-log');
+  });
+
+  it('is refused where no report lists zones; of several the last that does is taken', () => {
+    const bare = 'a: page allocation failure: order:3, mode:0x40cc0(GFP_KERNEL)\n';
+    expect(refused({ kernelLog: bare })).toMatchObject([{ code: 'missing-field', line: 1 }]);
+    const first = logOf(host);
+    const { model } = imported({ kernelLog: `${first}\n${bare}` });
+    expect(model.nodes[0]!.zones[0]!.freePages).toBe(1000);
   });
 });

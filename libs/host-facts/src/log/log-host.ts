@@ -6,6 +6,11 @@ import { ProblemList, type Parsed } from '../errors';
 import { ORDERS, pagesInBlocks } from '../parse/buddyinfo';
 import type { LoggedZone, LogReport } from './log-report';
 
+/** What a reader must know of a host as {@link hostOfReport} makes it. */
+export function onTopOf({ line }: LogReport): string {
+  return `The host is as line ${line} of its kernel log reports it; sizes, settings and zones that the report leaves out are as they were described, per-CPU lists are empty, active and inactive pages are in their earlier proportion.`;
+}
+
 /** Managed pages change a little with hotplug and balloons; beyond this share it is another host. */
 const SAME_HOST_SHARE = 0.02;
 

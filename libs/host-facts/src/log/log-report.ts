@@ -28,6 +28,17 @@ export interface LoggedZone {
   freeBlocks: number[];
   /** Letters of the lists that hold them, by order: `UM`; empty before 3.9. */
   blockTypes: string[];
+  /** All that its line says of its use, pages by the printed name: `active_anon`, `mapped` (before 4.8), ... */
+  uses: Record<string, number>;
+}
+
+/** A hugetlb pool of a node; pages of `sizeKib`. */
+export interface LoggedPool {
+  nodeId: number;
+  sizeKib: number;
+  totalPages: number;
+  freePages: number;
+  surplusPages: number;
 }
 
 /** A row of the OOM killer's table. */
@@ -71,6 +82,9 @@ export interface LogReport {
   /** Such as `CONSTRAINT_MEMORY_POLICY`; only in OOM reports since 4.19. */
   constraint?: string;
   zones: LoggedZone[];
+  /** What the lines of nodes say, pages by the printed name; empty before 4.8, which counts per zone. */
+  nodeUses: Map<number, Record<string, number>>;
+  pools: LoggedPool[];
   /** Counts of the whole host by name as printed, pages. */
   counts: Record<string, number>;
   swapTotalKib?: number;
@@ -153,6 +167,8 @@ function beginning({ text, line }: LogLine, problems: ProblemList): LogReport | 
     gfp: decodeGfp(mask, names, undefined),
     ...policyOf(rest, problems),
     zones: [],
+    nodeUses: new Map(),
+    pools: [],
     counts: emptyCounts(),
     tasks: [],
   };

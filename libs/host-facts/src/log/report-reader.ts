@@ -7,12 +7,16 @@ import type { LoggedTask, LoggedZone, LogReport } from './log-report';
 
 const MAX_ZONES = 4096;
 const MAX_TASKS = 100_000;
+const MAX_POOL = 2 ** 40;
 const PAGE_KIB = 4;
 const PAGE_BYTES = 4096;
 const BYTES_PER_KIB = 1024;
 
 const ZONE_LINE = /^Node (\d{1,6}) ([A-Z][A-Za-z0-9]{1,15}) free:(\d+)kB(.*)$/;
 const BLOCKS_LINE = /^Node (\d{1,6}) ([A-Z][A-Za-z0-9]{1,15}): (\d.*?)(?: = (\d+)kB)?$/;
+const NODE_LINE = /^Node (\d{1,6}) (active_anon:.*)$/;
+const POOL_LINE =
+  /^Node (\d{1,6}) hugepages_total=(\d+) hugepages_free=(\d+) hugepages_surp=(\d+) hugepages_size=(\d+)kB$/;
 const RELEASE = /\b(\d+\.\d+\.\d+[\w.+~-]*) #\d/;
 
 /** Reads the lines of one report, in the order in which the kernel prints them. */
@@ -31,7 +35,7 @@ export class ReportReader {
     const { text } = line;
     if (this.columns && this.readTask(line)) return;
     if (this.readZone(line) || this.readReserve(line) || this.readBlocks(line)) return;
-    if (this.readGroupStats(line)) return;
+    if (this.readNode(line) || this.readPool(line) || this.readGroupStats(line)) return;
     if (/^\[ *pid *\]/.test(text)) {
       this.columns = words(text.replace(/^\[ *pid *\]/, 'pid'));
       return;
@@ -78,13 +82,8 @@ export class ReportReader {
       });
       return true;
     }
-    const rest = `free:${match[3]}kB${match[4]}`;
-    const pages = (name: string): number | undefined => {
-      const printed = new RegExp(`(?:^| )${name}: ?(\\d+)[kK]B`).exec(rest)?.[1];
-      if (printed === undefined) return undefined;
-      const kib = readCount(printed, name, line, this.problems);
-      return kib === null ? 0 : Math.floor(kib / PAGE_KIB);
-    };
+    const uses = this.readUses(`free:${match[3]}kB${match[4]}`, line);
+    const pages = (name: string): number | undefined => uses[name];
     const needed = (name: string): number => {
       const found = pages(name);
       if (found !== undefined) return found;
@@ -114,8 +113,43 @@ export class ReportReader {
       reservePages: [],
       freeBlocks: [],
       blockTypes: [],
+      uses,
     };
     zones.push(this.zone);
+    return true;
+  }
+
+  /** Sizes by name as a line of a zone or node has them, pages. */
+  private readUses(text: string, line: number): Record<string, number> {
+    const uses = emptyCounts();
+    for (const [, name = '', printed = ''] of text.matchAll(/([a-z_()]{2,40}): ?(\d+)[kK]B/g)) {
+      const kib = readCount(printed, name, line, this.problems);
+      uses[name] = Math.floor((kib ?? 0) / PAGE_KIB);
+    }
+    return uses;
+  }
+
+  private readNode({ text, line }: LogLine): boolean {
+    const match = NODE_LINE.exec(text);
+    if (!match) return false;
+    const nodeId = readNodeId(match[1] ?? '', line, this.problems);
+    if (nodeId !== null) this.report.nodeUses.set(nodeId, this.readUses(match[2] ?? '', line));
+    return true;
+  }
+
+  private readPool({ text, line }: LogLine): boolean {
+    const match = POOL_LINE.exec(text);
+    if (!match) return false;
+    const count = (at: number): number =>
+      readCount(match[at] ?? '', 'the pool', line, this.problems, MAX_POOL) ?? 0;
+    const nodeId = readNodeId(match[1] ?? '', line, this.problems);
+    const { pools } = this.report;
+    if (nodeId === null || pools.length === MAX_ZONES) return true;
+    const [totalPages, freePages] = [count(2), count(3)];
+    pools.push({
+      ...{ nodeId, sizeKib: count(5), totalPages },
+      ...{ freePages: Math.min(freePages, totalPages), surplusPages: count(4) },
+    });
     return true;
   }
 

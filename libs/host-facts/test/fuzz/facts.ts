@@ -132,6 +132,11 @@ const FORMATS: Format[] = [
       return parsed;
     },
   },
+  {
+    name: 'kernelLog',
+    texts: readdirSync(join(FIXTURES, 'logs')).map((name) => fixture('logs', name)),
+    read: (kernelLog) => importHost({ kernelLog }),
+  },
 ];
 
 /** A small generator of numbers that are the same everywhere (mulberry32). */
