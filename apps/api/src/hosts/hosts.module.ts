@@ -2,22 +2,16 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { HostSnapshot } from '../database/entities/host-snapshot.entity';
 import { Host } from '../database/entities/host.entity';
-import { ArchiveReader, DEFAULT_READER_LIMITS, READER_LIMITS } from '../collector/archive-reader';
-import { CollectorController } from '../collector/collector.controller';
+import { CollectorModule } from '../collector/collector.module';
 import { HostsController } from './hosts.controller';
 import { HostsService } from './hosts.service';
 import { SnapshotsController } from './snapshots.controller';
 import { SnapshotsService } from './snapshots.service';
 
 @Module({
-  imports: [TypeOrmModule.forFeature([Host, HostSnapshot])],
-  controllers: [CollectorController, HostsController, SnapshotsController],
-  providers: [
-    HostsService,
-    SnapshotsService,
-    ArchiveReader,
-    { provide: READER_LIMITS, useFactory: () => ({ ...DEFAULT_READER_LIMITS }) },
-  ],
+  imports: [CollectorModule, TypeOrmModule.forFeature([Host, HostSnapshot])],
+  controllers: [HostsController, SnapshotsController],
+  providers: [HostsService, SnapshotsService],
   exports: [HostsService],
 })
 export class HostsModule {}
