@@ -47,10 +47,12 @@ function deathViolations(request: SimulationRequest, simulation: Simulation): Vi
   const kills = result.steps.flatMap((step) =>
     step.events.flatMap((event) => (event.type === 'oom_kill' ? [event] : [])),
   );
-  const starts = [...failed].map(([guest, message]): Violation => {
+  const starts = [...failed].map(([guest, start]): Violation => {
     const kill = kills.find((event) => event.victim === guest);
     const why = kill ? ` ${kill.constraint}: ${kill.summary}` : '';
-    return { code: 'failed-start', guest, found: 1, limit: 0, message: message + why };
+    const { message, shortfallPages } = start;
+    const found = { found: 1, limit: 0, shortfallPages, message: message + why };
+    return { code: 'failed-start', guest, ...found };
   });
   const others = kills
     .filter((event) => !failed.has(event.victim))
@@ -59,6 +61,7 @@ function deathViolations(request: SimulationRequest, simulation: Simulation): Vi
       guest: event.victim,
       found: 1,
       limit: 0,
+      shortfallPages: event.victimPages,
       message:
         `${event.victim} is killed by the OOM killer (${event.constraint}) while ${event.invokedBy} ` +
         `allocates; it held ${formatMib(event.victimPages)}.`,
@@ -76,16 +79,24 @@ function deathViolations(request: SimulationRequest, simulation: Simulation): Vi
   return [...starts, ...others, ...silent];
 }
 
+interface FailedStart {
+  message: string;
+  /** Of its memory, that it did not get; at least one. */
+  shortfallPages: number;
+}
+
 /** Guests killed in their own start step, with a sentence each; guest steps are in start order. */
-function failedStarts(request: SimulationRequest, result: ReplayResult): Map<string, string> {
+function failedStarts(request: SimulationRequest, result: ReplayResult): Map<string, FailedStart> {
   const starts = result.steps.filter((step) => step.op === 'guest');
-  const failed = new Map<string, string>();
+  const failed = new Map<string, FailedStart>();
   resolveDemand(request).planned.forEach(({ spec }, i) => {
     const step = starts[i];
     if (!step || step.status === 'ok') return;
     const name = spec.guest.name;
     const done = formatCount(step.pagesDone);
-    failed.set(name, `${name} did not start: ${step.status} after ${done} pages of its memory.`);
+    const message = `${name} did not start: ${step.status} after ${done} pages of its memory.`;
+    const wanted = spec.guest.regions.reduce((sum, { sizePages }) => sum + sizePages, 0);
+    failed.set(name, { message, shortfallPages: Math.max(1, wanted - step.pagesDone) });
   });
   return failed;
 }

@@ -270,6 +270,8 @@ export interface PlanVerdict {
     node?: number;
     found: number;
     limit: number;
+    /** Of a guest that did not start, pages that it did not get; of a killed process, pages that it held. */
+    shortfallPages?: number;
     message: string;
   }[];
   outcome: Outcome;

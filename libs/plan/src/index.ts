@@ -27,3 +27,20 @@ export { nearest } from './suggest';
 export { isDay, type Waiver, type WaiverState } from './waivers';
 export * from './verdict';
 export { PLAN_SCHEMA, planPartProblems, planSchemaProblems, type PlanPart } from './plan-schema';
+export {
+  MAX_PLACED_GUESTS,
+  MAX_PLACEMENT_HOSTS,
+  type PlacementDocument,
+  type PlacementGuest,
+  type PlacementHost,
+  type Resident,
+} from './placement-document';
+export {
+  placeGuests,
+  type GuestPlacement,
+  type GuestRefusal,
+  type HostEvidence,
+  type PlaceOptions,
+  type PlacementAnswer,
+} from './placement';
+export type { HostFailure } from './placement-replay';

@@ -85,7 +85,8 @@ function factsHost(facts: HostTexts & { capabilities?: string }): HostOutcome {
   return { ok: true, model: imported.value.model, caveats: imported.value.caveats };
 }
 
-function planHost(host: PackingPlan['host']): HostOutcome {
+/** A host out of its model or its texts; problems have pointers that begin with `/host`. */
+export function readPlanHost(host: PackingPlan['host']): HostOutcome {
   if ((host.model === undefined) === (host.facts === undefined)) {
     return fail('plan-host', '/host', 'A plan names its host by exactly one of model and facts.');
   }
@@ -130,7 +131,8 @@ function planGuest(domain: PlanDomain, host: HostModel): GuestOutcome {
   return { ok: true, guest: spec.value };
 }
 
-function planGuests(
+/** Guests of a host, in the order of the documents; problems have pointers that begin with `/domains`. */
+export function readPlanGuests(
   domains: PlanDomain[],
   host: HostModel,
 ): { guests: GuestSpec[]; problems: PlanProblem[] } {
@@ -181,9 +183,9 @@ export function buildPlanRequest(plan: PackingPlan): PlanOutcome {
       `A plan has 1 to ${MAX_DOMAINS} domains, found ${plan.domains.length}.`,
     );
   }
-  const host = planHost(plan.host);
+  const host = readPlanHost(plan.host);
   if (!host.ok) return host;
-  const { guests, problems } = planGuests(plan.domains, host.model);
+  const { guests, problems } = readPlanGuests(plan.domains, host.model);
   if (problems.length > 0) return { ok: false, problems };
   const request: SimulationRequest = {
     host: host.model,
