@@ -47,7 +47,7 @@ function program(): Command {
         if (options.explain !== undefined) process.exitCode = explain(options.explain);
         else if (plans.length === 0)
           command.error('error: name at least one plan, or a rule with --explain');
-        else process.exitCode = gate(plans, options);
+        else process.exitCode = await gate(plans, options);
       },
     );
   replayCommands(zonewise);

@@ -2,13 +2,9 @@ export * from './guest-spec';
 export * from './plan-request';
 export * from './residency';
 export * from './start-host';
-export {
-  judgePlan,
-  planRequests,
-  type HostRequest,
-  type JudgeOptions,
-  type JudgeOutcome,
-} from './judge';
+export { concludePlan, hostOfTask, judgePlan, type JudgeOptions, type JudgeOutcome } from './judge';
+export { replayTask, type HostTask, type TaskOutcome } from './judge-host';
+export { planRequests, preparePlan, type HostRequest, type PreparedPlan } from './prepare-plan';
 export { compareVerdicts } from './compare-verdicts';
 export {
   MAX_GUESTS,

@@ -1,8 +1,9 @@
 /** One host of a plan: replayed as planned, with its guests grown, and with one guest more. */
-import { checkPlan, grown } from '@zonewise/advisor';
+import { AdvisorInputError, checkPlan, grown } from '@zonewise/advisor';
 import type { GuestSpec, PlanLimits, PlanVerdict, SimulationRequest } from '@zonewise/advisor';
-import { PAGES_PER_MIB } from '@zonewise/simulator';
+import { PAGES_PER_MIB, SimulatorInputError } from '@zonewise/simulator';
 import type { HostModel, ReplayControl } from '@zonewise/simulator';
+import type { PlanProblem } from './plan-request';
 import { limitsOf, type EffectiveRules } from './policies';
 import type { HeadroomFigure, MarginFigure } from './verdict';
 
@@ -18,6 +19,29 @@ export interface HostReplays {
 const OVERHEAD_PAGES = 4096;
 /** No domain may be called so: libvirt refuses a slash in names. */
 const PROBE = 'zonewise/one-more-guest';
+
+/** What one host of a plan is replayed with; plain data, so that any thread can do it. */
+export interface HostTask {
+  request: SimulationRequest;
+  rules: EffectiveRules;
+}
+
+export type TaskOutcome = { ok: true; value: HostReplays } | { ok: false; problem: PlanProblem };
+
+/**
+ * Does a task.
+ * @returns the replays, or why the request cannot be replayed
+ * @throws ReplayCancelled when `control` says stop
+ */
+export function replayTask({ request, rules }: HostTask, control?: ReplayControl): TaskOutcome {
+  try {
+    return { ok: true, value: replayHost(request, rules, control) };
+  } catch (error) {
+    if (!(error instanceof AdvisorInputError || error instanceof SimulatorInputError)) throw error;
+    const { code, path, message } = error;
+    return { ok: false, problem: { code, path, message } };
+  }
+}
 
 /** @throws AdvisorInputError, SimulatorInputError for a request that cannot be replayed */
 export function replayHost(

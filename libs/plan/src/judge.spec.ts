@@ -77,6 +77,36 @@ describe('a verdict', () => {
     ]);
   });
 
+  it('replays hosts once that differ in nothing but the names of their guests', () => {
+    const hosts = ['kvm1', 'kvm2', 'kvm3'].map((name, i) => host(name, `/hosts/${i}`));
+    const guests = [
+      { name: 'a', flavour: 'bound', count: 3, path: '/guests/0' },
+      { name: 'node', flavour: 'bound', count: 3, path: '/guests/1' },
+      { name: 'c', flavour: 'bound', path: '/guests/2' },
+    ];
+    const assignments = { kvm1: ['a'], kvm2: ['node'], kvm3: ['c'] };
+    const seen: string[] = [];
+    const onHost = (name: string): number => seen.push(name);
+    const verdict = judged(
+      { hosts, guests, assignments, demand: { startOrder: ['node-2'] } },
+      { onHost },
+    );
+    expect(seen).toEqual(['kvm1', 'kvm2', 'kvm3']);
+    const alike = judged({ hosts, guests, assignments }, { onHost });
+    expect(seen.slice(3)).toEqual(['kvm1', 'kvm3']);
+    expect(alike.hosts.map(({ sameAs }) => sameAs)).toEqual([undefined, 'kvm1', undefined]);
+    const [first, second] = alike.hosts;
+    expect(second?.outcome.guests.map(({ name }) => name)).toEqual(['node-1', 'node-2', 'node-3']);
+    expect(second?.outcome.stateHash).toBe(first?.outcome.stateHash);
+    const messages = (name: string): string[] =>
+      alike.findings.filter((one) => one.host === name).map(({ message }) => message);
+    expect(messages('kvm1')[0]).toMatch(/\ba-[12]\b/);
+    expect(messages('kvm2')).toEqual(
+      messages('kvm1').map((text) => text.replace(/\ba-/g, 'node-')),
+    );
+    expect(JSON.stringify([verdict, alike])).not.toContain('zw/');
+  });
+
   it('passes the same guests without numatune', () => {
     const guests = [{ name: 'a', flavour: 'free', count: 3, path: '/guests/0' }];
     expect(judged({ guests }).verdict).toBe('pass');

@@ -78,6 +78,8 @@ export interface HostVerdict {
   assumptions: Note[];
   /** Replays behind the verdict. */
   replays: number;
+  /** The host whose replays these are as well: the two differ in nothing but the names of their guests. */
+  sameAs?: string;
 }
 
 export interface RuleInForce {

@@ -112,6 +112,12 @@ export class HostVerdictDto implements HostVerdict {
 
   @ApiProperty({ example: 1 })
   replays: number;
+
+  @ApiPropertyOptional({
+    example: 'kvm1',
+    description: 'The host whose replays these are as well: only names of guests differ.',
+  })
+  sameAs?: string;
 }
 
 export class GateVerdictDto implements GateVerdict {

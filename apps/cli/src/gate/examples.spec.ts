@@ -16,19 +16,19 @@ const ACCEPTED_BY_ADDING_UP: Record<string, string[]> = {
   'fail-hugepages-other-node.yaml': ['ZW002'],
 };
 
-function judged(name: string): { code: number; verdict: GateVerdict } {
+async function judged(name: string): Promise<{ code: number; verdict: GateVerdict }> {
   let text = '';
   const write = jest.spyOn(process.stdout, 'write').mockImplementation((part) => {
     text += String(part);
     return true;
   });
-  const code = gate([join(EXAMPLES, 'plans', name)], { output: 'json', today: '2027-01-01' });
+  const code = await gate([join(EXAMPLES, 'plans', name)], { output: 'json', today: '2027-01-01' });
   write.mockRestore();
   return { code, verdict: JSON.parse(text) as GateVerdict };
 }
 
-it.each(PLANS)('examples/plans/%s does what its name says', (name) => {
-  const { code, verdict } = judged(name);
+it.each(PLANS)('examples/plans/%s does what its name says', async (name) => {
+  const { code, verdict } = await judged(name);
   const passes = name.startsWith('pass-');
   expect([code, verdict.verdict]).toEqual(passes ? [0, 'pass'] : [2, 'fail']);
   const rules = ACCEPTED_BY_ADDING_UP[name];

@@ -51,9 +51,9 @@ function write(name: string, text: string): string {
   return path;
 }
 
-function run(plans: string[], options: GateOptions): { code: number; text: string } {
+async function run(plans: string[], options: GateOptions): Promise<{ code: number; text: string }> {
   its.stdout = '';
-  const code = gate(plans, { today: '2027-01-01', ...options });
+  const code = await gate(plans, { today: '2027-01-01', ...options });
   return { code, text: its.stdout };
 }
 
@@ -80,15 +80,15 @@ describe('sarif', () => {
     expect(validate({ version: '2.1.0', runs: [{ results: [{}] }] })).toBe(false);
   });
 
-  it('is valid for a plan that passes, fails, is waived and cannot be judged', () => {
+  it('is valid for a plan that passes, fails, is waived and cannot be judged', async () => {
     const waivers = `waivers: [{rule: ZW001, reason: r, expires: 2027-01-01}, {rule: ZW002, reason: r, expires: 2027-01-01}]`;
     for (const text of [plan(1), plan(3), plan(3, waivers), 'hosts: 5']) {
-      valid(run([write('plan.yaml', text)], { output: 'sarif' }).text);
+      valid((await run([write('plan.yaml', text)], { output: 'sarif' })).text);
     }
   });
 
-  it('points at the domain XML, and for a flavour at the guest in the plan', () => {
-    const log = valid(run([join(EXAMPLES, 'plan.yaml')], { output: 'sarif' }).text) as {
+  it('points at the domain XML, and for a flavour at the guest in the plan', async () => {
+    const log = valid((await run([join(EXAMPLES, 'plan.yaml')], { output: 'sarif' })).text) as {
       runs: { results: { locations: { physicalLocation: object }[] }[] }[];
     };
     const [first] = log.runs[0]?.results ?? [];
@@ -100,7 +100,9 @@ describe('sarif', () => {
       region: { startLine: line + 1 },
     });
     const text = plan(3);
-    const other = valid(run([write('plan.yaml', text)], { output: 'sarif' }).text) as typeof log;
+    const other = valid(
+      (await run([write('plan.yaml', text)], { output: 'sarif' })).text,
+    ) as typeof log;
     const at = text.split('\n').findIndex((row) => row.includes('name: a,'));
     expect(other.runs[0]?.results[0]?.locations[0]?.physicalLocation).toMatchObject({
       region: { startLine: at + 1 },
@@ -172,8 +174,8 @@ const all = (element: Element, name: string): Element[] => [
 ];
 
 describe('junit', () => {
-  it('has a case for every host and rule in force, and counts them', () => {
-    const { code, text } = run([write('plan.yaml', plan(3))], { output: 'junit' });
+  it('has a case for every host and rule in force, and counts them', async () => {
+    const { code, text } = await run([write('plan.yaml', plan(3))], { output: 'junit' });
     const report = parseXml(text);
     checkJunit(report);
     const cases = all(report, 'testcase');
@@ -185,21 +187,23 @@ describe('junit', () => {
     expect(code).toBe(2);
   });
 
-  it('shows what is waived as skipped, and what cannot be judged as an error', () => {
+  it('shows what is waived as skipped, and what cannot be judged as an error', async () => {
     const waivers = `waivers: [{rule: ZW001, reason: "<soon> & \\u0001", expires: 2027-01-01}, {rule: ZW002, reason: r, expires: 2027-01-01}]`;
-    const waived = parseXml(run([write('plan.yaml', plan(3, waivers))], { output: 'junit' }).text);
+    const waived = parseXml(
+      (await run([write('plan.yaml', plan(3, waivers))], { output: 'junit' })).text,
+    );
     checkJunit(waived);
     expect(all(waived, 'skipped')).toHaveLength(1);
     expect(all(waived, 'failure')).toHaveLength(0);
-    const broken = parseXml(run([write('plan.yaml', '[')], { output: 'junit' }).text);
+    const broken = parseXml((await run([write('plan.yaml', '[')], { output: 'junit' })).text);
     checkJunit(broken);
     expect(all(broken, 'error')).toHaveLength(1);
   });
 });
 
 describe('github', () => {
-  it('annotates lines, with its own characters escaped', () => {
-    const { text } = run([join(EXAMPLES, 'plan.yaml')], { output: 'github' });
+  it('annotates lines, with its own characters escaped', async () => {
+    const { text } = await run([join(EXAMPLES, 'plan.yaml')], { output: 'github' });
     const [first, ...rest] = text.trimEnd().split('\n');
     expect(first).toMatch(
       /^::error file=.*web1\.xml,line=\d+,col=\d+,title=ZW004 remote-share::host\/web1: .* 21 %25 /,
@@ -209,19 +213,19 @@ describe('github', () => {
 });
 
 describe('baseline', () => {
-  it('says in JSON and markdown what a change makes better or worse', () => {
+  it('says in JSON and markdown what a change makes better or worse', async () => {
     const path = write('plan.yaml', plan(1));
     const before = join(its.folder, 'before.json');
-    expect(run([path], { output: 'json', out: before })).toEqual({ code: 0, text: '' });
+    expect(await run([path], { output: 'json', out: before })).toEqual({ code: 0, text: '' });
     write('plan.yaml', plan(3));
-    const worse = run([path], { output: 'json', baseline: before });
+    const worse = await run([path], { output: 'json', baseline: before });
     const { difference } = JSON.parse(worse.text) as GateVerdict;
     expect(difference?.verdict).toEqual({ before: 'pass', after: 'fail' });
     expect(difference?.hosts.map(({ name, change }) => `${name} ${change}`)).toEqual([
       'kvm1 worse',
       'kvm2 same',
     ]);
-    const { text } = run([path], { output: 'markdown', baseline: before });
+    const { text } = await run([path], { output: 'markdown', baseline: before });
     expect(text).toContain('pass -> fail; hosts: 1 worse, 1 same; findings: 1 new, 0 gone.');
     expect(text).toMatch(/\| kvm1 \| worse \| pass -> fail \| 1 -> 3 \|/);
     expect(text).not.toMatch(/\| kvm2 \| same/);
@@ -231,10 +235,10 @@ describe('baseline', () => {
     ['is missing', undefined, 'file-unreadable'],
     ['is no JSON', '{', 'malformed-json'],
     ['is no verdict', '{"plans": []}', 'malformed-baseline'],
-  ])('that %s: exit code 1', (_what, text, code) => {
+  ])('that %s: exit code 1', async (_what, text, code) => {
     const baseline = join(its.folder, 'before.json');
     if (text !== undefined) writeFileSync(baseline, text);
-    expect(run([write('plan.yaml', plan(1))], { baseline }).code).toBe(1);
+    expect((await run([write('plan.yaml', plan(1))], { baseline })).code).toBe(1);
     expect(its.stderr).toContain(`[${code}]`);
   });
 });
@@ -245,14 +249,14 @@ describe('--against', () => {
     execFileSync('git', ['-C', its.folder, ...who, ...args], { stdio: 'ignore' });
   };
 
-  it('compares with the plan as it was in a commit, and leaves the work tree alone', () => {
+  it('compares with the plan as it was in a commit, and leaves the work tree alone', async () => {
     git('init', '-q');
     const path = write('plan.yaml', plan(1));
     git('add', '.');
     git('commit', '-q', '-m', 'before');
     write('plan.yaml', plan(3));
     const fresh = write('new.yaml', plan(1));
-    const { code, text } = run([path, fresh], { output: 'json', against: 'HEAD' });
+    const { code, text } = await run([path, fresh], { output: 'json', against: 'HEAD' });
     const [changed, added] = (JSON.parse(text) as { plans: GateVerdict[] }).plans;
     expect(code).toBe(2);
     expect(changed?.difference?.verdict).toEqual({ before: 'pass', after: 'fail' });
@@ -260,35 +264,35 @@ describe('--against', () => {
     expect(readFileSync(path, 'utf8')).toBe(plan(3));
   });
 
-  it('cannot judge against a commit that is not there, or beside --baseline', () => {
+  it('cannot judge against a commit that is not there, or beside --baseline', async () => {
     git('init', '-q');
     const path = write('plan.yaml', plan(1));
-    expect(run([path], { against: 'nowhere' }).code).toBe(1);
+    expect((await run([path], { against: 'nowhere' })).code).toBe(1);
     expect(its.stderr).toContain('[git-failed]');
     its.stderr = '';
-    expect(run([path], { against: '--upload-pack=x' }).code).toBe(1);
+    expect((await run([path], { against: '--upload-pack=x' })).code).toBe(1);
     const baseline = join(its.folder, 'before.json');
-    run([path], { output: 'json', out: baseline });
-    expect(run([path], { against: 'HEAD', baseline }).code).toBe(1);
+    await run([path], { output: 'json', out: baseline });
+    expect((await run([path], { against: 'HEAD', baseline })).code).toBe(1);
     expect(its.stderr).toContain('[invalid-option]');
   });
 });
 
 describe('several plans', () => {
-  it('exit with 1 before 2 before 0, and are all reported', () => {
+  it('exit with 1 before 2 before 0, and are all reported', async () => {
     const [good, bad, broken] = [
       write('good.yaml', plan(1)),
       write('bad.yaml', plan(3)),
       write('broken.yaml', 'hosts: 1'),
     ];
-    expect(run([good, good], { output: 'json' }).code).toBe(0);
-    expect(run([good, bad], { output: 'json' }).code).toBe(2);
-    const { code, text } = run([good, bad, broken], { output: 'json' });
+    expect((await run([good, good], { output: 'json' })).code).toBe(0);
+    expect((await run([good, bad], { output: 'json' })).code).toBe(2);
+    const { code, text } = await run([good, bad, broken], { output: 'json' });
     expect(code).toBe(1);
     const { verdict, plans } = JSON.parse(text) as { verdict: string; plans: object[] };
     expect(verdict).toBe('unjudged');
     expect(plans).toMatchObject([{ verdict: 'pass' }, { verdict: 'fail' }, { problems: [{}, {}] }]);
-    expect(run([good, bad], { output: 'markdown' }).text).toMatch(/holds[^]*does not hold/);
+    expect((await run([good, bad], { output: 'markdown' })).text).toMatch(/holds[^]*does not hold/);
   });
 });
 
@@ -297,20 +301,20 @@ describe('options', () => {
     [{ output: 'jsn' }, 'did you mean json?'],
     [{ failLevel: 'fatal' }, 'note, warning, error'],
     [{ today: '2027-02-30' }, 'a day such as'],
-  ])('%j: exit code 1', (options, message) => {
-    expect(run([write('plan.yaml', plan(1))], options).code).toBe(1);
+  ])('%j: exit code 1', async (options, message) => {
+    expect((await run([write('plan.yaml', plan(1))], options)).code).toBe(1);
     expect(its.stderr).toContain(message);
   });
 
-  it('--fail-level decides from which severity on a finding fails the plan', () => {
+  it('--fail-level decides from which severity on a finding fails the plan', async () => {
     const waivers = 'waivers: [{rule: ZW001, reason: r, expires: 2027-01-01}]';
     const path = write('plan.yaml', plan(1, waivers));
-    expect(run([path], {}).code).toBe(0);
-    expect(run([path], { failLevel: 'warning' }).code).toBe(2);
+    expect((await run([path], {})).code).toBe(0);
+    expect((await run([path], { failLevel: 'warning' })).code).toBe(2);
   });
 
-  it('without colour and progress where nobody looks', () => {
-    expect(run([write('plan.yaml', plan(3))], {}).text).not.toContain('\u001b');
+  it('without colour and progress where nobody looks', async () => {
+    expect((await run([write('plan.yaml', plan(3))], {})).text).not.toContain('\u001b');
     expect(its.stderr).toBe('');
   });
 });
@@ -319,21 +323,21 @@ describe('files', () => {
   const inFolder = (host: string): string =>
     `host: {facts: ${host}}\ndomains:\n  - xml: web1.xml\n`;
 
-  it('outside of the folder are refused, by name and through a link, unless --root is wider', () => {
+  it('outside of the folder are refused, by name and through a link, unless --root is wider', async () => {
     const below = join(its.folder, 'plans');
     cpSync(EXAMPLES, below, { recursive: true });
     cpSync(join(EXAMPLES, 'host'), join(its.folder, 'host'), { recursive: true });
     const path = join(below, 'mine.yaml');
     writeFileSync(path, inFolder('../host'));
-    expect(run([path], {}).code).toBe(1);
+    expect((await run([path], {})).code).toBe(1);
     expect(its.stderr).toMatch(/mine\.yaml:1:8: .*outside[^]*--root DIR/);
-    expect(run([path], { root: its.folder }).code).toBe(0);
-    expect(run([path], { root: join(below, 'host') }).code).toBe(1);
+    expect((await run([path], { root: its.folder })).code).toBe(0);
+    expect((await run([path], { root: join(below, 'host') })).code).toBe(1);
   });
 
-  it('of 50 MB are refused before they are read', () => {
+  it('of 50 MB are refused before they are read', async () => {
     const path = write('plan.yaml', `# ${'x'.repeat(50 * 1024 * 1024)}\n`);
-    expect(run([path], {}).code).toBe(1);
+    expect((await run([path], {})).code).toBe(1);
     expect(its.stderr).toContain('[file-too-large]');
   });
 
@@ -342,19 +346,19 @@ describe('files', () => {
     ['lists', '- '.repeat(500_000)],
     ['indentation', Array.from({ length: 1500 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')],
     ['anchors', '&a '.repeat(300_000)],
-  ])('with %s without end are refused', (_what, text) => {
-    expect(run([write('plan.yaml', text)], {}).code).toBe(1);
+  ])('with %s without end are refused', async (_what, text) => {
+    expect((await run([write('plan.yaml', text)], {})).code).toBe(1);
     expect(its.stderr).toMatch(/plan\.yaml:\d+:1: It .*\[malformed-yaml\]/);
   });
 
-  it('with an unknown or doubled field: file, line and what was meant', () => {
+  it('with an unknown or doubled field: file, line and what was meant', async () => {
     const path = write('plan.yaml', plan(1, 'polices: {}\n'));
-    run([path], {});
+    await run([path], {});
     const line = plan(1).split('\n').length;
     expect(its.stderr).toContain(`plan.yaml:${line}:1: /polices`);
     expect(its.stderr).toContain('did you mean policies?');
     its.stderr = '';
-    expect(run([write('plan.yaml', plan(1, 'seed: 1\nseed: 2\n'))], {}).code).toBe(1);
+    expect((await run([write('plan.yaml', plan(1, 'seed: 1\nseed: 2\n'))], {})).code).toBe(1);
     expect(its.stderr).toMatch(new RegExp(`plan\\.yaml:${line + 1}:1: .*unique`));
   });
 });

@@ -53,8 +53,8 @@ ${rest}`,
   const refusal = () =>
     JSON.parse(its.stdout) as { problems: { code: string; path: string; line?: number }[] };
 
-  it('fails the example plan with exit code 2, for the three guests that end up remote', () => {
-    expect(gate([join(EXAMPLES, 'plan.yaml')], { output: 'json' })).toBe(2);
+  it('fails the example plan with exit code 2, for the three guests that end up remote', async () => {
+    expect(await gate([join(EXAMPLES, 'plan.yaml')], { output: 'json' })).toBe(2);
     expect(verdict().verdict).toBe('fail');
     expect(verdict().findings.map(({ code, guest }) => `${code} ${guest}`)).toEqual([
       'remote-share web1',
@@ -63,32 +63,32 @@ ${rest}`,
     ]);
   });
 
-  it('passes with exit code 0 when the plan keeps its limits', () => {
+  it('passes with exit code 0 when the plan keeps its limits', async () => {
     const path = plan([domainXml('small', 256, `<memory mode='strict' nodeset='1'/>`)]);
-    expect(gate([path], { output: 'json' })).toBe(0);
+    expect(await gate([path], { output: 'json' })).toBe(0);
     expect(verdict().findings).toEqual([]);
   });
 
-  it('fails a guest that is bound to a node it cannot fit: it is killed while it starts', () => {
+  it('fails a guest that is bound to a node it cannot fit: it is killed while it starts', async () => {
     const path = plan([domainXml('big', 6000, `<memory mode='strict' nodeset='0'/>`)]);
-    expect(gate([path], { output: 'json' })).toBe(2);
+    expect(await gate([path], { output: 'json' })).toBe(2);
     expect(verdict().findings.map(({ code, guest }) => ({ code, guest }))).toContainEqual({
       code: 'failed-start',
       guest: 'big',
     });
   });
 
-  it('prints a table by default that starts with the verdict', () => {
-    expect(gate([join(EXAMPLES, 'plan.yaml')], { output: 'table' })).toBe(2);
+  it('prints a table by default that starts with the verdict', async () => {
+    expect(await gate([join(EXAMPLES, 'plan.yaml')], { output: 'table' })).toBe(2);
     expect(its.stdout).toMatch(/^FAIL: the plan does not hold\n/);
     expect(its.stdout).toContain('remote-share: web2');
   });
 
-  it('gives the same verdict and state on every run', () => {
-    gate([join(EXAMPLES, 'plan.yaml')], { output: 'json' });
+  it('gives the same verdict and state on every run', async () => {
+    await gate([join(EXAMPLES, 'plan.yaml')], { output: 'json' });
     const first = its.stdout;
     its.stdout = '';
-    gate([join(EXAMPLES, 'plan.yaml')], { output: 'json' });
+    await gate([join(EXAMPLES, 'plan.yaml')], { output: 'json' });
     expect(its.stdout).toBe(first);
   });
 
@@ -140,21 +140,23 @@ ${rest}`,
       () => plan([domainXml('n', 64, `<memory mode='strict' nodeset='7'/>`)]),
       'unknown-host-node',
     ],
-  ])('cannot judge %s: exit code 1 and the problem with its place', (_what, path, code) => {
-    expect(gate([path()], { output: 'json' })).toBe(1);
+  ])('cannot judge %s: exit code 1 and the problem with its place', async (_what, path, code) => {
+    expect(await gate([path()], { output: 'json' })).toBe(1);
     const problem = refusal().problems.find((found) => found.code === code);
     expect(problem).toBeDefined();
     expect(its.stderr).toBe('');
   });
 
-  it('says line and column of a fault in a domain document', () => {
+  it('says line and column of a fault in a domain document', async () => {
     expect(
-      gate([plan([domainXml('m', 64, `<memory mode='tight' nodeset='0'/>`)])], { output: 'table' }),
+      await gate([plan([domainXml('m', 64, `<memory mode='tight' nodeset='0'/>`)])], {
+        output: 'table',
+      }),
     ).toBe(1);
     expect(its.stderr).toMatch(/d0\.xml:6:\d+: \/domains\/0\/xml.*tight/);
   });
 
-  it('refuses an alias bomb without expanding it', () => {
+  it('refuses an alias bomb without expanding it', async () => {
     const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]'];
     for (let level = 1; level < 12; level += 1) {
       lines.push(
@@ -163,7 +165,7 @@ ${rest}`,
           .join(', ')}]`,
       );
     }
-    expect(gate([write('plan.yaml', lines.join('\n'))], { output: 'json' })).toBe(1);
+    expect(await gate([write('plan.yaml', lines.join('\n'))], { output: 'json' })).toBe(1);
     expect(refusal().problems[0]?.code).toBe('malformed-yaml');
   });
 });

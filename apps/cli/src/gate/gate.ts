@@ -1,14 +1,17 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import {
+  concludePlan,
   isDay,
-  judgePlan,
   nearest,
+  preparePlan,
   RULES,
   ruleOf,
   SEVERITIES,
   type Finding,
   type GateVerdict,
+  type JudgeOptions,
+  type JudgeOutcome,
   type Severity,
 } from '@zonewise/plan';
 import { packageRoot, version } from '../version';
@@ -19,6 +22,7 @@ import { readPlanFile, type LoadedPlan } from './plan-file';
 import { fail, PlanFileError } from './plan-folder';
 import { locatedProblem, problemsBehind } from './problems';
 import { problemLine, type PlanReport, type ReportContext } from './report';
+import { runTasks } from './run-tasks';
 
 /** What the gate's exit code says. 1 and 2 differ so that a broken plan file never looks like a verdict. */
 const EXIT = { pass: 0, cannotJudge: 1, fail: 2 } as const;
@@ -86,26 +90,26 @@ function located(finding: Finding, { file, source, files }: LoadedPlan): Finding
 }
 
 /** A line on the terminal that says how far it is; nothing where stderr is no terminal. */
-function progress(name: string, done: number, hosts: number): void {
+function progress(file: string, done: number, replays: number): void {
   if (!process.stderr.isTTY) return;
-  process.stderr.write(`\r\u001b[Kjudging ${name} (${done + 1} of ${hosts})`);
+  process.stderr.write(`\r\u001b[K${file}: ${done} of ${replays} hosts replayed`);
 }
 
 function endProgress(): void {
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
 }
 
-function judge(path: string, { root, today, failLevel }: Checked): PlanReport {
+async function judge(path: string, { root, today, failLevel }: Checked): Promise<PlanReport> {
   let loaded: LoadedPlan | undefined;
   try {
     loaded = readPlanFile(path, root);
     const plan = loaded;
-    const outcome = judgePlan(plan.document, {
+    const options = {
       today,
       modelVersion: version(),
-      onHost: progress,
       ...(failLevel === undefined ? {} : { failLevel }),
-    });
+    };
+    const outcome = await judgeHere(plan, options);
     endProgress();
     if (!outcome.ok) {
       const problems = outcome.problems.map((problem) => locatedProblem(problem, plan));
@@ -120,6 +124,18 @@ function judge(path: string, { root, today, failLevel }: Checked): PlanReport {
     const message = error instanceof Error ? error.message : String(error);
     return { file, error: message, problems: problemsBehind(error, loaded) };
   }
+}
+
+/** Judges in this process and its threads. */
+async function judgeHere(plan: LoadedPlan, options: JudgeOptions): Promise<JudgeOutcome> {
+  const prepared = preparePlan(plan.document);
+  if (!prepared.ok) return prepared;
+  const { tasks } = prepared.value;
+  progress(plan.file, 0, tasks.length);
+  const outcomes = await runTasks(tasks, (done) => {
+    progress(plan.file, done, tasks.length);
+  });
+  return concludePlan(prepared.value, outcomes, options);
 }
 
 function exitCodeOf(reports: PlanReport[]): number {
@@ -159,7 +175,7 @@ function print(reports: PlanReport[], checked: Checked, out: string | undefined)
  * Judges packing plans by replaying them. No server and no database are involved.
  * @returns the process's exit code: 0 all pass, 2 one fails, 1 one could not be judged
  */
-export function gate(planPaths: string[], options: GateOptions = {}): number {
+export async function gate(planPaths: string[], options: GateOptions = {}): Promise<number> {
   let checked: Checked;
   try {
     checked = checkOptions(options);
@@ -167,10 +183,11 @@ export function gate(planPaths: string[], options: GateOptions = {}): number {
     return refuse(error);
   }
   const settings = checked;
-  const reports = planPaths.map((path) => judge(path, settings));
+  const reports: PlanReport[] = [];
+  for (const path of planPaths) reports.push(await judge(path, settings));
   let before: (i: number) => GateVerdict | undefined;
   try {
-    before = earlier(planPaths, reports, settings, options.against);
+    before = await earlier(planPaths, reports, settings, options.against);
   } catch (error) {
     return refuse(error);
   }
@@ -180,14 +197,14 @@ export function gate(planPaths: string[], options: GateOptions = {}): number {
 }
 
 /** Earlier verdicts by the number of the plan, from a file or from a commit. */
-function earlier(
+async function earlier(
   planPaths: string[],
   reports: PlanReport[],
   checked: Checked,
   ref: string | undefined,
-): (i: number) => GateVerdict | undefined {
+): Promise<(i: number) => GateVerdict | undefined> {
   if (ref === undefined) return (i) => checked.baseline.get(reports[i]?.file ?? '');
-  const verdicts = verdictsAt(ref, planPaths, checked.root, (path, root) =>
+  const verdicts = await verdictsAt(ref, planPaths, checked.root, (path, root) =>
     judge(path, { ...checked, root }),
   );
   return (i) => verdicts.get(planPaths[i] ?? '');

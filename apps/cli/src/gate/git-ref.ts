@@ -28,12 +28,12 @@ function git(folder: string, args: string[]): Buffer {
  * @returns verdicts by plan path; a plan that was not there or could not be judged has none
  * @throws PlanFileError when git does not know the commit
  */
-export function verdictsAt(
+export async function verdictsAt(
   ref: string,
   planPaths: string[],
   root: string | undefined,
-  judge: (path: string, root: string | undefined) => PlanReport,
-): Map<string, GateVerdict> {
+  judge: (path: string, root: string | undefined) => Promise<PlanReport>,
+): Promise<Map<string, GateVerdict>> {
   const verdicts = new Map<string, GateVerdict>();
   const copies = new Map<string, string>();
   try {
@@ -44,7 +44,7 @@ export function verdictsAt(
       copies.set(top, copy);
       const then = (name: string): string => join(copy, relative(top, realpathSync(resolve(name))));
       if (!existsSync(then(path))) continue;
-      const report = judge(then(path), root === undefined ? undefined : then(root));
+      const report = await judge(then(path), root === undefined ? undefined : then(root));
       if ('verdict' in report) verdicts.set(path, withoutFiles(report.verdict));
       else process.stderr.write(`zonewise: ${path} at ${ref} could not be judged: not compared\n`);
     }

@@ -1,0 +1,131 @@
+/** What a host's replays break of the rules, with the places that cause it. */
+import type { PlanVerdict } from '@zonewise/advisor';
+import { placeOfElement } from '@zonewise/libvirt-xml';
+import { PAGES_PER_MIB } from '@zonewise/simulator';
+import type { HostModel } from '@zonewise/simulator';
+import { hugepageShortfalls } from './hugepage-guests';
+import type { HostReplays } from './judge-host';
+import type { HostPlan, PlanDocument } from './plan-document';
+import type { EffectiveRules } from './policies';
+import type { RuleCode } from './rules';
+import type { Accounting, Finding, FindingPlace } from './verdict';
+
+/** A huge page where nothing else is said. */
+const KIB_PER_HUGE = 2048;
+
+/** As `free` counts: page cache is available, whatever it is. */
+export function accountingOf(model: HostModel, { outcome, demand }: PlanVerdict): Accounting {
+  const available = model.nodes.reduce(
+    (sum, { zones, filePages }) =>
+      zones.reduce((all, zone) => all + zone.freePages, sum) + filePages,
+    0,
+  );
+  const poolMib = (demand.hugepages ?? []).reduce(
+    (sum, { count, sizeKib = KIB_PER_HUGE }) => sum + (count * sizeKib) / 1024,
+    0,
+  );
+  const planned = outcome.guests
+    .filter(({ state }) => state === 'planned')
+    .reduce((sum, { memoryPages }) => sum + memoryPages, 0);
+  return {
+    availableMib: Math.floor(available / PAGES_PER_MIB),
+    plannedMib: Math.ceil(planned / PAGES_PER_MIB + poolMib),
+    fits: planned + poolMib * PAGES_PER_MIB <= available,
+  };
+}
+
+/** Elements that a reader looks at for a finding about a guest, the nearest first. */
+const ELEMENTS: { [code in RuleCode]?: string[] } = {
+  'oom-kill': ['numatune/memory', 'numatune', 'memory'],
+  'failed-start': ['numatune/memory', 'memoryBacking/hugepages', 'numatune', 'memory'],
+  'remote-share': ['numatune/memory', 'numatune', 'vcpu', 'memory'],
+};
+
+export function hostFindings(
+  host: HostPlan,
+  { verdict, margin, headroom }: HostReplays,
+  rules: EffectiveRules,
+  document: PlanDocument,
+  model: HostModel,
+): Finding[] {
+  const make = (code: RuleCode, rest: Partial<Finding> & { message: string }): Finding[] => {
+    const { severity, rule, limit } = rules[code];
+    if (severity === 'off') return [];
+    const { guest } = rest;
+    const place = rest.place ?? placeOf(host, guest, code, document);
+    const unit = rule.limit?.unit ?? null;
+    return [
+      { rule: rule.id, code, severity, host: host.name, found: null, limit, unit, ...rest, place },
+    ];
+  };
+  const broken = verdict.violations.flatMap(({ code, guest, node, found, limit, message }) => {
+    const yesOrNo = code === 'oom-kill' || code === 'failed-start';
+    return make(code, {
+      ...(guest === '' ? {} : { guest }),
+      ...(node === undefined ? {} : { node }),
+      ...(yesOrNo ? {} : { found, limit }),
+      ...(code === 'hugepage-pool'
+        ? { unit: 'pages' as const, place: { path: poolPath(host, document, node) } }
+        : {}),
+      message,
+    });
+  });
+  const obtained = (verdict.demand.hugepages ?? []).map(({ node, count, sizeKib }) => {
+    const short = verdict.violations.find(
+      (one) => one.code === 'hugepage-pool' && one.node === node,
+    );
+    return { node, sizeKib: sizeKib ?? KIB_PER_HUGE, pages: short?.found ?? count };
+  });
+  const poolless = hugepageShortfalls(host, model, obtained).flatMap((short) =>
+    make('failed-start', short),
+  );
+  const tight =
+    margin === undefined || margin.flipsAtPercent === null
+      ? []
+      : make('margin', {
+          found: margin.holdsPercent,
+          message:
+            margin.flipsAtPercent === 0
+              ? `There is no margin: ${margin.why ?? ''}`
+              : `Holds up to ${margin.holdsPercent} % more guest memory; at ${margin.flipsAtPercent} %: ${margin.why ?? ''}`,
+        });
+  const full = (headroom ?? []).flatMap(({ fits, node, wantedMib, gotMib, why }) =>
+    fits
+      ? []
+      : make('headroom', {
+          ...(node === null ? {} : { node }),
+          found: gotMib,
+          message: `One more guest of ${wantedMib} MiB${node === null ? '' : ` on node ${node}`} does not fit: ${why ?? ''}`,
+        }),
+  );
+  const { validated, kernel } = verdict.profile;
+  const note = verdict.caveats.find(({ code }) => code === 'kernel-not-validated');
+  const unverified = validated
+    ? []
+    : make('unverified-kernel', {
+        message:
+          note?.message ?? `The host's kernel is not known to be the one replayed, ${kernel}.`,
+      });
+  return [...broken, ...poolless, ...tight, ...full, ...unverified];
+}
+
+/** The entry of a pool, with the host or in the plan's demand. */
+function poolPath(host: HostPlan, { hosts }: PlanDocument, node?: number): string {
+  const own = hosts.find(({ name }) => name === host.name)?.hugepages !== undefined;
+  const at = (host.plan.demand?.hugepages ?? []).findIndex((entry) => entry.node === node);
+  return `${own ? host.path : '/demand'}/hugepages/${at}`;
+}
+
+function placeOf(
+  host: HostPlan,
+  guest: string | undefined,
+  code: RuleCode,
+  document: PlanDocument,
+): FindingPlace {
+  const at = host.places.findIndex(({ name }) => name === guest);
+  const path = host.places[at]?.path;
+  if (path === undefined) return { path: host.path };
+  const source = document.guests.find((each) => each.path === path);
+  if (source?.xml === undefined) return { path };
+  return { path: `${path}/xml`, ...placeOfElement(source.xml, ELEMENTS[code] ?? ['memory']) };
+}

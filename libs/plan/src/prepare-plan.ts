@@ -1,0 +1,191 @@
+/** A plan up to its replays: what each host is replayed with, and which hosts share a replay. */
+import { createHash } from 'node:crypto';
+import type { SimulationRequest } from '@zonewise/advisor';
+import { resolvePlan, type HostPlan, type PlanDocument } from './plan-document';
+import { buildPlanRequest, type PlanProblem, type PlanRequest } from './plan-request';
+import { effectiveRules, policyProblems, type EffectiveRules } from './policies';
+import { ruleOf } from './rules';
+import { isDay } from './waivers';
+import type { HostTask } from './judge-host';
+
+export interface PreparedHost {
+  host: HostPlan;
+  request: PlanRequest;
+  /** Which of the tasks is its replay. */
+  task: number;
+}
+
+export interface PreparedPlan {
+  document: PlanDocument;
+  rules: EffectiveRules;
+  hosts: PreparedHost[];
+  idleHosts: string[];
+  /** What has to be replayed: once for hosts that differ in nothing but the names of their guests. */
+  tasks: HostTask[];
+}
+
+export type PrepareOutcome =
+  { ok: true; value: PreparedPlan } | { ok: false; problems: PlanProblem[] };
+
+/** One host of a plan as the advisor is given it. */
+export interface HostRequest {
+  name: string;
+  request: SimulationRequest;
+  caveats: { code: string; message: string }[];
+}
+
+/** The replays that a plan stands for, without judging them; hosts without guests have none. */
+export function planRequests(
+  document: PlanDocument,
+): { ok: true; value: HostRequest[] } | { ok: false; problems: PlanProblem[] } {
+  const resolved = resolvePlan(document);
+  if (!resolved.ok) return resolved;
+  const used = resolved.value.filter(({ plan }) => plan.domains.length > 0);
+  const { built, problems } = buildHosts(document, used);
+  if (problems.length > 0) return { ok: false, problems };
+  const value = built.map(({ host, request: { request, caveats } }) => ({
+    name: host.name,
+    request,
+    caveats,
+  }));
+  return { ok: true, value };
+}
+
+/** @returns the plan ready to be replayed, or every reason why it cannot be judged */
+export function preparePlan(document: PlanDocument): PrepareOutcome {
+  const wrong = ruleProblems(document);
+  const resolved = resolvePlan(document);
+  if (!resolved.ok) return { ok: false, problems: [...wrong, ...resolved.problems] };
+  const used = resolved.value.filter(({ plan }) => plan.domains.length > 0);
+  const idle = resolved.value.filter(({ plan }) => plan.domains.length === 0);
+  if (used.length === 0) {
+    const message = 'The plan has no guests: there is nothing to judge.';
+    wrong.push({ code: 'plan-domains', path: '', message });
+  }
+  const { built, problems } = buildHosts(document, used);
+  if (wrong.length + problems.length > 0) return { ok: false, problems: [...wrong, ...problems] };
+  const rules = effectiveRules(document.policies, document.limits);
+  const { hosts, tasks } = shared(built, rules);
+  return {
+    ok: true,
+    value: { document, rules, hosts, tasks, idleHosts: idle.map(({ name }) => name) },
+  };
+}
+
+type BuiltHost = Omit<PreparedHost, 'task'>;
+
+function buildHosts(
+  document: PlanDocument,
+  hosts: HostPlan[],
+): { built: BuiltHost[]; problems: PlanProblem[] } {
+  const built: BuiltHost[] = [];
+  const problems: PlanProblem[] = [];
+  for (const host of hosts) {
+    const outcome = buildPlanRequest(host.plan);
+    if (outcome.ok) built.push({ host, request: outcome.value });
+    else problems.push(...outcome.problems.map((found) => placed(found, host, document)));
+  }
+  return { built, problems };
+}
+
+/** Problems of one host's plan, under their places in the document. */
+export function placed(problem: PlanProblem, host: HostPlan, document: PlanDocument): PlanProblem {
+  const { path } = problem;
+  const own = document.hosts.find(({ name }) => name === host.name);
+  const guest = /^\/domains\/(\d+)(.*)$/s.exec(path);
+  if (guest) {
+    const place = host.places[Number(guest[1])];
+    const source = document.guests.find((each) => each.path === place?.path);
+    const moved = { ...problem, path: `${place?.path ?? ''}${guest[2] ?? ''}` };
+    if (source?.flavour === undefined) return moved;
+    // Lines of a document that the reader has never seen tell nothing.
+    return { ...moved, path: source.path, line: undefined, column: undefined };
+  }
+  if (path.startsWith('/host')) return { ...problem, path: `${host.path}${path.slice(5)}` };
+  const field = /^\/(?:demand\/)?(backgroundCache|hugepages|sysctl)\b/.exec(path)?.[1];
+  if (field !== undefined && own?.[field as 'sysctl'] !== undefined) {
+    return { ...problem, path: `${host.path}${path.replace('/demand', '')}` };
+  }
+  return problem;
+}
+
+function ruleProblems({ policies = {}, waivers = [] }: PlanDocument): PlanProblem[] {
+  const policy = policyProblems(policies).map(({ code, message }) => ({
+    code: 'invalid-policy',
+    path: `/policies/${code}`,
+    message,
+  }));
+  const waived = waivers.flatMap(({ rule, expires, reason }, i): PlanProblem[] => {
+    const path = `/waivers/${i}`;
+    const problems: PlanProblem[] = [];
+    if (ruleOf(rule) === undefined) {
+      const message = `There is no rule ${rule}.`;
+      problems.push({ code: 'unknown-rule', path: `${path}/rule`, message });
+    }
+    if (!isDay(expires)) {
+      const message = `Found ${expires}; expected a day such as 2027-03-31.`;
+      problems.push({ code: 'invalid-day', path: `${path}/expires`, message });
+    }
+    if (reason.trim() === '') {
+      const message = 'A waiver says why it was given.';
+      problems.push({ code: 'invalid-field', path: `${path}/reason`, message });
+    }
+    return problems;
+  });
+  return [...policy, ...waived];
+}
+
+/** No domain may be called so: libvirt refuses a slash in names. */
+const PLACEHOLDER = /zw\/(\d+)\//g;
+
+/** Hosts by what they are replayed with, names of guests aside. */
+function shared(built: BuiltHost[], rules: EffectiveRules): Pick<PreparedPlan, 'hosts' | 'tasks'> {
+  const groups = new Map<string, { request: SimulationRequest; at: number[] }>();
+  built.forEach(({ request: { request } }, i) => {
+    const anonymous = withoutNames(request);
+    const key = createHash('sha256').update(JSON.stringify(anonymous)).digest('hex');
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { request: anonymous, at: [i] });
+    else group.at.push(i);
+  });
+  const hosts: PreparedHost[] = [];
+  const tasks = [...groups.values()].map(({ request, at }, task): HostTask => {
+    for (const i of at) hosts[i] = { ...built[i]!, task };
+    return { request, rules };
+  });
+  return { hosts, tasks };
+}
+
+/** The request with its guests numbered instead of named. */
+function withoutNames(request: SimulationRequest): SimulationRequest {
+  const numbers = new Map(request.guests.map(({ guest }, i) => [guest.name, `zw/${i}/`]));
+  const nameOf = (name: string): string => numbers.get(name) ?? name;
+  const renamed = <T>(record: Record<string, T>): Record<string, T> =>
+    Object.fromEntries(Object.entries(record).map(([name, value]) => [nameOf(name), value]));
+  const { demand, numatune } = request;
+  const { startOrder, guests } = demand;
+  return {
+    ...request,
+    guests: request.guests.map((spec) => {
+      const name = nameOf(spec.guest.name);
+      return spec.state === 'running'
+        ? { ...spec, guest: { ...spec.guest, name } }
+        : { ...spec, guest: { ...spec.guest, name } };
+    }),
+    demand: {
+      ...demand,
+      ...(startOrder === undefined ? {} : { startOrder: startOrder.map(nameOf) }),
+      ...(guests === undefined ? {} : { guests: renamed(guests) }),
+    },
+    ...(numatune === undefined ? {} : { numatune: renamed(numatune) }),
+  };
+}
+
+/** What came out of a task as it is for one of its hosts: with the names of its guests. */
+export function withNames<T>({ request }: PreparedHost, value: T): T {
+  const names = request.request.guests.map(({ guest }) => guest.name);
+  const text = JSON.stringify(value).replace(PLACEHOLDER, (_all, number: string) =>
+    JSON.stringify(names[Number(number)] ?? '').slice(1, -1),
+  );
+  return JSON.parse(text) as T;
+}
