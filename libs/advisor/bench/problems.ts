@@ -27,9 +27,9 @@ export interface Problem {
 
 const MIB_PER_GIB = 1024;
 const CPUS_PER_NODE = 16;
-/** Kernel, slab and the like. */
-const KERNEL_MIB = 512;
-const SLAB_MIB = 256;
+/** What the kernel holds of a node: itself and its tables, and slab that it could free. */
+const KERNEL_PERCENT = 2;
+const SLAB_PERCENT = 1;
 
 export function kindOf(number: number): ProblemKind {
   const at = number % shares.KINDS.every;
@@ -204,14 +204,14 @@ function guestShapes(
 /** One or two guests on two nodes: few enough for every configuration to be replayed. */
 function smallProblem(number: number, random: Random): Problem {
   const asymmetric = random.chance(shares.ASYMMETRIC_PERCENT);
-  const memoryGib = 64;
+  const memoryGib = shares.SMALL_MEMORY_GIB;
   const drawn: Draft = {
     memoryGib,
     sizesMib: nodeSizesMib(memoryGib, asymmetric ? [random.between(2, 6), 4] : [1, 1]),
     cachePercent: random.weighted(shares.CACHE_PERCENT),
     demandPercent: demandPercent(number),
-    thp: 'always',
-    swapMib: random.chance(shares.SWAP_PERCENT) ? shares.SWAP_MIB : 0,
+    thp: random.weighted(shares.THP_ENABLED),
+    swapMib: random.chance(shares.SWAP_PERCENT) ? shares.SMALL_SWAP_MIB : 0,
     dirtyPercent: 0,
     zoneReclaimMode: random.chance(shares.ZONE_RECLAIM_ON_PERCENT) ? 1 : 0,
     cpuless: false,
@@ -220,7 +220,7 @@ function smallProblem(number: number, random: Random): Problem {
   };
   const memoryMib = drawn.sizesMib.reduce((a, b) => a + b, 0);
   const demandMib = Math.floor((memoryMib * drawn.demandPercent) / 100);
-  const sizes = splitMemory(demandMib, random.between(1, 2), random);
+  const sizes = splitMemory(demandMib, random.weighted(shares.SMALL_GUESTS), random);
   const shapes = guestShapes('g', sizes, drawn, [0, 1], random).map((shape) => ({
     ...shape,
     cells: 1,
@@ -286,9 +286,10 @@ function assemble(
       cacheOnFirstMib === undefined
         ? Math.floor((sizeMib * drawn.cachePercent) / 100)
         : Math.floor(node === 0 ? cacheOnFirstMib : sizeMib / 50);
+    const kernelMib = Math.floor((sizeMib * KERNEL_PERCENT) / 100);
     // Pools hold a little more than the guests need of them, each node its share.
     const wanted = Math.ceil(((poolPages * sizeMib) / memoryMib) * 1.05);
-    const room = Math.floor((sizeMib - resident - cacheMib - 4 * KERNEL_MIB) / 2);
+    const room = Math.floor((sizeMib - resident - cacheMib - 4 * kernelMib) / 2);
     const pool = Math.max(0, Math.min(wanted, room));
     const free = { sizeKib: 2048, totalPages: pool, freePages: pool };
     return {
@@ -297,8 +298,8 @@ function assemble(
       fileMib: cacheMib,
       dirtyPercent: drawn.dirtyPercent,
       anonMib: resident,
-      slabReclaimableMib: SLAB_MIB,
-      kernelMib: KERNEL_MIB,
+      slabReclaimableMib: Math.floor((sizeMib * SLAB_PERCENT) / 100),
+      kernelMib,
       hugepages: pool > 0 ? [free] : [],
     };
   });

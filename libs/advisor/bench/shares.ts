@@ -6,16 +6,25 @@ import type { PlacementMode } from '../src/types';
 
 type Shares<T> = readonly { value: T; percent: number }[];
 
-/** Every problem's number decides its kind, so that short runs have all of them. */
+/** The place of a problem's number in a row of `every` decides its kind, so that short runs have all of them. */
 export const KINDS = {
-  /** Of 24 problems in a row: whole space enumerated. */
-  small: 5,
-  /** Of 24 problems in a row: a guest that prefers a node full of page cache. */
+  /** One or two guests on two nodes: the whole space is enumerated. */
+  small: 4,
+  /** Guests that prefer a node full of page cache. */
   preferredBesideCache: 1,
-  every: 24,
+  every: 20,
 } as const;
 
-export const PROBLEMS = 240;
+/** 44 small ones and ten beside page cache among them. */
+export const PROBLEMS = 204;
+
+/** Two nodes: every configuration of one or two guests there is replayed. */
+export const SMALL_MEMORY_GIB = 8;
+export const SMALL_SWAP_MIB = 256;
+export const SMALL_GUESTS: Shares<number> = [
+  { value: 1, percent: 65 },
+  { value: 2, percent: 35 },
+];
 
 /** Demand of all guests, those that run included, as a share of the host's memory; taken in turn. */
 export const DEMAND_PERCENTS = [40, 50, 60, 70, 80, 90, 100, 110, 120] as const;

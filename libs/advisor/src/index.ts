@@ -23,7 +23,7 @@ export {
   type Score,
 } from './objective';
 export { NO_CHANGE, changeCount, normalise, withChange } from './change';
-export { RIVAL_RULES, rivalChange, rivals, type RivalRule } from './rivals';
+export { RIVAL_RULES, rivals, type RivalRule } from './rivals';
 export { rollbackSysctlFile, sysctlFile } from './sysctl-file';
 export { summarize } from './summary';
 export {

@@ -1,5 +1,5 @@
-import { resolveDemand } from '../demand';
-import type { Change, Rival, SimulationRequest } from '../types';
+import { resolveDemand, type ResolvedDemand } from '../demand';
+import type { Rival, SimulationRequest } from '../types';
 import { allPreferred } from './all-preferred';
 import { emptiestNode } from './emptiest-node';
 import { interleaveAll } from './interleave-all';
@@ -28,13 +28,11 @@ export const RIVAL_RULES: readonly RivalRule[] = [
   tunedHpcCompute,
 ];
 
-/** The configuration that a rule would choose for a request. */
-export function rivalChange(rule: RivalRule, request: SimulationRequest): Change {
-  const { planned } = resolveDemand(request);
-  return rule.choose({ host: request.host, guests: request.guests, planned });
-}
-
-/** What every rule would choose, none of them replayed yet. */
-export function rivals(request: SimulationRequest): Rival[] {
-  return RIVAL_RULES.map((rule) => ({ name: rule.name, change: rivalChange(rule, request) }));
+/** What every rule would choose for a request, none of them replayed yet. */
+export function rivals(
+  request: SimulationRequest,
+  demand: ResolvedDemand = resolveDemand(request),
+): Rival[] {
+  const input = { host: request.host, guests: request.guests, planned: demand.planned };
+  return RIVAL_RULES.map((rule) => ({ name: rule.name, change: rule.choose(input) }));
 }
