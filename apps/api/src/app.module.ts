@@ -5,6 +5,7 @@ import { SettingsModule } from './config/settings.module';
 import { DatabaseModule } from './database/database.module';
 import { DiagnosesModule } from './diagnoses/diagnoses.module';
 import { DomainsModule } from './domains/domains.module';
+import { HeadroomModule } from './headroom/headroom.module';
 import { HealthModule } from './health/health.module';
 import { HostsModule } from './hosts/hosts.module';
 import { HttpModule } from './http/http.module';
@@ -39,6 +40,7 @@ export class AppModule {
         SimulationsModule,
         RecommendationsModule,
         PackingPlansModule,
+        HeadroomModule,
       ],
     };
   }

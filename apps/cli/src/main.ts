@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 
+import type { HeadroomOptions } from './commands/headroom';
 import type { ReplayOptions } from './commands/replay-plan';
 import type { ServeOptions } from './commands/serve';
 import type { GateOptions } from './gate/gate';
@@ -119,6 +120,13 @@ function replayCommands(zonewise: Command): void {
       process.exitCode = simulatePlan(path, options);
     },
   );
+  plan('headroom', 'how many more guests of each flavour of a plan its hosts take; JSON')
+    .option('--flavour <name...>', 'only these flavours of the plan')
+    .option('--page-cache <mib>', 'page cache that every node has to keep')
+    .action(async (path: string, options: HeadroomOptions) => {
+      const { headroomOfPlan } = await import('./commands/headroom');
+      process.exitCode = headroomOfPlan(path, options);
+    });
   plan('advise', 'look for better settings for a plan, with evidence; JSON').action(
     async (path: string, options: ReplayOptions) => {
       const { advisePlan } = await import('./commands/replay-plan');

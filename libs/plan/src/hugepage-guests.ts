@@ -5,7 +5,8 @@ import type { HostPlan } from './plan-document';
 
 const DEFAULT_SIZE_KIB = 2048;
 
-interface Need {
+/** Huge pages that a guest takes when it starts. */
+export interface HugepageNeed {
   sizeKib: number;
   pages: number;
   /** Nodes that the memory is bound to; null: it may come from any. */
@@ -16,11 +17,16 @@ interface Need {
 type Pools = Map<string, number>;
 
 /** What each cell of a guest takes out of the pools. */
-function needsOf({ memoryBacking, cells, memoryKib, numatune }: DomainView): Need[] {
+export function hugepageNeeds({
+  memoryBacking,
+  cells,
+  memoryKib,
+  numatune,
+}: DomainView): HugepageNeed[] {
   const pages = memoryBacking.hugepages;
   if (pages === null) return [];
   const parts = cells.length > 0 ? cells : [{ id: 0, memoryKib }];
-  return parts.flatMap(({ id, memoryKib: kib }): Need[] => {
+  return parts.flatMap(({ id, memoryKib: kib }): HugepageNeed[] => {
     const page =
       pages.find(({ nodeset }) => nodeset?.includes(id)) ??
       pages.find(({ nodeset }) => nodeset === null) ??
@@ -53,7 +59,7 @@ function poolsOf(
 }
 
 /** Takes what is there; @returns huge pages that are missing */
-function take(pools: Pools, { sizeKib, pages, nodes }: Need, allNodes: number[]): number {
+function take(pools: Pools, { sizeKib, pages, nodes }: HugepageNeed, allNodes: number[]): number {
   let missing = pages;
   for (const node of nodes ?? allNodes) {
     const key = `${node} ${sizeKib}`;
@@ -90,7 +96,7 @@ export function hugepageShortfalls(
     })
     .sort((a, b) => rank(a.name) - rank(b.name));
   return views.flatMap((view) =>
-    needsOf(view).flatMap((need) => {
+    hugepageNeeds(view).flatMap((need) => {
       const missing = take(pools, need, allNodes);
       if (missing === 0) return [];
       const where = need.nodes === null ? 'all nodes' : `node ${need.nodes.join(',')}`;

@@ -5,6 +5,16 @@ export * from './start-host';
 export { concludePlan, hostOfTask, judgePlan, type JudgeOptions, type JudgeOutcome } from './judge';
 export { replayTask, type HostTask, type TaskOutcome } from './judge-host';
 export { planRequests, preparePlan, type HostRequest, type PreparedPlan } from './prepare-plan';
+export {
+  headroom,
+  MAX_HEADROOM_FLAVOURS,
+  type HeadroomAnswer,
+  type HeadroomAsk,
+  type HeadroomCount,
+  type HeadroomEnd,
+  type HeadroomOutcome,
+} from './headroom';
+export { hugepageNeeds, type HugepageNeed } from './hugepage-guests';
 export { compareVerdicts } from './compare-verdicts';
 export {
   MAX_GUESTS,

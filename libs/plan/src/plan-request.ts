@@ -173,10 +173,11 @@ export function requestProblem(request: SimulationRequest): PlanProblem | null {
 /**
  * Reads a plan's texts and documents. All problems are collected, each with the place in the plan.
  *
+ * @param mayBeIdle a host without domains is one too
  * @returns the request for `checkPlan` with the plan's limits, or why the plan cannot be judged
  */
-export function buildPlanRequest(plan: PackingPlan): PlanOutcome {
-  if (plan.domains.length === 0 || plan.domains.length > MAX_DOMAINS) {
+export function buildPlanRequest(plan: PackingPlan, mayBeIdle = false): PlanOutcome {
+  if ((plan.domains.length === 0 && !mayBeIdle) || plan.domains.length > MAX_DOMAINS) {
     return fail(
       'plan-domains',
       '/domains',

@@ -32,21 +32,28 @@ export interface HostRequest {
   name: string;
   request: SimulationRequest;
   caveats: { code: string; message: string }[];
+  /** Documents of its guests. */
+  documents: string[];
 }
 
-/** The replays that a plan stands for, without judging them; hosts without guests have none. */
+/**
+ * The replays that a plan stands for, without judging them.
+ * @param withIdle hosts without guests too
+ */
 export function planRequests(
   document: PlanDocument,
+  withIdle = false,
 ): { ok: true; value: HostRequest[] } | { ok: false; problems: PlanProblem[] } {
   const resolved = resolvePlan(document);
   if (!resolved.ok) return resolved;
-  const used = resolved.value.filter(({ plan }) => plan.domains.length > 0);
-  const { built, problems } = buildHosts(document, used);
+  const used = resolved.value.filter(({ plan }) => withIdle || plan.domains.length > 0);
+  const { built, problems } = buildHosts(document, used, withIdle);
   if (problems.length > 0) return { ok: false, problems };
   const value = built.map(({ host, request: { request, caveats } }) => ({
     name: host.name,
     request,
     caveats,
+    documents: host.plan.domains.map(({ xml }) => xml),
   }));
   return { ok: true, value };
 }
@@ -77,11 +84,12 @@ type BuiltHost = Omit<PreparedHost, 'task'>;
 function buildHosts(
   document: PlanDocument,
   hosts: HostPlan[],
+  withIdle = false,
 ): { built: BuiltHost[]; problems: PlanProblem[] } {
   const built: BuiltHost[] = [];
   const problems: PlanProblem[] = [];
   for (const host of hosts) {
-    const outcome = buildPlanRequest(host.plan);
+    const outcome = buildPlanRequest(host.plan, withIdle);
     if (outcome.ok) built.push({ host, request: outcome.value });
     else problems.push(...outcome.problems.map((found) => placed(found, host, document)));
   }

@@ -22,6 +22,7 @@ export const PROBLEM_CODES = {
   'job-not-found': [404, 'There is no such job'],
   'simulation-not-found': [404, 'There is no such simulation'],
   'recommendation-not-found': [404, 'There is no such recommendation'],
+  'headroom-not-found': [404, 'There is no such headroom'],
   'verdict-not-found': [404, 'There is no such verdict'],
   'verification-not-found': [404, 'There is no such verification'],
   'file-not-found': [404, 'There is no such file'],

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { SimulationRequest } from '@zonewise/advisor';
 import type { EntityManager } from 'typeorm';
-import type { DomainDocument, PlanTask, WorkOutputs } from '../work/tasks';
+import type { DomainDocument, HeadroomTask, PlanTask, WorkOutputs } from '../work/tasks';
 import type { Job, JobKind } from './job.entity';
 
 /** What a result was computed from, for people; the versions tell whether it is still so. */
@@ -28,6 +28,7 @@ export interface JobRequests {
   simulation: JobRequest;
   recommendation: JobRequest;
   plan: Omit<PlanTask, 'kind'>;
+  headroom: Omit<HeadroomTask, 'kind'>;
 }
 
 /** A job of a kind; those that bring their hosts along belong to none. */
@@ -51,6 +52,7 @@ export const RESULT_PATHS: Record<JobKind, string> = {
   simulation: '/v1/simulations',
   recommendation: '/v1/recommendations',
   plan: '/v1/packing-plans/verdicts',
+  headroom: '/v1/headrooms',
 };
 
 /** The modules of the results register here, so that jobs need not know them. */

@@ -41,6 +41,7 @@ interface ActiveJob {
 /** The row's request has the shape of its kind. */
 function taskOf({ kind }: Job, request: JobRequests[JobKind]): WorkTask {
   if (kind === 'plan') return { kind, ...(request as JobRequests['plan']) };
+  if (kind === 'headroom') return { kind, ...(request as JobRequests['headroom']) };
   const { simulation, documents } = request as JobRequest;
   return kind === 'simulation'
     ? { kind, request: simulation }

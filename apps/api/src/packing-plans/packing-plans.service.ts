@@ -1,4 +1,4 @@
-import { Inject, Injectable, Logger, OnModuleInit } from '@nestjs/common';
+import { Injectable, OnModuleInit } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { Host } from '../database/entities/host.entity';
 import { Transactions } from '../database/transactions';
@@ -10,15 +10,7 @@ import { JobsService } from '../jobs/jobs.service';
 import { StoredResults } from '../jobs/stored-results';
 import { isDay } from '@zonewise/plan';
 import type { GateVerdict, PackingPlan, PlanDocument, PlanHost } from '@zonewise/plan';
-import type { WorkError } from '../work/tasks';
-import {
-  queueFull,
-  WORK_LIMITS,
-  WorkAborted,
-  WorkLimits,
-  WorkPool,
-  WorkTimeout,
-} from '../work/work-pool';
+import { ImmediateWork, inputRefused } from '../work/immediate-work';
 import { CheckPlanDto, PlanHostDto } from './packing-plan.dto';
 
 type PlanWork = JobRequests['plan'];
@@ -26,15 +18,12 @@ type PlanWork = JobRequests['plan'];
 /** Judges packing plans in the worker threads: small ones at once and without a trace, others as jobs. */
 @Injectable()
 export class PackingPlansService implements OnModuleInit, JobResults<'plan'> {
-  private readonly logger = new Logger('PackingPlans');
-
   constructor(
     private readonly transactions: Transactions,
-    private readonly pool: WorkPool,
+    private readonly work: ImmediateWork,
     private readonly kinds: JobKinds,
     private readonly jobs: JobsService,
     private readonly results: StoredResults,
-    @Inject(WORK_LIMITS) private readonly limits: WorkLimits,
   ) {}
 
   onModuleInit(): void {
@@ -47,19 +36,7 @@ export class PackingPlansService implements OnModuleInit, JobResults<'plan'> {
    */
   async check(body: CheckPlanDto, signal: AbortSignal): Promise<GateVerdict> {
     const work = await this.workOf(body);
-    try {
-      const limitMs = this.limits.planMs;
-      const outcome = await this.pool.run({ kind: 'plan', ...work }, { signal, limitMs });
-      if (outcome.ok) return outcome.value;
-      throw this.problemOf(outcome.error);
-    } catch (error) {
-      if (error instanceof WorkAborted) throw queueFull();
-      if (!(error instanceof WorkTimeout)) throw error;
-      const detail =
-        `The plan was not judged within ${this.limits.planMs / 1000} seconds; ` +
-        'ask with Prefer: respond-async for a job.';
-      throw new ProblemException('time-limit', detail, { headers: { 'Retry-After': '60' } });
-    }
+    return this.work.run({ kind: 'plan', ...work }, 'plan-not-judgeable', signal);
   }
 
   /** @throws ProblemException as {@link check} before the work begins, and {@link JobsService.submit} */
@@ -93,7 +70,7 @@ export class PackingPlansService implements OnModuleInit, JobResults<'plan'> {
     const { failLevel, today = new Date().toISOString().slice(0, 10) } = body;
     if (!isDay(today)) {
       const message = `Found ${today}; expected a day such as 2027-03-31.`;
-      throw this.notJudgeable([{ code: 'invalid-day', path: '/today', message }]);
+      throw notJudgeable([{ code: 'invalid-day', path: '/today', message }]);
     }
     return { document, options: { today, failLevel, modelVersion: packageVersion() } };
   }
@@ -107,7 +84,7 @@ export class PackingPlansService implements OnModuleInit, JobResults<'plan'> {
     const several = hosts !== undefined && guests !== undefined && !host && !domains;
     if (!one && !several) {
       const message = 'A plan has host and domains, or hosts and guests.';
-      throw this.notJudgeable([{ code: 'plan-shape', path: '', message }]);
+      throw notJudgeable([{ code: 'plan-shape', path: '', message }]);
     }
     const named = several ? hosts : [{ name: 'host', ...host }];
     const planHosts: PlanHost[] = [];
@@ -154,20 +131,10 @@ export class PackingPlansService implements OnModuleInit, JobResults<'plan'> {
       path: `${path.slice(1).replace('/', '.')}.hostId`,
     });
   }
-
-  private problemOf({ kind, code, path, message, problems }: WorkError): ProblemException {
-    if (kind === 'internal') {
-      this.logger.error(`${code}: ${message}`);
-      return new ProblemException('replay-failed', 'The replay failed; the log says why.');
-    }
-    return this.notJudgeable(problems ?? [{ code, path: path ?? '', message }]);
-  }
-
-  private notJudgeable(errors: ProblemError[]): ProblemException {
-    const detail = errors[0]?.message ?? 'The plan cannot be read.';
-    return new ProblemException('plan-not-judgeable', detail, { errors });
-  }
 }
+
+const notJudgeable = (errors: ProblemError[]): ProblemException =>
+  inputRefused('plan-not-judgeable', errors);
 
 function noVerdict(id: string): ProblemException {
   const detail = `No verdict has the id ${id}.`;

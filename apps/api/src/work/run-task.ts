@@ -3,7 +3,7 @@ import { advise, AdvisorInputError, simulate } from '@zonewise/advisor';
 import { InvariantError, SimulatorInputError } from '@zonewise/simulator';
 import type { ReplayControl } from '@zonewise/simulator';
 import { adviceFiles } from './advice-files';
-import { judgePlan } from '@zonewise/plan';
+import { headroom, judgePlan } from '@zonewise/plan';
 import type { WorkError, WorkOutcome, WorkProgress, WorkTask } from './tasks';
 
 function describeError(error: unknown): WorkError {
@@ -40,6 +40,13 @@ function compute(task: WorkTask, report: (progress: WorkProgress) => void): Work
       const content = advise(task.request, control);
       const files = adviceFiles(content, task.documents, task.request.host.sysctl);
       return { ok: true, value: { advice: { content, files }, alternatives: [] } };
+    }
+    case 'headroom': {
+      const outcome = headroom(task.request, task.ask, task.promised);
+      if (outcome.ok) return outcome;
+      const message = outcome.problems[0]?.message ?? 'The flavours do not fit the host.';
+      const error: WorkError = { kind: 'input', code: 'flavour-unplaceable', message };
+      return { ok: false, error: { ...error, problems: outcome.problems } };
     }
     case 'plan': {
       const onHost = (name: string, done: number, hosts: number): void => {

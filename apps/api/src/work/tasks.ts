@@ -6,7 +6,15 @@ import type {
   ReplayResult,
   SimulationRequest,
 } from '@zonewise/advisor';
-import type { GateVerdict, JudgeOptions, PlanDocument, PlanProblem } from '@zonewise/plan';
+import type {
+  GateVerdict,
+  HeadroomAnswer,
+  HeadroomAsk,
+  HugepageNeed,
+  JudgeOptions,
+  PlanDocument,
+  PlanProblem,
+} from '@zonewise/plan';
 
 /** A domain document as it was when the job was accepted; advice is written into a copy of it. */
 export interface DomainDocument {
@@ -28,7 +36,14 @@ export interface PlanTask {
   document: PlanDocument;
   options: Pick<JudgeOptions, 'today' | 'modelVersion' | 'failLevel'>;
 }
-export type WorkTask = SimulationTask | RecommendationTask | PlanTask;
+export interface HeadroomTask {
+  kind: 'headroom';
+  request: SimulationRequest;
+  ask: HeadroomAsk;
+  /** Huge pages that planned domains of the host take. */
+  promised: HugepageNeed[];
+}
+export type WorkTask = SimulationTask | RecommendationTask | PlanTask | HeadroomTask;
 
 export interface SimulationOutput {
   result: ReplayResult;
@@ -72,6 +87,7 @@ export interface WorkOutputs {
   simulation: SimulationOutput;
   recommendation: RecommendationOutput;
   plan: GateVerdict;
+  headroom: HeadroomAnswer;
 }
 export type WorkKind = keyof WorkOutputs;
 export type WorkOutcome<K extends WorkKind = WorkKind> =

@@ -1,10 +1,12 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Outcome, RecommendationContent } from '@zonewise/advisor';
+import type { HeadroomAnswer } from '@zonewise/plan';
 import { failedAllocationLog } from '../../../api/src/diagnoses/diagnosis-examples';
 import { scratch } from '../test/scratch';
 import { packageRoot } from '../version';
 import { diagnoseLog, importFolder } from './read-facts';
+import { headroomOfPlan } from './headroom';
 import { advisePlan, simulatePlan } from './replay-plan';
 
 const EXAMPLES = join(packageRoot(), 'examples');
@@ -58,6 +60,34 @@ describe('advise', () => {
     const content = JSON.parse(readFileSync(out, 'utf8')) as RecommendationContent;
     expect(content.finding).toBe('OPTIMIZED');
     expect(content.evidence.advised.outcome.guests.map(({ name }) => name)).toEqual(['db']);
+  });
+});
+
+describe('headroom', () => {
+  it('counts further guests of the flavours of a plan, host by host', () => {
+    expect(headroomOfPlan(TWO_HOSTS, { flavour: ['small'], pageCache: '0' })).toBe(0);
+    const { items } = json<{ items: ({ host: string } & HeadroomAnswer)[] }>();
+    expect(
+      items.map(({ host, flavours }) => [host, flavours.map(({ flavour }) => flavour)]),
+    ).toEqual([
+      ['kvm1', ['small']],
+      ['kvm2', ['small']],
+    ]);
+    const [kvm1, kvm2] = items.map(({ flavours }) =>
+      flavours[0]!.nodes.map(({ guests }) => guests),
+    );
+    // kvm1 runs three of them; of node 1 of kvm2 a pool of huge pages has taken memory.
+    expect(kvm1!.reduce((a, b) => a + b)).toBeGreaterThan(0);
+    expect(kvm2![1]).toBeLessThan(kvm2![0]!);
+  });
+
+  it('refuses flavours that the plan does not have, and what is no size', () => {
+    expect(headroomOfPlan(TWO_HOSTS, { flavour: ['smal'] })).toBe(1);
+    expect(its.stderr).toContain('Did you mean small?');
+    expect(headroomOfPlan(TWO_HOSTS, { pageCache: '1g' })).toBe(1);
+    expect(its.stderr).toContain('[invalid-option]');
+    expect(headroomOfPlan(join(EXAMPLES, 'plan.yaml'))).toBe(1);
+    expect(its.stderr).toContain('[unknown-flavour]');
   });
 });
 

@@ -1,6 +1,6 @@
 import { advise, simulate } from '@zonewise/advisor';
 import { nearest, planRequests, type HostRequest } from '@zonewise/plan';
-import { readPlanFile } from '../gate/plan-file';
+import { readPlanFile, type LoadedPlan } from '../gate/plan-file';
 import { locatedProblem } from '../gate/problems';
 import { answer, Refused, type AnswerOptions } from './answer';
 
@@ -11,19 +11,19 @@ export interface ReplayOptions extends AnswerOptions {
 }
 
 /** Computes something for the hosts of a plan: one object for one host, a list for several. */
-function perHost(
+export function perHost(
   path: string,
-  options: ReplayOptions,
-  compute: (host: HostRequest) => object,
+  options: ReplayOptions & { withIdle?: boolean },
+  compute: (host: HostRequest, plan: LoadedPlan) => object,
 ): number {
   return answer(options, () => {
     const plan = readPlanFile(path, options.root);
-    const built = planRequests(plan.document);
+    const built = planRequests(plan.document, options.withIdle);
     if (!built.ok) {
       throw new Refused(built.problems.map((problem) => locatedProblem(problem, plan)));
     }
     const hosts = chosen(built.value, options.host, plan.file);
-    const answers = hosts.map((host) => ({ host: host.name, ...compute(host) }));
+    const answers = hosts.map((host) => ({ host: host.name, ...compute(host, plan) }));
     return answers.length === 1 ? answers[0] : { items: answers };
   });
 }
@@ -33,11 +33,15 @@ function chosen(hosts: HostRequest[], name: string | undefined, file: string): H
   const found = hosts.filter((host) => host.name === name);
   if (found.length > 0) return found;
   const names = hosts.map((host) => host.name);
-  const near = nearest(name, names);
-  const hint = near === undefined ? '' : ` Did you mean ${near}?`;
-  const message = `No host with guests is called ${name}.${hint}`;
+  const message = `No host with guests is called ${name}.${suggestion(name, names)}`;
   const expected = names.slice(0, 20).join(', ');
   throw new Refused([{ code: 'unknown-host', path: '--host', file, message, expected }]);
+}
+
+/** ` Did you mean NAME?`, or nothing where no known name is near. */
+export function suggestion(name: string, known: string[]): string {
+  const near = nearest(name, known);
+  return near === undefined ? '' : ` Did you mean ${near}?`;
 }
 
 /** Replays each host of a plan: every step with its events and snapshots, and the outcome. */

@@ -1,0 +1,100 @@
+import { Body, Controller, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
+import {
+  ApiAcceptedResponse,
+  ApiBody,
+  ApiCreatedResponse,
+  ApiHeader,
+  ApiOkResponse,
+  ApiOperation,
+  ApiParam,
+  ApiTags,
+} from '@nestjs/swagger';
+import type { HeadroomAnswer } from '@zonewise/plan';
+import type { Request, Response } from 'express';
+import { ApiProblems } from '../docs/api-problems';
+import { prefersAsync } from '../http/prefer';
+import { JobAnswers } from '../jobs/job-answers';
+import { JobDto } from '../jobs/job.dto';
+import { IdParam } from '../work/id-param';
+import { HeadroomAnswerDto, HeadroomDto } from './headroom.dto';
+import { HeadroomService } from './headroom.service';
+
+const EXAMPLES = {
+  twoFlavours: {
+    summary: 'Two flavours, with 256 MiB of page cache kept on each node',
+    value: {
+      flavours: { small: { memoryMib: 512 }, large: { memoryMib: 2048, vcpus: 2 } },
+      pageCacheMib: 256,
+    },
+  },
+};
+
+@ApiTags('headroom')
+@Controller('v1')
+export class HeadroomController {
+  constructor(
+    private readonly headroom: HeadroomService,
+    private readonly answers: JobAnswers,
+  ) {}
+
+  @Post('hosts/:hostId/headroom')
+  @HttpCode(200)
+  @ApiOperation({
+    summary: 'How many more guests of each flavour fit',
+    description:
+      'On each node and on the whole host, beside the stored domains: what adding up says (free memory above marks and reserves, page cache that may go, free huge pages), and what replays say, with what ends it. The same as `zonewise headroom`. A host that takes long is asked for with `Prefer: respond-async`.',
+  })
+  @ApiParam({ name: 'hostId', format: 'uuid' })
+  @ApiHeader({
+    name: 'Prefer',
+    required: false,
+    description:
+      '`respond-async`: answer with a job. `wait=N`: wait for the job up to N seconds (at most 60).',
+    schema: { type: 'string', example: 'respond-async, wait=30' },
+  })
+  @ApiBody({ type: HeadroomDto, examples: EXAMPLES })
+  @ApiOkResponse({ type: HeadroomAnswerDto })
+  @ApiAcceptedResponse({ type: JobDto, description: 'A job; Location is its address.' })
+  @ApiCreatedResponse({ type: HeadroomAnswerDto, description: 'The job ended within `wait`.' })
+  @ApiProblems(
+    'malformed-json',
+    'validation-failed',
+    'host-not-found',
+    'domain-not-found',
+    'job-final',
+    'idempotency-key-in-use',
+    'body-too-large',
+    'unsupported-media-type',
+    'unknown-host-node',
+    'invalid-simulation-request',
+    'idempotency-key-reused',
+    'replay-failed',
+    'queue-full',
+    'time-limit',
+  )
+  async count(
+    @IdParam('hostId', 'host-not-found') hostId: string,
+    @Body() body: HeadroomDto,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<HeadroomAnswer | JobDto> {
+    if (prefersAsync(request.headers.prefer)) {
+      const job = await this.headroom.submit(hostId, body);
+      return this.answers.answer(job, request, response, (id) => this.headroom.find(id));
+    }
+    const left = new AbortController();
+    response.once('close', () => {
+      left.abort();
+    });
+    return this.headroom.count(hostId, body, left.signal);
+  }
+
+  @Get('headrooms/:headroomId')
+  @ApiOperation({ summary: 'The answer of a job' })
+  @ApiParam({ name: 'headroomId', format: 'uuid' })
+  @ApiOkResponse({ type: HeadroomAnswerDto })
+  @ApiProblems('headroom-not-found')
+  find(@IdParam('headroomId', 'headroom-not-found') id: string): Promise<HeadroomAnswer> {
+    return this.headroom.find(id);
+  }
+}

@@ -1,0 +1,73 @@
+import { Injectable, OnModuleInit } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { parseDomain } from '@zonewise/libvirt-xml';
+import { hugepageNeeds, type HeadroomAnswer } from '@zonewise/plan';
+import { ProblemException } from '../http/problem';
+import { JobKinds, type JobOf, type JobRequests, type JobResults } from '../jobs/job-kinds';
+import { JobRequestBuilder } from '../jobs/job-request.builder';
+import type { Job } from '../jobs/job.entity';
+import { JobsService } from '../jobs/jobs.service';
+import { StoredResults } from '../jobs/stored-results';
+import { ImmediateWork } from '../work/immediate-work';
+import type { HeadroomDto } from './headroom.dto';
+
+/** Counts further guests of stored hosts: at once, or as a job. */
+@Injectable()
+export class HeadroomService implements OnModuleInit, JobResults<'headroom'> {
+  constructor(
+    private readonly requests: JobRequestBuilder,
+    private readonly work: ImmediateWork,
+    private readonly kinds: JobKinds,
+    private readonly jobs: JobsService,
+    private readonly results: StoredResults,
+  ) {}
+
+  onModuleInit(): void {
+    this.kinds.register('headroom', this);
+  }
+
+  /** @throws ProblemException as {@link JobRequestBuilder.build} and {@link ImmediateWork.run} */
+  async count(hostId: string, body: HeadroomDto, signal: AbortSignal): Promise<HeadroomAnswer> {
+    const work = await this.workOf(hostId, body);
+    return this.work.run({ kind: 'headroom', ...work }, 'invalid-simulation-request', signal);
+  }
+
+  /** @throws ProblemException as {@link JobRequestBuilder.build} and {@link JobsService.submit} */
+  async submit(hostId: string, body: HeadroomDto): Promise<Job> {
+    return this.jobs.submit('headroom', null, await this.workOf(hostId, body));
+  }
+
+  store(
+    manager: EntityManager,
+    job: JobOf<'headroom'>,
+    _work: JobRequests['headroom'],
+    answer: HeadroomAnswer,
+  ): Promise<string> {
+    return this.results.store(manager, job, answer);
+  }
+
+  /** @throws ProblemException headroom-not-found (404) */
+  async find(id: string): Promise<HeadroomAnswer> {
+    const answer = await this.results.find('headroom', id);
+    if (answer !== null) return answer;
+    const detail = `No headroom has the id ${id}.`;
+    throw new ProblemException('headroom-not-found', detail, { path: 'headroomId' });
+  }
+
+  private async workOf(hostId: string, body: HeadroomDto): Promise<JobRequests['headroom']> {
+    const { flavours, pageCacheMib, limits, ...ask } = body;
+    const { simulation, documents } = await this.requests.build(hostId, ask);
+    const planned = new Set(
+      simulation.guests.filter(({ state }) => state === 'planned').map(({ guest }) => guest.name),
+    );
+    const promised = documents.flatMap(({ name, xml }) => {
+      const parsed = parseDomain(xml);
+      return parsed.ok && planned.has(name) ? hugepageNeeds(parsed.value) : [];
+    });
+    // DTO instances carry their class; a worker is sent plain data.
+    const plain = JSON.parse(
+      JSON.stringify({ flavours, pageCacheMib, limits }),
+    ) as JobRequests['headroom']['ask'];
+    return { request: simulation, ask: plain, promised };
+  }
+}
