@@ -176,7 +176,7 @@ function touchHuge(k: KernelState, target: TouchTarget, pc: PolicyContext, block
   run.huge = true;
   placeRun(target, run);
   answerForHigh(k, pc);
-  noteSpill(k, target, pc, segment.zone);
+  noteSpill(k, target, pc, segment.zone, PAGEBLOCK_ORDER);
   return true;
 }
 
@@ -406,7 +406,13 @@ function swapPolicy(pc: PolicyContext): PolicyContext['policy'] {
 }
 
 /** Once per guest: the first page outside its policy's nodes, or away from its CPU without a policy. */
-function noteSpill(k: KernelState, target: TouchTarget, pc: PolicyContext, zone: Zone): void {
+function noteSpill(
+  k: KernelState,
+  target: TouchTarget,
+  pc: PolicyContext,
+  zone: Zone,
+  order = 0,
+): void {
   const { guest } = target;
   if (guest.spilled) return;
   const { mode, nodes } = pc.policy;
@@ -425,6 +431,7 @@ function noteSpill(k: KernelState, target: TouchTarget, pc: PolicyContext, zone:
     fromNode: from.id,
     toNode: zone.node.id,
     zone: full.name,
+    order,
     freePages: full.buddy.freePages,
     neededPages: needed,
     reason: spillReason(k, from.cpus.length > 0 && local !== from),

@@ -25,6 +25,8 @@ export type ReplayEvent =
       fromNode: number;
       toNode: number;
       zone: ZoneName;
+      /** Of the request: 9 for a huge page. */
+      order: number;
       freePages: number;
       /** The mark that refused: stored mark + boost + protection. */
       neededPages: number;
