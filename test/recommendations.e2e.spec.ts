@@ -41,7 +41,8 @@ describe('recommendations over HTTP', () => {
     for (const { name, domain, purpose, bytes } of items) {
       const content = await text(name);
       expect(Buffer.byteLength(content)).toBe(bytes);
-      if (domain === undefined) expect(content).toMatch(/^(# )?vm\.zone_reclaim_mode = \d/m);
+      if (name.endsWith('.conf')) expect(content).toMatch(/^(# )?vm\.zone_reclaim_mode = \d/m);
+      else if (name.endsWith('.sh')) expect(content).toMatch(/^#!\/bin\/sh\n/);
       else if (purpose === 'rollback') expect(content).toBe(example(`${domain}.xml`));
       else if (purpose === 'apply') {
         const advised = advice.evidence.advised.numatune[domain];

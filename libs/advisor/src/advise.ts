@@ -1,5 +1,5 @@
 import type { ReplayControl } from '@zonewise/simulator';
-import { replay } from '@zonewise/simulator';
+import { hardwareProfiles, replay } from '@zonewise/simulator';
 import { shortfallPages } from './bounds';
 import { pureChanges } from './candidates';
 import { uniqueNotes } from './compile';
@@ -9,7 +9,12 @@ import type { Budget, Evaluated, Replay } from './evaluator';
 import { changeCount } from './change';
 import { checkAdvisable } from './constraints';
 import { Evaluator } from './evaluator';
-import { whyNot } from './explain';
+import { exclusiveAlternatives, reserveMargin } from './evidence/exclusive';
+import { replayEvidence } from './evidence/explanation';
+import type { PaceSensitivity } from './evidence/risks';
+import { risksOf } from './evidence/risks';
+import { routesOf } from './evidence/routes';
+import { explainedCandidate, whyNot } from './explain';
 import { verdict } from './finding';
 import { formatList } from './format';
 import { immovable } from './immovable';
@@ -20,9 +25,11 @@ import type { Note } from './placement';
 import { paretoFront } from './pareto';
 import { spaceOf } from './space';
 import { RESERVE_PERCENT, expectedReplays, placeable, search } from './search';
-import type { Candidate, RecommendationContent, AdviceRequest } from './types';
+import type { AdviceContent, AdviceRequest, Candidate, RecommendationContent } from './types';
 
 const ALTERNATIVES_MAX = 24;
+/** The simulator's own default. */
+const DEFAULT_HARDWARE = 'generic-2s';
 
 /**
  * About a minute's work for one recommendation: pages touched plus pages reclaimed, a count and not a
@@ -42,7 +49,7 @@ const SEARCH_BUDGET: Budget = { replaysMin: 7, workMax: 2e9 };
  *
  * @throws AdvisorInputError, SimulatorInputError for bad input; ReplayCancelled when `control` says stop
  */
-export function advise(request: AdviceRequest, control?: ReplayControl): RecommendationContent {
+export function advise(request: AdviceRequest, control?: ReplayControl): AdviceContent {
   return adviseWith(replay, request, control);
 }
 
@@ -51,7 +58,7 @@ export function adviseWith(
   replayFn: Replay,
   request: AdviceRequest,
   control?: ReplayControl,
-): RecommendationContent {
+): AdviceContent {
   checkAdvisable(request);
   const demand = resolveDemand(request);
   const evaluator = new Evaluator(
@@ -67,49 +74,108 @@ export function adviseWith(
   const groups = operationGroups(evaluator, advised, judge);
   const others = alternatives(evaluator, placeable(demand), judge, { baseline, advised });
   const explained = (candidate: Evaluated): Candidate => ({
-    ...candidate.candidate,
-    whyNot: rejected.get(candidate.candidate.id) ?? whyNot(candidate, advised, judge),
+    ...explainedCandidate(candidate, advised, judge),
+    ...(rejected.has(candidate.candidate.id) && {
+      whyNot: rejected.get(candidate.candidate.id) ?? '',
+    }),
   });
-  const found = verdict(baseline, advised, shortfallPages(request.host, demand));
+  const sensitivity = paceSensitivity(request, replayFn, evaluator, advised);
+  const shared = {
+    demand: request.demand,
+    seed: request.seed,
+    before: replayEvidence(request, baseline),
+    paretoFront: paretoFront([advised, ...others]),
+    robustness: { variations: [], finalists: [] },
+    rivals: [],
+    unplaced: [],
+    caveats: evaluator.caveats,
+  };
+  const contentOf = (
+    chosen: Evaluated,
+    chosenMargin: Margin,
+    operations: Groups,
+  ): RecommendationContent => {
+    const found = verdict(baseline, chosen, shortfallPages(request.host, demand), judge);
+    return {
+      recommenderSubtype: 'NUMA_MEMORY_PLACEMENT',
+      ...found,
+      description: `${found.description}${riskText(chosen, chosenMargin)}`,
+      content: { operationGroups: operations },
+      immovable: immovable(request),
+      routes: routesOf(request, chosen.candidate.outcome),
+      evidence: {
+        ...shared,
+        baseline:
+          baseline === chosen ? baseline.candidate : explainedCandidate(baseline, chosen, judge),
+        advised: chosen.candidate,
+        margin: chosenMargin,
+        after: replayEvidence(request, chosen),
+        risks: risksOf(request, evaluator.caveats, chosen, {
+          margin: chosenMargin,
+          ...(chosen === advised && { sensitivity }),
+        }),
+        alternatives: chosen === advised ? others.slice(0, ALTERNATIVES_MAX).map(explained) : [],
+        replays: evaluator.replays,
+        search: {
+          replays: evaluator.replays,
+          candidates: evaluator.evaluated.length,
+          spaceSize: finite(spaceOf(request, demand).size),
+          pruned: [],
+          exhaustive: false,
+          seed: request.options?.seed ?? request.seed,
+          profile: request.options?.profile ?? 'balanced',
+        },
+        assumptions: uniqueNotes([
+          ...baseline.assumptions,
+          ...chosen.assumptions,
+          ...notes,
+          ...searchNotes(request),
+          ...boundNotes(evaluator, demand, others.length),
+        ]),
+      },
+    };
+  };
+  const rivals = exclusiveAlternatives(
+    evaluator,
+    judge,
+    { baseline, advised },
+    new Set(rejected.keys()),
+  );
+  const exclusive = rivals.map((one) => ({
+    one,
+    margin: reserveMargin(evaluator, one.change, RESERVE_PERCENT),
+    operations: operationGroups(evaluator, one, judge, false),
+  }));
+  const content = contentOf(advised, flips, groups);
+  const result = {
+    ...content,
+    exclusive: exclusive.map(({ one, margin: reserve, operations }) => {
+      const other = contentOf(one, reserve, operations);
+      const behind = ` As an alternative: ${whyNot(one, advised, judge)}`;
+      return { ...other, description: other.description + behind };
+    }),
+  };
   const { replays } = evaluator;
   control?.onProgress?.({ step: replays, steps: replays, fraction: 1 });
-  return {
-    recommenderSubtype: 'NUMA_MEMORY_PLACEMENT',
-    ...found,
-    description: `${found.description}${riskText(advised, flips)}`,
-    content: { operationGroups: groups },
-    immovable: immovable(request),
-    evidence: {
-      demand: request.demand,
-      seed: request.seed,
-      baseline: baseline === advised ? baseline.candidate : explained(baseline),
-      advised: advised.candidate,
-      margin: flips,
-      alternatives: others.slice(0, ALTERNATIVES_MAX).map(explained),
-      replays,
-      search: {
-        replays,
-        candidates: evaluator.evaluated.length,
-        spaceSize: finite(spaceOf(request, demand).size),
-        pruned: [],
-        exhaustive: false,
-        seed: request.options?.seed ?? request.seed,
-        profile: request.options?.profile ?? 'balanced',
-      },
-      paretoFront: paretoFront([advised, ...others]),
-      robustness: { variations: [], finalists: [] },
-      rivals: [],
-      unplaced: [],
-      caveats: evaluator.caveats,
-      assumptions: uniqueNotes([
-        ...baseline.assumptions,
-        ...advised.assumptions,
-        ...notes,
-        ...searchNotes(request),
-        ...boundNotes(evaluator, demand, others.length),
-      ]),
-    },
-  };
+  return result;
+}
+
+type Margin = RecommendationContent['evidence']['margin'];
+type Groups = RecommendationContent['content']['operationGroups'];
+
+/** The advised configuration at the pace of other hardware, where the search has a replay left. */
+function paceSensitivity(
+  request: AdviceRequest,
+  replayFn: Replay,
+  evaluator: Evaluator,
+  advised: Evaluated,
+): PaceSensitivity | undefined {
+  const names = Object.keys(hardwareProfiles);
+  const own = request.hardwareProfile ?? DEFAULT_HARDWARE;
+  const hardware = names.find((name) => name !== own);
+  if (hardware === undefined || !evaluator.canReplay()) return undefined;
+  const other = new Evaluator({ ...request, hardwareProfile: hardware }, replayFn, 1);
+  return { hardware, outcome: other.evaluate(advised.change).candidate.outcome };
 }
 
 /** A count that a JSON document can carry. */

@@ -3,6 +3,8 @@ import { ReplayCancelled, replay } from '@zonewise/simulator';
 import { NO_CHANGE, normalise, withChange } from './change';
 import { compileReplay } from './compile';
 import { grown } from './growth';
+import type { Trace } from './evidence/trace';
+import { traceOf } from './evidence/trace';
 import { cacheBefore, condense } from './outcome';
 import type { Note } from './placement';
 import type { Candidate, AdviceRequest, Outcome, SimulationRequest } from './types';
@@ -21,6 +23,7 @@ export interface Evaluated {
   assumptions: Note[];
   /** Page cache over all nodes before the first guest. */
   cacheBeforePages: number;
+  trace: Trace;
 }
 
 /** What the replays of one search may cost; without one there is no limit. */
@@ -84,7 +87,10 @@ export class Evaluator {
     const key = JSON.stringify(normal);
     const known = this.seen.get(key);
     if (known) return known;
-    const { result, candidate, assumptions } = this.run(withChange(this.request, normal), normal);
+    const { input, result, candidate, assumptions } = this.run(
+      withChange(this.request, normal),
+      normal,
+    );
     const evaluated: Evaluated = {
       change: normal,
       candidate,
@@ -92,6 +98,7 @@ export class Evaluator {
       kills: eventsOf(result, 'oom_kill'),
       assumptions,
       cacheBeforePages: cacheBefore(result),
+      trace: traceOf(input, result),
     };
     this.seen.set(key, evaluated);
     return evaluated;
@@ -139,7 +146,7 @@ export class Evaluator {
   private run(
     request: SimulationRequest,
     change: Change,
-  ): { result: ReplayResult; candidate: Candidate; assumptions: Note[] } {
+  ): { input: ReplayInput; result: ReplayResult; candidate: Candidate; assumptions: Note[] } {
     const { input, assumptions } = compileReplay(request);
     const result = this.replay(input, this.replayControl());
     this.replayCount += 1;
@@ -147,6 +154,7 @@ export class Evaluator {
     if (this.report(0) === false) throw new ReplayCancelled(this.replayCount);
     this.caveats.push(...result.caveats.filter((note) => !has(this.caveats, note)));
     return {
+      input,
       result,
       assumptions,
       candidate: {

@@ -2,9 +2,12 @@ import type { Change, Evaluated } from './evaluator';
 import { changeCount } from './change';
 import { formatCount, formatList, formatMib, formatMs, formatPercent } from './format';
 import { nodesText } from './host-nodes';
+import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
 import type { Judge, Objective } from './objective';
 import { STALL_BUDGET_SECONDS_PER_GIB, firstDifference, scoreOf } from './objective';
-import type { NumatuneSetting, Outcome } from './types';
+import type { Shortfall } from './evidence/shortfall';
+import { shortfallOf, shortfallOfKill } from './evidence/shortfall';
+import type { Candidate, NumatuneSetting, Outcome } from './types';
 
 /** `strict 0`, `none`: a setting in a sentence. */
 export function settingText(setting: NumatuneSetting): string {
@@ -22,7 +25,31 @@ export function changeText(change: Change): string {
     alike.set(text, [...(alike.get(text) ?? []), name]);
   }
   const guests = [...alike].map(([text, names]) => `${formatList(names)} ${text}`);
-  return [...sysctls, ...guests].join(', ') || 'the setting as it is';
+  const text = [...sysctls, ...hostTexts(change), ...guests, ...documentTexts(change)].join(', ');
+  return text || 'the setting as it is';
+}
+
+function hostTexts({ thp = {}, hugepages = [], startOrder }: Change): string[] {
+  return [
+    ...Object.entries(thp).map(([file, value]) => `transparent_hugepage/${file}=${value}`),
+    ...hugepages.map(
+      ({ node, count, sizeKib = DEFAULT_HUGEPAGE_KIB }) =>
+        `${count} huge pages of ${sizeKib} KiB on node ${node}`,
+    ),
+    ...(startOrder === undefined ? [] : [`started in the order ${formatList(startOrder)}`]),
+  ];
+}
+
+function documentTexts({ pinning = {}, backing = {}, diskCache = {} }: Change): string[] {
+  return [
+    ...Object.entries(pinning).map(([name, { nodes }]) => `${name} pinned to ${nodesText(nodes)}`),
+    ...Object.entries(backing).map(([name, value]) =>
+      typeof value === 'number'
+        ? `${name} on huge pages of ${value} KiB`
+        : `${name} on ${value} pages`,
+    ),
+    ...Object.entries(diskCache).map(([name, value]) => `${name} disk cache ${value}`),
+  ];
 }
 
 /** Names of everything the OOM killer takes in an outcome. */
@@ -48,6 +75,22 @@ export function whyNot(loser: Evaluated, advised: Evaluated, judge: Judge): stri
     return `Better in ${LABELS[difference.objective]} (${figures(lost)}), but not checked with more guest memory.`;
   }
   return `${DECISIVE[difference.objective](loser, advised)}.`;
+}
+
+/** A candidate with why it lost and where it came short first. */
+export function explainedCandidate(loser: Evaluated, advised: Evaluated, judge: Judge): Candidate {
+  const { spills, kills } = loser;
+  const shortfall =
+    kills[0] !== undefined
+      ? shortfallOfKill(kills[0])
+      : spills[0] !== undefined
+        ? shortfallOf(spills[0])
+        : undefined;
+  return {
+    ...loser.candidate,
+    whyNot: whyNot(loser, advised, judge),
+    ...(shortfall && { shortfall }),
+  };
 }
 
 /** What one setting does: the same configuration with it and without it. */
@@ -101,8 +144,10 @@ const FIGURES: Record<Objective, (outcome: Outcome) => string> = {
 const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => string> = {
   kills: (loser, advised) => {
     const kill = loser.kills[0];
+    const short = kill && shortfallOfKill(kill);
     const where = kill
-      ? `, first ${kill.victim} when ${kill.invokedBy} needed memory (${kill.constraint})`
+      ? `, first ${kill.victim} when ${kill.invokedBy} needed memory (${kill.constraint}` +
+        `${short ? `; ${shortfallText(short)}` : ''})`
       : '';
     const dead = deadNames(loser.candidate.outcome);
     const saved = deadNames(advised.candidate.outcome).length;
@@ -118,8 +163,7 @@ const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => stri
       .map((guest) => `${guest.name} ${formatPercent(guest.remoteShare)}`);
     const spill = loser.spills[0];
     const proof = spill
-      ? `; ${spill.guest} left node ${spill.fromNode} when zone ${spill.zone} had ` +
-        `${formatCount(spill.freePages)} free pages and needed more than ${formatCount(spill.neededPages)}`
+      ? `; ${spill.guest} left node ${spill.fromNode}: ${shortfallText(shortfallOf(spill))}`
       : '';
     return (
       `${FIGURES.remote(loser.candidate.outcome)} of guest memory is remote against ` +
@@ -140,6 +184,16 @@ const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => stri
     `Same locality and page cache, but guests wait ${FIGURES.stall(loser.candidate.outcome)} for ` +
     `reclaim against ${FIGURES.stall(advised.candidate.outcome)}`,
 };
+
+/** Node, zone, order, mark and the pages that were missing. */
+function shortfallText(short: Shortfall): string {
+  const { nodeId, zone, order, mark, markPages, freePages, shortPages } = short;
+  return (
+    `node ${nodeId} ${zone} had ${formatCount(freePages)} free pages for a request of order ${order} and its ` +
+    `${mark} mark with reserve is ${formatCount(markPages)}` +
+    (shortPages > 0 ? `, ${formatCount(shortPages)} short` : '')
+  );
+}
 
 function against(
   objective: Objective,

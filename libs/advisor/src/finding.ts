@@ -1,74 +1,113 @@
 import type { Evaluated } from './evaluator';
 import { changeText, deadNames } from './explain';
 import { formatCount, formatList, formatMib, formatMs, formatPercent } from './format';
-import { scoreOf } from './objective';
+import type { ImpactMeasure } from './evidence/impact';
+import { impactOf, otherImpacts } from './evidence/impact';
+import type { Judge, Objective } from './objective';
+import { firstDifference } from './objective';
 import type { Outcome, RecommendationContent } from './types';
 
 type Verdict = Pick<
   RecommendationContent,
-  'finding' | 'description' | 'priority' | 'primaryImpact'
+  'finding' | 'description' | 'priority' | 'primaryImpact' | 'additionalImpact'
 >;
 
 /** A share of remote memory from which on locality is more than a detail. */
 const REMOTE_SHARE_HIGH = 0.25;
 
+/** What a deciding figure means for the setting as it is. */
+const FOUND: Record<Objective, Pick<Verdict, 'finding' | 'priority'> & { measure: ImpactMeasure }> =
+  {
+    kills: { finding: 'OOM_RISK', priority: 'P1', measure: 'guests-killed' },
+    swap: { finding: 'RECLAIM_STALLS', priority: 'P2', measure: 'swapped-out' },
+    'stall-excess': { finding: 'RECLAIM_STALLS', priority: 'P2', measure: 'stall' },
+    remote: { finding: 'REMOTE_MEMORY', priority: 'P3', measure: 'remote-memory' },
+    headroom: { finding: 'LOW_HEADROOM', priority: 'P4', measure: 'headroom' },
+    room: { finding: 'LOW_HEADROOM', priority: 'P4', measure: 'headroom' },
+    cache: { finding: 'RECLAIM_STALLS', priority: 'P4', measure: 'page-cache-lost' },
+    stall: { finding: 'RECLAIM_STALLS', priority: 'P4', measure: 'stall' },
+  };
+
 /**
- * The finding: what is wrong with the setting as it is, or OPTIMIZED when nothing replayed is better. When
- * even the advised configuration kills, the plan does not fit.
+ * The finding: what is wrong with the setting as it is by the figure that decides, or OPTIMIZED when nothing replayed
+ * is better. When even the advised configuration kills, the plan does not fit.
  */
-export function verdict(baseline: Evaluated, advised: Evaluated, shortfall: number): Verdict {
-  const after = advised.candidate.outcome;
+export function verdict(
+  baseline: Evaluated,
+  advised: Evaluated,
+  shortfall: number,
+  judge: Judge,
+): Verdict {
+  const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
   if (deadNames(after).length > 0) return doesNotFit(baseline, advised, shortfall);
   if (advised === baseline) return optimized(baseline);
-  const before = baseline.candidate.outcome;
-  const change = changeText(advised.change);
-  const score = scoreOf(before);
-  if (score.kills > 0) {
-    const dead = formatList(deadNames(before));
-    return {
-      finding: 'OOM_RISK',
-      priority: 'P1',
-      description:
-        `With the setting as it is ${dead} would be killed; with ${change} nobody is. ` +
-        `${remoteText(before, after)} ${costText(baseline, advised)}`,
-      primaryImpact: { category: 'RELIABILITY', description: `${dead} survives.` },
-    };
-  }
-  const cost = costText(baseline, advised);
-  const fewer = `Swapped out ${formatMib(before.swappedOutPages)} -> ${formatMib(after.swappedOutPages)}, waiting for reclaim ${formatMs(before.stallNs)} -> ${formatMs(after.stallNs)}.`;
-  if (score.swap - scoreOf(after).swap > 0 || score['stall-excess'] > 0) {
-    return {
-      finding: 'RECLAIM_STALLS',
-      priority: 'P2',
-      description:
-        `With the setting as it is guests wait ${formatMs(before.stallNs)} for reclaim and ` +
-        `${formatMib(before.swappedOutPages)} are swapped out; with ${change} it is ` +
-        `${formatMs(after.stallNs)} and ${formatMib(after.swappedOutPages)}. ${cost}`,
-      primaryImpact: { category: 'PERFORMANCE', description: fewer },
-    };
-  }
-  if (after.remoteShare < before.remoteShare - 0.005) {
-    const [now, then] = [formatPercent(before.remoteShare), formatPercent(after.remoteShare)];
-    return {
-      finding: 'REMOTE_MEMORY',
-      priority: before.remoteShare >= REMOTE_SHARE_HIGH ? 'P2' : 'P3',
-      description: `${now} of guest memory is remote as configured, ${then} with ${change}. ${cost}`,
-      primaryImpact: {
-        category: 'PERFORMANCE',
-        description: `Remote guest memory ${now} -> ${then}.`,
-      },
-    };
-  }
+  const objective = firstDifference(before, after, judge)?.objective ?? 'cache';
+  const { finding, measure, priority } = FOUND[objective];
+  const much = objective === 'remote' && before.remoteShare >= REMOTE_SHARE_HIGH;
+  // Nearer memory may be as remote as before, only not as far away.
+  const nearer = measure === 'remote-memory' && after.remoteShare > before.remoteShare - 0.005;
+  const primary = nearer ? 'remote-cost' : measure;
   return {
-    finding: 'RECLAIM_STALLS',
-    priority: 'P4',
-    description: `The setting as it is reclaims more than it has to; with ${change} less. ${cost}`,
-    primaryImpact: {
-      category: 'PERFORMANCE',
-      description: `Page cache lost ${formatMib(before.cacheLostPages)} -> ${formatMib(after.cacheLostPages)}.`,
-    },
+    finding,
+    priority: much ? 'P2' : priority,
+    description: DESCRIBE[objective](baseline, advised),
+    primaryImpact: impactOf(primary, before, after),
+    additionalImpact: otherImpacts(primary, before, after),
   };
 }
+
+type Describe = (baseline: Evaluated, advised: Evaluated) => string;
+
+const kills: Describe = (baseline, advised) => {
+  const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
+  const dead = formatList(deadNames(before));
+  return (
+    `With the setting as it is ${dead} would be killed; with ${changeText(advised.change)} nobody is. ` +
+    `${remoteText(before, after)} ${costText(baseline, advised)}`
+  );
+};
+
+const waiting: Describe = (baseline, advised) => {
+  const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
+  return (
+    `With the setting as it is guests wait ${formatMs(before.stallNs)} for reclaim and ` +
+    `${formatMib(before.swappedOutPages)} are swapped out; with ${changeText(advised.change)} it is ` +
+    `${formatMs(after.stallNs)} and ${formatMib(after.swappedOutPages)}. ${costText(baseline, advised)}`
+  );
+};
+
+const remote: Describe = (baseline, advised) => {
+  const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
+  const [now, then] = [formatPercent(before.remoteShare), formatPercent(after.remoteShare)];
+  const nearer =
+    now === then
+      ? ` It is nearer: ${before.remoteCost.toFixed(3)} -> ${after.remoteCost.toFixed(3)} of the local distance beyond it.`
+      : '';
+  return `${now} of guest memory is remote as configured, ${then} with ${changeText(advised.change)}.${nearer} ${costText(baseline, advised)}`;
+};
+
+const headroom: Describe = (baseline, advised) => {
+  const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
+  return (
+    `The fullest node keeps ${formatPercent(before.headroomShare)} of its memory free or as page cache as configured, ` +
+    `${formatPercent(after.headroomShare)} with ${changeText(advised.change)}. ${costText(baseline, advised)}`
+  );
+};
+
+const reclaim: Describe = (baseline, advised) =>
+  `The setting as it is reclaims more than it has to; with ${changeText(advised.change)} less. ` +
+  costText(baseline, advised);
+
+const DESCRIBE: Record<Objective, Describe> = {
+  kills,
+  swap: waiting,
+  'stall-excess': waiting,
+  remote,
+  headroom,
+  room: headroom,
+  cache: reclaim,
+  stall: waiting,
+};
 
 function optimized(baseline: Evaluated): Verdict {
   const { outcome } = baseline.candidate;
@@ -79,24 +118,26 @@ function optimized(baseline: Evaluated): Verdict {
     description:
       `Leave it as it is: nobody is killed, ${remote} of guest memory is remote, and no other setting ` +
       'that was replayed is better by more than the tolerance.',
-    primaryImpact: { category: 'PERFORMANCE', description: 'No change.' },
+    primaryImpact: impactOf('remote-memory', outcome, outcome),
+    additionalImpact: [],
   };
 }
 
 function doesNotFit(baseline: Evaluated, advised: Evaluated, shortfall: number): Verdict {
-  const dead = deadNames(advised.candidate.outcome);
-  const unplaced = advised.candidate.outcome.guests
+  const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
+  const dead = deadNames(after);
+  const unplaced = after.guests
     .filter((guest) => guest.oomKilled)
     .reduce((sum, guest) => sum + guest.memoryPages, 0);
   const short =
     shortfall > 0
       ? `at least ${formatCount(shortfall)} pages (${formatMib(shortfall)}) are missing`
       : `added up the host has room, but no node for all of the ${formatMib(unplaced)} of the killed guests`;
-  const before = deadNames(baseline.candidate.outcome);
+  const deadNow = deadNames(before);
   const partly =
     advised === baseline
       ? ' No configuration that was replayed kills fewer.'
-      : ` With the setting as it is ${formatList(before)} would be; ${changeText(advised.change)} ` +
+      : ` With the setting as it is ${formatList(deadNow)} would be; ${changeText(advised.change)} ` +
         `is no way to run the plan, it only kills fewer.`;
   return {
     finding: 'DOES_NOT_FIT',
@@ -104,7 +145,8 @@ function doesNotFit(baseline: Evaluated, advised: Evaluated, shortfall: number):
     description:
       `The plan does not fit: in the best of all replayed configurations ${formatList(dead)} ` +
       `would be killed; ${short}.${partly}`,
-    primaryImpact: { category: 'RELIABILITY', description: `${formatList(dead)} would be killed.` },
+    primaryImpact: impactOf('guests-killed', before, after),
+    additionalImpact: otherImpacts('guests-killed', before, after),
   };
 }
 

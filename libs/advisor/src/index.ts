@@ -1,4 +1,5 @@
 export * from './types';
+export { ADVICE_PROFILES, WEIGHTED_FIGURES } from './advice-types';
 export { AdvisorInputError, ADVISOR_ERROR_CODES, type AdvisorErrorCode } from './errors';
 export { compileReplay, type CompiledReplay } from './compile';
 export { condense } from './outcome';
@@ -35,3 +36,10 @@ export {
   type VerificationResult,
   type VerificationVerdict,
 } from './evidence/verification';
+export type { Impact, ImpactMeasure } from './evidence/impact';
+export type { ReplayEvidence } from './evidence/explanation';
+export type { Cause, CauseCode } from './evidence/causes';
+export type { Counters, TracePoint } from './evidence/trace';
+export type { Risk } from './evidence/risks';
+export { quoted, type GuestRoutes, type Route } from './evidence/routes';
+export type { Shortfall } from './evidence/shortfall';

@@ -1,93 +1,221 @@
 import type { HostSysctls, SysctlName } from '@zonewise/simulator';
+import { NO_CHANGE, changeCount, startOrder, without as withoutEntry } from './change';
 import { effectiveNumatune } from './compile';
 import type { Change, Evaluated, Evaluator } from './evaluator';
-import { NO_CHANGE, changeCount, without as withoutEntry } from './change';
 import { effectText, settingText } from './explain';
-import { formatMib } from './format';
+import { formatList, formatMib } from './format';
+import { nodesText } from './host-nodes';
+import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
 import type { Judge } from './objective';
 import { hasCellNodes, nodesByRegion, tunedRegions } from './placement';
 import type {
+  BackingValue,
   GuestSpec,
+  HugepageDemand,
   NumatuneSetting,
   NumatuneValue,
   Operation,
   Outcome,
+  PinningValue,
   RecommendationContent,
 } from './types';
 
 type Groups = RecommendationContent['content']['operationGroups'];
 
+/** One setting of a change: what it is, and the change without it. */
+interface Part {
+  group: keyof typeof GROUPS;
+  without: Change;
+  operation: Omit<Operation, 'reason' | 'requiresRestart'>;
+  /** What the setting does, from the replay with it and the one without; ends without a full stop. */
+  says: (withIt: Outcome, without: Outcome, effect: string) => string;
+}
+
+/** Groups in the order in which they are applied: a guest that starts meets what came before. */
+const GROUPS = {
+  kernel: 'Kernel settings of the host',
+  pools: 'Pools of huge pages, as early as free memory is not scattered yet',
+  guests: 'numatune of the guests, before they start',
+  documents: 'Other settings of the guests, before they start',
+  order: 'Order in which the guests start',
+} as const;
+
 /**
  * The steps from the baseline to the advised configuration, kernel settings first: a guest that starts
  * afterwards meets them. Each reason compares the replay with the setting to the replay without it.
+ * @param mayReplay whether a comparison that was not replayed yet may be; else today's setting stands in for it
  */
-export function operationGroups(evaluator: Evaluator, advised: Evaluated, judge: Judge): Groups {
-  const sysctls = Object.keys(advised.change.sysctl).map((name) =>
-    sysctlOperation(evaluator, advised, name as SysctlName, judge),
-  );
-  const domains = Object.entries(advised.change.numatune).map(([name, setting]) =>
-    domainOperation(evaluator, advised, name, setting, judge),
-  );
-  const groups: Groups = [];
-  if (sysctls.length > 0) {
-    groups.push({ description: 'Kernel settings of the host', operations: sysctls });
-  }
-  if (domains.length > 0) {
-    groups.push({ description: 'numatune of the guests, before they start', operations: domains });
-  }
-  return groups;
-}
-
-function sysctlOperation(
+export function operationGroups(
   evaluator: Evaluator,
   advised: Evaluated,
-  name: SysctlName,
   judge: Judge,
+  mayReplay = true,
+): Groups {
+  const parts = partsOf(evaluator, advised.change);
+  return (Object.keys(GROUPS) as Part['group'][]).flatMap((group) => {
+    const operations = parts
+      .filter((part) => part.group === group)
+      .map((part) => operationOf(part, evaluator, advised, { judge, mayReplay }));
+    return operations.length > 0 ? [{ description: GROUPS[group], operations }] : [];
+  });
+}
+
+function operationOf(
+  { without, operation, says }: Part,
+  evaluator: Evaluator,
+  advised: Evaluated,
+  { judge, mayReplay }: { judge: Judge; mayReplay: boolean },
 ): Operation {
-  const current: HostSysctls = { ...evaluator.request.host.sysctl, ...evaluator.request.sysctl };
-  const sysctl = withoutEntry(advised.change.sysctl, name);
-  const compared = comparison(evaluator, advised, { sysctl, numatune: advised.change.numatune });
-  const without = compared.other.candidate.outcome;
-  const effect = effectText(advised.candidate.outcome, without, judge);
+  const { other, given } = comparison(evaluator, without, mayReplay);
+  const [withIt, withoutIt] = [advised.candidate.outcome, other.candidate.outcome];
+  const effect = effectText(withIt, withoutIt, judge);
+  const { guests } = evaluator.request;
+  const spec = guests.find(({ guest }) => guest.name === operation.resource);
   return {
-    action: 'replace',
-    resourceType: 'sysctl',
-    resource: name,
-    path: `/vm/${name}`,
-    value: advised.change.sysctl[name],
-    previousValue: current[name],
-    reason: `${compared.given}vm.${name} ${String(advised.change.sysctl[name])} ${effect}.`,
-    requiresRestart: false,
+    ...operation,
+    reason: `${given}${says(withIt, withoutIt, effect)}.`,
+    // A planned guest has not started yet; a running one has what it was started with.
+    requiresRestart: operation.resourceType === 'domain' && spec?.state === 'running',
   };
 }
 
-function domainOperation(
-  evaluator: Evaluator,
-  advised: Evaluated,
+function partsOf(evaluator: Evaluator, change: Change): Part[] {
+  const { request } = evaluator;
+  const current: HostSysctls = { ...request.host.sysctl, ...request.sysctl };
+  const thpNow = { ...request.host.thp, ...request.thp };
+  const sysctls = Object.entries(change.sysctl).map(([name, value]): Part => {
+    const previousValue = current[name as SysctlName];
+    return {
+      group: 'kernel',
+      without: { ...change, sysctl: withoutEntry(change.sysctl, name) },
+      operation: {
+        ...{ action: 'replace', resourceType: 'sysctl', resource: name, path: `/vm/${name}` },
+        ...{ value, previousValue },
+      },
+      says: (_with, _without, effect) => `vm.${name} ${String(value)} ${effect}`,
+    };
+  });
+  const thp = (Object.keys(change.thp ?? {}) as ('enabled' | 'defrag')[]).map((file): Part => {
+    const value = change.thp?.[file];
+    return {
+      group: 'kernel',
+      without: { ...change, thp: withoutEntry(change.thp ?? {}, file) },
+      operation: {
+        ...{ action: 'replace', resourceType: 'thp', resource: file },
+        ...{ path: `${THP_FOLDER}/${file}`, value, previousValue: thpNow[file] },
+      },
+      says: (_with, _without, effect) => `transparent_hugepage/${file} ${String(value)} ${effect}`,
+    };
+  });
+  const domains = [
+    ...Object.entries(change.numatune).map(([name, setting]) =>
+      numatunePart(evaluator, change, name, setting),
+    ),
+    ...documentParts(evaluator, change),
+  ];
+  const pools = (change.hugepages ?? []).map((pool) => poolPart(evaluator, change, pool));
+  return [...sysctls, ...thp, ...pools, ...domains, ...orderPart(evaluator, change)];
+}
+
+const THP_FOLDER = '/sys/kernel/mm/transparent_hugepage';
+
+function numatunePart(
+  { request }: Evaluator,
+  change: Change,
   name: string,
-  setting: NumatuneSetting,
-  judge: Judge,
-): Operation {
-  const spec = evaluator.request.guests.find((guest) => guest.guest.name === name);
-  const previous = effectiveNumatune(evaluator.request, name);
-  const numatune = withoutEntry(advised.change.numatune, name);
-  const compared = comparison(evaluator, advised, { sysctl: advised.change.sysctl, numatune });
-  const without = compared.other.candidate.outcome;
-  const effect = effectText(advised.candidate.outcome, without, judge);
+  setting: NumatuneValue,
+): Part {
+  const spec = request.guests.find((guest) => guest.guest.name === name);
+  const previous = effectiveNumatune(request, name);
   return {
-    action: previous.mode === 'none' ? 'add' : setting.mode === 'none' ? 'remove' : 'replace',
-    resourceType: 'domain',
-    resource: name,
-    path: '/domain/numatune',
-    value: numatuneValue(setting, spec),
-    previousValue: previous.mode === 'none' ? null : { ...previous },
-    reason:
-      compared.given +
-      fates(name, [setting, advised.candidate.outcome], [previous, without]) +
-      `; over all guests it ${effect}.`,
-    // A planned guest has not started yet, and running ones are never changed.
-    requiresRestart: spec?.state === 'running',
+    group: 'guests',
+    without: { ...change, numatune: withoutEntry(change.numatune, name) },
+    operation: {
+      action: previous.mode === 'none' ? 'add' : setting.mode === 'none' ? 'remove' : 'replace',
+      ...{ resourceType: 'domain', resource: name, path: '/domain/numatune' },
+      value: numatuneValue(setting, spec),
+      previousValue: previous.mode === 'none' ? null : { ...previous },
+    },
+    says: (withIt, without, effect) =>
+      `${fates(name, [setting, withIt], [previous, without])}; over all guests it ${effect}`,
   };
+}
+
+function documentParts({ request }: Evaluator, change: Change): Part[] {
+  const part = (
+    kind: 'pinning' | 'backing' | 'diskCache',
+    name: string,
+    path: string,
+    text: string,
+  ): Part => ({
+    group: 'documents',
+    without: { ...change, [kind]: withoutEntry(change[kind] ?? {}, name) },
+    operation: {
+      ...{ action: 'replace', resourceType: 'domain', resource: name, path },
+      value: change[kind]?.[name],
+      previousValue: request[kind]?.[name] ?? null,
+    },
+    says: (_with, _without, effect) => `${name} ${text} ${effect}`,
+  });
+  return [
+    ...Object.entries(change.pinning ?? {}).map(([name, value]) =>
+      part('pinning', name, '/domain/vcpu/@cpuset', `pinned to the CPUs of ${pinText(value)}`),
+    ),
+    ...Object.entries(change.backing ?? {}).map(([name, value]) =>
+      part('backing', name, '/domain/memoryBacking', `on ${BACKINGS[value]}`),
+    ),
+    ...Object.entries(change.diskCache ?? {}).map(([name, value]) =>
+      part('diskCache', name, '/domain/devices/disk/driver/@cache', `with disk cache ${value}`),
+    ),
+  ];
+}
+
+const BACKINGS: Record<BackingValue, string> = {
+  base: 'base pages',
+  thp: 'transparent huge pages',
+  2048: 'huge pages of 2 MiB from the pool',
+  1048576: 'huge pages of 1 GiB from the pool',
+};
+
+function pinText({ nodes, cells }: PinningValue): string {
+  if (cells === undefined) return nodesText(nodes);
+  return formatList(cells.map((cell) => `${nodesText(cell.nodes)} (cell ${cell.cellid})`));
+}
+
+function poolPart({ request }: Evaluator, change: Change, pool: HugepageDemand): Part {
+  const { node, count, sizeKib = DEFAULT_HUGEPAGE_KIB } = pool;
+  const found = request.host.nodes
+    .find(({ nodeId }) => nodeId === node)
+    ?.hugepages.find((one) => one.sizeKib === sizeKib);
+  const rest = (change.hugepages ?? []).filter((one) => one !== pool);
+  return {
+    group: 'pools',
+    without: { ...change, hugepages: rest },
+    operation: {
+      ...{ action: 'replace', resourceType: 'hugepages', resource: `node${node}` },
+      path: `/sys/devices/system/node/node${node}/hugepages/hugepages-${sizeKib}kB/nr_hugepages`,
+      value: count,
+      previousValue: found?.totalPages ?? 0,
+    },
+    says: (_with, _without, effect) =>
+      `${count} huge pages of ${sizeKib} KiB on node ${node} ${effect}`,
+  };
+}
+
+function orderPart({ request }: Evaluator, change: Change): Part[] {
+  if (change.startOrder === undefined) return [];
+  const { startOrder: value, ...without } = change;
+  return [
+    {
+      group: 'order',
+      without,
+      operation: {
+        ...{ action: 'replace', resourceType: 'start-order', resource: 'host' },
+        ...{ path: '/startOrder', value, previousValue: startOrder(request) },
+      },
+      says: (_with, _without, effect) => `starting ${formatList(value)} in this order ${effect}`,
+    },
+  ];
 }
 
 /**
@@ -96,17 +224,18 @@ function domainOperation(
  */
 function comparison(
   evaluator: Evaluator,
-  advised: Evaluated,
   without: Change,
+  mayReplay: boolean,
 ): { other: Evaluated; given: string } {
-  const other = evaluator.tryEvaluate(without);
+  const other = mayReplay ? evaluator.tryEvaluate(without) : evaluator.known(without);
   if (other) return { other, given: changeCount(without) > 0 ? 'Given the other changes, ' : '' };
   return { other: evaluator.evaluate(NO_CHANGE), given: 'Together with the other changes, ' };
 }
 
 /** Where cells have nodes of their own today, each of them gets the new mode and its nodes. */
-function numatuneValue(setting: NumatuneSetting, spec: GuestSpec | undefined): NumatuneValue {
+function numatuneValue(setting: NumatuneValue, spec: GuestSpec | undefined): NumatuneValue {
   const { mode, nodeset } = setting;
+  if (setting.memnodes !== undefined) return setting;
   const regions = spec ? tunedRegions(spec) : [];
   if (!hasCellNodes(regions) || mode === 'none') return { mode, nodeset };
   const nodesOf = nodesByRegion(regions, nodeset);

@@ -23,6 +23,12 @@ import type {
   Unplaced,
 } from './advice-types';
 
+import type { ReplayEvidence } from './evidence/explanation';
+import type { Impact } from './evidence/impact';
+import type { Risk } from './evidence/risks';
+import type { GuestRoutes } from './evidence/routes';
+import type { Shortfall } from './evidence/shortfall';
+
 export type * from './advice-types';
 
 /** libvirt's numatune modes; `none` is a domain without numatune. */
@@ -207,13 +213,16 @@ export interface Candidate extends Change {
   rival?: string;
   /** Why it was not chosen, in one sentence with numbers; absent for the chosen one. */
   whyNot?: string;
+  /** Where it came short first; absent for the chosen one, and where every request was served where it was wanted. */
+  shortfall?: Shortfall;
 }
 
-export type OperationResource = 'sysctl' | 'domain';
+/** `thp` and `hugepages` are files of /sys, named by the operation's path. */
+export type OperationResource = 'sysctl' | 'thp' | 'hugepages' | 'domain' | 'start-order';
 export interface Operation {
   action: 'replace' | 'add' | 'remove' | 'test';
   resourceType: OperationResource;
-  /** sysctl name or domain name. */
+  /** Name of the sysctl, file, node (`node0`) or domain; `host` for the order of starts. */
   resource: string;
   path: string;
   value: unknown;
@@ -225,13 +234,18 @@ export interface Operation {
 
 export interface RecommendationContent {
   recommenderSubtype: 'NUMA_MEMORY_PLACEMENT';
-  finding: 'OPTIMIZED' | 'REMOTE_MEMORY' | 'OOM_RISK' | 'RECLAIM_STALLS' | 'DOES_NOT_FIT';
+  finding:
+    'OPTIMIZED' | 'REMOTE_MEMORY' | 'OOM_RISK' | 'RECLAIM_STALLS' | 'LOW_HEADROOM' | 'DOES_NOT_FIT';
   description: string;
   priority: 'P1' | 'P2' | 'P3' | 'P4';
-  primaryImpact: { category: 'RELIABILITY' | 'PERFORMANCE'; description: string };
+  primaryImpact: Impact;
+  /** The other measures that change. */
+  additionalImpact: Impact[];
   content: { operationGroups: { description: string; operations: Operation[] }[] };
   /** What no setting can move without a restart or a migration. */
   immovable: { guest: string; nodeId: number; pages: number; message: string }[];
+  /** The ways to move it all the same, and what each gains. */
+  routes: GuestRoutes[];
   evidence: {
     demand: DemandProfile;
     seed: number;
@@ -239,6 +253,11 @@ export interface RecommendationContent {
     advised: Candidate;
     /** The growth of demand, in percent, at which the advised configuration's verdict flips; null if not within `testedPercent`. */
     margin: { flipsAtPercent: number | null; testedPercent: number; verdict: string };
+    /** The replay with today's setting, and the one with the advice. */
+    before: ReplayEvidence;
+    after: ReplayEvidence;
+    /** What could make it wrong. */
+    risks: Risk[];
     alternatives: Candidate[];
     replays: number;
     search: SearchReport;
@@ -251,6 +270,12 @@ export interface RecommendationContent {
     caveats: { code: string; message: string }[];
     assumptions: { code: string; message: string }[];
   };
+}
+
+/** What `advise` answers. */
+export interface AdviceContent extends RecommendationContent {
+  /** The best alternatives, best first, each a recommendation of its own: they and the advice exclude each other. */
+  exclusive: RecommendationContent[];
 }
 
 export interface PlanLimits {

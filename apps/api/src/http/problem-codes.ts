@@ -47,6 +47,7 @@ export const PROBLEM_CODES = {
   'invalid-host-model': [422, 'The host model contradicts itself'],
   'invalid-residency': [422, 'The residency of the running domain cannot be read'],
   'invalid-simulation-request': [422, 'The replay cannot be set up as asked'],
+  'advice-not-possible': [422, 'There is nothing that advice could be about'],
   'plan-not-judgeable': [422, 'The plan cannot be judged'],
   'idempotency-key-reused': [422, 'The Idempotency-Key was used for another request'],
   // 5xx

@@ -1,14 +1,19 @@
 import { applyDecorators, Type } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiCreatedResponse, ApiHeader } from '@nestjs/swagger';
 import { ApiProblems } from '../docs/api-problems';
+import type { ProblemCode } from '../http/problem-codes';
 import { JobDto } from './job.dto';
 
 const location = (description: string) => ({
   Location: { description, schema: { type: 'string' as const } },
 });
 
-/** Documents a POST that makes a job. */
-export function ApiMakesJob(result: Type, what: string): MethodDecorator {
+/** Documents a POST that makes a job, with the problems that it has besides. */
+export function ApiMakesJob(
+  result: Type,
+  what: string,
+  ...problems: ProblemCode[]
+): MethodDecorator {
   return applyDecorators(
     ApiHeader({
       name: 'Prefer',
@@ -50,6 +55,7 @@ export function ApiMakesJob(result: Type, what: string): MethodDecorator {
       'replay-failed',
       'queue-full',
       'time-limit',
+      ...problems,
     ),
   );
 }

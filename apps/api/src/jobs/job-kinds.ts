@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { SimulationRequest } from '@zonewise/advisor';
+import type { AdviceOptions, AdviceRequest, SimulationRequest } from '@zonewise/advisor';
 import type { EntityManager } from 'typeorm';
 import type { DomainDocument, HeadroomTask, PlanTask, WorkOutputs } from '../work/tasks';
 import type { Job, JobKind } from './job.entity';
@@ -7,17 +7,21 @@ import type { Job, JobKind } from './job.entity';
 /** What a result was computed from, for people; the versions tell whether it is still so. */
 export interface ResultBasis {
   hostVersion: number;
+  /** The host's latest snapshot then; absent in results of earlier releases. */
+  snapshot?: { number: number; createdAt: string };
   domains: { name: string; state: 'running' | 'planned'; version: number }[];
   demand: SimulationRequest['demand'];
   sysctl: NonNullable<SimulationRequest['sysctl']>;
   numatune: NonNullable<SimulationRequest['numatune']>;
   seed: number;
   hardwareProfile?: string;
+  /** Of a recommendation, where it was asked with some. */
+  options?: AdviceOptions;
 }
 
 /** Everything a job about a stored host needs, complete. */
 export interface JobRequest {
-  simulation: SimulationRequest;
+  simulation: AdviceRequest;
   /** Documents that advice is written into; for recommendations. */
   documents: DomainDocument[];
   basis: ResultBasis;

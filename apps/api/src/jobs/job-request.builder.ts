@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import type { GuestSpec, SimulationRequest } from '@zonewise/advisor';
+import type { AdviceOptions, AdviceRequest, GuestSpec, SimulationRequest } from '@zonewise/advisor';
 import { Domain } from '../database/entities/domain.entity';
+import { HostSnapshot } from '../database/entities/host-snapshot.entity';
 import { Host } from '../database/entities/host.entity';
 import { Transactions } from '../database/transactions';
 import { ProblemError, ProblemException } from '../http/problem';
@@ -16,6 +17,8 @@ export interface ReplayAsk {
   numatune?: SimulationRequest['numatune'];
   seed?: number;
   profile?: string;
+  /** Of a recommendation: how it is judged, and what it must not touch. */
+  options?: AdviceOptions;
 }
 
 const DEFAULT_SEED = 1;
@@ -33,10 +36,13 @@ export class JobRequestBuilder {
    *   invalid-simulation-request (422)
    */
   async build(hostId: string, ask: ReplayAsk): Promise<JobRequest> {
-    const { host, domains } = await this.load(hostId, ask.domains);
+    const { host, domains, snapshot } = await this.load(hostId, ask.domains);
     const { demand = {}, sysctl = {}, numatune = {}, seed = DEFAULT_SEED } = plain(ask);
-    const profile = ask.profile === undefined ? {} : { hardwareProfile: ask.profile };
-    const simulation: SimulationRequest = {
+    const profile = {
+      ...(ask.profile === undefined ? {} : { hardwareProfile: ask.profile }),
+      ...(ask.options === undefined ? {} : { options: plain(ask.options) }),
+    };
+    const simulation: AdviceRequest = {
       host: host.model,
       guests: this.guests(host, domains),
       ...{ demand, sysctl, numatune, seed },
@@ -51,6 +57,7 @@ export class JobRequestBuilder {
       documents: domains.map(({ name, xml }) => ({ name, xml })),
       basis: {
         hostVersion: host.version,
+        ...(snapshot === null ? {} : { snapshot }),
         domains: domains.map(({ name, state, version }) => ({ name, state, version })),
         ...{ demand, sysctl, numatune, seed },
         ...profile,
@@ -61,12 +68,21 @@ export class JobRequestBuilder {
   private async load(
     hostId: string,
     names: string[] | undefined,
-  ): Promise<{ host: Host; domains: Domain[] }> {
-    const { host, stored } = await this.transactions.run(async (manager) => ({
+  ): Promise<{
+    host: Host;
+    domains: Domain[];
+    snapshot: { number: number; createdAt: string } | null;
+  }> {
+    const { host, stored, last } = await this.transactions.run(async (manager) => ({
       host: await manager.findOneBy(Host, { id: hostId }),
       stored: await manager.find(Domain, {
         where: { hostId },
         order: { createdAt: 'ASC', id: 'ASC' },
+      }),
+      last: await manager.findOne(HostSnapshot, {
+        select: { id: true, number: true, createdAt: true },
+        where: { hostId },
+        order: { number: 'DESC' },
       }),
     }));
     if (host === null) {
@@ -81,7 +97,8 @@ export class JobRequestBuilder {
         { path: 'domains' },
       );
     }
-    return { host, domains };
+    const snapshot = last === null ? null : { number: last.number, createdAt: last.createdAt };
+    return { host, domains, snapshot };
   }
 
   private chosen(stored: Domain[], names: string[] | undefined): Domain[] {

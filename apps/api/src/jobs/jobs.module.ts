@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Domain } from '../database/entities/domain.entity';
+import { HostSnapshot } from '../database/entities/host-snapshot.entity';
 import { Host } from '../database/entities/host.entity';
 import { IdempotencyKey } from '../work/idempotency-key.entity';
 import { IdempotencyInterceptor } from '../work/idempotency.interceptor';
@@ -20,7 +21,10 @@ import { StoredResults } from './stored-results';
 
 /** Jobs, and with them `Idempotency-Key` on every POST of the service. */
 @Module({
-  imports: [WorkModule, TypeOrmModule.forFeature([Host, Domain, Job, JobResult, IdempotencyKey])],
+  imports: [
+    WorkModule,
+    TypeOrmModule.forFeature([Host, HostSnapshot, Domain, Job, JobResult, IdempotencyKey]),
+  ],
   controllers: [JobsController],
   providers: [
     JobKinds,

@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import type { RecommendationContent } from '@zonewise/advisor';
-import { IsIn, IsUUID } from 'class-validator';
+import type { Impact, RecommendationContent } from '@zonewise/advisor';
+import { Type } from 'class-transformer';
+import { IsIn, IsObject, IsUUID, ValidateNested } from 'class-validator';
 import { PageDto, PageQuery } from '../http/cursor';
 import { etagOf } from '../http/etag';
 import { MapOf } from '../http/field-decorators';
@@ -8,6 +9,7 @@ import { WhenGiven } from '../work/when-given';
 import { ResultBasisDto } from '../simulations/simulation.dto';
 import { ReplayOptionsDto, StoredDomains } from '../work/replay-options.dto';
 import type { AdviceFile } from '../work/tasks';
+import { AdviceOptionsDto } from './advice-options.dto';
 import {
   Recommendation,
   RECOMMENDATION_STATES,
@@ -19,6 +21,13 @@ const MAX_METADATA = 32;
 export class CreateRecommendationDto extends ReplayOptionsDto {
   @StoredDomains()
   domains?: string[];
+
+  @ApiPropertyOptional({ type: AdviceOptionsDto })
+  @WhenGiven()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => AdviceOptionsDto)
+  options?: AdviceOptionsDto;
 }
 
 export class RecommendationQuery extends PageQuery {
@@ -94,12 +103,37 @@ export class AdviceFilesDto {
   items: AdviceFileDto[];
 }
 
-export class PrimaryImpactDto {
-  @ApiProperty({ enum: ['RELIABILITY', 'PERFORMANCE'] })
-  category: RecommendationContent['primaryImpact']['category'];
+export class ImpactDto implements Impact {
+  @ApiProperty({ enum: ['RELIABILITY', 'PERFORMANCE', 'CAPACITY'] })
+  category: Impact['category'];
 
-  @ApiProperty()
-  description: string;
+  @ApiProperty({
+    enum: [
+      ...(['guests-killed', 'swapped-out', 'stall', 'remote-memory'] as const),
+      ...(['remote-cost', 'headroom', 'page-cache-lost'] as const),
+    ],
+  })
+  measure: Impact['measure'];
+
+  @ApiProperty({
+    enum: ['guests', 'MiB', 'ms', 'percent', 'ratio'],
+    description: '`ratio`: distance to memory over the distance to local memory, minus 1.',
+  })
+  unit: Impact['unit'];
+
+  @ApiProperty({ example: 56.2 }) before: number;
+  @ApiProperty({ example: 0 }) after: number;
+  @ApiProperty({ example: 'Remote guest memory: 56.2 % -> 0 %.' }) description: string;
+}
+
+export class InsightDto {
+  @ApiProperty({
+    example: 'hosts/1f0c/snapshots/1',
+    description: 'A snapshot of the host, or a cause that the replay of today found.',
+  })
+  name: string;
+  @ApiProperty({ example: 'HOST_SNAPSHOT' }) insightSubtype: string;
+  @ApiProperty() description: string;
 }
 
 export class RecommendationSummaryDto {
@@ -119,7 +153,10 @@ export class RecommendationSummaryDto {
   recommenderSubtype: RecommendationContent['recommenderSubtype'];
 
   @ApiProperty({
-    enum: ['OPTIMIZED', 'REMOTE_MEMORY', 'OOM_RISK', 'RECLAIM_STALLS', 'DOES_NOT_FIT'],
+    enum: [
+      ...(['OPTIMIZED', 'REMOTE_MEMORY', 'OOM_RISK', 'RECLAIM_STALLS'] as const),
+      ...(['LOW_HEADROOM', 'DOES_NOT_FIT'] as const),
+    ],
     description: '`OPTIMIZED`: leave it as it is.',
   })
   finding: RecommendationContent['finding'];
@@ -130,8 +167,14 @@ export class RecommendationSummaryDto {
   @ApiProperty({ enum: ['P1', 'P2', 'P3', 'P4'] })
   priority: RecommendationContent['priority'];
 
-  @ApiProperty({ type: PrimaryImpactDto })
-  primaryImpact: PrimaryImpactDto;
+  @ApiProperty({ type: ImpactDto, description: 'The measure that decided, in both replays.' })
+  primaryImpact: Impact;
+
+  @ApiProperty({ type: [ImpactDto], description: 'The other measures that change.' })
+  additionalImpact: Impact[];
+
+  @ApiProperty({ type: [InsightDto] })
+  associatedInsights: InsightDto[];
 
   @ApiProperty({ type: StateInfoDto })
   stateInfo: StateInfoDto;
@@ -194,10 +237,19 @@ export class RecommendationDto extends RecommendationSummaryDto {
   immovable: RecommendationContent['immovable'];
 
   @ApiProperty({
+    type: 'array',
+    items: { type: 'object', additionalProperties: true },
+    description:
+      'The ways to move it all the same (live, migrate-pages, restart): whether each is possible, what it gains in pages, its commands.',
+    example: [],
+  })
+  routes: RecommendationContent['routes'];
+
+  @ApiProperty({
     type: 'object',
     additionalProperties: true,
     description:
-      'The replays: baseline, advised, alternatives with why not, margin, caveats and assumptions.',
+      'The replays: baseline, advised, alternatives with why not and where they came short, time series and causes `before` and `after`, margin, risks, caveats and assumptions.',
     example: { seed: 1, replays: 24, margin: { flipsAtPercent: null, testedPercent: 50 } },
   })
   evidence: RecommendationContent['evidence'];
@@ -219,13 +271,41 @@ export function filesDto({ id, files }: Recommendation): AdviceFileDto[] {
   }));
 }
 
+const INSIGHTS_MAX = 12;
+
+/** What the advice rests on: the snapshot, and what the replay of today's setting found. */
+function insightsOf({ name, hostId, basis, content }: Recommendation): InsightDto[] {
+  const { snapshot } = basis;
+  // Results of earlier releases have no causes.
+  const { before } = content.evidence as Partial<RecommendationContent['evidence']>;
+  const causes = (before?.causes ?? []).filter(({ code }) => code !== 'all-where-wanted');
+  return [
+    ...(snapshot === undefined
+      ? []
+      : [
+          {
+            name: `hosts/${hostId}/snapshots/${snapshot.number}`,
+            insightSubtype: 'HOST_SNAPSHOT',
+            description: `The host as it was described at ${snapshot.createdAt}.`,
+          },
+        ]),
+    ...causes.slice(0, INSIGHTS_MAX).map(({ code, text }, i) => ({
+      name: `${name}/insights/${i + 1}`,
+      insightSubtype: code.toUpperCase().replaceAll('-', '_'),
+      description: text,
+    })),
+  ];
+}
+
 export function recommendationSummary(stored: Recommendation): RecommendationSummaryDto {
   const { id, name, hostId, jobId, state, stateMetadata, xorGroupId, lastRefreshTime, basis } =
     stored;
-  const { recommenderSubtype, finding, description, priority, primaryImpact } = stored.content;
+  const { recommenderSubtype, finding, description, priority } = stored.content;
+  const { primaryImpact, additionalImpact } = stored.content;
   return {
     ...{ id, name, hostId, jobId },
-    ...{ recommenderSubtype, finding, description, priority, primaryImpact },
+    ...{ recommenderSubtype, finding, description, priority, primaryImpact, additionalImpact },
+    associatedInsights: insightsOf(stored),
     stateInfo: { state, stateMetadata },
     xorGroupId,
     etag: etagOf(stored.version),
@@ -236,6 +316,6 @@ export function recommendationSummary(stored: Recommendation): RecommendationSum
 }
 
 export function recommendationDto(stored: Recommendation): RecommendationDto {
-  const { content, immovable, evidence } = stored.content;
-  return { ...recommendationSummary(stored), content, immovable, evidence };
+  const { content, immovable, routes, evidence } = stored.content;
+  return { ...recommendationSummary(stored), content, immovable, routes, evidence };
 }

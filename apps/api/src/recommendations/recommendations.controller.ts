@@ -38,6 +38,7 @@ import {
   RecommendationQuery,
   recommendationSummary,
 } from './recommendation.dto';
+import { DriftDto } from './drift.dto';
 import { RecommendationsService } from './recommendations.service';
 
 const RecommendationId = () => IdParam('recommendationId', 'recommendation-not-found');
@@ -66,9 +67,22 @@ export class RecommendationsController {
         summary: 'Guests touch 80 % of their memory',
         value: { demand: { touchPercent: 80 } },
       },
+      constrained: {
+        summary: 'Locality first; one guest and one kernel setting stay as they are',
+        value: {
+          options: {
+            profile: 'locality',
+            constraints: { pinnedGuests: ['web1'], fixedSysctls: ['zone_reclaim_mode'] },
+          },
+        },
+      },
+      weighted: {
+        summary: 'Waiting counts three times as much as distance',
+        value: { options: { weights: { stall: 3, remote: 1 } } },
+      },
     },
   })
-  @ApiMakesJob(RecommendationDto, 'the recommendation')
+  @ApiMakesJob(RecommendationDto, 'the recommendation', 'advice-not-possible')
   async create(
     @IdParam('hostId', 'host-not-found') hostId: string,
     @Body() body: CreateRecommendationDto,
@@ -151,12 +165,25 @@ export class RecommendationsController {
     return recommendationDto(stored);
   }
 
+  @Get('recommendations/:recommendationId/drift')
+  @DocumentedId()
+  @ApiOperation({
+    summary: 'What changed on the host since the recommendation was computed',
+    description:
+      'Compares the snapshot that it rests on with the latest one, and the domains with what they were.',
+  })
+  @ApiOkResponse({ type: DriftDto })
+  @ApiProblems('recommendation-not-found')
+  async drift(@RecommendationId() id: string): Promise<DriftDto> {
+    return new DriftDto(await this.recommendations.drift(id), new Date().toISOString());
+  }
+
   @Get('recommendations/:recommendationId/files')
   @DocumentedId()
   @ApiOperation({
     summary: 'The files that apply the advice and take it back',
     description:
-      '`DOMAIN.xml` (patched), `DOMAIN.diff`, `DOMAIN.rollback.xml`, `90-zonewise.conf` for /etc/sysctl.d and `rollback.conf`; only what changes has files.',
+      '`DOMAIN.xml` (patched), `DOMAIN.diff`, `DOMAIN.rollback.xml`, `90-zonewise.conf` for /etc/sysctl.d and `rollback.conf`; `apply.sh` and `rollback.sh` run all of it, `start.sh` starts the guests in the advised order, `apply-live.sh` shows the ways for running guests; only what changes has files.',
   })
   @ApiOkResponse({ type: AdviceFilesDto })
   @ApiProblems('recommendation-not-found')

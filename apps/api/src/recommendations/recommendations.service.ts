@@ -1,16 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import type { EntityManager, QueryDeepPartialEntity } from 'typeorm';
+import { AdvisorInputError, checkAdvisable } from '@zonewise/advisor';
+import type { AdviceRequest, Risk } from '@zonewise/advisor';
+import { Domain } from '../database/entities/domain.entity';
+import { HostSnapshot } from '../database/entities/host-snapshot.entity';
 import { Host } from '../database/entities/host.entity';
 import { Transactions } from '../database/transactions';
 import { Page, pageOf } from '../http/cursor';
 import { demandIfMatch } from '../http/etag';
 import { ProblemException } from '../http/problem';
-import { JobKinds, type JobOf, JobRequest, JobResults } from '../jobs/job-kinds';
+import { JobKinds, JobOf, JobRequest, JobResults, ResultBasis } from '../jobs/job-kinds';
 import { JobRequestBuilder, ReplayAsk } from '../jobs/job-request.builder';
 import type { Job } from '../jobs/job.entity';
 import { JobsService } from '../jobs/jobs.service';
 import type { AdviceFile, RecommendationOutput } from '../work/tasks';
+import { driftRisks } from './drift';
 import type { RecommendationQuery } from './recommendation.dto';
 import {
   EXCLUDING_STATES,
@@ -23,6 +28,14 @@ const notFound = (id: string): ProblemException =>
   new ProblemException('recommendation-not-found', `No recommendation has the id ${id}.`, {
     path: 'recommendationId',
   });
+
+export interface Drift {
+  /** The snapshot that the advice rests on; null where an earlier release computed it. */
+  taken: HostSnapshot | null;
+  latest: HostSnapshot;
+  /** Domains that are not any more what the advice was computed for. */
+  changedDomains: string[];
+}
 
 export interface StateChange {
   state: RecommendationState;
@@ -42,9 +55,11 @@ export class RecommendationsService implements OnModuleInit, JobResults<'recomme
     this.kinds.register('recommendation', this);
   }
 
-  /** @throws ProblemException as {@link JobRequestBuilder.build} and {@link JobsService.submit} */
+  /** @throws ProblemException advice-not-possible (422), and as {@link JobRequestBuilder.build} and {@link JobsService.submit} */
   async submit(hostId: string, ask: ReplayAsk): Promise<Job> {
-    return this.jobs.submit('recommendation', hostId, await this.requests.build(hostId, ask));
+    const request = await this.requests.build(hostId, ask);
+    requireAdvisable(request.simulation);
+    return this.jobs.submit('recommendation', hostId, request);
   }
 
   async store(
@@ -55,8 +70,14 @@ export class RecommendationsService implements OnModuleInit, JobResults<'recomme
   ): Promise<string> {
     const now = new Date().toISOString();
     const xorGroupId = alternatives.length > 0 ? randomUUID() : null;
-    const rows = [advice, ...alternatives].map(({ content, files }): Recommendation => {
+    const drift = await this.driftOf(manager, job.hostId, basis, now);
+    const rows = [advice, ...alternatives].map(({ content: computed, files }): Recommendation => {
       const id = randomUUID();
+      const { evidence } = computed;
+      const content = {
+        ...computed,
+        evidence: { ...evidence, risks: [...evidence.risks, ...drift] },
+      };
       return {
         ...{ id, hostId: job.hostId, jobId: job.id, xorGroupId },
         name: `hosts/${job.hostId}/recommendations/${id}`,
@@ -68,6 +89,46 @@ export class RecommendationsService implements OnModuleInit, JobResults<'recomme
       await manager.insert(Recommendation, row as QueryDeepPartialEntity<Recommendation>);
     }
     return rows[0]!.id;
+  }
+
+  private async driftOf(
+    manager: EntityManager,
+    hostId: string,
+    { snapshot }: ResultBasis,
+    now: string,
+  ): Promise<Risk[]> {
+    if (snapshot === undefined) return [];
+    const at = (number: number): Promise<HostSnapshot | null> =>
+      manager.findOne(HostSnapshot, { where: { hostId, number } });
+    const taken = await at(snapshot.number);
+    return taken === null ? [] : driftRisks(taken, await at(snapshot.number - 1), now);
+  }
+
+  /**
+   * What changed on the host since the snapshot that a recommendation rests on.
+   * @throws ProblemException recommendation-not-found (404)
+   */
+  drift(id: string): Promise<Drift> {
+    return this.transactions.read(async (manager) => {
+      const { hostId, basis } = await this.find(manager, id);
+      const latest = await manager.findOneOrFail(HostSnapshot, {
+        where: { hostId },
+        order: { number: 'DESC' },
+      });
+      const number = basis.snapshot?.number;
+      const taken =
+        number === undefined
+          ? null
+          : await manager.findOne(HostSnapshot, { where: { hostId, number } });
+      const domains = await manager.find(Domain, {
+        select: { id: true, name: true, version: true },
+        where: { hostId },
+      });
+      const changed = basis.domains.filter(
+        ({ name, version }) => domains.find((one) => one.name === name)?.version !== version,
+      );
+      return { taken, latest, changedDomains: changed.map(({ name }) => name) };
+    });
   }
 
   /** With its files. @throws ProblemException recommendation-not-found (404) */
@@ -179,6 +240,30 @@ export class RecommendationsService implements OnModuleInit, JobResults<'recomme
     const stored = await query.getOne();
     if (stored === null) throw notFound(id);
     return stored;
+  }
+}
+
+/** Codes of requests that are well-formed, but that no advice can answer. */
+const NOT_POSSIBLE: readonly string[] = [
+  'no-guests',
+  'no-nodes',
+  'kernel-not-modelled',
+  'contradictory-constraints',
+];
+
+/** @throws ProblemException advice-not-possible, invalid-simulation-request (422) */
+function requireAdvisable(request: AdviceRequest): void {
+  try {
+    checkAdvisable(request);
+  } catch (error) {
+    if (!(error instanceof AdvisorInputError)) throw error;
+    const { code, path, message } = error;
+    const impossible = NOT_POSSIBLE.includes(code);
+    throw new ProblemException(
+      impossible ? 'advice-not-possible' : 'invalid-simulation-request',
+      message,
+      { errors: [{ code, path, message }] },
+    );
   }
 }
 

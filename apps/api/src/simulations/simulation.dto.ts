@@ -49,6 +49,17 @@ export class ResultBasisDto implements ResultBasis {
   @ApiProperty({ description: "The host's version when the work was accepted." })
   hostVersion: number;
 
+  @ApiPropertyOptional(
+    freeObject("The host's latest snapshot then.", {
+      number: 1,
+      createdAt: '2026-01-01T00:00:00.000Z',
+    }),
+  )
+  snapshot?: ResultBasis['snapshot'];
+
+  @ApiPropertyOptional(freeObject('Of a recommendation: its options.', { profile: 'locality' }))
+  options?: ResultBasis['options'];
+
   @ApiProperty({ type: [BasisDomainDto] })
   domains: BasisDomainDto[];
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NumatuneValue, Operation, RecommendationContent } from '@zonewise/advisor';
-import { kernelProfiles, type HostSysctls } from '@zonewise/simulator';
+import { kernelProfiles, type HostModel, type HostSysctls } from '@zonewise/simulator';
 import { AdviceFileError, adviceFiles } from './advice-files';
 
 const xml = readFileSync(join(__dirname, '../../../../examples/web1.xml'), 'utf8');
@@ -22,6 +22,7 @@ const operation = (change: Partial<Operation>): Operation => ({
 const contentOf = (...operations: Operation[]): RecommendationContent =>
   ({
     content: { operationGroups: [{ description: '', operations }] },
+    routes: [],
   }) as unknown as RecommendationContent;
 
 const SYSCTL: HostSysctls = {
@@ -29,8 +30,16 @@ const SYSCTL: HostSysctls = {
   ...kernelProfiles['6.1.y'].defaultSysctls,
 };
 
+const HOST = {
+  sysctl: SYSCTL,
+  nodes: [
+    { nodeId: 0, cpus: [0, 1, 4, 5] },
+    { nodeId: 1, cpus: [2, 3] },
+  ],
+} as unknown as HostModel;
+
 const filesOf = (content: RecommendationContent, documents: { name: string; xml: string }[]) =>
-  adviceFiles(content, documents, SYSCTL);
+  adviceFiles(content, documents, HOST);
 
 const namesOf = (files: { name: string }[]): string[] => files.map(({ name }) => name);
 
@@ -52,14 +61,16 @@ describe('adviceFiles', () => {
       'web1.diff',
       'web1.rollback.xml',
       '90-zonewise.conf',
+      'apply.sh',
+      'rollback.sh',
     ]);
     const [apply, diff, rollback] = files.map(({ text }) => text);
     expect(apply?.replace("mode='strict'", "mode='preferred'")).toBe(xml);
     expect(diff).toMatch(/^-.*preferred.*\n\+.*strict/m);
     expect(rollback).toBe(xml);
-    expect(files.at(-1)?.text).toContain('No kernel setting changes');
-    expect(files.at(-1)?.text).toMatch(/^# vm\.zone_reclaim_mode = 0$/m);
-    expect(files.at(-1)?.text).not.toMatch(/^vm\./m);
+    expect(files[3]?.text).toContain('No kernel setting changes');
+    expect(files[3]?.text).toMatch(/^# vm\.zone_reclaim_mode = 0$/m);
+    expect(files[3]?.text).not.toMatch(/^vm\./m);
   });
 
   it('leaves no cell with nodes of its own when the advice is for the whole domain', () => {
@@ -104,7 +115,12 @@ describe('adviceFiles', () => {
       ),
       [{ name: 'web1', xml }],
     );
-    expect(namesOf(files)).toEqual(['90-zonewise.conf', 'rollback.conf']);
+    expect(namesOf(files)).toEqual([
+      '90-zonewise.conf',
+      'rollback.conf',
+      'apply.sh',
+      'rollback.sh',
+    ]);
     expect(files[0]?.text).toMatch(/^vm\.zone_reclaim_mode = 1$/m);
     expect(files[1]?.text).toMatch(/^vm\.zone_reclaim_mode = 0$/m);
   });
@@ -113,7 +129,7 @@ describe('adviceFiles', () => {
     const operations = [operation({}), operation({ resource: 'web1.rollback' })];
     const documents = ['web1', 'web1.rollback'].map((name) => ({ name, xml }));
     const names = namesOf(filesOf(contentOf(...operations), documents));
-    expect(new Set(names).size).toBe(7);
+    expect(new Set(names).size).toBe(9);
     expect(names).toContain('web1.rollback~2.xml');
   });
 

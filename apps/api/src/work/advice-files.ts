@@ -1,42 +1,54 @@
 /** The files that apply a recommendation and take it back, made from its content and the documents. Pure. */
 import { rollbackSysctlFile, sysctlFile } from '@zonewise/advisor';
-import type { NumatuneValue, RecommendationContent } from '@zonewise/advisor';
-import { patchNumatune, unifiedDiff } from '@zonewise/libvirt-xml';
-import type { HostSysctls } from '@zonewise/simulator';
-import type { NumatuneChange } from '@zonewise/libvirt-xml';
+import type {
+  BackingValue,
+  DiskCacheMode,
+  NumatuneValue,
+  PinningValue,
+  RecommendationContent,
+} from '@zonewise/advisor';
+import { parseDomain, patchDomain, unifiedDiff } from '@zonewise/libvirt-xml';
+import type { DomainChange, NumatuneChange } from '@zonewise/libvirt-xml';
+import type { HostModel } from '@zonewise/simulator';
+import {
+  changesSysctl,
+  domainOperations,
+  SYSCTL_FILE,
+  SYSCTL_ROLLBACK_FILE,
+} from './advice-operations';
+import { adviceScripts, cpusOf } from './advice-scripts';
 import type { AdviceFile, DomainDocument } from './tasks';
-
-const SYSCTL_FILE = '90-zonewise.conf';
-const SYSCTL_ROLLBACK_FILE = 'rollback.conf';
 
 /** A document could not be changed as advised; a defect of ours, since it was read before. */
 export class AdviceFileError extends Error {}
 
-function changesSysctl(content: RecommendationContent): boolean {
-  return content.content.operationGroups.some((group) =>
-    group.operations.some((operation) => operation.resourceType === 'sysctl'),
-  );
-}
-
-/** Domains that an operation changes. `test` operations only look. */
-function changedDomains(content: RecommendationContent): Set<string> {
-  return new Set(
-    content.content.operationGroups
-      .flatMap((group) => group.operations)
-      .filter(({ resourceType, action }) => resourceType === 'domain' && action !== 'test')
-      .map((operation) => operation.resource),
-  );
+/** What the operations on a domain change in its document. */
+function domainChange(
+  content: RecommendationContent,
+  { name, xml }: DomainDocument,
+  host: HostModel,
+): DomainChange {
+  const change: DomainChange = {};
+  for (const { path, value } of domainOperations(content, name)) {
+    if (path === '/domain/numatune') change.numatune = numatuneChange(value as NumatuneValue);
+    else if (path === '/domain/vcpu/@cpuset') {
+      const { nodes, cells = [] } = value as PinningValue;
+      const all = [...nodes, ...cells.flatMap((cell) => cell.nodes)];
+      change.vcpu = { cpuset: cpusOf(host, all) };
+    } else if (path === '/domain/memoryBacking') {
+      change.memoryBacking = { hugepages: hugepages(value as BackingValue) };
+    } else if (path === '/domain/devices/disk/driver/@cache') {
+      change.disks = cachedDisks(xml).map((target) => ({ target, cache: value as DiskCacheMode }));
+    } else throw new AdviceFileError(`Nobody knows how to write ${path} into ${name}.`);
+  }
+  return change;
 }
 
 /**
- * The numatune that the operation on a domain sets. Without `memnodes` the replay gave every cell the
- * domain's own setting: a <memnode> left in the document would place its cell elsewhere.
+ * Without `memnodes` the replay gave every cell the domain's own setting: a <memnode> left in the document would
+ * place its cell elsewhere.
  */
-function numatuneChange(content: RecommendationContent, name: string): NumatuneChange {
-  const operation = content.content.operationGroups
-    .flatMap((group) => group.operations)
-    .find(({ resourceType, resource }) => resourceType === 'domain' && resource === name);
-  const { mode, nodeset, memnodes = [] } = operation?.value as NumatuneValue;
+function numatuneChange({ mode, nodeset, memnodes = [] }: NumatuneValue): NumatuneChange {
   if (mode === 'none') return { memory: null, memnodes: [] };
   const cells = memnodes.flatMap((memnode) =>
     memnode.mode === 'none' ? [] : [{ ...memnode, mode: memnode.mode }],
@@ -44,9 +56,23 @@ function numatuneChange(content: RecommendationContent, name: string): NumatuneC
   return { memory: { mode, nodeset }, memnodes: cells };
 }
 
-function domainFiles(document: DomainDocument, change: NumatuneChange): AdviceFile[] {
+/** QEMU asks for transparent huge pages by itself: only pools stand in a document. */
+function hugepages(backing: BackingValue): { sizeKib: number; nodeset: null }[] | null {
+  return typeof backing === 'number' ? [{ sizeKib: backing, nodeset: null }] : null;
+}
+
+/** Disks that go through the host's page cache today. */
+function cachedDisks(xml: string): string[] {
+  const parsed = parseDomain(xml);
+  if (!parsed.ok) return [];
+  return parsed.value.disks
+    .filter(({ usesHostPageCache }) => usesHostPageCache)
+    .map(({ target }) => target);
+}
+
+function domainFiles(document: DomainDocument, change: DomainChange): AdviceFile[] {
   const { name, xml } = document;
-  const patched = patchNumatune(xml, change);
+  const patched = patchDomain(xml, change);
   if (!patched.ok) {
     const reasons = patched.problems.map((problem) => problem.message).join('; ');
     throw new AdviceFileError(`The advice cannot be written into ${name}: ${reasons}`);
@@ -89,32 +115,40 @@ function distinct(files: AdviceFile[]): AdviceFile[] {
 }
 
 /**
- * `DOMAIN.xml` (the document with nothing changed but its numatune), `DOMAIN.diff`, `DOMAIN.rollback.xml`
- * (the document as it was), `90-zonewise.conf` for /etc/sysctl.d and `rollback.conf`. Only what changes
- * has files, but for `90-zonewise.conf`: it also tells, as comments, the settings that the advice rests on.
- * Advice to leave everything has no files.
+ * `DOMAIN.xml` (the document with nothing changed but what is advised), `DOMAIN.diff`, `DOMAIN.rollback.xml`
+ * (the document as it was), `90-zonewise.conf` for /etc/sysctl.d and `rollback.conf`; `apply.sh` and `rollback.sh`,
+ * which install all of it and take it back, `start.sh` where the order of starts changes, and `apply-live.sh` with the
+ * ways to move what running guests hold elsewhere. Only what changes has files, but for `90-zonewise.conf`: it also
+ * tells, as comments, the settings that the advice rests on. Advice to leave everything has none but `apply-live.sh`.
  *
- * @param current the host's settings
+ * @param host as the advice was computed for it
  *
  * @throws AdviceFileError when a document cannot be changed as advised
  */
 export function adviceFiles(
   content: RecommendationContent,
   documents: DomainDocument[],
-  current: HostSysctls,
+  host: HostModel,
 ): AdviceFile[] {
-  const changed = changedDomains(content);
-  const files = documents
-    .filter((document) => changed.has(document.name))
-    .flatMap((document) => domainFiles(document, numatuneChange(content, document.name)));
+  const changed = documents.filter(({ name }) => domainOperations(content, name).length > 0);
+  const files = distinct(
+    changed.flatMap((document) => domainFiles(document, domainChange(content, document, host))),
+  );
+  const named = new Map(
+    changed.map(({ name }) => {
+      const nameOf = (purpose: AdviceFile['purpose']): string =>
+        files.find((file) => file.domain === name && file.purpose === purpose)?.name ?? '';
+      return [name, { apply: nameOf('apply'), rollback: nameOf('rollback') }];
+    }),
+  );
   const common = { mediaType: 'text/plain' };
   if (changesSysctl(content) || files.length > 0) {
-    const text = sysctlFile(content, current);
+    const text = sysctlFile(content, host.sysctl);
     files.push({ ...common, name: SYSCTL_FILE, purpose: 'apply', text });
   }
   if (changesSysctl(content)) {
     const text = rollbackSysctlFile(content);
     files.push({ ...common, name: SYSCTL_ROLLBACK_FILE, purpose: 'rollback', text });
   }
-  return distinct(files);
+  return [...files, ...adviceScripts({ content, documents, host, files: named })];
 }

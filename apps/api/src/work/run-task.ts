@@ -1,10 +1,11 @@
 /** A task's computation, free of threads: what a worker does and what tests may call directly. */
 import { advise, AdvisorInputError, simulate } from '@zonewise/advisor';
 import { InvariantError, SimulatorInputError } from '@zonewise/simulator';
+import type { RecommendationContent } from '@zonewise/advisor';
 import type { ReplayControl } from '@zonewise/simulator';
 import { adviceFiles } from './advice-files';
 import { headroom, judgePlan } from '@zonewise/plan';
-import type { WorkError, WorkOutcome, WorkProgress, WorkTask } from './tasks';
+import type { Advice, WorkError, WorkOutcome, WorkProgress, WorkTask } from './tasks';
 
 function describeError(error: unknown): WorkError {
   if (error instanceof SimulatorInputError || error instanceof AdvisorInputError) {
@@ -37,9 +38,15 @@ function compute(task: WorkTask, report: (progress: WorkProgress) => void): Work
     case 'simulation':
       return { ok: true, value: simulate(task.request, control) };
     case 'recommendation': {
-      const content = advise(task.request, control);
-      const files = adviceFiles(content, task.documents, task.request.host.sysctl);
-      return { ok: true, value: { advice: { content, files }, alternatives: [] } };
+      const { exclusive, ...best } = advise(task.request, control);
+      const withFiles = (content: RecommendationContent): Advice => ({
+        content,
+        files: adviceFiles(content, task.documents, task.request.host),
+      });
+      return {
+        ok: true,
+        value: { advice: withFiles(best), alternatives: exclusive.map(withFiles) },
+      };
     }
     case 'headroom': {
       const outcome = headroom(task.request, task.ask, task.promised);

@@ -1,6 +1,7 @@
 /** What crosses the border to a worker thread and back. Structured-cloneable data only. */
 import type { MessagePort } from 'node:worker_threads';
 import type {
+  AdviceRequest,
   Outcome,
   RecommendationContent,
   ReplayResult,
@@ -28,7 +29,7 @@ export interface SimulationTask {
 }
 export interface RecommendationTask {
   kind: 'recommendation';
-  request: SimulationRequest;
+  request: AdviceRequest;
   documents: DomainDocument[];
 }
 export interface PlanTask {

@@ -1,0 +1,174 @@
+import { ApiPropertyOptional } from '@nestjs/swagger';
+import { ADVICE_PROFILES } from '@zonewise/advisor';
+import type {
+  AdviceBudget,
+  AdviceConstraints,
+  AdviceOptions,
+  AdviceProfile,
+  AdviceWeights,
+} from '@zonewise/advisor';
+import { MAX_DOMAINS } from '@zonewise/plan';
+import type { SysctlName } from '@zonewise/simulator';
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  ArrayUnique,
+  IsArray,
+  IsIn,
+  IsInt,
+  IsNumber,
+  IsObject,
+  IsString,
+  Length,
+  Max,
+  Min,
+  ValidateNested,
+} from 'class-validator';
+import { applyDecorators } from '@nestjs/common';
+import { WhenGiven } from '../work/when-given';
+
+const INT_MAX = 2 ** 31 - 1;
+const MAX_NODE_ID = 1023;
+const MAX_WEIGHT = 1e6;
+const MAX_PERCENT = 10_000;
+const MAX_REPLAYS = 100_000;
+const MAX_WORK = 1e13;
+const MAX_SYSCTLS = 64;
+
+const Weight = (description: string) =>
+  applyDecorators(
+    ApiPropertyOptional({ minimum: 0, maximum: MAX_WEIGHT, description }),
+    WhenGiven(),
+    IsNumber({ allowNaN: false, allowInfinity: false }),
+    Min(0),
+    Max(MAX_WEIGHT),
+  );
+
+export class AdviceWeightsDto implements AdviceWeights {
+  @Weight('Memory swapped out.') swap?: number;
+  @Weight('Waiting for reclaim.') stall?: number;
+  @Weight('Memory away from its vCPUs, by distance.') remote?: number;
+  @Weight('Room on the fullest node.') headroom?: number;
+  @Weight('Page cache lost.') cache?: number;
+}
+
+export class AdviceConstraintsDto implements AdviceConstraints {
+  @ApiPropertyOptional({
+    type: [String],
+    example: ['db1'],
+    description: 'Guests whose every setting stays as it is.',
+  })
+  @WhenGiven()
+  @IsArray()
+  @ArrayMaxSize(MAX_DOMAINS)
+  @ArrayUnique()
+  @IsString({ each: true })
+  @Length(1, 255, { each: true })
+  pinnedGuests?: string[];
+
+  @ApiPropertyOptional({
+    type: [Number],
+    example: [1],
+    description: 'Nodes that no changed nodeset may name.',
+  })
+  @WhenGiven()
+  @IsArray()
+  @ArrayMaxSize(MAX_NODE_ID + 1)
+  @ArrayUnique()
+  @IsInt({ each: true })
+  @Min(0, { each: true })
+  @Max(MAX_NODE_ID, { each: true })
+  forbiddenNodes?: number[];
+
+  @ApiPropertyOptional({
+    type: [String],
+    example: ['zone_reclaim_mode'],
+    description: 'Kernel settings that stay as they are.',
+  })
+  @WhenGiven()
+  @IsArray()
+  @ArrayMaxSize(MAX_SYSCTLS)
+  @ArrayUnique()
+  @IsString({ each: true })
+  @Length(1, 64, { each: true })
+  fixedSysctls?: SysctlName[];
+
+  @ApiPropertyOptional({
+    minimum: 1,
+    maximum: MAX_PERCENT,
+    description: "Memory of the guests bound to a set of nodes, as a share of those nodes' memory.",
+  })
+  @WhenGiven()
+  @IsNumber({ allowNaN: false, allowInfinity: false })
+  @Min(1)
+  @Max(MAX_PERCENT)
+  maxOvercommitPercent?: number;
+}
+
+export class AdviceBudgetDto implements AdviceBudget {
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: MAX_REPLAYS })
+  @WhenGiven()
+  @IsInt()
+  @Min(1)
+  @Max(MAX_REPLAYS)
+  replaysMax?: number;
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 1,
+    maximum: MAX_WORK,
+    description: 'Pages touched plus five times the pages reclaimed, over all replays.',
+  })
+  @WhenGiven()
+  @IsInt()
+  @Min(1)
+  @Max(MAX_WORK)
+  workMax?: number;
+}
+
+/** How the advice is judged, and what it must not touch. */
+export class AdviceOptionsDto implements AdviceOptions {
+  @ApiPropertyOptional({
+    enum: ADVICE_PROFILES,
+    default: 'balanced',
+    description: 'In which order configurations are compared; see docs/ADVICE.md.',
+  })
+  @WhenGiven()
+  @IsIn(ADVICE_PROFILES)
+  profile?: AdviceProfile;
+
+  @ApiPropertyOptional({
+    type: AdviceWeightsDto,
+    description: "Instead of the profile's order behind kills.",
+  })
+  @WhenGiven()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => AdviceWeightsDto)
+  weights?: AdviceWeightsDto;
+
+  @ApiPropertyOptional({ type: AdviceConstraintsDto })
+  @WhenGiven()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => AdviceConstraintsDto)
+  constraints?: AdviceConstraintsDto;
+
+  @ApiPropertyOptional({
+    minimum: 0,
+    maximum: INT_MAX,
+    description: "Of the order in which equals are tried; default the replay's.",
+  })
+  @WhenGiven()
+  @IsInt()
+  @Min(0)
+  @Max(INT_MAX)
+  seed?: number;
+
+  @ApiPropertyOptional({ type: AdviceBudgetDto })
+  @WhenGiven()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => AdviceBudgetDto)
+  budget?: AdviceBudgetDto;
+}

@@ -1,0 +1,23 @@
+/** What a recommendation does, for those who write its files. */
+import type { Operation, RecommendationContent } from '@zonewise/advisor';
+
+export const SYSCTL_FILE = '90-zonewise.conf';
+export const SYSCTL_ROLLBACK_FILE = 'rollback.conf';
+
+/** Its operations in order; `test` operations only look. */
+export function operationsOf(content: RecommendationContent): Operation[] {
+  return content.content.operationGroups
+    .flatMap((group) => group.operations)
+    .filter(({ action }) => action !== 'test');
+}
+
+export function changesSysctl(content: RecommendationContent): boolean {
+  return operationsOf(content).some(({ resourceType }) => resourceType === 'sysctl');
+}
+
+/** The operations on one domain, each with its path in the document. */
+export function domainOperations(content: RecommendationContent, name: string): Operation[] {
+  return operationsOf(content).filter(
+    ({ resourceType, resource }) => resourceType === 'domain' && resource === name,
+  );
+}

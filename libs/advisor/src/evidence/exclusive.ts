@@ -1,0 +1,65 @@
+import { deadNames } from '../explain';
+import type { Change, Evaluated, Evaluator } from '../evaluator';
+import type { Judge } from '../objective';
+import { compareOutcomes } from '../objective';
+import type { RecommendationContent } from '../types';
+
+/** More than an operator compares. */
+const EXCLUSIVE_MAX = 2;
+
+/**
+ * The best ways to better today's setting that are another decision than the advice: other numatune modes, or other
+ * kernel settings. They set the same guests otherwise, so that at most one of them can be followed. Best first.
+ *
+ * Only what was replayed, kills no more than the advice and was not refused.
+ */
+export function exclusiveAlternatives(
+  evaluator: Evaluator,
+  judge: Judge,
+  { baseline, advised }: { baseline: Evaluated; advised: Evaluated },
+  refused: ReadonlySet<string>,
+): Evaluated[] {
+  if (advised === baseline || deadNames(advised.candidate.outcome).length > 0) return [];
+  const seen = new Set([decisionOf(advised.change), decisionOf(baseline.change)]);
+  return evaluator.evaluated
+    .filter(({ candidate }) => !refused.has(candidate.id))
+    .filter(({ candidate }) => deadNames(candidate.outcome).length === 0)
+    .filter((one) => compareOutcomes(one.candidate.outcome, baseline.candidate.outcome, judge) < 0)
+    .sort((a, b) => compareOutcomes(a.candidate.outcome, b.candidate.outcome, judge))
+    .filter(({ change }) => {
+      const decision = decisionOf(change);
+      return !seen.has(decision) && seen.add(decision);
+    })
+    .slice(0, EXCLUSIVE_MAX);
+}
+
+/** What kind of change it is, whichever guests and nodes it is about. */
+function decisionOf(change: Change): string {
+  const modes = Object.values(change.numatune).map(({ mode }) => `numatune ${mode}`);
+  const parts = Object.keys(change).filter((part) => part !== 'numatune' && part !== 'sysctl');
+  return [...new Set([...modes, ...Object.keys(change.sysctl), ...parts])].sort().join(', ');
+}
+
+/** The growth that an alternative was replayed with: the reserve that advice needs, and no bisection. */
+export function reserveMargin(
+  evaluator: Evaluator,
+  change: Change,
+  percent: number,
+): RecommendationContent['evidence']['margin'] {
+  if (!evaluator.knowsGrown(change, percent) && !evaluator.canReplay()) {
+    const verdict = 'Growth was not tested: the search had no replay left.';
+    return { flipsAtPercent: null, testedPercent: 0, verdict };
+  }
+  const dead = deadNames(evaluator.evaluateGrown(change, percent));
+  return dead.length > 0
+    ? {
+        flipsAtPercent: percent,
+        testedPercent: percent,
+        verdict: `With ${percent} % more guest memory ${dead.join(', ')} would be killed; less was not tested.`,
+      }
+    : {
+        flipsAtPercent: null,
+        testedPercent: percent,
+        verdict: `Nobody is killed with ${percent} % more guest memory; more was not tested.`,
+      };
+}

@@ -1,0 +1,94 @@
+import { formatCount, formatMib, formatMs, formatPercent } from '../format';
+import type { Evaluated } from '../evaluator';
+import { deadNames } from '../explain';
+import type { Note } from '../placement';
+import type { Outcome, RecommendationContent, SimulationRequest } from '../types';
+
+/**
+ * What could make the advice wrong. `mechanism`: the host's kernel does something that the replay does not.
+ * `pace`: figures that follow the hardware profile's pace. `estimate`: an input that was not measured. `margin`: how
+ * little growth flips the verdict. `drift`: the host has changed since it was described.
+ */
+export interface Risk {
+  kind: 'mechanism' | 'pace' | 'estimate' | 'margin' | 'drift';
+  code: string;
+  message: string;
+}
+
+/** Growth below which a verdict counts as close to its edge. */
+const CLOSE_PERCENT = 20;
+const PACE_CAVEAT = 'pace-not-validated';
+
+/** The advised configuration replayed on other hardware: the same decisions at another pace. */
+export interface PaceSensitivity {
+  hardware: string;
+  outcome: Outcome;
+}
+
+/** @param sensitivity absent where the search had no replay left for it */
+export function risksOf(
+  request: SimulationRequest,
+  caveats: Note[],
+  advised: Evaluated,
+  {
+    margin,
+    sensitivity,
+  }: {
+    margin: RecommendationContent['evidence']['margin'];
+    sensitivity?: PaceSensitivity | undefined;
+  },
+): Risk[] {
+  return [
+    ...caveats
+      .filter(({ code }) => code !== PACE_CAVEAT)
+      .map((caveat): Risk => ({ kind: 'mechanism', ...caveat })),
+    paceRisk(advised.candidate.outcome, sensitivity),
+    ...estimateRisks(request),
+    ...marginRisks(margin),
+  ];
+}
+
+function paceRisk(outcome: Outcome, sensitivity: PaceSensitivity | undefined): Risk {
+  const { kswapdReclaimedPages, directReclaimedPages, swappedOutPages, stallNs } = outcome;
+  const reclaimed = kswapdReclaimedPages + directReclaimedPages + swappedOutPages;
+  if (reclaimed === 0 && stallNs === 0) {
+    const message =
+      'No kswapd ran, nobody waited and nothing was swapped in the advised replay: where memory goes does not depend on pace there.';
+    return { kind: 'pace', code: 'placement-independent-of-pace', message };
+  }
+  const figures =
+    `Of the advised replay, ${formatCount(kswapdReclaimedPages)} pages reclaimed by kswapd, ` +
+    `${formatCount(directReclaimedPages)} by guests, ${formatCount(swappedOutPages)} swapped out and ` +
+    `${formatMs(stallNs)} of waiting follow a modelled pace, which was not measured on this host.`;
+  const other =
+    sensitivity === undefined
+      ? ' Another pace was not replayed.'
+      : ` At the pace of ${sensitivity.hardware}: ${paceText(sensitivity.outcome)}, against ${paceText(outcome)}.`;
+  return { kind: 'pace', code: 'figures-follow-pace', message: figures + other };
+}
+
+const paceText = (outcome: Outcome): string =>
+  `${deadNames(outcome).length} killed, ${formatPercent(outcome.remoteShare)} remote, ` +
+  `${formatMib(outcome.swappedOutPages)} swapped out, ${formatMs(outcome.stallNs)} waiting`;
+
+function estimateRisks({ guests }: SimulationRequest): Risk[] {
+  return guests.flatMap((spec): Risk[] =>
+    spec.state === 'running' && spec.residencySource === 'estimated'
+      ? [
+          {
+            kind: 'estimate',
+            code: 'residency-estimated',
+            message: `Where the memory of ${spec.guest.name} is was not measured (no numa_maps, no numastat -p) but estimated.`,
+          },
+        ]
+      : [],
+  );
+}
+
+function marginRisks({
+  flipsAtPercent,
+  verdict,
+}: RecommendationContent['evidence']['margin']): Risk[] {
+  if (flipsAtPercent === null || flipsAtPercent > CLOSE_PERCENT) return [];
+  return [{ kind: 'margin', code: 'little-margin', message: verdict }];
+}

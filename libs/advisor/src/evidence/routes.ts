@@ -1,0 +1,160 @@
+import type { HostModel } from '@zonewise/simulator';
+import { placedGuest } from '../compile';
+import { formatList, formatMib } from '../format';
+import { formatNodeset, nodesText } from '../host-nodes';
+import { guestCpuNodes, homeNodes } from '../placement';
+import type { GuestSpec, Outcome, SimulationRequest } from '../types';
+
+/**
+ * A way to bring a guest's memory where it belongs.
+ *
+ * - `next-start`: a planned guest starts with the new document
+ * - `live`: `virsh numatune --live`, without a restart
+ * - `migrate-pages`: migratepages(8) moves the resident pages of the running process
+ * - `restart`: the guest gives its memory back and touches it anew
+ */
+export interface Route {
+  kind: 'next-start' | 'live' | 'migrate-pages' | 'restart';
+  possible: boolean;
+  /** Pages that get near their vCPUs by it, at most; arithmetic, not replayed. */
+  gainPages: number;
+  message: string;
+  /** For a shell of the host; empty where there is none to type. */
+  commands: string[];
+}
+
+export interface GuestRoutes {
+  guest: string;
+  state: GuestSpec['state'];
+  awayPages: number;
+  routes: Route[];
+}
+
+type Running = GuestSpec & { state: 'running' };
+
+/**
+ * For every running guest with memory away from its CPUs: what each way of moving it gains. No setting of the advice
+ * moves pages that are already there.
+ * @param outcome of the advised replay: the room that is left for moved pages
+ */
+export function routesOf(request: SimulationRequest, outcome: Outcome): GuestRoutes[] {
+  return request.guests.flatMap((spec) => {
+    if (spec.state !== 'running') return [];
+    const guest = placedGuest(request, spec.guest.name);
+    const home = new Set(guestCpuNodes(guest));
+    const away = spec.guest.residency.filter(({ nodeId }) => !home.has(nodeId));
+    const awayPages = away.reduce((sum, { pages }) => sum + pages, 0);
+    if (awayPages === 0) return [];
+    const from = [...new Set(away.map(({ nodeId }) => nodeId))].sort((a, b) => a - b);
+    const context = { spec, from, awayPages, ...roomAtHome(spec, request.host, outcome) };
+    const routes = [live(context), migratePages(context), restart(context)];
+    return [{ guest: spec.guest.name, state: spec.state, awayPages, routes }];
+  });
+}
+
+interface Context {
+  spec: Running;
+  from: number[];
+  awayPages: number;
+  /** Nodes with CPUs and memory of the guest. */
+  to: number[];
+  roomPages: number;
+}
+
+/** Free memory and page cache of the guest's own nodes at the end of the advised replay, down to the high marks. */
+function roomAtHome(
+  spec: Running,
+  host: HostModel,
+  outcome: Outcome,
+): Pick<Context, 'to' | 'roomPages'> {
+  const cpus = guestCpuNodes(spec.guest);
+  const withMemory = outcome.nodes.filter((node) => node.managedPages > 0);
+  const local = cpus.filter((id) => withMemory.some((node) => node.nodeId === id));
+  const to = local.length > 0 ? local : homeNodes(spec, host);
+  const roomPages = withMemory
+    .filter(({ nodeId }) => to.includes(nodeId))
+    .reduce((sum, node) => {
+      const zones = host.nodes.find(({ nodeId }) => nodeId === node.nodeId)?.zones ?? [];
+      const kept = zones.reduce((pages, { highPages }) => pages + highPages, 0);
+      return sum + Math.max(0, node.freePages + node.fileCachePages - kept);
+    }, 0);
+  return { to, roomPages };
+}
+
+/** @source libvirt 9.0 qemuDomainSetNumaParamsLive(): only a guest that was started restrictive takes another nodeset */
+function live({ spec, to, awayPages, roomPages }: Context): Route {
+  const { name } = spec.guest;
+  const { mode } = spec.numatune;
+  const nodeset = formatNodeset(to);
+  if (mode !== 'restrictive') {
+    const message =
+      `libvirt changes the nodeset of a running guest only where it was started restrictive, and never the mode; ` +
+      `${name} was started with ${mode === 'none' ? 'no numatune' : mode}.`;
+    return { kind: 'live', possible: false, gainPages: 0, message, commands: [] };
+  }
+  const gainPages = movable(spec, awayPages, roomPages);
+  return {
+    kind: 'live',
+    possible: gainPages > 0,
+    gainPages,
+    message:
+      `Another cpuset.mems for ${name}: memory that it touches from then on comes from ${nodesText(to)}, and the kernel ` +
+      `moves up to ${formatMib(gainPages)} of its ${formatMib(awayPages)} elsewhere after it, as far as they can be moved.`,
+    commands: [`virsh numatune ${quoted(name)} --nodeset ${nodeset} --live`],
+  };
+}
+
+function migratePages({ spec, from, to, awayPages, roomPages }: Context): Route {
+  const { name } = spec.guest;
+  const gainPages = movable(spec, awayPages, roomPages);
+  if (gainPages === 0) {
+    const why = isPinned(spec)
+      ? 'its pages are pinned (VFIO or locked)'
+      : `${nodesText(to)} ${to.length === 1 ? 'has' : 'have'} no room for them`;
+    const message = `The ${formatMib(awayPages)} of ${name} cannot be moved while it runs: ${why}.`;
+    return { kind: 'migrate-pages', possible: false, gainPages: 0, message, commands: [] };
+  }
+  const rest = awayPages - gainPages;
+  return {
+    kind: 'migrate-pages',
+    possible: true,
+    gainPages,
+    message:
+      `migratepages moves up to ${formatMib(gainPages)} of ${name} from ${nodesText(from)} to ${nodesText(to)} while it runs` +
+      (rest > 0 ? `; for ${formatMib(rest)} there is no room` : '') +
+      `. Memory that it touches later still follows its ${spec.numatune.mode === 'none' ? 'default policy' : `numatune ${spec.numatune.mode}`}.`,
+    commands: [
+      `migratepages "$(cat ${quoted(`/run/libvirt/qemu/${name}.pid`)})" ${formatNodeset(from)} ${formatNodeset(to)}`,
+    ],
+  };
+}
+
+function restart({ spec, from, to, awayPages, roomPages }: Context): Route {
+  const { name } = spec.guest;
+  // What it gives back on its own nodes it finds again there, so that the room counts for what is elsewhere.
+  const gainPages = Math.min(awayPages, roomPages);
+  const named = spec.numatune.nodeset.filter((node) => from.includes(node));
+  const hint =
+    named.length > 0 ? ` Its numatune names ${nodesText(named)}: change that first.` : '';
+  return {
+    kind: 'restart',
+    possible: gainPages > 0,
+    gainPages,
+    message:
+      gainPages > 0
+        ? `A restart frees its memory on ${formatList(from.map((node) => `node ${node}`))} and touches it anew; up to ${formatMib(gainPages)} of ${name} get to ${nodesText(to)}.${hint}`
+        : `A restart gains nothing: ${nodesText(to)} ${to.length === 1 ? 'has' : 'have'} no room for the ${formatMib(awayPages)} of ${name}.${hint}`,
+    commands: [`virsh shutdown ${quoted(name)}`, `virsh start ${quoted(name)}`],
+  };
+}
+
+const isPinned = ({ guest }: Running): boolean => guest.regions.every((region) => region.pinned);
+
+function movable(spec: Running, awayPages: number, roomPages: number): number {
+  return isPinned(spec) ? 0 : Math.min(awayPages, roomPages);
+}
+
+/** One word for a shell: libvirt's names may hold blanks and quotes. */
+export function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
