@@ -66,7 +66,9 @@ describe('recommendations over HTTP', () => {
 
   it('is listed without its evidence', async () => {
     const { body } = await client.get(`/v1/hosts/${hostId}/recommendations`);
-    expect(body.items.map((item: Json) => item.id)).toEqual([advice.id]);
+    // Its alternatives follow.
+    expect(body.items[0].id).toBe(advice.id);
+    for (const item of body.items) expect(item.xorGroupId).toBe(advice.xorGroupId);
     expect(body.items[0].evidence).toBeUndefined();
     expect(body.items[0].files).toEqual(advice.files);
   });

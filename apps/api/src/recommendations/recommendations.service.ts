@@ -71,20 +71,24 @@ export class RecommendationsService implements OnModuleInit, JobResults<'recomme
     const now = new Date().toISOString();
     const xorGroupId = alternatives.length > 0 ? randomUUID() : null;
     const drift = await this.driftOf(manager, job.hostId, basis, now);
-    const rows = [advice, ...alternatives].map(({ content: computed, files }): Recommendation => {
-      const id = randomUUID();
-      const { evidence } = computed;
-      const content = {
-        ...computed,
-        evidence: { ...evidence, risks: [...evidence.risks, ...drift] },
-      };
-      return {
-        ...{ id, hostId: job.hostId, jobId: job.id, xorGroupId },
-        name: `hosts/${job.hostId}/recommendations/${id}`,
-        ...{ basis, content, files, state: 'ACTIVE', stateMetadata: {}, version: 1 },
-        ...{ lastRefreshTime: now, createdAt: now, updatedAt: now },
-      };
-    });
+    const rows = [advice, ...alternatives].map(
+      ({ content: computed, files }, i): Recommendation => {
+        const id = randomUUID();
+        const { evidence } = computed;
+        const content = {
+          ...computed,
+          evidence: { ...evidence, risks: [...evidence.risks, ...drift] },
+        };
+        return {
+          ...{ id, hostId: job.hostId, jobId: job.id, xorGroupId },
+          name: `hosts/${job.hostId}/recommendations/${id}`,
+          ...{ basis, content, files, state: 'ACTIVE', stateMetadata: {}, version: 1 },
+          // A millisecond apart: lists go by time, and the best comes first.
+          createdAt: new Date(Date.parse(now) + i).toISOString(),
+          ...{ lastRefreshTime: now, updatedAt: now },
+        };
+      },
+    );
     for (const row of rows) {
       await manager.insert(Recommendation, row as QueryDeepPartialEntity<Recommendation>);
     }
