@@ -53,8 +53,6 @@ export interface KernelProfile {
   retriesVainReclaim: boolean;
   /** /proc/vmstat has zone_reclaim_success besides zone_reclaim_failed. */
   countsReclaimSuccess: boolean;
-  /** /proc/zoneinfo has the promo mark, which is as far above high as high is above low. */
-  printsPromo: boolean;
   /** Reclaim frees the pages of a batch last one first. */
   freesBatchReversed: boolean;
   /** Compaction finishes the pageblocks that it began, keeps free blocks whole, and counts background runs as the daemon's (6.4 to 6.9). */
@@ -107,7 +105,6 @@ const V6_1: KernelProfile = {
   reclaimStats: 'exact',
   retriesVainReclaim: false,
   countsReclaimSuccess: false,
-  printsPromo: false,
   freesBatchReversed: true,
   finishesPageblocks: false,
   contigMigrates: true,
@@ -238,7 +235,6 @@ const V6_12: KernelProfile = {
   reclaimStats: 'flushed',
   retriesVainReclaim: true,
   countsReclaimSuccess: true,
-  printsPromo: true,
   freesBatchReversed: false,
   finishesPageblocks: true,
   swapClusterBytes: 24,

@@ -91,7 +91,7 @@ export class SimulationsController {
   @ApiOperation({
     summary: 'The host at a step, as its kernel and tools would print it',
     description:
-      'In the layout of Linux 6.1, numactl and sysstat. `node-meminfo` is the meminfo of every node, `numastat-m` is `numastat -m`, `sar-b` is `sar -B` with one line per step. What is not modelled stays as the host printed it when it was imported, and is 0 for a host that was not imported or whose model was replaced since.',
+      "With the lines of the host's kernel, of numactl and of sysstat. `node-meminfo` is the meminfo of every node, `numastat-m` is `numastat -m`, `sar-b` is `sar -B` with one line per step. What is not modelled stays as the host printed it when it was imported, and is 0 for a host that was not imported or whose model was replaced since.",
   })
   @ApiOkResponse({
     content: { 'text/plain': { schema: { type: 'string' }, examples: stateFileExamples() } },

@@ -234,7 +234,7 @@ FilePages                 762.20            1.00          763.20
       const meminfo = value(parseNumastatMeminfo(printNumastatMeminfo(state)));
       expect([...meminfo.keys()]).toEqual(nodes.map(({ nodeId }) => nodeId));
       for (const [i, node] of state.nodes.entries()) {
-        const vmstat = value(parseVmstat(printNodeVmstat(node)));
+        const vmstat = value(parseVmstat(printNodeVmstat(node, state)));
         expect(vmstat.numa_hit).toBe(numastats[i]?.numaHit);
       }
     };

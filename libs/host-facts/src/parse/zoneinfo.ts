@@ -38,7 +38,7 @@ const STAT_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const COLON = /^([a-z_][a-z_ ]*):\s*(.*)$/;
 /** Lines of the list of sizes and marks, which starts with `pages free`. */
 const PAGE_LINES = new Set(
-  'boost min low high promo scanned spanned present managed cma'.split(' '),
+  'boost min low high promo scanned node_scanned spanned present managed cma'.split(' '),
 );
 /** Printed by one kernel or another after the pagesets; only start_pfn is used. */
 const TAIL_LINES = new Set(

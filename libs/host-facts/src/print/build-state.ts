@@ -1,13 +1,7 @@
-import { kernelProfiles, ZONE_NAMES, type HostModel, type LruPages } from '@zonewise/simulator';
+import { PAGES_PER_HUGE, ZONE_NAMES, type HostModel, type LruPages } from '@zonewise/simulator';
 import { ORDERS } from '../parse/buddyinfo';
-import {
-  NODE_STAT_NAMES,
-  VM_EVENT_NAMES,
-  ZONE_STAT_NAMES,
-  type NodeStatName,
-  type NumaEventName,
-  type ZoneStatName,
-} from './counter-names';
+import type { NumaEventName } from './counter-names';
+import { kernelLayout, type KernelLayout } from './kernel-layout';
 import {
   ALL_ZONES,
   carriedZoneKey,
@@ -37,13 +31,14 @@ const NOTHING_CARRIED: CarriedCounts = {
  *    it when the host was imported, and is 0 where no text is known.
  * 3. Events count on from the host's text: its count plus the replay's. Without the text they count from the
  *    start of the replay.
- * 4. Lines that only some 6.1 kernels are built with (zswap, hwpoison) stand where the host's own text has
- *    them; without a text they stand as Debian's amd64 kernel prints them.
+ * 4. The lines are those of the host's own texts, which show its kernel and how it was built; without a text
+ *    they are those of its release as Debian's amd64 kernel prints them.
  */
 export function printedState({ host, snapshot, carried }: PrintInput): PrintedState {
   const known = carried ?? NOTHING_CARRIED;
   const onlineCpus = cpusOf(host);
-  const nodes = snapshot.nodes.map((node) => nodeState(node, known));
+  const layout = kernelLayout(host, known.own);
+  const nodes = snapshot.nodes.map((node) => nodeState(node, known, layout));
   nodes.sort((a, b) => a.nodeId - b.nodeId);
   const totalPages = snapshot.swapTotalPages;
   return {
@@ -52,10 +47,10 @@ export function printedState({ host, snapshot, carried }: PrintInput): PrintedSt
     nodes,
     sysctl: snapshot.sysctl,
     ...(snapshot.hugetlb && { hugetlb: snapshot.hugetlb }),
-    printsPromo: kernelProfiles[host.kernelProfile].printsPromo,
+    layout,
     swap: { totalPages, freePages: Math.max(totalPages - snapshot.swapUsedPages, 0) },
-    events: added(VM_EVENT_NAMES, known.vmstat, snapshot.vmstat),
-    hostWide: hostWideCounts(snapshot),
+    events: added(layout.vmstat, known.vmstat, snapshot.vmstat),
+    hostWide: hostWideCounts(snapshot, layout),
     carried: known,
   };
 }
@@ -68,10 +63,10 @@ function cpusOf(host: HostModel): number[] {
 }
 
 /** Node counters that only the host's vmstat of the replay has. */
-function hostWideCounts({ nodes, vmstat }: PrintableSnapshot): Counts {
+function hostWideCounts({ nodes, vmstat }: PrintableSnapshot, layout: KernelLayout): Counts {
   const counts: Counts = {};
-  for (const name of NODE_STAT_NAMES) {
-    const isPerNode = nodes.some((node) => name in modelledStats(node));
+  for (const name of [...layout.nodeStats, ...layout.zoneStats]) {
+    const isPerNode = nodes.some((node) => name in modelledStats(node)) || isOfZones(name);
     if (!isPerNode && vmstat[name] !== undefined) counts[name] = vmstat[name];
   }
   return counts;
@@ -83,20 +78,12 @@ function added(names: readonly string[], before: Counts | undefined, since: Coun
   );
 }
 
-/** The counts of `names` that one of the sources has; the first source that has one decides. */
-function firstKnown<Name extends string>(
-  names: readonly Name[],
-  ...sources: (Counts | undefined)[]
-): Counts<Name> {
-  const counts: Counts<Name> = {};
-  for (const name of names) {
-    const source = sources.find((candidate) => candidate?.[name] !== undefined);
-    if (source !== undefined) counts[name] = source[name];
-  }
-  return counts;
+/** Counters of zones that a replay models. */
+function isOfZones(name: string): boolean {
+  return name.startsWith('nr_zone_') || name.startsWith('numa_') || name === 'nr_free_pages';
 }
 
-function nodeState(node: PrintableNode, carried: CarriedCounts): NodeState {
+function nodeState(node: PrintableNode, carried: CarriedCounts, layout: KernelLayout): NodeState {
   const { numastat } = node;
   const numaEvents: Record<NumaEventName, number> = {
     numa_hit: numastat.numaHit,
@@ -119,10 +106,12 @@ function nodeState(node: PrintableNode, carried: CarriedCounts): NodeState {
     );
   });
   giveNumaEvents(zones, numaEvents, node.nodeId, carried);
+  const stats = { ...carried.nodeStats.get(node.nodeId), ...modelledStats(node) };
+  countByZone(zones, stats, layout, carried, node.nodeId);
   return {
     nodeId: node.nodeId,
     zones,
-    stats: firstKnown(NODE_STAT_NAMES, modelledStats(node), carried.nodeStats.get(node.nodeId)),
+    stats,
     numaEvents,
     hugepages: node.hugepages,
     isUnreclaimable: node.kswapdFailures >= MAX_RECLAIM_RETRIES,
@@ -133,7 +122,7 @@ function nodeState(node: PrintableNode, carried: CarriedCounts): NodeState {
 /** Runs without success after which kswapd gives a node up. */
 const MAX_RECLAIM_RETRIES = 16;
 
-function modelledStats(node: PrintableNode): Counts<NodeStatName> {
+function modelledStats(node: PrintableNode): Counts {
   const { lru } = node;
   return {
     nr_inactive_anon: lru.inactiveAnonPages,
@@ -180,12 +169,12 @@ function zoneState(
       Array.from({ length: ORDERS }, (_, order) => zone.freeBlocksByType[type]?.[order] ?? 0),
     ),
     pageblocksByType: byType((type) => zone.pageblocksByType[type] ?? 0),
-    stats: firstKnown(ZONE_STAT_NAMES, zoneCounts(zone.freePages, zone.lru, writePending), before),
+    stats: { ...before, ...zoneCounts(zone.freePages, zone.lru, writePending) },
     numaEvents: {},
   };
 }
 
-function zoneCounts(freePages: number, lru: LruPages, writePending: number): Counts<ZoneStatName> {
+function zoneCounts(freePages: number, lru: LruPages, writePending: number): Counts {
   return {
     nr_free_pages: freePages,
     nr_zone_inactive_anon: lru.inactiveAnonPages,
@@ -207,6 +196,32 @@ function byType<T>(value: (type: PrintedType) => T): Record<PrintedType, T> {
     PrintedType,
     T
   >;
+}
+
+/**
+ * Counters that the host's kernel keeps by zone, as kernels before 4.8 do most: the lists are the zone's, of the
+ * others the lower zones keep what the host's text said and the highest one has the rest of the node's count. Huge
+ * pages stood beside the other anonymous ones then.
+ */
+function countByZone(
+  zones: ZoneState[],
+  stats: Counts,
+  { nodeStats }: KernelLayout,
+  carried: CarriedCounts,
+  nodeId: number,
+): void {
+  const hugePages = (stats.nr_anon_transparent_hugepages ?? 0) * PAGES_PER_HUGE;
+  for (const [name, total = 0] of Object.entries(stats)) {
+    if (nodeStats.includes(name)) continue;
+    let rest = name === 'nr_anon_pages' ? Math.max(total - hugePages, 0) : total;
+    for (const [i, zone] of zones.entries()) {
+      const own = zone.stats[name.replace('nr_', 'nr_zone_')];
+      const before = carried.zoneStats.get(carriedZoneKey(nodeId, zone.name))?.[name] ?? 0;
+      const given = own ?? (i === zones.length - 1 ? rest : Math.min(before, rest));
+      zone.stats[name] = given;
+      rest -= given;
+    }
+  }
 }
 
 /**

@@ -1,7 +1,13 @@
 import { ORDERS } from '../parse/buddyinfo';
 import { CAP } from '../parse/pagetypeinfo';
 import { left, right, textOf } from './layout';
-import { PRINTED_TYPES, type NodeState, type PrintedState, type ZoneState } from './printed-state';
+import {
+  PRINTED_TYPES,
+  type NodeState,
+  type PrintedType,
+  type PrintedState,
+  type ZoneState,
+} from './printed-state';
 
 const PAGEBLOCK_ORDER = 9;
 const ORDER_NUMBERS = Array.from({ length: ORDERS }, (_, order) => order);
@@ -32,35 +38,46 @@ export function printBuddyinfo(state: PrintedState): string {
  */
 export function printPagetypeinfo(state: PrintedState): string {
   return textOf(
-    state.nodes.filter((node) => node.zones.length > 0).flatMap((node) => nodeLines(node)),
+    state.nodes
+      .filter((node) => node.zones.length > 0)
+      .flatMap((node) => nodeLines(node, state.layout.migrateTypes)),
   );
 }
 
-function nodeLines({ nodeId, zones }: NodeState): string[] {
+function nodeLines({ nodeId, zones }: NodeState, names: readonly string[]): string[] {
   const orders = ORDER_NUMBERS.map((order) => `${right(order, 6)} `).join('');
-  const types = PRINTED_TYPES.map((type) => `${right(type, 12)} `).join('');
+  const types = names.map((type) => `${right(type, 12)} `).join('');
   return [
     `Page block order: ${PAGEBLOCK_ORDER}`,
     `Pages per block:  ${2 ** PAGEBLOCK_ORDER}`,
     '',
     `${left('Free pages count per migrate type at order', 43)} ${orders}`,
-    ...zones.flatMap((zone) => typeLines(nodeId, zone)),
+    ...zones.flatMap((zone) => typeLines(nodeId, zone, names)),
     '',
     `${left('Number of blocks type ', 23)}${types}`,
     ...zones.map((zone) => {
-      const counts = PRINTED_TYPES.map((type) => `${right(zone.pageblocksByType[type], 12)} `);
+      const counts = names.map((name) => {
+        const type = typeOf(name);
+        return `${right(type === null ? 0 : zone.pageblocksByType[type], 12)} `;
+      });
       return `Node ${nodeId}, zone ${right(zone.name, 8)} ${counts.join('')}`;
     }),
   ];
 }
 
-function typeLines(nodeId: number, zone: ZoneState): string[] {
-  return PRINTED_TYPES.map((type) => {
+/** Blocks that the model has under a printed name; none of CMA or Reserve, whose blocks it has as Movable. */
+function typeOf(name: string): PrintedType | null {
+  return PRINTED_TYPES.find((type) => type === name) ?? null;
+}
+
+function typeLines(nodeId: number, zone: ZoneState, names: readonly string[]): string[] {
+  return names.map((name) => {
+    const type = typeOf(name);
     const counts = ORDER_NUMBERS.map((order) => {
-      const blocks = zone.freeBlocksByType[type][order] ?? 0;
+      const blocks = type === null ? 0 : (zone.freeBlocksByType[type][order] ?? 0);
       return blocks >= CAP ? `>${CAP} ` : `${right(blocks, 6)} `;
     });
-    const heading = `Node ${right(nodeId, 4)}, zone ${right(zone.name, 8)}, type ${right(type, 12)}`;
+    const heading = `Node ${right(nodeId, 4)}, zone ${right(zone.name, 8)}, type ${right(name, 12)}`;
     return `${heading} ${counts.join('')}`;
   });
 }

@@ -27,14 +27,18 @@ describe('/proc/zoneinfo', () => {
   it('has the promo mark where the kernel prints it, as far above high as high is above low', () => {
     const host = smallHost([smallNode(0, twoZones())]);
     const { lowPages, highPages } = host.nodes[0]!.zones[1]!;
-    const promo = linesOf(printZoneinfo(stateOf({ ...host, kernelProfile: '6.12' })), /^ +promo/);
+    const promo = linesOf(
+      printZoneinfo(stateOf({ ...host, kernelProfile: '6.12', kernelRelease: '6.12.9' })),
+      /^ +promo/,
+    );
     const pages = highPages + (highPages - lowPages);
     const empty = '        promo    0';
     expect(promo).toEqual([
       empty,
       `        promo    ${pages}`,
       `        promo    ${pages}`,
-      empty,
+      // An empty zone Movable has marks of its own.
+      '        promo    32',
       empty,
     ]);
     expect(linesOf(printZoneinfo(stateOf(host)), /^ +promo/)).toEqual([]);
@@ -204,7 +208,7 @@ describe('/proc/meminfo', () => {
       'HugePages_Total:       8\nHugePages_Free:        3\nHugePages_Rsvd:        0\n' +
         'HugePages_Surp:        0\nHugepagesize:       2048 kB\nHugetlb:           16384 kB\n',
     );
-    expect(printNodeMeminfo(state.nodes[0]!)).toMatch(
+    expect(printNodeMeminfo(state.nodes[0]!, state)).toMatch(
       /Node 0 FilePmdMapped: {8}0 kB\nNode 0 HugePages_Total: {5}8\nNode 0 HugePages_Free: {6}3\nNode 0 HugePages_Surp: {6}0\n$/,
     );
   });
@@ -224,7 +228,7 @@ describe('hugetlb pools of a replay', () => {
       'HugePages_Total:      12\nHugePages_Free:        7\nHugePages_Rsvd:        4\n' +
         'HugePages_Surp:        2\nHugepagesize:       2048 kB\nHugetlb:           24576 kB\n',
     );
-    expect(printNodeMeminfo(state.nodes[0]!)).toContain('Node 0 HugePages_Surp:      2\n');
+    expect(printNodeMeminfo(state.nodes[0]!, state)).toContain('Node 0 HugePages_Surp:      2\n');
   });
 });
 
@@ -246,9 +250,8 @@ describe('/proc/vmstat', () => {
       'pgpgin 3',
       'pgfault 107',
     ]);
-    expect(text).not.toContain('zswpin');
     expect(
-      linesOf(printNodeVmstat(state.nodes[0]!), /^(nr_written|numa_hit|nr_free_pages)/),
+      linesOf(printNodeVmstat(state.nodes[0]!, state), /^(nr_written|numa_hit|nr_free_pages)/),
     ).toEqual(['nr_free_pages 32768', 'numa_hit 0', 'nr_written 40']);
   });
 
@@ -347,5 +350,60 @@ describe('sar -B', () => {
     const lines = printSarB(host, 1, { timeNs: 0, vmstat: {} }, [moment]).split('\n');
     expect(lines[3]).toBe(`00:00:00   ${'      0.00'.repeat(9)}`);
     expect(printSarB(host, 1, moment, []).split('\n')).toHaveLength(4);
+  });
+});
+
+describe('a host of an old kernel', () => {
+  const zones = () => [
+    smallZone('DMA32', { startPfn: 4096, protectionPages: [0, 0, 128, 128] }),
+    smallZone('Normal', { protectionPages: [0, 0, 0, 0] }),
+  ];
+  const host = smallHost([smallNode(0, zones(), { mappedPages: 7 }), smallNode(2, [])]);
+  const stateAt = (kernelRelease: string) => stateOf({ ...host, kernelRelease });
+
+  it('2.6.32 counts by zone, in its own order, and lists no empty zones', () => {
+    const text = printZoneinfo(stateAt('2.6.32-754.el6.x86_64'));
+    expect(linesOf(text, /^Node/)).toEqual(['Node 0, zone    DMA32', 'Node 0, zone   Normal']);
+    const sizes = text.slice(0, text.indexOf('    nr_free_pages'));
+    expect(sizes).toBe(
+      [
+        ...['Node 0, zone    DMA32', '  pages free     32768', '        min      100'],
+        ...['        low      132', '        high     164', '        scanned  0'],
+        ...['        spanned  32768', '        present  32768', ''],
+      ].join('\n'),
+    );
+    expect(text).not.toMatch(/per-node stats|managed|boost|numa_hit 0$/);
+    // The highest zone has what is not told apart.
+    expect(linesOf(text, /nr_mapped/)).toEqual(['    nr_mapped    0', '    nr_mapped    7']);
+    expect(text).toContain(
+      '    numa_other   0\n        protection: (0, 0, 128, 128)\n  pagesets\n',
+    );
+    expect(
+      text.endsWith(
+        '  all_unreclaimable: 0\n  prev_priority:     12\n  start_pfn:         1048576\n  inactive_ratio:    1\n',
+      ),
+    ).toBe(true);
+    expect(printMeminfo(stateAt('2.6.32'))).not.toMatch(/MemAvailable|KReclaimable|HugePages:/);
+    expect(linesOf(printPagetypeinfo(stateAt('2.6.32')), /^Number/)).toEqual([
+      'Number of blocks type     Unmovable  Reclaimable      Movable      Reserve      Isolate ',
+    ]);
+  });
+
+  it.each([
+    ['3.10.0-1160.el7.x86_64', 4, ['scanned', 'managed'], 'all_unreclaimable: 0'],
+    ['4.9.0', 6, ['node_scanned', 'managed'], 'node_unreclaimable:  0'],
+    ['4.18.0-553.el8.x86_64', 6, ['managed'], 'node_unreclaimable:  0'],
+    ['5.15.0', 6, ['managed', 'boost', 'cma'], 'node_unreclaimable:  0'],
+    ['6.18.0', 6, ['managed', 'boost', 'cma', 'promo'], 'node_unreclaimable:  0'],
+  ])('%s has its own lines', (release, indent, sizes, last) => {
+    const text = printZoneinfo(stateAt(release));
+    const start = ' '.repeat(indent);
+    expect(text).toContain(`\n${start}nr_free_pages 32768\n`);
+    const all = ['scanned', 'node_scanned', 'managed', 'boost', 'cma', 'promo'];
+    expect(all.filter((name) => new RegExp(`^ +${name} `, 'm').test(text)).sort()).toEqual(
+      [...sizes].sort(),
+    );
+    expect(text).toContain(`\n  ${last}\n`);
+    expect(text.includes('per-node stats')).toBe(indent === 6);
   });
 });

@@ -44,8 +44,8 @@ function bytesPer(row: string): number {
 }
 
 /** numastat reads the node's text, and so does this. */
-function meminfoOf(node: NodeState): Meminfo {
-  const parsed = parseNodeMeminfo(printNodeMeminfo(node), node.nodeId, 'nodeMeminfo');
+function meminfoOf(node: NodeState, state: PrintedState): Meminfo {
+  const parsed = parseNodeMeminfo(printNodeMeminfo(node, state), node.nodeId, 'nodeMeminfo');
   return parsed.ok ? parsed.value : {};
 }
 
@@ -90,8 +90,9 @@ const SYSTEM_ROWS = [
  * @differs the program also complains once per node of each line that it does not know (SwapCached,
  * SecPageTables, FileHugePages, FilePmdMapped); the complaints are left out
  */
-export function printNumastatMeminfo({ nodes }: PrintedState): string {
-  const tables = nodes.map(meminfoOf);
+export function printNumastatMeminfo(state: PrintedState): string {
+  const { nodes } = state;
+  const tables = nodes.map((node) => meminfoOf(node, state));
   const columns = [...nodes.map((node) => `Node ${node.nodeId}`), 'Total'];
   return textOf([
     '',

@@ -9,7 +9,8 @@ import type {
   Snapshot,
   ZoneName,
 } from '@zonewise/simulator';
-import type { NodeStatName, NumaEventName, ZoneStatName } from './counter-names';
+import type { NumaEventName } from './counter-names';
+import type { KernelLayout, OwnTexts } from './kernel-layout';
 
 /** Counts by the kernel's names; a name that is absent is not known. */
 export type Counts<Name extends string = string> = Partial<Record<Name, number>>;
@@ -29,8 +30,9 @@ export type PrintableSnapshot = Omit<Snapshot, 'nodes' | 'hugetlb'> & {
   hugetlb?: Snapshot['hugetlb'];
 };
 
-/** What the host's own texts said when it was imported. */
+/** What the host's own texts said when it was imported, and which lines they had. */
 export interface CarriedCounts {
+  own?: OwnTexts;
   /** /proc/vmstat. */
   vmstat?: Counts;
   /** /proc/meminfo, as printed. */
@@ -65,7 +67,8 @@ export interface ZoneState {
   pagesets: HostPageset[];
   freeBlocksByType: Record<PrintedType, number[]>;
   pageblocksByType: Record<PrintedType, number>;
-  stats: Counts<ZoneStatName>;
+  /** `nr_*` of the zone, those that its own text had among them. */
+  stats: Counts;
   numaEvents: Counts<NumaEventName>;
 }
 
@@ -73,7 +76,7 @@ export interface NodeState {
   nodeId: number;
   /** Populated zones in the order of the zone types. */
   zones: ZoneState[];
-  stats: Counts<NodeStatName>;
+  stats: Counts;
   numaEvents: Record<NumaEventName, number>;
   hugepages: HostNode['hugepages'];
   /** kswapd has given the node up. */
@@ -87,8 +90,8 @@ export interface PrintedState {
   onlineCpus: number[];
   nodes: NodeState[];
   sysctl: HostSysctls;
-  /** /proc/zoneinfo of the host's kernel has the promo mark. */
-  printsPromo: boolean;
+  /** Which lines the host's kernel prints. */
+  layout: KernelLayout;
   swap: { totalPages: number; freePages: number };
   hugetlb?: Snapshot['hugetlb'];
   /** Events of the whole host: since boot where the host's vmstat is known, else since the replay began. */
@@ -108,7 +111,7 @@ export const PRINTED_TYPES = [
 ] as const satisfies readonly MigrateTypeName[];
 export type PrintedType = (typeof PRINTED_TYPES)[number];
 
-/** Zones that /proc/zoneinfo lists for every node, populated or not. */
+/** Zone types, Device last: as many entries as `protection:` has since 4.5. */
 export const ALL_ZONES = ['DMA', 'DMA32', 'Normal', 'Movable', 'Device'] as const;
 
 export function carriedZoneKey(nodeId: number, zone: string): string {

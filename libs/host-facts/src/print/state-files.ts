@@ -39,7 +39,7 @@ const PRINTERS: Record<Exclude<StateFile, 'sar-b'>, (state: PrintedState) => str
   pagetypeinfo: printPagetypeinfo,
   vmstat: printVmstat,
   meminfo: printMeminfo,
-  'node-meminfo': (state) => state.nodes.map(printNodeMeminfo).join(''),
+  'node-meminfo': (state) => state.nodes.map((node) => printNodeMeminfo(node, state)).join(''),
   numastat: printNumastat,
   'numastat-m': printNumastatMeminfo,
 };
