@@ -12,6 +12,7 @@ import { HttpModule } from './http/http.module';
 import { JobsModule } from './jobs/jobs.module';
 import { LayoutModule } from './layout/layout.module';
 import { PackingPlansModule } from './packing-plans/packing-plans.module';
+import { PlacementsModule } from './placements/placements.module';
 import { RecommendationsModule } from './recommendations/recommendations.module';
 import { SimulationsModule } from './simulations/simulations.module';
 
@@ -41,6 +42,7 @@ export class AppModule {
         RecommendationsModule,
         PackingPlansModule,
         HeadroomModule,
+        PlacementsModule,
       ],
     };
   }

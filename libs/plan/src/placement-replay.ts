@@ -7,7 +7,7 @@ import {
   type SimulationRequest,
 } from '@zonewise/advisor';
 import { hostCapacity } from '@zonewise/placement';
-import type { HostModel, ReplayControl } from '@zonewise/simulator';
+import type { HostModel, HostZone, ReplayControl } from '@zonewise/simulator';
 import { buildGuestSpec } from './guest-spec';
 import type { PlacementDocument, ReadGuest, ReadHost } from './placement-document';
 import { placedView, settingOf, type GuestSetting } from './placement-shape';
@@ -199,13 +199,18 @@ function reclaimedFor(
   return taken - (node.memoryPages - node.reclaimablePages);
 }
 
-/** The zone that a node's guests live in, and the mark below which it gives them nothing. */
-function zoneOf(model: HostModel, nodeId: number | undefined): Partial<HostFailure> {
+/** The zone of a node that most of its guests' memory comes from; absent for a node without memory. */
+export function largestZone(model: HostModel, nodeId: number | undefined): HostZone | undefined {
   const zones = model.nodes.find((node) => node.nodeId === nodeId)?.zones ?? [];
-  const largest = zones.reduce<(typeof zones)[number] | undefined>(
+  return zones.reduce<HostZone | undefined>(
     (best, zone) => (best === undefined || zone.managedPages > best.managedPages ? zone : best),
     undefined,
   );
+}
+
+/** The zone that a node's guests live in, and the mark below which it gives them nothing. */
+function zoneOf(model: HostModel, nodeId: number | undefined): Partial<HostFailure> {
+  const largest = largestZone(model, nodeId);
   if (nodeId === undefined || largest === undefined) return {};
   return { node: nodeId, zone: largest.name, mark: { name: 'min', pages: largest.minPages } };
 }

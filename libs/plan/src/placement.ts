@@ -11,7 +11,13 @@ import {
   type ReadGuest,
   type ReadPlacement,
 } from './placement-document';
-import { HostReplays, placedOn, type HostFailure, type Placed } from './placement-replay';
+import {
+  HostReplays,
+  largestZone,
+  placedOn,
+  type HostFailure,
+  type Placed,
+} from './placement-replay';
 import {
   guestShape,
   largestNode,
@@ -330,10 +336,10 @@ function arithmeticRefusal(
   { code, host, node, shortfall, sizeKib }: Refusal,
 ): Omit<GuestRefusal, 'guest' | 'failures'> {
   const base = { stage: 'arithmetic' as const, code, ...given({ host, node }) };
-  const capacity = hosts.get(host ?? '')?.shaped.capacity.find(({ nodeId }) => nodeId === node);
-  const zone = capacity?.zones.reduce((best, each) =>
-    each.freePages > best.freePages ? each : best,
-  );
+  const shaped = hosts.get(host ?? '')?.shaped;
+  const capacity = shaped?.capacity.find(({ nodeId }) => nodeId === node);
+  const largest = shaped && largestZone(shaped.read.model, node);
+  const zone = capacity?.zones.find((each) => each.zone === largest?.name);
   const at = `${host ?? ''}${node === undefined ? '' : `, node ${node}`}`;
   switch (code) {
     case 'memory': {

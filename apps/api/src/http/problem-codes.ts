@@ -23,6 +23,7 @@ export const PROBLEM_CODES = {
   'simulation-not-found': [404, 'There is no such simulation'],
   'recommendation-not-found': [404, 'There is no such recommendation'],
   'headroom-not-found': [404, 'There is no such headroom'],
+  'placement-not-found': [404, 'There is no such placement'],
   'verdict-not-found': [404, 'There is no such verdict'],
   'verification-not-found': [404, 'There is no such verification'],
   'file-not-found': [404, 'There is no such file'],
@@ -49,6 +50,7 @@ export const PROBLEM_CODES = {
   'invalid-simulation-request': [422, 'The replay cannot be set up as asked'],
   'advice-not-possible': [422, 'There is nothing that advice could be about'],
   'plan-not-judgeable': [422, 'The plan cannot be judged'],
+  'placement-not-readable': [422, 'The placement cannot be worked out as asked'],
   'idempotency-key-reused': [422, 'The Idempotency-Key was used for another request'],
   // 5xx
   'internal-error': [500, 'The service failed'],

@@ -1,7 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import type { AdviceOptions, AdviceRequest, SimulationRequest } from '@zonewise/advisor';
 import type { EntityManager } from 'typeorm';
-import type { DomainDocument, HeadroomTask, PlanTask, WorkOutputs } from '../work/tasks';
+import type {
+  DomainDocument,
+  HeadroomTask,
+  PlacementTask,
+  PlanTask,
+  WorkOutputs,
+} from '../work/tasks';
 import type { Job, JobKind } from './job.entity';
 
 /** What a result was computed from, for people; the versions tell whether it is still so. */
@@ -33,6 +39,7 @@ export interface JobRequests {
   recommendation: JobRequest;
   plan: Omit<PlanTask, 'kind'>;
   headroom: Omit<HeadroomTask, 'kind'>;
+  placement: Omit<PlacementTask, 'kind'>;
 }
 
 /** A job of a kind; those that bring their hosts along belong to none. */
@@ -57,6 +64,7 @@ export const RESULT_PATHS: Record<JobKind, string> = {
   recommendation: '/v1/recommendations',
   plan: '/v1/packing-plans/verdicts',
   headroom: '/v1/headrooms',
+  placement: '/v1/placements',
 };
 
 /** The modules of the results register here, so that jobs need not know them. */

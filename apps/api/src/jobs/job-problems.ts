@@ -1,7 +1,16 @@
 import { Problem, problemOf } from '../http/problem';
+import type { ProblemCode } from '../http/problem-codes';
 import type { WorkError } from '../work/tasks';
 import { MAX_ATTEMPTS } from './job-store';
 import type { JobKind } from './job.entity';
+
+const INPUT_CODES = {
+  simulation: 'invalid-simulation-request',
+  recommendation: 'invalid-simulation-request',
+  plan: 'plan-not-judgeable',
+  headroom: 'invalid-simulation-request',
+  placement: 'placement-not-readable',
+} as const satisfies Record<JobKind, ProblemCode>;
 
 /** What a worker reported, as a job's error. Internals of a defect stay in the log. */
 export function problemOfWork(error: WorkError, kind: JobKind): Problem {
@@ -16,8 +25,7 @@ export function problemOfWork(error: WorkError, kind: JobKind): Problem {
   const errors = error.problems ?? [
     { code: error.code, path: error.path ?? '', message: error.message },
   ];
-  const code = kind === 'plan' ? 'plan-not-judgeable' : 'invalid-simulation-request';
-  return problemOf(code, error.message, { errors });
+  return problemOf(INPUT_CODES[kind], error.message, { errors });
 }
 
 export const problemOfTimeout = (limitMs: number): Problem =>

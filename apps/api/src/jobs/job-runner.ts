@@ -42,6 +42,7 @@ interface ActiveJob {
 function taskOf({ kind }: Job, request: JobRequests[JobKind]): WorkTask {
   if (kind === 'plan') return { kind, ...(request as JobRequests['plan']) };
   if (kind === 'headroom') return { kind, ...(request as JobRequests['headroom']) };
+  if (kind === 'placement') return { kind, ...(request as JobRequests['placement']) };
   const { simulation, documents } = request as JobRequest;
   return kind === 'simulation'
     ? { kind, request: simulation }

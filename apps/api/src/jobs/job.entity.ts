@@ -3,7 +3,7 @@ import { Host } from '../database/entities/host.entity';
 import type { Problem } from '../http/problem';
 import type { JobRequests } from './job-kinds';
 
-export const JOB_KINDS = ['simulation', 'recommendation', 'plan', 'headroom'] as const;
+export const JOB_KINDS = ['simulation', 'recommendation', 'plan', 'headroom', 'placement'] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
 export const JOB_STATES = ['queued', 'running', 'succeeded', 'failed', 'cancelled'] as const;

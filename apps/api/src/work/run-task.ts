@@ -4,7 +4,7 @@ import { InvariantError, SimulatorInputError } from '@zonewise/simulator';
 import type { RecommendationContent } from '@zonewise/advisor';
 import type { ReplayControl } from '@zonewise/simulator';
 import { adviceFiles } from './advice-files';
-import { headroom, judgePlan } from '@zonewise/plan';
+import { headroom, judgePlan, placeGuests } from '@zonewise/plan';
 import type { Advice, WorkError, WorkOutcome, WorkProgress, WorkTask } from './tasks';
 
 function describeError(error: unknown): WorkError {
@@ -64,6 +64,19 @@ function compute(task: WorkTask, report: (progress: WorkProgress) => void): Work
       const message = 'The plan cannot be judged.';
       const error: WorkError = { kind: 'input', code: 'plan-unreadable', message };
       return { ok: false, error: { ...error, problems: judged.problems } };
+    }
+    case 'placement': {
+      let last = 0;
+      const onHost = (name: string, done: number, hosts: number): void => {
+        // Later rounds replay few hosts again: progress does not fall.
+        last = Math.max(last, done / hosts);
+        report({ fraction: last, message: `${name}: host ${done + 1} of ${hosts}` });
+      };
+      const placed = placeGuests(task.document, { onHost });
+      if (placed.ok) return placed;
+      const message = 'The placement cannot be worked out as asked.';
+      const error: WorkError = { kind: 'input', code: 'placement-unreadable', message };
+      return { ok: false, error: { ...error, problems: placed.problems } };
     }
   }
 }

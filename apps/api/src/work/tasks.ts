@@ -13,6 +13,8 @@ import type {
   HeadroomAsk,
   HugepageNeed,
   JudgeOptions,
+  PlacementAnswer,
+  PlacementDocument,
   PlanDocument,
   PlanProblem,
 } from '@zonewise/plan';
@@ -44,7 +46,12 @@ export interface HeadroomTask {
   /** Huge pages that planned domains of the host take. */
   promised: HugepageNeed[];
 }
-export type WorkTask = SimulationTask | RecommendationTask | PlanTask | HeadroomTask;
+export interface PlacementTask {
+  kind: 'placement';
+  document: PlacementDocument;
+}
+export type WorkTask =
+  SimulationTask | RecommendationTask | PlanTask | HeadroomTask | PlacementTask;
 
 export interface SimulationOutput {
   result: ReplayResult;
@@ -89,6 +96,7 @@ export interface WorkOutputs {
   recommendation: RecommendationOutput;
   plan: GateVerdict;
   headroom: HeadroomAnswer;
+  placement: PlacementAnswer;
 }
 export type WorkKind = keyof WorkOutputs;
 export type WorkOutcome<K extends WorkKind = WorkKind> =

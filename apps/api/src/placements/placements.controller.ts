@@ -1,0 +1,107 @@
+import { Body, Controller, Delete, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
+import {
+  ApiAcceptedResponse,
+  ApiBody,
+  ApiCreatedResponse,
+  ApiHeader,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiParam,
+  ApiTags,
+} from '@nestjs/swagger';
+import type { PlacementAnswer } from '@zonewise/plan';
+import type { Request, Response } from 'express';
+import { ApiProblems } from '../docs/api-problems';
+import { prefersAsync } from '../http/prefer';
+import { JobAnswers } from '../jobs/job-answers';
+import { JobDto } from '../jobs/job.dto';
+import { IdParam } from '../work/id-param';
+import { PlacementDto } from './placement-answer.dto';
+import { placementExamples } from './placement-examples';
+import { CreatePlacementDto } from './placement.dto';
+import { PlacementsService } from './placements.service';
+
+/** Requests with more hosts or guests become jobs. */
+const HOSTS_AT_ONCE = 16;
+const GUESTS_AT_ONCE = 200;
+
+function isLarge({ hosts, guests = [] }: CreatePlacementDto): boolean {
+  const wanted = guests.reduce((sum, { count = 1 }) => sum + count, 0);
+  return hosts.length > HOSTS_AT_ONCE || wanted > GUESTS_AT_ONCE;
+}
+
+@ApiTags('placements')
+@Controller('v1/placements')
+export class PlacementsController {
+  constructor(
+    private readonly placements: PlacementsService,
+    private readonly answers: JobAnswers,
+  ) {}
+
+  @Post()
+  @HttpCode(200)
+  @ApiOperation({
+    summary: 'Say where guests may go',
+    description: `Guests are packed by adding up what each NUMA node has left after marks, reserves and pools; then every host that would change is replayed, and what a replay refuses goes back to be placed elsewhere. A guest that fits nowhere is an answer (200, in \`refused\`, with node, zone, mark and shortfall). A request with more than ${HOSTS_AT_ONCE} hosts or ${GUESTS_AT_ONCE} guests, or one that is asked for with \`Prefer: respond-async\`, becomes a job (202). Nothing changes on any host.`,
+  })
+  @ApiBody({ type: CreatePlacementDto, examples: placementExamples() })
+  @ApiHeader({
+    name: 'Prefer',
+    required: false,
+    description:
+      '`respond-async`: answer with a job. `wait=N`: wait for the job up to N seconds (at most 60).',
+    schema: { type: 'string', example: 'respond-async, wait=30' },
+  })
+  @ApiOkResponse({ type: PlacementDto })
+  @ApiAcceptedResponse({ type: JobDto, description: 'A job; Location is its address.' })
+  @ApiCreatedResponse({ type: PlacementDto, description: 'The job ended within `wait`.' })
+  @ApiProblems(
+    'malformed-json',
+    'validation-failed',
+    'host-not-found',
+    'body-too-large',
+    'unsupported-media-type',
+    'job-final',
+    'idempotency-key-in-use',
+    'idempotency-key-reused',
+    'placement-not-readable',
+    'replay-failed',
+    'queue-full',
+    'time-limit',
+  )
+  async create(
+    @Body() body: CreatePlacementDto,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<PlacementAnswer | JobDto> {
+    if (isLarge(body) || prefersAsync(request.headers.prefer)) {
+      const job = await this.placements.submit(body);
+      return this.answers.answer(job, request, response, (id) => this.placements.get(id));
+    }
+    const left = new AbortController();
+    response.once('close', () => {
+      left.abort();
+    });
+    return this.placements.place(body, left.signal);
+  }
+
+  @Get(':placementId')
+  @ApiOperation({ summary: 'The placement that a job found' })
+  @ApiParam({ name: 'placementId', format: 'uuid' })
+  @ApiOkResponse({ type: PlacementDto })
+  @ApiProblems('placement-not-found')
+  get(@IdParam('placementId', 'placement-not-found') id: string): Promise<PlacementAnswer> {
+    return this.placements.get(id);
+  }
+
+  @Delete(':placementId')
+  @HttpCode(204)
+  @ApiOperation({ summary: 'Remove the placement that a job found' })
+  @ApiParam({ name: 'placementId', format: 'uuid' })
+  @ApiNoContentResponse({ description: 'Removed.' })
+  @ApiProblems('placement-not-found')
+  remove(@IdParam('placementId', 'placement-not-found') id: string): Promise<void> {
+    return this.placements.remove(id);
+  }
+}

@@ -1,0 +1,185 @@
+import { Inject, Injectable, Logger, OnModuleInit } from '@nestjs/common';
+import {
+  buildGuestSpec,
+  type PlacementAnswer,
+  type PlacementDocument,
+  type PlacementHost,
+  type Resident,
+} from '@zonewise/plan';
+import type { EntityManager } from 'typeorm';
+import { Domain } from '../database/entities/domain.entity';
+import { Host } from '../database/entities/host.entity';
+import { Transactions } from '../database/transactions';
+import { ProblemError, ProblemException } from '../http/problem';
+import { JobKinds, type JobOf, type JobRequests, type JobResults } from '../jobs/job-kinds';
+import type { Job } from '../jobs/job.entity';
+import { JobsService } from '../jobs/jobs.service';
+import { StoredResults } from '../jobs/stored-results';
+import type { WorkError } from '../work/tasks';
+import {
+  queueFull,
+  WORK_LIMITS,
+  WorkAborted,
+  WorkLimits,
+  WorkPool,
+  WorkTimeout,
+} from '../work/work-pool';
+import { CreatePlacementDto, PlacementHostDto } from './placement.dto';
+
+/** Places guests in the worker threads: small requests at once and without a trace, others as jobs. */
+@Injectable()
+export class PlacementsService implements OnModuleInit, JobResults<'placement'> {
+  private readonly logger = new Logger('Placements');
+
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly pool: WorkPool,
+    private readonly kinds: JobKinds,
+    private readonly jobs: JobsService,
+    private readonly results: StoredResults,
+    @Inject(WORK_LIMITS) private readonly limits: WorkLimits,
+  ) {}
+
+  onModuleInit(): void {
+    this.kinds.register('placement', this);
+  }
+
+  /**
+   * @param signal the caller went away
+   * @throws ProblemException placement-not-readable (422), host-not-found (404), queue-full, time-limit (503)
+   */
+  async place(body: CreatePlacementDto, signal: AbortSignal): Promise<PlacementAnswer> {
+    const document = await this.documentOf(body);
+    const limitMs = this.limits.planMs;
+    try {
+      const outcome = await this.pool.run({ kind: 'placement', document }, { signal, limitMs });
+      if (outcome.ok) return outcome.value;
+      throw this.problemOf(outcome.error);
+    } catch (error) {
+      if (error instanceof WorkAborted) throw queueFull();
+      if (!(error instanceof WorkTimeout)) throw error;
+      const detail =
+        `The guests were not placed within ${limitMs / 1000} seconds; ` +
+        'ask with Prefer: respond-async for a job.';
+      throw new ProblemException('time-limit', detail, { headers: { 'Retry-After': '60' } });
+    }
+  }
+
+  /** @throws ProblemException as {@link place} before the work begins, and {@link JobsService.submit} */
+  async submit(body: CreatePlacementDto): Promise<Job> {
+    return this.jobs.submit('placement', null, { document: await this.documentOf(body) });
+  }
+
+  store(
+    manager: EntityManager,
+    job: JobOf<'placement'>,
+    _work: JobRequests['placement'],
+    answer: PlacementAnswer,
+  ): Promise<string> {
+    return this.results.store(manager, job, answer);
+  }
+
+  /** @throws ProblemException placement-not-found (404) */
+  async get(id: string): Promise<PlacementAnswer> {
+    const answer = await this.results.find('placement', id);
+    if (answer === null) throw noPlacement(id);
+    return answer;
+  }
+
+  /** @throws ProblemException placement-not-found (404) */
+  async remove(id: string): Promise<void> {
+    if (!(await this.results.remove('placement', id))) throw noPlacement(id);
+  }
+
+  private async documentOf(body: CreatePlacementDto): Promise<PlacementDocument> {
+    const { hosts, guests = [], evacuate, profile, ...rest } = body;
+    const read: PlacementHost[] = [];
+    for (const [i, host] of hosts.entries()) {
+      const path = `/hosts/${i}`;
+      read.push(
+        host.hostId === undefined ? inlineHost(host, path) : await this.storedHost(host, path),
+      );
+    }
+    const leaving = hosts.findIndex(({ hostId }) => hostId === evacuate && hostId !== undefined);
+    const document: PlacementDocument = {
+      ...rest,
+      hosts: read,
+      guests: guests.map((guest, i) => ({ ...guest, path: `/guests/${i}` })),
+      evacuate: read[leaving]?.name ?? evacuate,
+      hardwareProfile: profile,
+    };
+    // DTO instances carry their class; a worker is sent plain data.
+    return JSON.parse(JSON.stringify(document)) as PlacementDocument;
+  }
+
+  /** A stored host with its domains, as it is now. */
+  private async storedHost(dto: PlacementHostDto, path: string): Promise<PlacementHost> {
+    const { hostId, model, facts, domains, ...own } = dto;
+    if (hostId === undefined || model !== undefined || facts !== undefined) {
+      const message = 'A host is named by exactly one of hostId, model and facts.';
+      throw this.notReadable([{ code: 'plan-host', path, message }]);
+    }
+    const { host, stored } = await this.transactions.read(async (manager) => ({
+      host: await manager.findOneBy(Host, { id: hostId }),
+      stored: await manager.find(Domain, {
+        where: { hostId },
+        order: { createdAt: 'ASC', id: 'ASC' },
+      }),
+    }));
+    if (host === null) {
+      const detail = `No host has the id ${hostId}.`;
+      throw new ProblemException('host-not-found', detail, {
+        path: `${path.slice(1).replace('/', '.')}.hostId`,
+      });
+    }
+    const name = own.name ?? host.name;
+    const common = { ...own, name, path, host: { model: host.model } };
+    if (domains !== undefined) return { ...common, domains };
+    return { ...common, residents: this.residents(host, stored, path) };
+  }
+
+  private residents(host: Host, domains: Domain[], path: string): Resident[] {
+    const errors: ProblemError[] = [];
+    const residents = domains.flatMap((domain): Resident[] => {
+      const { view, state, swapPages } = domain;
+      const spec = buildGuestSpec(view, host.model, {
+        ...{ state, swapPages },
+        residency: domain.residency ?? [],
+        residencySource: domain.residencySource ?? 'estimated',
+      });
+      if (spec.ok) return [{ view, spec: spec.value }];
+      const place = `${path}/domains/${domain.name}`;
+      errors.push(...spec.problems.map((problem) => ({ ...problem, path: place + problem.path })));
+      return [];
+    });
+    if (errors.length === 0) return residents;
+    throw this.notReadable(errors);
+  }
+
+  private problemOf({ kind, code, path, message, problems }: WorkError): ProblemException {
+    if (kind === 'internal') {
+      this.logger.error(`${code}: ${message}`);
+      return new ProblemException('replay-failed', 'The replay failed; the log says why.');
+    }
+    return this.notReadable(problems ?? [{ code, path: path ?? '', message }]);
+  }
+
+  private notReadable(errors: ProblemError[]): ProblemException {
+    const detail = errors[0]?.message ?? 'The request cannot be read.';
+    return new ProblemException('placement-not-readable', detail, { errors });
+  }
+}
+
+/** Its name where none is given is its place in the request. */
+function inlineHost({ name, model, facts, ...own }: PlacementHostDto, path: string): PlacementHost {
+  const host = {
+    ...(model === undefined ? {} : { model }),
+    ...(facts === undefined ? {} : { facts }),
+  };
+  return { ...own, name: name ?? path.slice(1).replace('/', '-'), path, host };
+}
+
+function noPlacement(id: string): ProblemException {
+  const detail = `No placement has the id ${id}.`;
+  return new ProblemException('placement-not-found', detail, { path: 'placementId' });
+}

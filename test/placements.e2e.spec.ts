@@ -1,0 +1,199 @@
+import fc from 'fast-check';
+import { placementExamples } from '../apps/api/src/placements/placement-examples';
+import { exampleTexts } from '../apps/api/src/docs/examples';
+import { createTestApp, TestApp } from './support/app';
+import { Client, example, Json } from './support/client';
+
+describe('placements over HTTP', () => {
+  let test: TestApp;
+  let client: Client;
+
+  beforeAll(async () => {
+    test = await createTestApp();
+    await test.app.listen(0, '127.0.0.1');
+    client = new Client(await test.app.getUrl());
+  });
+  afterAll(() => test.close());
+
+  const place = (body: unknown, headers?: Record<string, string>) =>
+    client.post('/v1/placements', body, headers);
+  const facts = exampleTexts();
+  const flavours = { small: { memoryMib: 256, vcpus: 1 } };
+  const base = { hosts: [{ name: 'kvm1', facts }], flavours };
+  const small = (count: number) => [{ name: 'small', flavour: 'small', count }];
+
+  it('has examples that work as they stand', async () => {
+    const examples = placementExamples();
+    expect(Object.keys(examples)).toEqual(['threeGuests', 'flavours', 'evacuation']);
+    for (const { value } of Object.values(examples)) {
+      const { status, body } = await place(value);
+      expect([status, body.refused]).toEqual([200, []]);
+      expect(body.placements.length).toBeGreaterThan(0);
+    }
+  });
+
+  it('answers host, numatune, host nodes, pinning and what the replay ended with', async () => {
+    const { body } = await place(placementExamples()['threeGuests']!.value);
+    for (const placed of body.placements as Json[]) {
+      expect(placed.numatune).toEqual({ mode: 'strict', nodeset: placed.hostNodes });
+      expect(placed.pinning.emulator).toEqual(placed.hostNodes[0] === 0 ? [0, 1] : [2, 3]);
+      const evidence = body.hosts.find(({ host }: Json) => host === placed.host);
+      expect(evidence.stateHash).toBe(placed.evidence.stateHash);
+      const [there] = placed.evidence.pagesByNode.filter(({ pages }: Json) => pages > 0);
+      expect(there.nodeId).toBe(placed.hostNodes[0]);
+    }
+  });
+
+  it('places on stored hosts beside their domains, and empties one', async () => {
+    const [first, second] = [await client.storeHost('place1'), await client.storeHost('place2')];
+    await client.storeDomain(first, 'db1');
+    const hosts = [{ hostId: first }, { hostId: second, name: 'other' }];
+    const placed = await place({
+      hosts,
+      flavours,
+      guests: small(2),
+      antiAffinity: [['small', 'db1']],
+    });
+    expect(placed.body.placements).toMatchObject([{ guest: 'small-1', host: 'other' }]);
+    expect(placed.body.refused).toMatchObject([{ guest: 'small-2', code: 'anti-affinity' }]);
+    const emptied = await place({ hosts, evacuate: first });
+    expect(emptied.body).toMatchObject({
+      evacuated: 'place1',
+      placements: [{ guest: 'db1', from: 'place1', host: 'other' }],
+    });
+  });
+
+  it('refuses a guest with node, zone, mark and shortfall', async () => {
+    const guests = [{ name: 'large', flavour: 'large' }];
+    const large = { large: { memoryMib: 7000, vcpus: 1 } };
+    const cells = example('web1.xml').replace(
+      /<cpu [^>]*\/>/,
+      "<cpu><numa><cell id='0' cpus='0-1' memory='7' unit='GiB'/></numa></cpu>",
+    );
+    for (const body of [{ guests: [{ xml: cells }] }, { guests, flavours: large }]) {
+      const { status, body: answer } = await place({ ...base, ...body });
+      expect([status, answer.placements]).toEqual([200, []]);
+      expect(answer.refused).toMatchObject([
+        {
+          ...{ stage: 'arithmetic', code: 'memory', host: 'kvm1' },
+          ...{ node: expect.any(Number), zone: expect.stringMatching(/^(DMA32|Normal)$/) },
+          mark: { name: 'low', pages: expect.any(Number) },
+          shortfallPages: expect.any(Number),
+        },
+      ]);
+    }
+  });
+
+  it('becomes a job where it is large or asked for as one', async () => {
+    const body = { ...base, guests: small(2) };
+    const now = await place(body);
+    const waited = await place(body, { prefer: 'respond-async, wait=50' });
+    expect([waited.status, waited.body]).toEqual([201, now.body]);
+    const location = waited.headers.get('location') ?? '';
+    expect((await client.get(location)).body).toEqual(now.body);
+    expect((await client.send('DELETE', location)).status).toBe(204);
+    expect((await client.get(location)).body.code).toBe('placement-not-found');
+    const hosts = Array.from({ length: 17 }, (_, i) => ({ name: `kvm${i}`, facts }));
+    const large = await place({ ...body, hosts, guests: small(1) });
+    expect([large.status, large.body.kind, large.body.hostId]).toEqual([202, 'placement', null]);
+    const wrong = await place({ ...body, evacuate: 'kvm9' }, { prefer: 'respond-async, wait=50' });
+    expect([wrong.status, wrong.body.code]).toEqual([422, 'placement-not-readable']);
+  });
+
+  it.each([
+    ['no hosts', { ...base, hosts: [] }, 400, 'hosts'],
+    ['a host twice', { ...base, hosts: [base.hosts[0], base.hosts[0]] }, 422, '/hosts/1'],
+    ['no host at all', { ...base, hosts: [{ name: 'x' }] }, 422, '/hosts/0'],
+    [
+      'broken facts',
+      { hosts: [{ facts: { zoneinfo: 'Node 0, zone' } }] },
+      422,
+      '/hosts/0/facts/zoneinfo',
+    ],
+    ['an unknown field', { ...base, guest: [] }, 400, 'guest'],
+    [
+      'an unknown flavour',
+      { ...base, guests: [{ name: 'a', flavour: 'tiny' }] },
+      422,
+      '/guests/0/flavour',
+    ],
+    ['a guest without text', { ...base, guests: [{ name: 'a' }] }, 422, '/guests/0'],
+    ['broken XML', { ...base, guests: [{ xml: '<domain>' }] }, 422, '/guests/0/xml'],
+    ['a null guest', { ...base, guests: [null] }, 400, 'guests'],
+    ['an objective that is none', { ...base, objective: 'best' }, 400, 'objective'],
+    ['lists that are none', { ...base, antiAffinity: ['a'] }, 400, 'antiAffinity'],
+    ['too many guests', { ...base, guests: [...small(20_000), ...small(1)] }, 422, '/guests'],
+    ['a count beyond the limit', { ...base, guests: small(20_001) }, 400, 'guests[0].count'],
+    ['an unknown host to empty', { ...base, evacuate: 'kvm9' }, 422, '/evacuate'],
+    [
+      'an unknown stored host',
+      { hosts: [{ hostId: '00000000-0000-4000-8000-000000000000' }] },
+      404,
+      undefined,
+    ],
+  ])('refuses %s', async (_what, body, status, path) => {
+    const answer = await place(body, { prefer: 'respond-async, wait=50' });
+    expect([answer.status, answer.body.status]).toEqual([status, status]);
+    const codes: Record<number, string> = { 400: 'validation-failed', 404: 'host-not-found' };
+    expect(answer.body.code).toBe(codes[status] ?? 'placement-not-readable');
+    if (path === undefined) return;
+    expect(answer.body.errors.map((error: Json) => error.path)).toContainEqual(
+      expect.stringContaining(path),
+    );
+  });
+
+  it('answers any request with a result or with a problem that is the caller’s', async () => {
+    const junk = fc.oneof(
+      fc.constant(null),
+      fc.string(),
+      fc.integer(),
+      fc.constant([]),
+      fc.constant({}),
+    );
+    const field = <T>(arbitrary: fc.Arbitrary<T>) => fc.oneof({ weight: 4, arbitrary }, junk);
+    const guest = fc.record(
+      {
+        name: field(fc.constantFrom('a', 'b', 'c')),
+        flavour: field(fc.constantFrom('small', 'none')),
+        xml: field(fc.constant(example('web1.xml'))),
+        count: field(fc.integer({ min: 0, max: 3 })),
+        hostGroups: field(fc.array(fc.constantFrom('rack', 'other'))),
+      },
+      { requiredKeys: [] },
+    );
+    const host = fc.record(
+      {
+        name: field(fc.constantFrom('kvm1', 'kvm2')),
+        facts: field(fc.constant(facts)),
+        group: field(fc.constantFrom('rack', 'other')),
+        domains: field(fc.constant([{ xml: example('web2.xml') }])),
+        reserved: field(fc.record({ memoryMib: fc.integer({ min: -1, max: 9000 }) })),
+        pageCacheMib: field(fc.integer({ min: -1, max: 9000 })),
+      },
+      { requiredKeys: ['facts'] },
+    );
+    const body = fc.record(
+      {
+        hosts: field(fc.array(host, { minLength: 1, maxLength: 2 })),
+        guests: field(fc.array(guest, { maxLength: 3 })),
+        flavours: field(fc.constant(flavours)),
+        objective: field(fc.constantFrom('density', 'locality', 'spread')),
+        antiAffinity: field(fc.array(fc.array(fc.constantFrom('a', 'b', 'web2')))),
+        evacuate: field(fc.constantFrom('kvm1', 'kvm2')),
+        cpuAllocationRatio: field(fc.integer({ min: 0, max: 8 })),
+      },
+      { requiredKeys: ['hosts'] },
+    );
+    const seen = new Set<number>();
+    await fc.assert(
+      fc.asyncProperty(body, async (request) => {
+        const { status, body: answer } = await place(request);
+        seen.add(status);
+        expect([200, 400, 422]).toContain(status);
+        if (status !== 200) expect(answer).toMatchObject({ code: expect.any(String), status });
+      }),
+      { numRuns: 120 },
+    );
+    expect([...seen].sort()).toEqual([200, 400, 422]);
+  });
+});
