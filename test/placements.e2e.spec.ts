@@ -150,7 +150,7 @@ describe('placements over HTTP', () => {
       fc.constant([]),
       fc.constant({}),
     );
-    const field = <T>(arbitrary: fc.Arbitrary<T>) => fc.oneof({ weight: 4, arbitrary }, junk);
+    const field = <T>(arbitrary: fc.Arbitrary<T>) => fc.oneof({ weight: 20, arbitrary }, junk);
     const guest = fc.record(
       {
         name: field(fc.constantFrom('a', 'b', 'c')),

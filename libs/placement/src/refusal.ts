@@ -10,31 +10,43 @@ interface Lack {
   amount: number;
 }
 
-/** What the node that comes nearest to taking the cell lacks most of. */
-function cellLack(fleet: Fleet, h: number, kind: GuestKind, cell: number): Lack {
+/** What the node that comes nearest to taking the cell lacks most of, of the nodes that are not taken. */
+function cellLack(
+  fleet: Fleet,
+  h: number,
+  kind: GuestKind,
+  cell: number,
+  taken: ReadonlySet<number>,
+): Lack {
   const { dims, free, nodeStart } = fleet;
   let best: Lack = { share: Infinity, dim: MEMORY, node: -1, amount: 0 };
   for (let node = nodeStart[h] as number; node < (nodeStart[h + 1] as number); node += 1) {
+    if (taken.has(node)) continue;
     let worst: Lack = { share: 0, dim: MEMORY, node, amount: 0 };
     for (let d = 0; d < dims; d += 1) {
       const need = kind.need[cell * dims + d] as number;
       const amount = need - (free[node * dims + d] as number);
-      if (amount > 0 && amount / need > worst.share)
+      if (amount > 0 && amount / need > worst.share) {
         worst = { share: amount / need, dim: d, node, amount };
+      }
     }
     if (worst.share < best.share) best = worst;
   }
   return best;
 }
 
-/** The cell of the guest that is worst off on a host. */
+/** The first cell that finds no node, the largest first, each taking one. */
 function hostLack(fleet: Fleet, h: number, kind: GuestKind): Lack {
-  let worst: Lack = { share: -1, dim: MEMORY, node: -1, amount: 0 };
-  for (let cell = 0; cell < kind.cells; cell += 1) {
-    const lack = cellLack(fleet, h, kind, cell);
-    if (lack.share > worst.share) worst = lack;
+  const size = (cell: number): number => kind.need[cell * fleet.dims + MEMORY] as number;
+  const cells = Array.from({ length: kind.cells }, (_, c) => c).sort((a, b) => size(b) - size(a));
+  const taken = new Set<number>();
+  let last: Lack = { share: 0, dim: MEMORY, node: -1, amount: 0 };
+  for (const cell of cells) {
+    last = cellLack(fleet, h, kind, cell, taken);
+    if (last.share > 0) return last;
+    taken.add(last.node);
   }
-  return worst;
+  return last;
 }
 
 /**
@@ -72,8 +84,7 @@ function lackAsRefusal(fleet: Fleet, h: number, lack: Lack, kind: GuestKind): Re
   const id = host === undefined ? {} : { host: host.id };
   const first = fleet.nodeStart[h] as number;
   const count = (fleet.nodeStart[h + 1] as number) - first;
-  // Every cell has a node, but not each one of its own.
-  if (lack.share <= 0 || lack.node < 0) {
+  if (lack.node < 0 || lack.share <= 0) {
     return { code: 'nodes', ...id, shortfall: Math.max(1, kind.cells - count) };
   }
   const node = host?.nodes[lack.node - first]?.nodeId;

@@ -82,54 +82,57 @@ function split(cell: CellShape, parts: number): CellShape[] {
   });
 }
 
-/**
- * The guest as it is packed. One without cells that is larger than every node is spread over the fewest nodes
- * that can hold equal parts of it; what can never be is left whole, for the packer to refuse.
- * @param largest the largest free node of all hosts, and how many nodes the widest host has
- */
-export function guestShape(
-  { name, view, hostGroups }: ReadGuest,
-  keys: ReadPlacement['keys'],
-  largest: { node: CellShape; nodes: number },
-): GuestShape {
-  const whole = cellsOf(view);
-  const [only] = whole;
-  const fits = ({ memoryPages, vcpus, hugepages }: CellShape): boolean =>
-    memoryPages <= largest.node.memoryPages &&
-    vcpus <= largest.node.vcpus &&
-    (hugepages?.pages ?? 0) * (hugepages?.sizeKib ?? 0) <= (largest.node.hugepages?.pages ?? 0);
-  let cells = whole;
-  if (view.cells.length === 0 && only !== undefined && !fits(only)) {
-    const counts = Array.from({ length: largest.nodes }, (_, i) => i + 1);
-    const parts = counts.find((count) => split(only, count).every(fits));
-    if (parts !== undefined) cells = split(only, parts);
-  }
-  const own = keys.get(name);
-  return {
-    name,
-    cells,
-    ...(own === undefined ? {} : { antiAffinity: own }),
-    ...(hostGroups === undefined ? {} : { hostGroups }),
-  };
+function nodeTakes(node: HostShape['nodes'][number], cell: CellShape): boolean {
+  const { hugepages } = cell;
+  if (cell.memoryPages > node.memoryPages || cell.vcpus > node.vcpus) return false;
+  if (hugepages === undefined) return true;
+  const pool = node.hugepages.find(({ sizeKib }) => sizeKib === hugepages.sizeKib);
+  return (pool?.pages ?? 0) >= hugepages.pages;
 }
 
-/** The largest amounts of any node, each for itself; of huge pages KiB in `hugepages.pages`. */
-export function largestNode(hosts: ShapedHost[]): { node: CellShape; nodes: number } {
-  const node = { memoryPages: 0, vcpus: 0, hugepages: { sizeKib: 1, pages: 0 } };
-  let nodes = 0;
-  for (const { shape } of hosts) {
-    nodes = Math.max(nodes, shape.nodes.length);
-    for (const { memoryPages, vcpus, hugepages } of shape.nodes) {
-      node.memoryPages = Math.max(node.memoryPages, memoryPages);
-      node.vcpus = Math.max(node.vcpus, vcpus);
-      const pool = hugepages.reduce(
-        (most, { sizeKib, pages }) => Math.max(most, sizeKib * pages),
-        0,
-      );
-      node.hugepages.pages = Math.max(node.hugepages.pages, pool);
-    }
+/**
+ * Cells as they are packed. A guest without cells that is larger than every node is spread over the fewest
+ * nodes that can hold equal parts of it on some host; what can never be is left whole, for the packer to refuse.
+ */
+function packedCells(view: DomainView, hosts: ShapedHost[]): CellShape[] {
+  const whole = cellsOf(view);
+  const [only] = whole;
+  if (view.cells.length > 0 || only === undefined) return whole;
+  const widest = hosts.reduce((most, { shape }) => Math.max(most, shape.nodes.length), 1);
+  for (let parts = 1; parts <= widest; parts += 1) {
+    const cells = split(only, parts);
+    // The first part is the largest in everything.
+    const largest = cells[0] ?? only;
+    const takes = ({ shape }: ShapedHost): boolean =>
+      shape.nodes.filter((node) => nodeTakes(node, largest)).length >= parts;
+    if (hosts.some(takes)) return cells;
   }
-  return { node, nodes };
+  return whole;
+}
+
+/** Guests as they are packed; those of a kind are looked at once. */
+export function guestShapes(
+  guests: ReadGuest[],
+  keys: ReadPlacement['keys'],
+  hosts: ShapedHost[],
+): Map<string, GuestShape> {
+  const byKind = new Map<string, CellShape[]>();
+  return new Map(
+    guests.map(({ name, view, kind, hostGroups }) => {
+      const cells = byKind.get(kind) ?? packedCells(view, hosts);
+      byKind.set(kind, cells);
+      const own = keys.get(name);
+      return [
+        name,
+        {
+          name,
+          cells,
+          ...(own === undefined ? {} : { antiAffinity: own }),
+          ...(hostGroups === undefined ? {} : { hostGroups }),
+        },
+      ];
+    }),
+  );
 }
 
 /** Host CPUs that a vCPU may use; null: all. */

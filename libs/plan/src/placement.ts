@@ -3,7 +3,13 @@
  * refuses goes back to the packer, which may not put it there again.
  */
 import type { Outcome, PlanVerdict } from '@zonewise/advisor';
-import { pack, type HostShape, type Objective, type Refusal } from '@zonewise/placement';
+import {
+  pack,
+  type GuestShape,
+  type HostShape,
+  type Objective,
+  type Refusal,
+} from '@zonewise/placement';
 import type { ReplayControl } from '@zonewise/simulator';
 import {
   resolvePlacement,
@@ -18,13 +24,7 @@ import {
   type HostFailure,
   type Placed,
 } from './placement-replay';
-import {
-  guestShape,
-  largestNode,
-  shapeHost,
-  type GuestSetting,
-  type ShapedHost,
-} from './placement-shape';
+import { guestShapes, shapeHost, type GuestSetting, type ShapedHost } from './placement-shape';
 import type { PlanProblem } from './plan-request';
 
 export interface PlaceOptions {
@@ -118,7 +118,7 @@ class Placement {
   readonly failures = new Map<string, HostFailure[]>();
   readonly refusals = new Map<string, Refusal>();
   readonly replays: HostReplays;
-  private readonly shapes: Map<string, ReturnType<typeof guestShape>>;
+  private readonly shapes: Map<string, GuestShape>;
   private pending: ReadGuest[];
   method = '';
   rounds = 0;
@@ -130,16 +130,13 @@ class Placement {
   ) {
     const ratio = document.cpuAllocationRatio ?? DEFAULT_CPU_RATIO;
     const shaped = read.hosts.map((host) => shapeHost(host, ratio, read.keys));
-    const largest = largestNode(shaped);
     this.hosts = new Map(
       shaped.map((each) => [
         each.shape.id,
         { shaped: each, left: each.shape.nodes, placed: [], verdict: null },
       ]),
     );
-    this.shapes = new Map(
-      read.guests.map((guest) => [guest.name, guestShape(guest, read.keys, largest)]),
-    );
+    this.shapes = guestShapes(read.guests, read.keys, shaped);
     this.pending = read.guests;
     this.replays = new HostReplays(document, options.control);
   }
