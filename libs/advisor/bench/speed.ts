@@ -1,0 +1,85 @@
+/** How long advice takes, from the request to the whole evidence. Wall clock: printed, never asserted. */
+import { advise } from '../src/advise';
+import { compareOutcomes, judgeOf } from '../src/objective';
+import type { AdviceRequest, Outcome } from '../src/types';
+import { guestOf } from './guests';
+import { buildHost } from './host';
+
+const MIB_PER_GIB = 1024;
+
+interface Shape {
+  title: string;
+  nodes: number;
+  memoryGib: number;
+  guests: number;
+  demandPercent: number;
+  cachePercent: number;
+}
+
+const SHAPES: readonly Shape[] = [
+  {
+    ...{ title: 'small host', nodes: 2, memoryGib: 64, guests: 10 },
+    ...{ demandPercent: 70, cachePercent: 20 },
+  },
+  {
+    ...{ title: 'large host', nodes: 8, memoryGib: 1024, guests: 128 },
+    ...{ demandPercent: 75, cachePercent: 20 },
+  },
+];
+
+/** Guests without numatune whose CPUs are pinned unevenly: the first node's do not fit there. */
+function requestOf({
+  nodes,
+  memoryGib,
+  guests,
+  demandPercent,
+  cachePercent,
+}: Shape): AdviceRequest {
+  const nodeMib = (memoryGib * MIB_PER_GIB) / nodes;
+  const host = buildHost({
+    nodes: Array.from({ length: nodes }, () => ({
+      ...{ memoryMib: nodeMib, cpus: 16, fileMib: Math.floor((nodeMib * cachePercent) / 100) },
+      kernelMib: Math.floor(nodeMib / 50),
+    })),
+    distances: Array.from({ length: nodes }, (_, i) =>
+      Array.from({ length: nodes }, (__, j) => (i === j ? 10 : 21)),
+    ),
+    thp: { enabled: 'madvise', defrag: 'madvise' },
+    swapMib: 0,
+    sysctl: {},
+  });
+  const all = Array.from({ length: nodes }, (_, node) => node);
+  const memoryMib = Math.floor((memoryGib * MIB_PER_GIB * demandPercent) / 100 / guests / 2) * 2;
+  const specs = Array.from({ length: guests }, (_, i) =>
+    guestOf(
+      {
+        ...{ name: `g${i}`, memoryMib, cells: 1, pinned: true, thp: 'huge', diskCacheMib: 0 },
+        home: i % 3 === 0 ? 0 : i % nodes,
+        mode: 'none',
+      },
+      all,
+      nodes,
+    ),
+  );
+  return { host, guests: specs, demand: {}, seed: 1 };
+}
+
+/** One line per host: shape, seconds to the first answer that is better than nothing, to all evidence, replays. */
+export function measureSpeed(): string[] {
+  return SHAPES.map((shape) => {
+    const request = requestOf(shape);
+    const started = Date.now();
+    const seconds = (): string => ((Date.now() - started) / 1000).toFixed(2);
+    const { evidence } = advise(request);
+    const total = seconds();
+    const better = isBetter(request, evidence.advised.outcome, evidence.baseline.outcome);
+    return (
+      `${shape.title} (${shape.memoryGib} GiB, ${shape.nodes} nodes, ${shape.guests} guests): whole evidence after ` +
+      `${total} s, ${evidence.replays} replays, ${better ? 'better than' : 'same as'} today's setting`
+    );
+  });
+}
+
+function isBetter({ host, options }: AdviceRequest, advised: Outcome, today: Outcome): boolean {
+  return compareOutcomes(advised, today, judgeOf(host, options)) < 0;
+}
