@@ -48,11 +48,13 @@ export function problem(seed: number, number: number): Problem {
   return mixedProblem(number, random);
 }
 
-/** Even steps: each kind takes them in turn. */
+/** Even steps: mixed and small problems each take them in turn. */
 function demandPercent(number: number): number {
-  const round = Math.floor(number / shares.KINDS.every);
-  const at = (round * 7 + number) % shares.DEMAND_PERCENTS.length;
-  return shares.DEMAND_PERCENTS[at] ?? 100;
+  const { small, preferredBesideCache: beside, every } = shares.KINDS;
+  const round = Math.floor(number / every);
+  const at = number % every;
+  const before = at < small ? round * small + at : round * (every - small - beside) + at;
+  return shares.DEMAND_PERCENTS[before % shares.DEMAND_PERCENTS.length] ?? 100;
 }
 
 /** Two sockets from four nodes on: near nodes share one. */

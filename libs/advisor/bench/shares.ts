@@ -19,8 +19,8 @@ export const KINDS = {
 export const PROBLEMS = 204;
 
 /** Two nodes: every configuration of one or two guests there is replayed. */
-export const SMALL_MEMORY_GIB = 8;
-export const SMALL_SWAP_MIB = 256;
+export const SMALL_MEMORY_GIB = 4;
+export const SMALL_SWAP_MIB = 128;
 export const SMALL_GUESTS: Shares<number> = [
   { value: 1, percent: 65 },
   { value: 2, percent: 35 },

@@ -1,0 +1,198 @@
+import { validateHostModel } from '@zonewise/simulator';
+import { compileReplay } from '../src/compile';
+import { guestMemoryPages } from '../src/placement';
+import { host } from '../test/builders';
+import { tolerances } from '../src/objective';
+import { compare } from './compare';
+import {
+  killsMore,
+  median,
+  peers,
+  reductionPct,
+  remoteHolds,
+  summarise,
+  type Figures,
+  type ProblemResult,
+  type SituationResult,
+} from './judge';
+import { main } from './main';
+import { kindOf, problem } from './problems';
+import { Random } from './random';
+import { report } from './run';
+import { DEMAND_PERCENTS, PROBLEMS } from './shares';
+import { AS_ASKED, UNSEEN } from './situations';
+
+const TOLERANCE = tolerances(host([{ mib: 512 }, { mib: 512 }]));
+const FINE: Figures = { kills: 0, swapPages: 0, stallNs: 0, remoteCost: 0 };
+const situation = (
+  advice: Partial<Figures>,
+  ...rivals: (Partial<Figures> & { name?: string })[]
+): SituationResult => ({
+  situation: 'as-asked',
+  advice: { ...FINE, ...advice },
+  rivals: rivals.map((rival, i) => ({ name: `rival${i}`, ...FINE, ...rival })),
+});
+const result = (situations: SituationResult[], better?: number): ProblemResult => ({
+  id: '0-mixed',
+  traits: {},
+  situations,
+  searchReplays: 1,
+  ...(better !== undefined && {
+    exhaustive: {
+      configurations: 72,
+      better: Array.from({ length: better }, () => ({ configuration: '{}', by: 'remote' })),
+    },
+  }),
+});
+
+describe('judging', () => {
+  test('kills are held against the rival that kills the fewest', () => {
+    expect(killsMore(situation({ kills: 1 }, { kills: 1 }, { kills: 2 }))).toBe(false);
+    expect(killsMore(situation({ kills: 1 }, { kills: 0 }, { kills: 2 }))).toBe(true);
+  });
+
+  test('peers are the rivals that are no worse in kills, swap and stall by more than a tolerance', () => {
+    const compared = situation(
+      { kills: 1, swapPages: 1000, stallNs: 2e9 },
+      { name: 'same', kills: 1, swapPages: 1000 + TOLERANCE.swap, stallNs: 2e9 + TOLERANCE.stall },
+      { name: 'kills', kills: 2 },
+      { name: 'swaps', kills: 1, swapPages: 1001 + TOLERANCE.swap },
+      { name: 'waits', kills: 1, stallNs: 2e9 + TOLERANCE.stall + 1 },
+      { name: 'better' },
+    );
+    expect(peers(compared, TOLERANCE).map(({ name }) => name)).toEqual(['same', 'better']);
+  });
+
+  test('remote cost is held against the nearest peer only', () => {
+    const worse = { kills: 1, remoteCost: 0 };
+    expect(remoteHolds(situation({ remoteCost: 0.2 }, { remoteCost: 0.3 }, worse), TOLERANCE)).toBe(
+      true,
+    );
+    expect(remoteHolds(situation({ remoteCost: 0.2 }, { remoteCost: 0.1 }), TOLERANCE)).toBe(false);
+    expect(remoteHolds(situation({ remoteCost: 0.2 }), TOLERANCE)).toBe(true);
+  });
+
+  test("the reduction is against libvirt's default where that neither kills nor is perfect", () => {
+    const name = 'libvirt-default';
+    const nearer = situation({ remoteCost: 0.1 }, { name, remoteCost: 0.4 });
+    expect(reductionPct(nearer, TOLERANCE)).toBeCloseTo(75);
+    expect(reductionPct(situation({}, { name, remoteCost: 0.4, kills: 1 }), TOLERANCE)).toBe(
+      undefined,
+    );
+    expect(reductionPct(situation({}, { name, remoteCost: 0 }), TOLERANCE)).toBe(undefined);
+    expect(median([3, 1, 2])).toBe(2);
+    expect(median([4, 1, 2, 3])).toBe(2.5);
+  });
+
+  test('the summary counts problems, situations and enumerated spaces', () => {
+    const name = 'libvirt-default';
+    const results = [
+      result([
+        situation({ remoteCost: 0.1 }, { name, remoteCost: 0.4 }),
+        situation({ kills: 1 }, { name, kills: 0, remoteCost: 0.2 }),
+      ]),
+      result([situation({ remoteCost: 0.3 }, { name, remoteCost: 0.2 })], 1),
+      result([situation({ remoteCost: 0.1 }, { name, remoteCost: 0.2 })], 0),
+    ];
+    const summary = summarise(7, results, TOLERANCE);
+    expect(summary).toEqual({
+      seed: 7,
+      problems: 3,
+      moreKillsThanBestRival: 1,
+      remoteAtOrBelowBestRivalPct: 75,
+      // 75, 100, -50 and 50 %.
+      medianRemoteReductionPct: expect.closeTo(62.5, 6) as number,
+      optimalWhereExhaustivePct: 50,
+      exhaustiveProblems: 2,
+    });
+  });
+});
+
+describe('problems', () => {
+  test('the same seed and number give the same problem, others do not', () => {
+    expect(problem(5, 9)).toEqual(problem(5, 9));
+    expect(problem(6, 9)).not.toEqual(problem(5, 9));
+    expect(problem(5, 29).request).not.toEqual(problem(5, 9).request);
+  });
+
+  test('every problem is a host that the simulator takes, and guests that compile', () => {
+    for (let number = 0; number < PROBLEMS; number += 1) {
+      const { request } = problem(3, number);
+      expect(validateHostModel(request.host)).toEqual([]);
+      expect(compileReplay(request).input.steps.length).toBeGreaterThan(0);
+      for (const { apply } of UNSEEN) expect(apply(request)).not.toEqual(request);
+    }
+  });
+
+  test('kinds, demand, sizes and nodes are spread as stated', () => {
+    const all = Array.from({ length: PROBLEMS }, (_, number) => problem(11, number));
+    const small = all.filter(({ kind }) => kind === 'small');
+    expect(small.length).toBeGreaterThanOrEqual(40);
+    expect(all.filter(({ kind }) => kind === 'preferred-beside-cache')).toHaveLength(10);
+    const mixed = all.filter(({ kind }) => kind === 'mixed');
+    for (const percent of DEMAND_PERCENTS) {
+      const share = mixed.filter(({ traits }) => traits.demandPercent === percent).length;
+      expect(share / mixed.length).toBeGreaterThan(0.08);
+    }
+    const nodes = new Set(mixed.map(({ traits }) => traits.nodes));
+    expect([...nodes].sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 6, 8]);
+    expect(Math.min(...mixed.map(({ traits }) => traits.memoryGib))).toBe(64);
+    for (const { request, traits } of mixed) {
+      const pages = request.guests.reduce((sum, { guest }) => sum + guestMemoryPages(guest), 0);
+      const present = request.host.nodes
+        .flatMap(({ zones }) => zones)
+        .reduce((sum, zone) => sum + zone.presentPages, 0);
+      expect(Math.abs((pages / present) * 100 - traits.demandPercent)).toBeLessThan(4);
+    }
+  });
+
+  test('random numbers are spread evenly and shares are kept', () => {
+    const random = new Random(42);
+    const draws = Array.from({ length: 4000 }, () =>
+      random.weighted([
+        { value: 'a', percent: 25 },
+        { value: 'b', percent: 75 },
+      ]),
+    );
+    const share = draws.filter((value) => value === 'a').length / draws.length;
+    expect(Math.abs(share - 0.25)).toBeLessThan(0.03);
+  });
+});
+
+test('a small problem from search to summary: rivals, an unseen variation, the whole space', () => {
+  // One guest that asks for little beside little page cache: a replay of it is short.
+  const number = Array.from({ length: PROBLEMS }, (_, i) => i).find((i) => {
+    const { guests, demandPercent, cachePercent } = problem(1, i).traits;
+    return guests === 1 && demandPercent === 40 && cachePercent < 10 && kindOf(i) === 'small';
+  });
+  if (number === undefined) throw new Error('no such problem among those of seed 1');
+  const compared = compare(problem(1, number), number);
+  const { summary } = report(1, [compared]);
+  expect(summary).toMatchObject({ seed: 1, problems: 1, exhaustiveProblems: 1 });
+  expect(compared.exhaustive?.configurations).toBeGreaterThanOrEqual(48);
+  expect(compared.situations.map((each) => each.situation)).toEqual([
+    AS_ASKED.name,
+    UNSEEN[number % UNSEEN.length]?.name,
+  ]);
+  for (const { rivals, advice } of compared.situations) {
+    expect(rivals.map(({ name }) => name)).toContain('libvirt-default');
+    expect(rivals.length).toBeGreaterThan(6);
+    expect(advice.remoteCost).toBeLessThanOrEqual(1.1);
+  }
+  expect(report(1, [compared]).summary.resultHash).toBe(summary.resultHash);
+  expect(report(1, [{ ...compared, searchReplays: -1 }]).summary.resultHash).not.toBe(
+    summary.resultHash,
+  );
+});
+
+test.each([
+  ['--seed', 'x'],
+  ['--problems', '0'],
+  ['--only', 'everything'],
+  ['--unknown', '1'],
+])('%s %s is refused', async (option, value) => {
+  const written = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+  await expect(main([option, value])).resolves.toBe(2);
+  expect(written.mock.calls.join('')).toContain('--seed N');
+  written.mockRestore();
+});
