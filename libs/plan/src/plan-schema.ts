@@ -63,16 +63,17 @@ function shapeProblems(plan: object): PlanProblem[] {
 
 /**
  * What keeps a value from being a plan file; files that it names are not looked at.
+ * @param isPart it includes other files or is included: hosts and guests may be there and not here
  * @returns at most 50 problems, each with its JSON pointer
  */
-export function planSchemaProblems(plan: unknown): PlanProblem[] {
+export function planSchemaProblems(plan: unknown, isPart = false): PlanProblem[] {
   if (typeof plan !== 'object' || plan === null || Array.isArray(plan)) {
     const message = 'A plan is a mapping with host and domains, or with hosts and guests.';
     return [{ code: 'malformed-plan', path: '', message, found: shown(plan) }];
   }
-  if (validate(plan)) return [];
+  if (validate(plan) === true) return [];
   const errors = (validate.errors ?? []).filter(
-    ({ keyword, schemaPath }) => !COMBINED.has(keyword) && !schemaPath.startsWith('#/oneOf'),
+    ({ keyword, schemaPath }) => !COMBINED.has(keyword) && !schemaPath.startsWith('#/anyOf'),
   );
-  return [...shapeProblems(plan), ...errors.map(problemOf)].slice(0, MAX_PROBLEMS);
+  return [...(isPart ? [] : shapeProblems(plan)), ...errors.map(problemOf)].slice(0, MAX_PROBLEMS);
 }

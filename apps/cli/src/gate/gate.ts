@@ -82,11 +82,11 @@ function checkOptions(options: GateOptions): Checked {
 }
 
 /** A finding's place with file and line, from the document that it names or from the plan. */
-function located(finding: Finding, { file, source, files }: LoadedPlan): Finding {
+function located(finding: Finding, { source, files }: LoadedPlan): Finding {
   const { place } = finding;
   const document = files.get(place.path);
   if (document !== undefined) return { ...finding, place: { ...place, file: document } };
-  return { ...finding, place: { ...place, file, ...source.placeOf(place.path) } };
+  return { ...finding, place: { ...place, ...source.placeOf(place.path) } };
 }
 
 /** A line on the terminal that says how far it is; nothing where stderr is no terminal. */

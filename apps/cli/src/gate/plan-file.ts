@@ -1,16 +1,9 @@
 import { basename, resolve } from 'node:path';
 import { hostTextsOf, NODE_TEXT_FILES, TEXT_FILES } from '@zonewise/host-facts';
-import {
-  planSchemaProblems,
-  type PackingPlan,
-  type PlanDocument,
-  type PlanGuest,
-  type PlanHost,
-} from '@zonewise/plan';
-import { fail, PlanFileError, PlanFolder, readLimited } from './plan-folder';
-import { PlanSource } from './plan-source';
+import { type PackingPlan, type PlanDocument, type PlanGuest, type PlanHost } from '@zonewise/plan';
+import { fail, PlanFileError, PlanFolder } from './plan-folder';
+import { PlanParts } from './plan-parts';
 
-const MAX_PLAN_BYTES = 2 * 1024 * 1024;
 /** In a facts folder `virsh capabilities` may stand beside the texts. */
 const CAPABILITIES_FILE = 'capabilities.xml';
 const WHOLE_FIELDS = [...Object.values(TEXT_FILES), 'capabilities'];
@@ -50,7 +43,7 @@ interface FilePlan extends Pick<
 export interface LoadedPlan {
   file: string;
   document: PlanDocument;
-  source: PlanSource;
+  source: PlanParts;
   /** Document files by the JSON pointer of the field that names them. */
   files: Map<string, string>;
 }
@@ -213,13 +206,6 @@ function documentOf(plan: FilePlan, reader: PlanReader): PlanDocument {
   };
 }
 
-/** Lines for problems that only have a place in the plan. */
-function located(error: PlanFileError, file: string, source: PlanSource): PlanFileError {
-  return new PlanFileError(
-    error.problems.map((problem) => ({ ...source.placeOf(problem.path), file, ...problem })),
-  );
-}
-
 /**
  * Reads a plan file with everything it names.
  * @param root folder that no file may be outside of; default: the plan's own
@@ -227,17 +213,15 @@ function located(error: PlanFileError, file: string, source: PlanSource): PlanFi
  */
 export function readPlanFile(path: string, root?: string): LoadedPlan {
   const folder = new PlanFolder(path, root);
-  const file = folder.shown(path.split(/[\\/]/).at(-1) ?? path);
-  const parsed = PlanSource.parse(readLimited(path, '', MAX_PLAN_BYTES));
-  if (!parsed.ok) throw new PlanFileError([{ file, ...parsed.problem }]);
-  const source = parsed.value;
+  const source = PlanParts.read(folder, basename(path));
   try {
-    const problems = planSchemaProblems(source.content);
-    if (problems.length > 0) throw new PlanFileError(problems);
     const reader = new PlanReader(folder);
-    const document = documentOf(source.content as FilePlan, reader);
-    return { file, document, source, files: reader.files };
+    const document = documentOf(source.content, reader);
+    return { file: source.file, document, source, files: reader.files };
   } catch (error) {
-    throw error instanceof PlanFileError ? located(error, file, source) : error;
+    if (!(error instanceof PlanFileError)) throw error;
+    throw new PlanFileError(
+      error.problems.map((problem) => ({ ...source.placeOf(problem.path), ...problem })),
+    );
   }
 }

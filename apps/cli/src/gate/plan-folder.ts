@@ -1,5 +1,7 @@
+import { isUtf8 } from 'node:buffer';
 import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
+import { textOf } from '@zonewise/libvirt-xml';
 import type { PlanProblem } from '@zonewise/plan';
 
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
@@ -23,14 +25,24 @@ export function readLimited(path: string, at: string, limitBytes = MAX_FILE_BYTE
     const status = statSync(path);
     if (!status.isFile()) fail('file-unreadable', at, `${path} is not a file`);
     if (status.size > limitBytes) tooLarge(String(status.size));
-    const content = readFileSync(path, 'utf8');
+    const content = readFileSync(path);
     // /proc files say 0 bytes whatever they hold, so the content is measured again.
     if (content.length > limitBytes) tooLarge(`more than ${limitBytes}`);
-    return content;
+    if (!isUtf8(content)) throw notText(path, at, content);
+    return content.toString('utf8');
   } catch (error) {
     if (error instanceof PlanFileError) throw error;
     return fail('file-unreadable', at, `${path} cannot be read: ${(error as Error).message}`);
   }
+}
+
+/** Bytes that are no text, with the place of the first of them in their own file. */
+function notText(path: string, at: string, content: Buffer): PlanFileError {
+  const read = textOf(content);
+  const { line, column, found } = read.ok ? {} : (read.problems[0] ?? {});
+  const message = `${path} is not UTF-8 text; write it anew as UTF-8`;
+  const place = line === undefined ? {} : { line, column, found };
+  return new PlanFileError([{ code: 'not-text', path: at, message, file: path, ...place }]);
 }
 
 /** The files that a plan may name: those below its folder, or below a wider one that its user gives. */
@@ -51,11 +63,16 @@ export class PlanFolder {
     return short === '' || short.startsWith('..') ? resolve(this.base, path) : short;
   }
 
-  read(path: string, at: string): string {
+  /** Where a name leads to. */
+  resolve(path: string): string {
+    return resolve(this.base, path);
+  }
+
+  read(path: string, at: string, limitBytes?: number): string {
     const inside = this.inside(path, at);
     const known = this.texts.get(inside);
     if (known !== undefined) return known;
-    const text = readLimited(inside, at);
+    const text = readLimited(inside, at, limitBytes);
     this.texts.set(inside, text);
     return text;
   }

@@ -7,11 +7,11 @@ import type { LocatedProblem } from './report';
 /** A problem of a plan with the file and line that it is about. */
 export function locatedProblem(
   problem: LocatedProblem,
-  { file, source, files }: LoadedPlan,
+  { source, files }: LoadedPlan,
 ): LocatedProblem {
   const named = [...files].find(([path]) => problem.path.startsWith(path));
   if (named !== undefined && problem.line !== undefined) return { ...problem, file: named[1] };
-  return { ...problem, file, ...source.placeOf(problem.path) };
+  return { ...problem, ...source.placeOf(problem.path) };
 }
 
 /** Problems with their places, from whichever step found the plan wanting; none for an unexpected failure. */
