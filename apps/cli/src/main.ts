@@ -13,6 +13,7 @@ Examples:
   zonewise gate plan.yaml --output json --out before.json    (on the main branch)
   zonewise gate plan.yaml --output markdown --baseline before.json
   zonewise gate plan.yaml --output markdown --against origin/main
+  zonewise gate plan.yaml --server http://127.0.0.1:3000
   zonewise gate --explain ZW004
 `;
 
@@ -34,6 +35,7 @@ function program(): Command {
     .option('--out <file>', 'write the report there instead of to stdout')
     .option('--baseline <file>', 'earlier --output json; the report says what changed')
     .option('--against <commit>', "say what changed since that commit of the plans' repository")
+    .option('--server <url>', 'let a running service judge; hosts of the plan may be named by id')
     .option(
       '--root <folder>',
       "folder that a plan's files may not be outside of (default: its own)",

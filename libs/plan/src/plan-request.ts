@@ -28,8 +28,12 @@ export interface PlanDomain extends ResidencyTexts {
 }
 
 export interface PackingPlan {
-  /** Exactly one of the two. */
-  host: { model?: HostModel; facts?: HostTexts & { capabilities?: string } };
+  /** Exactly one of model and facts; a host by its id is read where hosts are stored, before it is replayed. */
+  host: {
+    model?: HostModel;
+    facts?: HostTexts & { capabilities?: string };
+    hostId?: string;
+  };
   domains: PlanDomain[];
   demand?: DemandProfile;
   limits?: PlanLimits;
@@ -87,6 +91,10 @@ function factsHost(facts: HostTexts & { capabilities?: string }): HostOutcome {
 
 /** A host out of its model or its texts; problems have pointers that begin with `/host`. */
 export function readPlanHost(host: PackingPlan['host']): HostOutcome {
+  if (host.hostId !== undefined) {
+    const message = 'A host by its id is known to a service only: name one with --server URL.';
+    return fail('host-needs-server', '/host/hostId', message);
+  }
   if ((host.model === undefined) === (host.facts === undefined)) {
     return fail('plan-host', '/host', 'A plan names its host by exactly one of model and facts.');
   }

@@ -18,6 +18,7 @@ import { packageRoot, version } from '../version';
 import { against, readBaseline } from './baseline';
 import { FORMATS, type FormatName } from './formats';
 import { verdictsAt } from './git-ref';
+import { judgeRemote, serverUrl } from './judge-remote';
 import { readPlanFile, type LoadedPlan } from './plan-file';
 import { fail, PlanFileError } from './plan-folder';
 import { locatedProblem, problemsBehind } from './problems';
@@ -37,6 +38,8 @@ export interface GateOptions {
   baseline?: string;
   /** Commit whose plans are judged for comparison. */
   against?: string;
+  /** Address of a service that judges instead. */
+  server?: string;
   /** Folder that no file of a plan may be outside of; default: the plan's own. */
   root?: string;
   /** Day that waivers are held against; default: today, UTC. */
@@ -49,6 +52,7 @@ interface Checked {
   failLevel?: Severity;
   today: string;
   root?: string;
+  server?: URL;
   baseline: Map<string, GateVerdict>;
 }
 
@@ -61,7 +65,7 @@ function choice<T extends string>(option: string, value: string, known: readonly
 }
 
 function checkOptions(options: GateOptions): Checked {
-  const { failLevel, root, baseline } = options;
+  const { failLevel, root, baseline, server } = options;
   if (baseline !== undefined && options.against !== undefined) {
     fail('invalid-option', '--against', 'it does not go together with --baseline');
   }
@@ -78,6 +82,7 @@ function checkOptions(options: GateOptions): Checked {
       ? {}
       : { failLevel: choice('--fail-level', failLevel, SEVERITIES) }),
     ...(root === undefined ? {} : { root }),
+    ...(server === undefined ? {} : { server: serverUrl(server) }),
   };
 }
 
@@ -90,26 +95,29 @@ function located(finding: Finding, { source, files }: LoadedPlan): Finding {
 }
 
 /** A line on the terminal that says how far it is; nothing where stderr is no terminal. */
-function progress(file: string, done: number, replays: number): void {
+function progress(file: string, how: string): void {
   if (!process.stderr.isTTY) return;
-  process.stderr.write(`\r\u001b[K${file}: ${done} of ${replays} hosts replayed`);
+  process.stderr.write(`\r\u001b[K${file}: ${how}`);
 }
 
 function endProgress(): void {
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
 }
 
-async function judge(path: string, { root, today, failLevel }: Checked): Promise<PlanReport> {
+async function judge(path: string, checked: Checked): Promise<PlanReport> {
+  const { root, today, failLevel, server } = checked;
   let loaded: LoadedPlan | undefined;
   try {
     loaded = readPlanFile(path, root);
     const plan = loaded;
-    const options = {
-      today,
-      modelVersion: version(),
-      ...(failLevel === undefined ? {} : { failLevel }),
+    const options = { today, ...(failLevel === undefined ? {} : { failLevel }) };
+    const onProgress = (fraction: number): void => {
+      progress(plan.file, `${Math.floor(fraction * 100)} %`);
     };
-    const outcome = await judgeHere(plan, options);
+    const outcome =
+      server === undefined
+        ? await judgeHere(plan, { ...options, modelVersion: version() })
+        : await judgeRemote(plan.document, { ...options, server, onProgress });
     endProgress();
     if (!outcome.ok) {
       const problems = outcome.problems.map((problem) => locatedProblem(problem, plan));
@@ -131,10 +139,11 @@ async function judgeHere(plan: LoadedPlan, options: JudgeOptions): Promise<Judge
   const prepared = preparePlan(plan.document);
   if (!prepared.ok) return prepared;
   const { tasks } = prepared.value;
-  progress(plan.file, 0, tasks.length);
-  const outcomes = await runTasks(tasks, (done) => {
-    progress(plan.file, done, tasks.length);
-  });
+  const tell = (done: number): void => {
+    progress(plan.file, `${done} of ${tasks.length} hosts replayed`);
+  };
+  tell(0);
+  const outcomes = await runTasks(tasks, tell);
   return concludePlan(prepared.value, outcomes, options);
 }
 

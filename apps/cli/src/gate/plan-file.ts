@@ -16,6 +16,7 @@ interface FileHost extends Pick<PlanHost, 'sysctl' | 'backgroundCache' | 'hugepa
   capabilities?: string;
   texts?: Record<string, unknown>;
   model?: unknown;
+  hostId?: string;
 }
 
 type FileGuest = Omit<PlanGuest, 'path'>;
@@ -94,6 +95,12 @@ class PlanReader {
   }
 
   private hostSource(host: FileHost, path: string): PackingPlan['host'] {
+    if (host.hostId !== undefined) {
+      if (host.facts ?? host.texts ?? host.capabilities ?? host.model) {
+        fail('plan-host', path, 'a host is named by hostId or by what it is, not by both');
+      }
+      return { hostId: host.hostId };
+    }
     if (host.model !== undefined) {
       if (host.facts ?? host.texts ?? host.capabilities) {
         const message =
