@@ -152,10 +152,10 @@ function scan(k: KernelState, cc: CompactControl): CompactResult {
       lastMigrated = cc.finishes
         ? Math.max(zone.buddy.firstFrame, pageblockStart(cc.migrate - 1))
         : before;
-      const moved = migratePages(k, cc);
+      const outcome = migratePages(k, cc);
       cc.nrIsolated = 0;
-      if (!moved) {
-        if (!scannersMet(cc)) return 'contended';
+      if (outcome !== 'moved') {
+        if (outcome === 'no-memory' && !scannersMet(cc)) return 'contended';
         if (cc.finishes) {
           if (finishesBlock(cc)) {
             cc.rescan = true;

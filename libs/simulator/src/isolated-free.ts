@@ -11,6 +11,8 @@ export interface IsolatedFree {
   add(frame: number, order: number): void;
   /** The next single page to move to, or -1. */
   take(): number;
+  /** A page that was taken was not used: it is the next to be taken. */
+  giveBack(frame: number): void;
   /** Returns what is left, in the order in which the kernel frees it. @returns the highest first frame of a block, or -1 */
   release(giveBack: GiveBack): number;
 }
@@ -18,7 +20,7 @@ export interface IsolatedFree {
 /**
  * Blocks split into single pages as soon as they are there: the last block is used first, from its end.
  * Kernels until 6.8.
- * @kernel mm/compaction.c split_map_pages(), release_freepages()
+ * @kernel mm/compaction.c split_map_pages(), compaction_free(), release_freepages()
  */
 export class SplitFree implements IsolatedFree {
   pages = 0;
@@ -38,6 +40,10 @@ export class SplitFree implements IsolatedFree {
     return last.frame + last.count;
   }
 
+  giveBack(frame: number): void {
+    this.add(frame, 0);
+  }
+
   release(giveBack: GiveBack): number {
     let highest = -1;
     for (let piece = this.pieces.pop(); piece; piece = this.pieces.pop()) {
@@ -52,7 +58,7 @@ export class SplitFree implements IsolatedFree {
 /**
  * Blocks by order, as they were free: a page comes from the smallest, the first one of its order, from its start; what
  * is not needed returns as blocks. Kernels from 6.9 on.
- * @kernel mm/compaction.c compaction_alloc(), release_free_list()
+ * @kernel mm/compaction.c compaction_alloc(), compaction_free(), release_free_list()
  */
 export class WholeFree implements IsolatedFree {
   pages = 0;
@@ -73,6 +79,11 @@ export class WholeFree implements IsolatedFree {
     }
     this.pages -= 1;
     return frame;
+  }
+
+  giveBack(frame: number): void {
+    this.lists[0]!.unshift(frame);
+    this.pages += 1;
   }
 
   release(giveBack: GiveBack): number {

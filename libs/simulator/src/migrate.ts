@@ -23,34 +23,49 @@ function fromTop(run: Run, i: number): number {
 }
 
 /**
- * Moves the isolated pages, that with the highest frame first, each to the free page that stands first; it
- * joins the head of the list that it left. Its marks go with it.
- * @returns false when no free page was to be had: the pages that are left return to their lists
- * @kernel mm/migrate.c migrate_pages(), migrate_folio_unmap(), migrate_folio_move()
- * @differs no page is pinned, so that none fails but for want of a free one
+ * What became of the isolated pages: at least one of them is in use by others and stays (`failed`, -EAGAIN), or no free page was
+ * left for one (`no-memory`, -ENOMEM).
  */
-export function migratePages(k: KernelState, cc: CompactControl): boolean {
+export type MigrateResult = 'moved' | 'failed' | 'no-memory';
+
+/** A file system holds the buffers of these pages: a try to move them fails. @kernel mm/migrate.c buffer_migrate_folio_norefs() */
+function isInUse({ run }: Isolated): boolean {
+  return run.owner.held === true;
+}
+
+/**
+ * Moves the isolated pages, that with the highest frame first, each to the free page that stands first; it
+ * joins the head of the list that it left. Its marks go with it. Pages in use stay; what was free for them is free again.
+ * @kernel mm/migrate.c migrate_pages(), migrate_folio_unmap(), migrate_folio_move()
+ * @differs no other page is pinned; a page in use is tried once
+ */
+export function migratePages(k: KernelState, cc: CompactControl): MigrateResult {
   if (cc.finishes) return migrateBatch(k, cc);
+  const stuck: Isolated[] = [];
   for (let piece = cc.isolated.pop(); piece; piece = cc.isolated.pop()) {
+    const inUse = isInUse(piece);
     for (let i = 0; i < piece.run.pages; i += 1) {
       const frame = compactionAlloc(k, cc);
       if (frame < 0) {
         countVm(k, 'pgmigrate_fail');
-        putBack(cc, piece, i);
+        putBack(cc, piece, inUse ? 0 : i);
+        cc.isolated.push(...stuck.reverse());
         putbackMovablePages(cc);
-        return false;
+        return 'no-memory';
       }
-      move(k, cc, piece, i, frame);
+      if (inUse) cc.freePages.giveBack(frame);
+      else move(k, cc, piece, i, frame);
     }
+    if (inUse) stuck.push(piece);
   }
-  return true;
+  return putStuckBack(k, cc, stuck);
 }
 
 /**
  * As kernels since 6.3 do it: first each page gets its place, then all move.
  * @kernel mm/migrate.c migrate_pages_batch()
  */
-function migrateBatch(k: KernelState, cc: CompactControl): boolean {
+function migrateBatch(k: KernelState, cc: CompactControl): MigrateResult {
   let wanted = cc.isolated.reduce((pages, { run }) => pages + run.pages, 0);
   const frames: number[] = [];
   for (; wanted > 0; wanted -= 1) {
@@ -63,17 +78,31 @@ function migrateBatch(k: KernelState, cc: CompactControl): boolean {
     frames.push(frame);
   }
   let next = 0;
+  const stuck: Isolated[] = [];
   for (let piece = cc.isolated.pop(); piece; piece = cc.isolated.pop()) {
+    const inUse = isInUse(piece);
     for (let i = 0; i < piece.run.pages; i += 1, next += 1) {
       if (next === frames.length) {
-        putBack(cc, piece, i);
+        putBack(cc, piece, inUse ? 0 : i);
+        cc.isolated.push(...stuck.reverse());
         putbackMovablePages(cc);
-        return false;
+        return 'no-memory';
       }
-      move(k, cc, piece, i, frames[next]!);
+      if (inUse) cc.freePages.giveBack(frames[next]!);
+      else move(k, cc, piece, i, frames[next]!);
     }
+    if (inUse) stuck.push(piece);
   }
-  return true;
+  return putStuckBack(k, cc, stuck);
+}
+
+/** Pages that could not be moved return to their lists. */
+function putStuckBack(k: KernelState, cc: CompactControl, stuck: Isolated[]): MigrateResult {
+  if (stuck.length === 0) return 'moved';
+  for (const { run } of stuck) countVm(k, 'pgmigrate_fail', run.pages);
+  cc.isolated.push(...stuck.reverse());
+  putbackMovablePages(cc);
+  return 'failed';
 }
 
 /** Moves the page of a piece that comes `i`th. */
