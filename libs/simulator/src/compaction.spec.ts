@@ -24,6 +24,7 @@ import {
   type Run,
 } from './lru';
 import { newMapping } from './page-map';
+import { freeToPcp } from './pcp';
 import { replay } from './replay';
 import { writeSysctl } from './sysctl';
 import type { HostModel, ReplayStep } from './types';
@@ -112,6 +113,45 @@ describe('compactZone()', () => {
     expect(zone.buddy.orderAt(1568)).toBe(5);
     expect(zone.buddy.orderAt(1664)).toBe(5);
     expect(zone.pcps[0]!.pages).toBe(32);
+  });
+
+  it.each(['6.1.y', '6.12'] as const)(
+    'leaves pages whose buffers are in use where they are, and moves those behind them to what was free for these (%s)',
+    (kernelProfile) => {
+      const { k, zone } = emptyZone(4, kernelProfile);
+      const held = addPages(k, zone, 0, 2);
+      held.owner.held = true;
+      addPages(k, zone, PAGEBLOCK_PAGES, 8);
+      zone.buddy.add(1536, 5, MIGRATE_MOVABLE, true);
+      zone.buddy.add(1664, 5, MIGRATE_MOVABLE, true);
+      expect(compactZone(k, zone, WHOLE).result).toBe('complete');
+      expect(k.vmstat).toMatchObject({
+        pgmigrate_fail: 2,
+        pgmigrate_success: 8,
+        compact_isolated: 42,
+      });
+      expect([0, 1, 2, 3].map((block) => zone.buddy.lruPages[block])).toEqual([2, 0, 0, 8]);
+      // The two stand on their list again, and nothing was lost.
+      expect(zone.node.lists[LRU_INACTIVE_ANON]!.pages).toBe(10);
+      expect(zone.pcps[0]!.pages + zone.buddy.freePages).toBe(64);
+    },
+  );
+
+  it('empties the lists of a CPU that kept freeing, when it returns the free blocks of a move that failed (6.12)', () => {
+    const { k, zone } = emptyZone(4, '6.12');
+    addPages(k, zone, 0, 2).owner.held = true;
+    zone.buddy.add(1536, 5, MIGRATE_MOVABLE, true);
+    zone.buddy.add(1664, 5, MIGRATE_MOVABLE, true);
+    const pcp = zone.pcps[0]!;
+    Object.assign(zone, { pcpBatch: 63, pcpHigh: 500, pcpHighMax: 5000 });
+    pcp.high = 3000;
+    freeToPcp(zone, 0, 0, 512, 400, 1);
+    expect(pcp.pages).toBe(400);
+    compactZone(k, zone, WHOLE);
+    // Two pages, then blocks of order 1 and 2, the second of which flushes the lists; that of order 3 finds them empty, and that of
+    // order 4 passes them by.
+    expect([pcp.pages, zone.buddy.freePages]).toEqual([8, 456]);
+    expect(pcp.high).toBeLessThan(3000);
   });
 
   it('counts each page of a free block that it passes as looked at, from 6.4 on', () => {

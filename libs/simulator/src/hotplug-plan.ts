@@ -84,6 +84,7 @@ export function layoutFrom(basePfn: number, layout: ZoneLayout): ZoneLayout {
     pageblockTypes: Uint8Array.from([...before, ...layout.pageblockTypes]),
     free: layout.free.map((block) => ({ ...block, frame: block.frame + shift })),
     lru: moved(layout.lru),
+    locked: moved(layout.locked),
     huge: moved(layout.huge),
     pcp: moved(layout.pcp),
   };

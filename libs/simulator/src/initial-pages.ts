@@ -12,7 +12,7 @@ import { layoutFrom } from './hotplug-plan';
 import { fillPcps, pageblocksOf } from './initial-pcp';
 import { placePool, planPool } from './initial-hugetlb';
 import { caveat, type KernelState } from './kernel-state';
-import { NR_LRU_LISTS, accountRun, newRun } from './lru';
+import { LRU_UNEVICTABLE, NR_LRU_LISTS, accountRun, newRun } from './lru';
 import { lruvecOf } from './lruvec';
 import { newMapping, type Mapping } from './page-map';
 import { pcpPages } from './pcp';
@@ -308,9 +308,12 @@ function placeZone(
   placements: Placement[],
   poolPages: number,
 ): void {
-  const pagesOf = (huge: boolean): number =>
-    placements.filter((p) => p.huge === huge).reduce((sum, p) => sum + p.pages, 0);
+  const pagesOf = (huge: boolean, list?: number): number =>
+    placements
+      .filter((p) => p.huge === huge && (list === undefined || p.list === list))
+      .reduce((sum, p) => sum + p.pages, 0);
   const types = host.pageblocksByType;
+  const { bootOrder } = k.profile;
   const laidOut = layOutZone({
     startPfn: zone.startPfn,
     spannedPages: zone.spanned,
@@ -320,6 +323,7 @@ function placeZone(
       pageblocks: MIGRATE_TYPE_NAMES.slice(0, NR_MIGRATE_TYPES).map((name) => types[name] ?? 0),
     }),
     lruPages: pagesOf(false),
+    ...(bootOrder && { boot: { lockedPages: pagesOf(false, LRU_UNEVICTABLE) } }),
     hugeLruPages: pagesOf(true) + poolPages * PAGES_PER_HUGE,
     pcpPages: heldPages(host, k),
   });
@@ -340,14 +344,20 @@ function placeZone(
       kernelPages: zone.managed - zone.buddy.freePages - heldPages(host, k) - lruPages,
       heldPages: heldPages(host, k),
     },
-    pageblocksOf([...layout.lru, ...layout.huge, ...layout.pcp]),
+    pageblocksOf([...layout.lru, ...layout.locked, ...layout.huge, ...layout.pcp]),
     (pages) => pcpFrames.take(pages),
     k.unseen,
   );
-  const frames = { base: new Frames(layout.lru), huge: new Frames(layout.huge) };
+  const frames = {
+    base: new Frames(layout.lru),
+    locked: new Frames(layout.locked),
+    huge: new Frames(layout.huge),
+  };
+  const framesOf = ({ huge, list }: Placement): Frames =>
+    huge ? frames.huge : bootOrder && list === LRU_UNEVICTABLE ? frames.locked : frames.base;
   for (const placement of placements) {
     let { offset } = placement;
-    for (const extent of (placement.huge ? frames.huge : frames.base).take(placement.pages)) {
+    for (const extent of framesOf(placement).take(placement.pages)) {
       placeExtent(placement, extent, offset);
       offset += extent.pages;
     }

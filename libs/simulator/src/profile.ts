@@ -57,6 +57,11 @@ export interface KernelProfile {
   freesBatchReversed: boolean;
   /** Compaction finishes the pageblocks that it began, keeps free blocks whole, and counts background runs as the daemon's (6.4 to 6.9). */
   finishesPageblocks: boolean;
+  /**
+   * Replays begin with zones as boots of this kernel were seen to leave them (`layOutZone()`); with others the few small blocks of
+   * Movable come first and locked pages lie with the rest, as their recordings are met best. No file of a host tells which it is.
+   */
+  bootOrder: boolean;
   /** A range for a page of 1 GiB is emptied; before 5.13 it has to be free. */
   contigMigrates: boolean;
   /** Bytes of the record that an area of a device without rotation has for each 512 slots (`struct swap_cluster_info`). */
@@ -107,6 +112,7 @@ const V6_1: KernelProfile = {
   countsReclaimSuccess: false,
   freesBatchReversed: true,
   finishesPageblocks: false,
+  bootOrder: false,
   contigMigrates: true,
   swapClusterBytes: 8,
   swapClustersLast: false,
@@ -237,6 +243,7 @@ const V6_12: KernelProfile = {
   countsReclaimSuccess: true,
   freesBatchReversed: false,
   finishesPageblocks: true,
+  bootOrder: true,
   swapClusterBytes: 24,
   swapClustersLast: true,
   swapBitmap: true,

@@ -47,6 +47,7 @@ describe('any zone', () => {
     }
     const lruPages = Math.floor(usedPages * shares[0]!);
     const pcpPages = Math.floor((usedPages - lruPages) * shares[1]!);
+    const lockedShare = shares[2] ?? 0;
     const spannedPages = pfn - startPfn;
     return {
       startPfn,
@@ -57,6 +58,7 @@ describe('any zone', () => {
       lruPages,
       hugeLruPages: 0,
       pcpPages,
+      ...(lockedShare > 0 && { boot: { lockedPages: Math.floor(lruPages * lockedShare) } }),
     };
   }
   const share = fc.double({ min: 0, max: 1, noNaN: true });
@@ -74,7 +76,7 @@ describe('any zone', () => {
         { minLength: 1, maxLength: 60 },
       ),
       fc.array(fc.constantFrom(0, 1, 1, 1, 2, 3), { minLength: 1, maxLength: 8 }),
-      fc.tuple(share, share),
+      fc.tuple(share, share, fc.oneof(fc.constant(0), share)),
     )
     .map(([startPfn, runs, types, shares]) => recorded(startPfn, runs, types, shares));
 
@@ -86,7 +88,8 @@ describe('any zone', () => {
         expectSound(input, layout);
         expect(layout.notes).toEqual([]);
         expect(countsOf(layout)).toEqual(input.freeBlocks);
-        expect(pagesIn(layout.lru)).toBe(input.lruPages);
+        expect(pagesIn(layout.lru) + pagesIn(layout.locked)).toBe(input.lruPages);
+        expect(pagesIn(layout.locked)).toBe(input.boot?.lockedPages ?? 0);
         expect(pagesIn(layout.pcp)).toBe(input.pcpPages);
         const first = Math.floor((input.startPfn - layout.basePfn) / 512);
         const types = typeCounts(layout, first, layout.pageblockTypes.length);
@@ -129,7 +132,9 @@ describe('any zone', () => {
         expectSound(input, layout);
         expect(layout.notes).toEqual([]);
         expect(countsOf(layout)).toEqual(input.freeBlocks);
-        expect(pagesIn(layout.lru) + pagesIn(layout.pcp)).toBe(input.lruPages + input.pcpPages);
+        expect(pagesIn([...layout.lru, ...layout.locked, ...layout.pcp])).toBe(
+          input.lruPages + input.pcpPages,
+        );
       }),
       { numRuns: 200 },
     );
@@ -150,6 +155,7 @@ describe('any zone', () => {
     lruPages: fc.nat({ max: 9000 }),
     hugeLruPages: fc.nat({ max: 8 }).map((blocks) => blocks * 512),
     pcpPages: fc.nat({ max: 900 }),
+    boot: fc.option(fc.record({ lockedPages: fc.nat({ max: 9000 }) }), { nil: undefined }),
   });
 
   it('stays a possible state whatever the texts say, with all free pages that the span can hold', () => {
@@ -161,7 +167,7 @@ describe('any zone', () => {
         const free = Math.min(asked, input.spannedPages);
         expect(freePages(countsOf(layout))).toBe(free);
         const used = input.lruPages + input.hugeLruPages + input.pcpPages;
-        expect(pagesIn([...layout.lru, ...layout.huge, ...layout.pcp])).toBe(
+        expect(pagesIn([...layout.lru, ...layout.locked, ...layout.huge, ...layout.pcp])).toBe(
           Math.min(used, input.spannedPages - free),
         );
         if (asked > input.spannedPages) expect(layout.notes).not.toEqual([]);

@@ -94,6 +94,27 @@ describe('recorded states of a freshly booted kernel', () => {
     expect(typeCounts(layout, 120, 2040)).toEqual([0, 1920, 0, 0]);
   });
 
+  it("as boot leaves it: locked pages at the end, the kernel's free blocks below Movable's, whose small ones stand just below its big ones", () => {
+    const input = { ...normal, boot: { lockedPages: 900 } };
+    const layout = layOutZone(input);
+    expectSound(input, layout);
+    expect(layout.notes).toEqual([]);
+    expect(countsOf(layout)).toEqual(input.freeBlocks);
+    expect(layout.locked).toEqual([{ frame: 196608 - 900, pages: 900 }]);
+    expect(pagesIn(layout.lru)).toBe(2);
+    const framesOf = (type: number, orders: number[]): number[] =>
+      layout.free
+        .filter((block) => block.type === type && orders.includes(block.order))
+        .map((block) => block.frame);
+    const small = framesOf(MOVABLE, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    const big = framesOf(MOVABLE, [9, 10]);
+    const kernel = [UNMOVABLE, RECLAIMABLE].flatMap((type) => framesOf(type, [8, 9]));
+    expect(Math.max(...kernel)).toBeLessThan(Math.min(...small));
+    expect(layout.lru[0]!.frame).toBeLessThan(Math.min(...small));
+    expect(Math.min(...big) - Math.max(...small)).toBeLessThanOrEqual(512);
+    expect(Math.max(...big) + 1024).toBe(196608 - 1024);
+  });
+
   it('puts LRU pages in one run before the free blocks of order 9 and 10, which end the zone', () => {
     const { free, lru, pcp } = layOutZone(normal);
     expect(lru).toHaveLength(1);
@@ -123,6 +144,7 @@ describe('what the texts leave open', () => {
       pageblockTypes: new Uint8Array(0),
       free: [],
       lru: [],
+      locked: [],
       huge: [],
       pcp: [],
       notes: [],

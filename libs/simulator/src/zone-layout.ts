@@ -1,7 +1,12 @@
 import { MAX_BLOCK_PAGES, MIGRATE_MOVABLE, NR_MIGRATE_TYPES } from './buddy';
 import { HUGE_ORDER, PAGES_PER_HUGE } from './constants';
 import { InvariantError } from './errors';
-import { planPageblocks, TYPES_BY_ADDRESS, type PageblockPlan } from './zone-pageblocks';
+import {
+  planPageblocks,
+  TYPES_BY_ADDRESS,
+  type BootOrder,
+  type PageblockPlan,
+} from './zone-pageblocks';
 import {
   at,
   feasibleCounts,
@@ -25,6 +30,8 @@ export interface ZoneLayoutInput {
   pageblocks?: number[];
   /** Base pages on LRU lists. */
   lruPages: number;
+  /** Where the zone shall look as boot leaves it. */
+  boot?: BootOrder;
   /** Huge pages on LRU lists, counted in 4 KiB pages: a multiple of 512. */
   hugeLruPages: number;
   /** Pages on per-CPU lists. */
@@ -54,6 +61,8 @@ export interface ZoneLayout {
   free: FreeBlock[];
   /** LRU base pages, ascending. */
   lru: Extent[];
+  /** Those that are locked, where the zone looks as boot leaves it; they are not among the others then. */
+  locked: Extent[];
   /** LRU huge pages: ascending runs of aligned 512-page frames. */
   huge: Extent[];
   /** Pages on per-CPU lists, ascending. */
@@ -67,6 +76,9 @@ export interface ZoneLayout {
  * are packed densely between kernel pages, other kernel pages, per-CPU pages, LRU pages as one run, huge pages, free blocks of order 9
  * (each beside a pageblock that is not free), free blocks of order 10. What is neither free nor listed belongs to the kernel or
  * to a hole; a hole bigger than the pageblocks need is left at the end of the span.
+ *
+ * As boot leaves a zone, free blocks of the kernel's types lie below those of Movable, whose smaller ones stand just below its big ones;
+ * locked pages, those of the first processes, lie above all free blocks: these found the small blocks of the zone's end.
  *
  * The counts of free blocks by order and type are kept wherever the span has room for them without two mergeable buddies; otherwise
  * the number of free pages is kept, and a note says so.
@@ -90,7 +102,10 @@ export function layOutZone(input: ZoneLayoutInput): ZoneLayout {
     usedPages: input.lruPages + input.hugeLruPages + input.pcpPages,
     hugePages: input.hugeLruPages,
   });
-  const plan = planPageblocks(free, geometryOf(start, end), counted, notes);
+  const lockedPages = Math.min(input.boot?.lockedPages ?? 0, input.lruPages);
+  const otherPages = input.lruPages - lockedPages + input.hugeLruPages + input.pcpPages;
+  const boot = input.boot && { lockedPages, otherPages };
+  const plan = planPageblocks(free, geometryOf(start, end), counted, boot, notes);
   placeSmallBlocks(free, plan);
   const pageblockTypes = new Uint8Array(Math.ceil(span.end / PAGES_PER_HUGE)).fill(MIGRATE_MOVABLE);
   pageblockTypes.set(plan.types);
@@ -110,6 +125,7 @@ function checkInput(input: ZoneLayoutInput): void {
   whole(input.managedPages, 'managedPages', 1);
   whole(input.lruPages, 'lruPages', 1);
   whole(input.hugeLruPages, 'hugeLruPages', PAGES_PER_HUGE);
+  whole(input.boot?.lockedPages ?? 0, 'boot.lockedPages', 1);
   whole(input.pcpPages, 'pcpPages', 1);
   for (let order = 0; order <= MAX_PAGE_ORDER; order++) {
     for (let type = 0; type < NR_MIGRATE_TYPES; type++) {
@@ -171,13 +187,10 @@ function placeUsedPages(
   input: ZoneLayoutInput,
   plan: PageblockPlan,
   notes: string[],
-): Pick<ZoneLayout, 'free' | 'lru' | 'huge' | 'pcp'> {
-  const area: Extent[] = [];
-  for (const frame of plan.area) {
-    const last = area[area.length - 1];
-    if (last !== undefined && last.frame + last.pages === frame) last.pages += PAGES_PER_HUGE;
-    else area.push({ frame, pages: PAGES_PER_HUGE });
-  }
+): Pick<ZoneLayout, 'free' | 'lru' | 'locked' | 'huge' | 'pcp'> {
+  const lockedPages = Math.min(input.boot?.lockedPages ?? 0, input.lruPages);
+  const atTop = Math.min(lockedPages, plan.top.length * PAGES_PER_HUGE);
+  const area = extentsOf(plan.area);
   const areaPages = plan.area.length * PAGES_PER_HUGE;
   const hugePages = Math.min(input.hugeLruPages, areaPages);
   if (hugePages < input.hugeLruPages) {
@@ -186,19 +199,21 @@ function placeUsedPages(
         `only ${hugePages} pages are in aligned runs without free pages`,
     );
   }
-  const lruPages = input.lruPages + input.hugeLruPages - hugePages;
-  const tight = hugePages + lruPages + input.pcpPages > areaPages;
+  const lruPages = input.lruPages - lockedPages + input.hugeLruPages - hugePages;
+  const lockedBelow = lockedPages - atTop;
+  const tight = hugePages + lruPages + lockedBelow + input.pcpPages > areaPages;
+  const above = extentsOf(plan.top);
   const ranges = tight ? gapsOf(plan).concat(area) : area;
-  const take = (pages: number, what: string): Extent[] => {
+  const take = (pages: number, what: string, from = ranges): Extent[] => {
     const taken: Extent[] = [];
     let left = pages;
-    for (let range = ranges.pop(); range !== undefined; range = ranges.pop()) {
+    for (let range = from.pop(); range !== undefined; range = from.pop()) {
       const part = Math.min(left, range.pages);
       range.pages -= part;
       left -= part;
       if (part > 0) taken.push({ frame: range.frame + range.pages, pages: part });
       if (range.pages > 0) {
-        ranges.push(range);
+        from.push(range);
         break;
       }
     }
@@ -206,6 +221,9 @@ function placeUsedPages(
     return joined(taken);
   };
   const huge = take(hugePages, 'pages of huge pages');
+  const locked = take(atTop, 'locked pages', above);
+  if (tight) ranges.push(...above);
+  locked.push(...take(lockedBelow, 'locked pages'));
   const lru = take(lruPages, 'LRU pages');
   const pcp = take(input.pcpPages, 'pages on per-CPU lists');
   const free = plan.lists.flatMap((frames, index) =>
@@ -217,7 +235,18 @@ function placeUsedPages(
         type: index % NR_MIGRATE_TYPES,
       })),
   );
-  return { free, lru, huge, pcp };
+  return { free, lru, locked: joined(locked), huge, pcp };
+}
+
+/** Whole pageblocks, ascending, as runs. */
+function extentsOf(pageblocks: readonly number[]): Extent[] {
+  const extents: Extent[] = [];
+  for (const frame of pageblocks) {
+    const last = extents[extents.length - 1];
+    if (last !== undefined && last.frame + last.pages === frame) last.pages += PAGES_PER_HUGE;
+    else extents.push({ frame, pages: PAGES_PER_HUGE });
+  }
+  return extents;
 }
 
 /** Regions left between small free blocks, those to be filled first at the end: big ones, and the page last that keeps each from merging. */

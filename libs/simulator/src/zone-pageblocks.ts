@@ -26,6 +26,20 @@ export interface PageblockPlan {
   lone: number[][][];
   /** Frames of whole pageblocks without free pages; LRU pages take them from the end. */
   area: number[];
+  /** The same above all free blocks, for locked pages; they take them from the end as well. */
+  top: number[];
+}
+
+/** A zone as boot leaves it. */
+export interface BootOrder {
+  /** LRU base pages that are locked. */
+  lockedPages: number;
+}
+
+/** What shall lie above all free blocks, and other pages on LRU and per-CPU lists, which need room below them. */
+export interface AboveFree {
+  lockedPages: number;
+  otherPages: number;
 }
 
 /** Frames by role, all of whole pageblocks. */
@@ -34,8 +48,12 @@ interface Roles {
   biggest: number[];
   /** Free blocks of order 9. */
   huge: number[];
+  /** As boot leaves a zone, for small free blocks of Movable: beside its free blocks of order 9, then below these. */
+  movable: number[];
   /** The rest: first those beside a free block of order 9, then those alone at an end of the zone, then the others ascending. */
   notFree: number[];
+  /** At the end of the zone, for locked pages. */
+  top: number[];
 }
 
 const pageblockOf = (frame: number): number => Math.floor(frame / PAGES_PER_HUGE);
@@ -47,15 +65,16 @@ const pageblockOf = (frame: number): number => Math.floor(frame / PAGES_PER_HUGE
  *
  * @param free free blocks as counts[order][type] that `usable` has room for
  * @param counted pageblocks by type; undefined: what holds no other type's free block is Movable
+ * @param boot where the zone shall look as boot leaves it; see layOutZone()
  */
 export function planPageblocks(
   free: readonly number[][],
   usable: Geometry,
   counted: readonly number[] | undefined,
+  boot: AboveFree | undefined,
   notes: string[],
 ): PageblockPlan {
   const plan = emptyPlan(usable);
-  const roles = rolesOf(free, usable);
   const biggest = row(free, MAX_PAGE_ORDER);
   const huge = row(free, HUGE_ORDER);
   const whole = biggest.map((blocks, type) => 2 * blocks + at(huge, type));
@@ -67,8 +86,10 @@ export function planPageblocks(
     notes,
   );
   const unclaimed = claimCutPageblocks(free, usable, whole, mixed, supply, plan);
+  const roles = rolesOf(free, usable, mixed, boot);
   // If each type by itself needs more pageblocks than there are, small blocks of different types share some.
-  for (let over = sum(mixed) - roles.notFree.length; over > 0; over--) {
+  const room = roles.movable.length + roles.notFree.length;
+  for (let over = sum(mixed) - room; over > 0; over--) {
     const most = mixed.indexOf(Math.max(...mixed));
     mixed[most] = at(mixed, most) - 1;
   }
@@ -82,6 +103,13 @@ export function planPageblocks(
   let nextBiggest = 0;
   let nextHuge = 0;
   let nextMixed = 0;
+  let nextMovable = 0;
+  const mixedFrame = (type: number): number => {
+    const own = type === MIGRATE_MOVABLE || nextMixed === roles.notFree.length;
+    return own && nextMovable < roles.movable.length
+      ? at(roles.movable, nextMovable++)
+      : at(roles.notFree, nextMixed++);
+  };
   for (const type of TYPES_BY_ADDRESS) {
     for (let block = at(biggest, type); block > 0; block--) {
       const frame = at(roles.biggest, nextBiggest++);
@@ -95,7 +123,7 @@ export function planPageblocks(
       label(frame, stock.drawFor(type));
     }
     for (let block = at(mixed, type); block > 0; block--) {
-      const frame = at(roles.notFree, nextMixed++);
+      const frame = mixedFrame(type);
       plan.open[label(frame, stock.drawFor(type))]?.[HUGE_ORDER]?.push(frame);
     }
   }
@@ -103,7 +131,9 @@ export function planPageblocks(
   for (const { frame, order } of cutEdges(usable)) {
     plan.lone[at(plan.types, pageblockOf(frame))]?.[order]?.push(frame);
   }
-  plan.area = roles.notFree.slice(nextMixed);
+  plan.area = roles.movable.slice(nextMovable).concat(roles.notFree.slice(nextMixed));
+  plan.top = roles.top;
+  for (const frame of plan.top) label(frame, stock.drawRest());
   for (const frame of plan.area) label(frame, stock.drawRest());
   return plan;
 }
@@ -119,24 +149,47 @@ function emptyPlan(usable: Geometry): PageblockPlan {
     open: regions(),
     lone: regions(),
     area: [],
+    top: [],
   };
 }
 
-function rolesOf(free: readonly number[][], usable: Geometry): Roles {
+/** @param mixed pageblocks that small free blocks of each type want */
+function rolesOf(
+  free: readonly number[][],
+  usable: Geometry,
+  mixed: readonly number[],
+  boot: AboveFree | undefined,
+): Roles {
   const nrHuge = sum(row(free, HUGE_ORDER));
-  const slots = usable.slots - sum(row(free, MAX_PAGE_ORDER));
-  const shared = Math.min(slots, nrHuge);
+  const nrBiggest = sum(row(free, MAX_PAGE_ORDER));
+  const inUse = usable.slots - nrBiggest;
+  const shared = Math.min(inUse, nrHuge);
+  const ofMovable = boot ? Math.min(at(row(free, HUGE_ORDER), MIGRATE_MOVABLE), shared) : 0;
+  const wanted = boot ? Math.max(at(mixed, MIGRATE_MOVABLE) - ofMovable, 0) : 0;
+  const below = Math.min(Math.ceil(wanted / 2), inUse - shared);
+  const others = Math.ceil((boot?.otherPages ?? 0) / PAGES_PER_HUGE);
+  const spare = Math.floor((2 * inUse - shared - sum(mixed) - others) / 2);
+  const top = Math.max(
+    Math.min(Math.ceil((boot?.lockedPages ?? 0) / MAX_BLOCK_PAGES), spare, inUse - shared - below),
+    0,
+  );
+  const slots = inUse - top;
   const frames = (from: number, to: number): number[] =>
     Array.from({ length: to - from }, (_, i) => (usable.firstSlot + from + i) * MAX_BLOCK_PAGES);
-  const beside = frames(slots - shared, slots);
+  const pairs = (slotFrames: readonly number[]): number[] =>
+    slotFrames.flatMap((frame) => [frame, frame + PAGES_PER_HUGE]);
+  const lowest = slots - shared - below;
+  const besideKernel = frames(lowest, slots - ofMovable - below);
+  const besideMovable = frames(slots - ofMovable, slots);
   const alone = usable.edges.filter((edge) => edge.order === HUGE_ORDER).map((edge) => edge.frame);
   const aloneFree = alone.splice(alone.length - (nrHuge - shared));
-  const notFree = beside.concat(alone);
-  for (const frame of frames(0, slots - shared)) notFree.push(frame, frame + PAGES_PER_HUGE);
+  const beside = [...besideKernel, ...besideMovable];
   return {
-    biggest: frames(slots, usable.slots),
+    biggest: frames(slots, slots + nrBiggest),
     huge: beside.map((frame) => frame + PAGES_PER_HUGE).concat(aloneFree),
-    notFree,
+    movable: besideMovable.concat(pairs(frames(slots - ofMovable - below, slots - ofMovable))),
+    notFree: besideKernel.concat(alone, pairs(frames(0, lowest))),
+    top: pairs(frames(slots + nrBiggest, usable.slots)),
   };
 }
 

@@ -30,7 +30,10 @@ export function expectSound(input: ZoneLayoutInput, layout: ZoneLayout): void {
   expect(layout.pageblockTypes).toHaveLength(Math.ceil(end / 512));
   const rank = layout.free.map((b) => [b.order, b.type, b.frame]);
   expect(rank).toEqual([...rank].sort((a, b) => a[0]! - b[0]! || a[1]! - b[1]! || a[2]! - b[2]!));
-  const runs = [...layout.lru, ...layout.huge, ...layout.pcp].map((e) => [e.frame, e.pages]);
+  const runs = [...layout.lru, ...layout.locked, ...layout.huge, ...layout.pcp].map((e) => [
+    e.frame,
+    e.pages,
+  ]);
   const heads = new Set<string>();
   for (const { frame, order } of layout.free) {
     if (frame % 2 ** order !== 0) throw new Error(`${frame} is not aligned to order ${order}`);
@@ -51,7 +54,7 @@ export function expectSound(input: ZoneLayoutInput, layout: ZoneLayout): void {
     }
   }
   for (const run of layout.huge) expect([run.frame % 512, run.pages % 512]).toEqual([0, 0]);
-  for (const extents of [layout.lru, layout.huge, layout.pcp]) {
+  for (const extents of [layout.lru, layout.locked, layout.huge, layout.pcp]) {
     for (let i = 1; i < extents.length; i++) {
       const before = extents[i - 1]!;
       expect(extents[i]!.frame).toBeGreaterThan(before.frame + before.pages);
