@@ -27,6 +27,8 @@ const EXAMPLES = join(__dirname, '../examples');
 const COREUTILS = ['cat', 'date', 'head', 'od', 'timeout', 'tr'];
 const NODE_FILES = ['meminfo', 'numastat', 'cpulist', 'distance'];
 
+const UNUSABLE_INDEX = `Node 1, zone   Normal ${'0.000 '.repeat(11)}\n`;
+
 let folder: string;
 let root: string;
 let bin: string;
@@ -58,6 +60,12 @@ beforeAll(() => {
   write('proc/sys/vm/lowmem_reserve_ratio', '256\t256\t32\t0\t0\n');
   write('proc/sys/vm/compact_memory', '');
   write('sys/kernel/mm/transparent_hugepage/enabled', 'always [madvise] never\n');
+  write('sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan', '8192\n');
+  write('sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none', '511\n');
+  for (const state of ['possible', 'online', 'has_memory']) {
+    write(`sys/devices/system/node/${state}`, '0-1\n');
+  }
+  write('sys/kernel/debug/extfrag/unusable_index', UNUSABLE_INDEX);
   write('proc/4711/comm', 'qemu-system-x86\n');
   write('proc/4711/cmdline', 'qemu-system-x86_64\0-name\0guest=db1,debug-threads=on\0-S\0');
   for (const file of ['numa_maps', 'smaps_rollup']) {
@@ -102,6 +110,9 @@ describe.each(shells)('collector.sh in %s', (shell) => {
       zoneinfo: recordedText('zoneinfo'),
       meminfo: recordedText('meminfo'),
       sysctl: 'vm.lowmem_reserve_ratio = 256 256 32 0 0\nvm.swappiness = 10\n',
+      khugepaged: 'pages_to_scan:8192\nmax_ptes_none:511\n',
+      nodeStates: 'possible:0-1\nonline:0-1\nhas_memory:0-1\n',
+      unusableIndex: UNUSABLE_INDEX,
       nodeDistance: { '0': recordedText('node0.distance'), '1': recordedText('node1.distance') },
       nodeHugepages: {
         '0': [
@@ -128,6 +139,27 @@ describe.each(shells)('collector.sh in %s', (shell) => {
       ]),
     );
     expect(complaints).toContain('not read: /proc/pagetypeinfo: there is no such file\n');
+  });
+});
+
+/** What a virsh prints that knows two cells. */
+const VIRSH = `#!/bin/sh
+case "$*" in
+'-r nodememstats --cell 0') printf 'total  :              4028976 KiB\\nfree   :               911216 KiB\\n' ;;
+'-r nodememstats --cell 1') printf 'total  :              4123976 KiB\\nfree   :              2686120 KiB\\n' ;;
+*) exit 1 ;;
+esac
+`;
+
+describe('collector.sh where there is a virsh', () => {
+  it('asks it for every cell', async () => {
+    writeFileSync(join(bin, 'virsh'), VIRSH, { mode: 0o755 });
+    const { archive } = collect('/bin/sh');
+    rmSync(join(bin, 'virsh'));
+    const { texts, unread } = await readArchive(archive);
+    expect(Object.keys(texts.cellMemstats ?? {})).toEqual(['0', '1']);
+    expect(texts.cellMemstats?.['1']).toContain('4123976 KiB');
+    expect(unread).toContain('virsh -r nodeinfo: the command failed');
   });
 });
 

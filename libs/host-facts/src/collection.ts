@@ -37,6 +37,7 @@ type Slot =
   | { kind: 'node'; file: string; nodeId: string }
   | { kind: 'pool'; nodeId: string; line: string }
   | { kind: 'setting'; name: string }
+  | { kind: 'lines'; field: 'khugepaged' | 'nodeStates'; name: string }
   | { kind: 'process'; pid: number; field: 'name' | 'xml' | 'numaMaps' | 'smapsRollup' }
   | { kind: 'pid'; guest: string }
   | { kind: 'xml'; guest: string }
@@ -53,6 +54,8 @@ const FILES: Readonly<Record<string, WholeText | 'hostName'>> = {
   'sys/kernel/mm/transparent_hugepage/enabled': 'thpEnabled',
   'sys/kernel/mm/transparent_hugepage/defrag': 'thpDefrag',
   'sys/kernel/mm/lru_gen/enabled': 'lruGen',
+  'sys/kernel/debug/extfrag/extfrag_index': 'extfragIndex',
+  'sys/kernel/debug/extfrag/unusable_index': 'unusableIndex',
   sysctl: 'sysctl',
 };
 
@@ -101,9 +104,25 @@ function slotBelow(path: string): Slot | null {
   if (path === 'unread') return { kind: 'unread' };
   const field = Object.hasOwn(FILES, path) ? FILES[path] : undefined;
   if (field !== undefined) return { kind: 'text', field };
+  const lines = lineSlot(path);
+  if (lines !== null) return lines;
   const setting = /^proc\/sys\/vm\/([a-z_]+)$/.exec(path)?.[1];
   if (setting !== undefined) return { kind: 'setting', name: setting };
   return nodeSlot(path) ?? commandSlot(path) ?? guestSlot(path);
+}
+
+/** Files of one number or list each, which are kept as one text. */
+const LINE_FILES = [
+  ['khugepaged', /^sys\/kernel\/mm\/transparent_hugepage\/khugepaged\/([a-z_]+)$/],
+  ['nodeStates', /^sys\/devices\/system\/node\/(possible|online|has_[a-z_]+)$/],
+] as const;
+
+function lineSlot(path: string): Slot | null {
+  for (const [field, pattern] of LINE_FILES) {
+    const name = pattern.exec(path)?.[1];
+    if (name !== undefined) return { kind: 'lines', field, name };
+  }
+  return null;
 }
 
 function nodeSlot(path: string): Slot | null {
@@ -118,6 +137,8 @@ function commandSlot(path: string): Slot | null {
   const name = COMMAND.exec(path)?.[1] ?? '';
   const field = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (field !== undefined) return { kind: 'text', field };
+  const cell = /^virsh_-r_nodememstats_--cell_(\d{1,4})$/.exec(name)?.[1];
+  if (cell !== undefined) return { kind: 'node', file: 'memstats', nodeId: cell };
   const guest = /^virsh_-r_dumpxml_(.+)$/.exec(name)?.[1];
   return guest === undefined ? null : { kind: 'xml', guest };
 }
@@ -175,6 +196,9 @@ class Sorter {
         pools[slot.nodeId] = `${pools[slot.nodeId] ?? ''}${slot.line}:${text.trim()}\n`;
         return;
       }
+      case 'lines':
+        this.texts[slot.field] = `${this.texts[slot.field] ?? ''}${slot.name}:${text.trim()}\n`;
+        return;
       case 'setting':
         this.settings.push(`vm.${slot.name} = ${text.trim()}`);
         return;

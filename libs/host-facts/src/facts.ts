@@ -1,4 +1,4 @@
-import type { Numastat, ThpDefrag, ThpEnabled } from '@zonewise/simulator';
+import type { KhugepagedSettings, Numastat, ThpDefrag, ThpEnabled } from '@zonewise/simulator';
 import { ProblemList, type Parsed } from './errors';
 import { factsOfReport, lastWithZones, placeZones, type ReportFacts } from './log/report-facts';
 import { parseKernelLog, type LogReport } from './log/log-report';
@@ -6,11 +6,27 @@ import { parseBuddyinfo, type BuddyinfoZone } from './parse/buddyinfo';
 import { parseNodeNumastat, parseVmstat } from './parse/counters';
 import { parseNodeHugepages, type HugepagePool } from './parse/hugepages';
 import { parseDistanceRow, parseIdList } from './parse/lists';
+import {
+  parseFallbackOrder,
+  parseFragmentationIndex,
+  parseNodeStates,
+  parseZoneRanges,
+  type PrintedFallbackOrder,
+  type PrintedIndex,
+  type PrintedNodeStates,
+  type PrintedZoneRanges,
+} from './parse/layout-texts';
 import { parseMeminfo, parseNodeMeminfo, type Meminfo } from './parse/meminfo';
 import { parseNumactlHardware, type NumactlHardware } from './parse/numactl';
 import { parsePagetypeinfo, type Pagetypeinfo } from './parse/pagetypeinfo';
 import { parseNumastat, parseNumastatMeminfo } from './parse/numastat';
-import { parseLruGen, parseThpDefrag, parseThpEnabled, parseVersion } from './parse/small';
+import {
+  parseKhugepaged,
+  parseLruGen,
+  parseThpDefrag,
+  parseThpEnabled,
+  parseVersion,
+} from './parse/small';
 import { parseSysctl, type SysctlFacts } from './parse/sysctl';
 import { MAX_CPUS, MAX_NODES } from './parse/text';
 import {
@@ -37,6 +53,7 @@ export interface HostFacts {
   sysctl?: SysctlFacts;
   thpEnabled?: ThpEnabled;
   thpDefrag?: ThpDefrag;
+  khugepaged?: Partial<KhugepagedSettings>;
   version?: string;
   lruGen?: { enabled: boolean };
   numastat?: Map<number, Numastat>;
@@ -46,6 +63,12 @@ export interface HostFacts {
   freepages?: Freepages[];
   freecell?: Freecell;
   nodememstats?: NodeMemstats;
+  cellMemstats: Map<number, NodeMemstats>;
+  nodeStates?: PrintedNodeStates;
+  zonelists?: PrintedFallbackOrder[];
+  zoneRanges?: PrintedZoneRanges;
+  extfragIndex?: PrintedIndex[];
+  unusableIndex?: PrintedIndex[];
   nodeMeminfo: Map<number, Meminfo>;
   nodeNumastat: Map<number, Numastat>;
   nodeCpulist: Map<number, number[]>;
@@ -79,14 +102,25 @@ export function readFacts(
     sysctl: one(texts.sysctl, parseSysctl),
     thpEnabled: one(texts.thpEnabled, parseThpEnabled),
     thpDefrag: one(texts.thpDefrag, parseThpDefrag),
+    khugepaged: one(texts.khugepaged, parseKhugepaged),
     version: one(texts.version, parseVersion),
     lruGen: one(texts.lruGen, parseLruGen),
     numastat: one(texts.numastat, parseNumastat),
     numastatMeminfo: one(texts.numastatMeminfo, parseNumastatMeminfo),
     nodeinfo: one(texts.nodeinfo, parseNodeinfo),
-    freepages: one(texts.freepages, parseFreepages),
+    freepages: freepagesOf(texts, reader),
     freecell: one(texts.freecell, parseFreecell),
     nodememstats: one(texts.nodememstats, parseNodeMemstats),
+    cellMemstats: reader.perNode('cellMemstats', texts.cellMemstats, (text, _id, source) =>
+      parseNodeMemstats(text, source),
+    ),
+    nodeStates: one(texts.nodeStates, parseNodeStates),
+    zonelists: one(texts.zonelists, parseFallbackOrder),
+    zoneRanges: one(texts.zoneRanges, parseZoneRanges),
+    extfragIndex: one(texts.extfragIndex, (text) => parseFragmentationIndex(text, 'extfragIndex')),
+    unusableIndex: one(texts.unusableIndex, (text) =>
+      parseFragmentationIndex(text, 'unusableIndex'),
+    ),
     nodeMeminfo: reader.perNode('nodeMeminfo', texts.nodeMeminfo, parseNodeMeminfo),
     nodeNumastat: reader.perNode('nodeNumastat', texts.nodeNumastat, (text, _id, source) =>
       parseNodeNumastat(text, source),
@@ -112,6 +146,17 @@ export function readFacts(
   return reader.problems.length > 0
     ? { ok: false, problems: reader.problems }
     : { ok: true, value: facts };
+}
+
+/** Of all nodes, and of single ones where those are not among them. */
+function freepagesOf(texts: HostTexts, reader: FactsReader): Freepages[] | undefined {
+  const all = reader.one(texts.freepages, parseFreepages);
+  const single = reader.perNode('cellFreepages', texts.cellFreepages, (text, cell, source) =>
+    parseFreepages(text, source, cell),
+  );
+  const others = [...single.values()].flat();
+  if (all === undefined) return others.length > 0 ? others : undefined;
+  return [...all, ...others.filter(({ nodeId }) => !all.some((node) => node.nodeId === nodeId))];
 }
 
 function readReport(log: string): Parsed<LogReport> {

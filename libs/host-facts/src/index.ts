@@ -26,7 +26,7 @@ export {
   type SettingDrift,
   type ZoneDrift,
 } from './drift';
-export { hostTextsOf, NODE_TEXT_FILES, nodeTextOf, TEXT_FILES } from './text-files';
+export { hostTextsOf, NODE_TEXT_FILES, nodeFileName, nodeTextOf, TEXT_FILES } from './text-files';
 export { diagnose, type Diagnosis } from './log/diagnose';
 export { withHostEvidence } from './log/host-advice';
 export { hostOfReport, onTopOf } from './log/log-host';

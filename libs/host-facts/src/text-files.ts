@@ -3,7 +3,8 @@ import type { HostTexts } from './types';
 
 /** Texts by node number. */
 type NodeField =
-  'nodeMeminfo' | 'nodeNumastat' | 'nodeCpulist' | 'nodeDistance' | 'nodeVmstat' | 'nodeHugepages';
+  | ('nodeMeminfo' | 'nodeNumastat' | 'nodeCpulist' | 'nodeDistance' | 'nodeVmstat')
+  | ('nodeHugepages' | 'cellFreepages' | 'cellMemstats');
 type WholeField = Exclude<keyof HostTexts, NodeField>;
 
 /** Files of the whole host. */
@@ -19,6 +20,12 @@ export const TEXT_FILES: Readonly<Record<string, WholeField>> = {
   'thp-enabled': 'thpEnabled',
   'thp-defrag': 'thpDefrag',
   'lru-gen': 'lruGen',
+  khugepaged: 'khugepaged',
+  'node-states': 'nodeStates',
+  zonelists: 'zonelists',
+  'zone-ranges': 'zoneRanges',
+  extfrag_index: 'extfragIndex',
+  unusable_index: 'unusableIndex',
   numastat: 'numastat',
   'numastat-m': 'numastatMeminfo',
   nodeinfo: 'nodeinfo',
@@ -28,7 +35,7 @@ export const TEXT_FILES: Readonly<Record<string, WholeField>> = {
   'kernel-log': 'kernelLog',
 };
 
-/** Files of one node under /sys/devices/system/node/nodeN. */
+/** Files of one node under /sys/devices/system/node/nodeN, and what virsh prints of one cell. */
 export const NODE_TEXT_FILES: Readonly<Record<string, NodeField>> = {
   meminfo: 'nodeMeminfo',
   numastat: 'nodeNumastat',
@@ -36,7 +43,15 @@ export const NODE_TEXT_FILES: Readonly<Record<string, NodeField>> = {
   distance: 'nodeDistance',
   vmstat: 'nodeVmstat',
   hugepages: 'nodeHugepages',
+  freepages: 'cellFreepages',
+  memstats: 'cellMemstats',
 };
+
+/** The name under which the text of a node is kept: `node0.meminfo`. */
+export function nodeFileName(field: string, nodeId: string): string {
+  const file = Object.keys(NODE_TEXT_FILES).find((name) => NODE_TEXT_FILES[name] === field);
+  return `node${nodeId}.${file ?? field}`;
+}
 
 /** What a name such as `node0.meminfo` stands for: the entry "0" of `nodeMeminfo`; null for any other name. */
 export function nodeTextOf(fileName: string): { field: NodeField; nodeId: string } | null {

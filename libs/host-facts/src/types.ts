@@ -15,6 +15,8 @@ export interface HostTexts {
   /** /sys/kernel/mm/transparent_hugepage/enabled and /defrag, as printed: `always [madvise] never`. */
   thpEnabled?: string;
   thpDefrag?: string;
+  /** The files of /sys/kernel/mm/transparent_hugepage/khugepaged, `pages_to_scan:4096` a line. */
+  khugepaged?: string;
   /** `uname -r` or /proc/version. */
   version?: string;
   /** /sys/kernel/mm/lru_gen/enabled: `0x0007`. */
@@ -32,6 +34,17 @@ export interface HostTexts {
    * where zoneinfo is not given.
    */
   kernelLog?: string;
+  /** Lists of nodes of /sys/devices/system/node, `has_memory:0-3` a line. */
+  nodeStates?: string;
+  /** Boot log: `Fallback order for Node 0: 0 1`, and the zone ranges with `Initmem setup node`. */
+  zonelists?: string;
+  zoneRanges?: string;
+  /** /sys/kernel/debug/extfrag/extfrag_index and unusable_index. */
+  extfragIndex?: string;
+  unusableIndex?: string;
+  /** `virsh freepages N --pagesize S` and `virsh nodememstats --cell N`, by node number. */
+  cellFreepages?: Record<string, string>;
+  cellMemstats?: Record<string, string>;
   /** Per node texts by node number. */
   nodeMeminfo?: Record<string, string>;
   nodeNumastat?: Record<string, string>;

@@ -150,7 +150,17 @@ done
 settings
 take /sys/kernel/mm/transparent_hugepage/enabled
 take /sys/kernel/mm/transparent_hugepage/defrag
+for file in pages_to_scan scan_sleep_millisecs alloc_sleep_millisecs max_ptes_none; do
+  take "/sys/kernel/mm/transparent_hugepage/khugepaged/$file"
+done
 take /sys/kernel/mm/lru_gen/enabled
+for file in extfrag_index unusable_index; do
+  take "/sys/kernel/debug/extfrag/$file"
+done
+for file in possible online has_normal_memory has_memory has_cpu; do
+  take "/sys/devices/system/node/$file"
+done
+cells=
 for path in "$root"/sys/devices/system/node/node[0-9]*; do
   node=${path#"$root"}
   [ -d "$path" ] || continue
@@ -158,6 +168,7 @@ for path in "$root"/sys/devices/system/node/node[0-9]*; do
     take "$node/$file"
   done
   pools "$node"
+  cells="$cells ${node##*node}"
 done
 run numactl --hardware
 run numastat
@@ -167,6 +178,11 @@ run virsh -r nodeinfo
 run virsh -r freepages --all
 run virsh -r freecell --all
 run virsh -r nodememstats
+if command -v virsh >/dev/null 2>&1; then
+  for cell in $cells; do
+    run virsh -r nodememstats --cell "$cell"
+  done
+fi
 for file in "$root"/proc/[0-9]*/comm; do
   # A process may end meanwhile.
   program=$(cat "$file" 2>/dev/null) || continue

@@ -45,13 +45,13 @@ const Text = (description: string) =>
     MaxLength(MAX_TEXT, { message: `must have at most ${MAX_TEXT} characters` }),
   );
 
-const NodeTexts = (file: string, form = '') =>
+const NodeTexts = (file: string, form = '', of = `/sys/devices/system/node/nodeN/${file}`) =>
   applyDecorators(
     ApiPropertyOptional({
       type: 'object',
       additionalProperties: { type: 'string' },
       description:
-        `Text of /sys/devices/system/node/nodeN/${file} by node number; in multipart: \`node0.${file}\`. ${form}`.trimEnd(),
+        `Text of ${of} by node number; in multipart: \`node0.${file}\`. ${form}`.trimEnd(),
     }),
     WhenGiven(),
     MapOf({
@@ -74,6 +74,8 @@ export class InspectHostDto implements HostTexts {
   @Text('`sysctl -a`, or its vm lines.') sysctl?: string;
   @Text('/sys/kernel/mm/transparent_hugepage/enabled.') thpEnabled?: string;
   @Text('/sys/kernel/mm/transparent_hugepage/defrag.') thpDefrag?: string;
+  @Text('Files of /sys/kernel/mm/transparent_hugepage/khugepaged, `pages_to_scan:4096` a line.')
+  khugepaged?: string;
   @Text('`uname -r` or /proc/version.') version?: string;
   @Text('/sys/kernel/mm/lru_gen/enabled.') lruGen?: string;
   @Text('`numastat`.') numastat?: string;
@@ -86,6 +88,15 @@ export class InspectHostDto implements HostTexts {
     'Kernel log with a report of a failed allocation or an OOM kill: the host as the last report that lists zones says, also alone; with zoneinfo, that host at the time of the report.',
   )
   kernelLog?: string;
+  @Text('Lists of nodes of /sys/devices/system/node, `has_memory:0-3` a line.')
+  nodeStates?: string;
+  @Text('Boot log with `Fallback order for Node 0: 0 1`.') zonelists?: string;
+  @Text('Boot log with `Initmem setup node 0 [mem ...]`.') zoneRanges?: string;
+  @Text('/sys/kernel/debug/extfrag/extfrag_index.') extfragIndex?: string;
+  @Text('/sys/kernel/debug/extfrag/unusable_index.') unusableIndex?: string;
+  @NodeTexts('freepages', '', '`virsh freepages N --pagesize S`, lines of several sizes together')
+  cellFreepages?: Record<string, string>;
+  @NodeTexts('memstats', '', '`virsh nodememstats --cell N`') cellMemstats?: Record<string, string>;
   @NodeTexts('meminfo') nodeMeminfo?: Record<string, string>;
   @NodeTexts('numastat') nodeNumastat?: Record<string, string>;
   @NodeTexts('cpulist') nodeCpulist?: Record<string, string>;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { importHost } from '@zonewise/host-facts';
+import { importHost, nodeFileName } from '@zonewise/host-facts';
 import type { HostImport, HostTexts } from '@zonewise/host-facts';
 import { parseCapabilities } from '@zonewise/libvirt-xml';
 import type { CapabilitiesView } from '@zonewise/libvirt-xml';
@@ -31,7 +31,7 @@ export function readHost(given: ImportTexts): HostImport {
 /** Sources that are what a command printed: an archive has them whether the command did well or not. */
 const COMMAND_TEXTS = [
   ...(['capabilities', 'numactlHardware', 'numastat', 'numastatMeminfo'] as const),
-  ...(['nodeinfo', 'freepages', 'freecell', 'nodememstats'] as const),
+  ...(['nodeinfo', 'freepages', 'freecell', 'nodememstats', 'cellMemstats'] as const),
 ];
 
 /**
@@ -62,7 +62,9 @@ function commandAtFault({ code, problem }: ProblemException) {
   if (code === 'malformed-xml' || code === 'invalid-capabilities') return 'capabilities';
   if (code !== 'invalid-facts') return undefined;
   const path = problem.errors?.[0]?.path ?? '';
-  return COMMAND_TEXTS.find((name) => path === name || path.startsWith(`${name}:`));
+  return COMMAND_TEXTS.find(
+    (name) => path === name || /^[:.]/.test(path.startsWith(name) ? path.slice(name.length) : ''),
+  );
 }
 
 /** As {@link readHost}, but a capabilities document alone is enough. */
@@ -127,9 +129,8 @@ export function sourcesOf(given: ImportTexts & { kernelLog?: string }): {
   for (const [field, value] of Object.entries(given) as [string, unknown][]) {
     if (typeof value === 'string') sourceTexts[field] = value;
     else if (typeof value === 'object' && value !== null) {
-      const file = field.replace(/^node/, '').toLowerCase();
       for (const [nodeId, text] of Object.entries(value)) {
-        sourceTexts[`node${nodeId}.${file}`] = String(text);
+        sourceTexts[nodeFileName(field, nodeId)] = String(text);
       }
     }
   }

@@ -2,18 +2,20 @@ import { PAGE_KIB, type HostModel, type HostNode } from '@zonewise/simulator';
 import type { ProblemList } from '../errors';
 import type { HostFacts } from '../facts';
 import type { Ledger } from '../ledger';
+import { checkLayout } from './layout-check';
 import { freeSources, hostFrees, hostSizes, sizeSources, type NodeAmount } from './node-size';
 
 const SIZE_RULE =
-  'sizes: zoneinfo before nodeMeminfo before numastatMeminfo before numactlHardware before capabilities before what is said of the whole host';
+  'sizes: zoneinfo before nodeMeminfo before cellMemstats before numastatMeminfo before numactlHardware before capabilities before what is said of the whole host';
 const FREE_RULE =
-  'free memory is read at different moments: zoneinfo before nodeMeminfo before freepages before freecell before numastatMeminfo before numactlHardware before what is said of the whole host';
+  'free memory is read at different moments: zoneinfo before nodeMeminfo before freepages before cellMemstats before freecell before numastatMeminfo before numactlHardware before what is said of the whole host';
 const COUNT_RULE =
   'a kernel counts every page once as hit or miss of the node and once as local or other: counters are kept as printed';
 
 /** Lists where sources disagree about sizes and free memory; nothing is refused for it. */
 export function crossCheck(model: HostModel, facts: HostFacts, ledger: Ledger): void {
   for (const node of model.nodes) checkNode(node, model.nodes.length, facts, ledger);
+  checkLayout(model, facts, ledger);
   const sum = (field: 'managedPages' | 'freePages'): number =>
     model.nodes.reduce((total, node) => total + nodeSum(node, field), 0);
   // With one node these are already among the node's own sources.

@@ -13,7 +13,7 @@ const HUNDREDTH_MIB_KIB = 6;
 
 /**
  * What sources other than zoneinfo say of a node's managed memory, best first:
- * nodeMeminfo (MemTotal is the sum of managed pages), `numastat -m` and numactlHardware (the same, rounded),
+ * nodeMeminfo and `virsh nodememstats --cell` (MemTotal is the sum of managed pages), `numastat -m` and numactlHardware (the same, rounded),
  * capabilities, and where the host has one node what is said of the whole host.
  */
 export function sizeSources(facts: HostFacts, nodeId: number, nodes: number): NodeAmount[] {
@@ -21,6 +21,7 @@ export function sizeSources(facts: HostFacts, nodeId: number, nodes: number): No
   return [
     unlisted(facts, nodeId, 'managedPages'),
     kib('nodeMeminfo', facts.nodeMeminfo.get(nodeId)?.MemTotal),
+    kib('cellMemstats', facts.cellMemstats.get(nodeId)?.totalKib),
     rounded('numastatMeminfo', facts.numastatMeminfo?.get(nodeId)?.MemTotal),
     mib('numactlHardware', facts.numactl?.nodes.find((n) => n.nodeId === nodeId)?.sizeMib),
     kib('capabilities', capability?.memoryKib),
@@ -34,6 +35,7 @@ export function freeSources(facts: HostFacts, nodeId: number, nodes: number): No
     unlisted(facts, nodeId, 'freePages'),
     kib('nodeMeminfo', facts.nodeMeminfo.get(nodeId)?.MemFree),
     basePages(facts, nodeId),
+    kib('cellMemstats', facts.cellMemstats.get(nodeId)?.freeKib),
     kib('freecell', facts.freecell?.freeKibByNode.get(nodeId)),
     rounded('numastatMeminfo', facts.numastatMeminfo?.get(nodeId)?.MemFree),
     mib('numactlHardware', facts.numactl?.nodes.find((n) => n.nodeId === nodeId)?.freeMib),

@@ -7,6 +7,7 @@ import {
   type HostModel,
   type HostSysctls,
   type HostZone,
+  type KhugepagedSettings,
 } from '@zonewise/simulator';
 import type { HostFacts } from '../facts';
 import type { Ledger } from '../ledger';
@@ -21,6 +22,14 @@ function bootSysctls(release: string | undefined) {
   return { ...defaults, watermark_boost_factor };
 }
 
+/** @kernel mm/khugepaged.c khugepaged_init() */
+const KHUGEPAGED_AT_BOOT: KhugepagedSettings = {
+  scanSleepMs: 10_000,
+  allocSleepMs: 60_000,
+  pagesToScan: 4096,
+  maxPtesNone: 511,
+};
+
 /** THP settings as read, else what most distributions ship (CONFIG_TRANSPARENT_HUGEPAGE_ALWAYS). */
 export function buildThp(facts: HostFacts, ledger: Ledger): HostModel['thp'] {
   const { thpEnabled, thpDefrag } = facts;
@@ -34,7 +43,16 @@ export function buildThp(facts: HostFacts, ledger: Ledger): HostModel['thp'] {
       'transparent_hugepage/enabled was not given: always is assumed. Guests with huge pages are placed differently from guests without.',
     );
   }
-  return { enabled: thpEnabled ?? 'always', defrag: thpDefrag ?? 'madvise' };
+  const thp = { enabled: thpEnabled ?? 'always', defrag: thpDefrag ?? 'madvise' } as const;
+  if (facts.khugepaged === undefined) return thp;
+  ledger.read('thp.khugepaged', 'khugepaged');
+  const khugepaged = { ...KHUGEPAGED_AT_BOOT, ...facts.khugepaged };
+  if (khugepaged.scanSleepMs === 0) {
+    khugepaged.scanSleepMs = 1;
+    const note = 'it never sleeps: replayed with pauses of 1 ms';
+    ledger.derived('thp.khugepaged.scanSleepMs', 'khugepaged', note);
+  }
+  return { ...thp, khugepaged };
 }
 
 export function buildSwap(facts: HostFacts, ledger: Ledger): HostModel['swap'] {

@@ -44,6 +44,8 @@ function findNodes(facts: HostFacts): number[] {
     ...(facts.numastat?.keys() ?? []),
     ...(facts.numastatMeminfo?.keys() ?? []),
     ...(facts.freepages ?? []).map((node) => node.nodeId),
+    ...facts.cellMemstats.keys(),
+    ...(facts.nodeStates?.online ?? []),
     ...(facts.freecell?.freeKibByNode.keys() ?? []),
     ...(facts.report?.unlisted ? [facts.report.unlisted.nodeId] : []),
     ...(facts.buddyinfo ?? []).map((zone) => zone.nodeId),

@@ -1,6 +1,6 @@
-import type { ThpDefrag, ThpEnabled } from '@zonewise/simulator';
+import type { KhugepagedSettings, ThpDefrag, ThpEnabled } from '@zonewise/simulator';
 import { ProblemList, type Parsed } from '../errors';
-import { splitLines } from './text';
+import { readCount, splitLines, unexpectedLine } from './text';
 
 const ENABLED: readonly ThpEnabled[] = ['always', 'madvise', 'never'];
 const DEFRAG: readonly ThpDefrag[] = ['always', 'defer', 'defer+madvise', 'madvise', 'never'];
@@ -70,4 +70,36 @@ export function parseVersion(text: string): Parsed<string> {
     found: first,
   });
   return { ok: false, problems: problems.problems };
+}
+
+const KHUGEPAGED_FILES = {
+  scan_sleep_millisecs: 'scanSleepMs',
+  alloc_sleep_millisecs: 'allocSleepMs',
+  pages_to_scan: 'pagesToScan',
+  max_ptes_none: 'maxPtesNone',
+} as const satisfies Record<string, keyof KhugepagedSettings>;
+const MOST_UINT = 2 ** 32 - 1;
+
+/**
+ * Parses the files of /sys/kernel/mm/transparent_hugepage/khugepaged as one text: a line per file with its name, a
+ * colon, an equals sign or a space, and its number. Files other than the four that the model has are passed over.
+ */
+export function parseKhugepaged(text: string): Parsed<Partial<KhugepagedSettings>> {
+  const problems = new ProblemList('khugepaged');
+  const lines = splitLines(text, problems);
+  if (lines === null) return { ok: false, problems: problems.problems };
+  const settings: Partial<KhugepagedSettings> = {};
+  for (const [index, line] of lines.entries()) {
+    if (problems.full) break;
+    if (line.trim() === '') continue;
+    const match = /^(?:\S*\/)?([a-z_]{1,60})[:= ]\s*(\S+)$/.exec(line.trim());
+    const [, name = '', value = ''] = match ?? [];
+    if (match === null) unexpectedLine(line, index + 1, 'pages_to_scan:4096', problems);
+    if (!Object.hasOwn(KHUGEPAGED_FILES, name)) continue;
+    const field = KHUGEPAGED_FILES[name as keyof typeof KHUGEPAGED_FILES];
+    const most = field === 'maxPtesNone' ? 511 : MOST_UINT;
+    const count = readCount(value, name, index + 1, problems, most);
+    if (count !== null) settings[field] = count;
+  }
+  return problems.outcome(settings);
 }

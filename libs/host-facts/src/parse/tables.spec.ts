@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fixture, imported } from '../../test/fixtures';
 import type { Parsed } from '../errors';
+import { importHost } from '../import-host';
 import { printNodeVmstat, printNumastat, printNumastatMeminfo, printedState } from '../print';
 import { smallHost, smallNode, snapshotOf } from '../print/test/hosts';
 import { parseVmstat } from './counters';
@@ -316,5 +317,24 @@ if (folder === '') {
     expect(value(parseNumastat(sample('numastat.txt'))).get(0)?.numaHit).toBe(24560557);
     const mem = value(parseNumastatMeminfo(sample('numastat-m.txt'))).get(0);
     expect(mem?.MemTotal).toBe(8349911);
+    const cell = parseFreepages(sample('virsh-freepages-0-2048.test-driver.txt'), 'freepages', 0);
+    expect(value(cell)).toEqual([{ nodeId: 0, pages: [{ sizeKib: 2048, freePages: 19 }] }]);
+  });
+
+  it('recorded samples are hosts', () => {
+    const one = importHost({
+      numactlHardware: sample('numactl-H-1node.txt'),
+      zoneinfo: sample('proc-zoneinfo.txt'),
+      buddyinfo: sample('proc-buddyinfo.txt'),
+      nodeMeminfo: { '0': sample('sys-node0-meminfo.txt') },
+      nodeDistance: { '0': sample('sys-node0-distance.txt') },
+      numastat: sample('numastat.txt'),
+      numastatMeminfo: sample('numastat-m.txt'),
+    });
+    if (!one.ok) throw new Error(JSON.stringify(one.problems));
+    expect(one.value.model.nodes).toHaveLength(1);
+    const four = importHost({ numactlHardware: sample('numactl-H-4nodes.vdsm.txt') });
+    if (!four.ok) throw new Error(JSON.stringify(four.problems));
+    expect(four.value.model.nodes).toHaveLength(4);
   });
 }

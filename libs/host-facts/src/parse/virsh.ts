@@ -102,18 +102,26 @@ export function parseNodeinfo(text: string, source = 'nodeinfo'): Parsed<Nodeinf
   return problems.outcome({ memoryKib, cpus, numaCells });
 }
 
-/** Parses `virsh freepages --all`. Of a single node and size virsh prints no node: that is refused. */
-export function parseFreepages(text: string, source = 'freepages'): Parsed<Freepages[]> {
+/**
+ * Parses `virsh freepages --all`, with `--pagesize` or without.
+ * @param cell node that `virsh freepages N --pagesize S` was asked for, of which it does not print the number:
+ *   lines of several sizes may follow each other
+ */
+export function parseFreepages(
+  text: string,
+  source = 'freepages',
+  cell?: number,
+): Parsed<Freepages[]> {
   const problems = new ProblemList(source);
   const lines = tableLines(text, problems);
   if (lines === null) return { ok: false, problems: problems.problems };
-  const nodes: Freepages[] = [];
+  const nodes: Freepages[] = cell === undefined ? [] : [{ nodeId: cell, pages: [] }];
   for (const { body, n } of lines) {
     if (problems.full) break;
     const heading = /^Node (\S+):$/.exec(body);
     const count = /^(\S+)KiB: (\S+)$/.exec(body);
     const node = nodes.at(-1);
-    if (heading !== null) {
+    if (heading !== null && cell === undefined) {
       const nodeId = readNodeId(heading[1] ?? '', n, problems);
       if (nodeId === null) continue;
       if (nodes.some((known) => known.nodeId === nodeId)) repeated(`node ${nodeId}`, n, problems);

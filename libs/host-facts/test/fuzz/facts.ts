@@ -33,7 +33,11 @@ const beside =
   (text: string): Outcome =>
     importHost({ numactlHardware: NUMACTL, [field]: text });
 const ofNode =
-  (field: 'nodeMeminfo' | 'nodeNumastat' | 'nodeCpulist' | 'nodeVmstat' | 'nodeHugepages') =>
+  (
+    field:
+      | ('nodeMeminfo' | 'nodeNumastat' | 'nodeCpulist' | 'nodeVmstat' | 'nodeHugepages')
+      | ('cellMemstats' | 'cellFreepages'),
+  ) =>
   (text: string): Outcome =>
     importHost({ numactlHardware: NUMACTL, [field]: { '1': text } });
 
@@ -60,6 +64,50 @@ const FORMATS: Format[] = [
   { name: 'sysctl', texts: [recorded('sysctl')], read: beside('sysctl') },
   { name: 'version', texts: [recorded('version'), '6.1.0-56-amd64\n'], read: beside('version') },
   { name: 'thpEnabled', texts: [recorded('thp-enabled')], read: beside('thpEnabled') },
+  {
+    name: 'khugepaged',
+    texts: ['pages_to_scan:4096\nscan_sleep_millisecs:10000\nmax_ptes_none:511\n'],
+    read: beside('khugepaged'),
+  },
+  {
+    name: 'nodeStates',
+    texts: ['possible:0-3\nonline:0-3\nhas_memory:0,2-3\nhas_cpu:0-1\n'],
+    read: beside('nodeStates'),
+  },
+  {
+    name: 'zonelists',
+    texts: [
+      '[    0.1] Fallback order for Node 0: 0 1 2 3 \n[    0.1] Fallback order for Node 1: 1 0\n',
+    ],
+    read: beside('zonelists'),
+  },
+  {
+    name: 'zoneRanges',
+    texts: [
+      'Zone ranges:\n  DMA      [mem 0x0000000000001000-0x0000000000ffffff]\n  Device   empty\nInitmem setup node 0 [mem 0x0000000000001000-0x0000000000ffffff]\nInitmem setup node 1 as memoryless\n',
+    ],
+    read: beside('zoneRanges'),
+  },
+  {
+    name: 'extfragIndex',
+    texts: [fixture('6.12-L07-4n-512-dist', 'extfrag_index')],
+    read: beside('extfragIndex'),
+  },
+  {
+    name: 'unusableIndex',
+    texts: [fixture('6.12-L07-4n-512-dist', 'unusable_index')],
+    read: beside('unusableIndex'),
+  },
+  {
+    name: 'cellMemstats',
+    texts: ['total  :              8152952 KiB\nfree   :              6912400 KiB\n'],
+    read: ofNode('cellMemstats'),
+  },
+  {
+    name: 'cellFreepages',
+    texts: ['4KiB: 19\n2048KiB: 97\n'],
+    read: ofNode('cellFreepages'),
+  },
   { name: 'lruGen', texts: ['0x0007\n'], read: beside('lruGen') },
   {
     name: 'numastat',
