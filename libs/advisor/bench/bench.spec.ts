@@ -7,6 +7,7 @@ import { compare } from './compare';
 import {
   killsMore,
   median,
+  overSituations,
   peers,
   reductionPct,
   remoteHolds,
@@ -20,7 +21,7 @@ import { kindOf, problem } from './problems';
 import { Random } from './random';
 import { report } from './run';
 import { DEMAND_PERCENTS, PROBLEMS } from './shares';
-import { AS_ASKED, UNSEEN } from './situations';
+import { AS_ASKED, GROWN, UNSEEN } from './situations';
 
 const TOLERANCE = tolerances(host([{ mib: 512 }, { mib: 512 }]));
 const FINE: Figures = { kills: 0, swapPages: 0, stallNs: 0, remoteCost: 0 };
@@ -84,7 +85,7 @@ describe('judging', () => {
     expect(median([4, 1, 2, 3])).toBe(2.5);
   });
 
-  test('the summary counts problems, situations and enumerated spaces', () => {
+  test('figures are summed over the situations of a problem, remote cost is their mean', () => {
     const name = 'libvirt-default';
     const results = [
       result([
@@ -99,13 +100,26 @@ describe('judging', () => {
       seed: 7,
       problems: 3,
       moreKillsThanBestRival: 1,
-      remoteAtOrBelowBestRivalPct: 75,
-      // 75, 100, -50 and 50 %.
-      medianRemoteReductionPct: expect.closeTo(62.5, 6) as number,
+      remoteAtOrBelowBestRivalPct: expect.closeTo(200 / 3, 6) as number,
+      // -50 and 50 %, and of the first one, where the default kills nobody, 1 - 0.05 / 0.3.
+      medianRemoteReductionPct: expect.closeTo(50, 6) as number,
       optimalWhereExhaustivePct: 50,
       exhaustiveProblems: 2,
     });
   });
+});
+
+test('a rival that kills in one situation is no peer of advice that kills in none', () => {
+  const frail = { name: 'frail', remoteCost: 0 };
+  const compared = overSituations({
+    situations: [
+      situation({ remoteCost: 0.2 }, frail, { name: 'soft', remoteCost: 0.1 }),
+      situation({ remoteCost: 0.4 }, { ...frail, kills: 1 }, { name: 'soft', remoteCost: 0.7 }),
+    ],
+  });
+  expect(compared.advice.remoteCost).toBeCloseTo(0.3);
+  expect(peers(compared, TOLERANCE)).toMatchObject([{ name: 'soft', kills: 0 }]);
+  expect(remoteHolds(compared, TOLERANCE)).toBe(true);
 });
 
 describe('problems', () => {
@@ -120,7 +134,7 @@ describe('problems', () => {
       const { request } = problem(3, number);
       expect(validateHostModel(request.host)).toEqual([]);
       expect(compileReplay(request).input.steps.length).toBeGreaterThan(0);
-      for (const unseen of UNSEEN) expect(unseen.apply(request)).not.toEqual(request);
+      for (const unseen of [GROWN, ...UNSEEN]) expect(unseen.apply(request)).not.toEqual(request);
     }
   });
 
@@ -172,6 +186,7 @@ test('a small problem from search to summary: rivals, an unseen variation, the w
   expect(compared.exhaustive?.configurations).toBeGreaterThanOrEqual(48);
   expect(compared.situations.map((each) => each.situation)).toEqual([
     AS_ASKED.name,
+    GROWN.name,
     UNSEEN[number % UNSEEN.length]?.name,
   ]);
   for (const { rivals } of compared.situations) {

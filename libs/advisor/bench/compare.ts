@@ -16,7 +16,7 @@ import type { Problem } from './problems';
 import { AS_ASKED, situationsOf, type Situation } from './situations';
 
 /** What the search may cost: about half a minute for the largest hosts, a few dozen replays for the others. */
-const BUDGET: AdviceBudget = { replaysMax: 40, workMax: 5e8 };
+const BUDGET: AdviceBudget = { replaysMax: 120, workMax: 5e8 };
 /** An enumerated problem's search may replay its whole space. */
 const SMALL_BUDGET: AdviceBudget = { replaysMax: 1000, workMax: 6e9 };
 const BETTER_LISTED_MAX = 3;

@@ -1,4 +1,7 @@
-/** How advice and rivals are compared, and what the comparison sums up to. Plain arithmetic over outcomes. */
+/**
+ * How advice and rivals are compared, and what the comparison sums up to. Plain arithmetic over outcomes. A configuration is
+ * judged by what it comes to over all situations of a problem.
+ */
 import { scoreOf, type Score } from '../src/objective';
 import type { Outcome } from '../src/types';
 
@@ -12,10 +15,13 @@ export interface Figures {
   remoteCost: number;
 }
 
-export interface SituationResult {
-  situation: string;
+export interface Compared {
   advice: Figures;
   rivals: (Figures & { name: string })[];
+}
+
+export interface SituationResult extends Compared {
+  situation: string;
 }
 
 export interface ProblemResult {
@@ -35,11 +41,11 @@ export interface ProblemResult {
 export interface Summary {
   seed: number;
   problems: number;
-  /** Problems with a situation in which the advice kills more guests, or starts fewer, than the rival that does so least. */
+  /** Problems in which the advice kills more guests, or starts fewer, than the rival that does so least. */
   moreKillsThanBestRival: number;
   /**
-   * Of all comparisons (a problem in a situation), those in which the advice's remote cost is at or below that of the
-   * best of those rivals that are no worse in kills, swap and stall.
+   * Problems in which the advice's remote cost is at or below that of the best of those rivals that are no worse in
+   * kills, swap and stall.
    */
   remoteAtOrBelowBestRivalPct: number;
   /** Median of the reduction of remote cost against libvirt's default, where that kills nobody and is not perfect. */
@@ -56,20 +62,36 @@ export function figuresOf(outcome: Outcome): Figures {
   return { kills, swapPages: swap, stallNs: stall, remoteCost: remote };
 }
 
-/** The least kills of any rival. */
-export function fewestKills({ rivals }: SituationResult): number {
-  return Math.min(...rivals.map(({ kills }) => kills));
+/** What a configuration comes to over all situations of a problem: sums, and the mean of the remote cost. */
+function overall(figures: Figures[]): Figures {
+  const sum = (of: (each: Figures) => number): number =>
+    figures.reduce((total, each) => total + of(each), 0);
+  return {
+    kills: sum(({ kills }) => kills),
+    swapPages: sum(({ swapPages }) => swapPages),
+    stallNs: sum(({ stallNs }) => stallNs),
+    remoteCost: figures.length === 0 ? 0 : sum(({ remoteCost }) => remoteCost) / figures.length,
+  };
 }
 
-export function killsMore(result: SituationResult): boolean {
-  return result.advice.kills > fewestKills(result);
+/** Advice and rivals of a problem, each over all of its situations. */
+export function overSituations({ situations }: Pick<ProblemResult, 'situations'>): Compared {
+  const names = situations[0]?.rivals.map(({ name }) => name) ?? [];
+  return {
+    advice: overall(situations.map(({ advice }) => advice)),
+    rivals: names.map((name) => ({
+      name,
+      ...overall(situations.flatMap(({ rivals }) => rivals.filter((each) => each.name === name))),
+    })),
+  };
+}
+
+export function killsMore({ advice, rivals }: Compared): boolean {
+  return advice.kills > Math.min(...rivals.map(({ kills }) => kills));
 }
 
 /** Rivals that are no worse than the advice in kills, swap and stall. */
-export function peers(
-  { advice, rivals }: SituationResult,
-  tolerance: Tolerance,
-): SituationResult['rivals'] {
+export function peers({ advice, rivals }: Compared, tolerance: Tolerance): Compared['rivals'] {
   return rivals.filter(
     (rival) =>
       rival.kills <= advice.kills &&
@@ -79,19 +101,19 @@ export function peers(
 }
 
 /** Whether no peer's memory is nearer by more than the tolerance. */
-export function remoteHolds(result: SituationResult, tolerance: Tolerance): boolean {
-  return peers(result, tolerance).every(
-    ({ remoteCost }) => result.advice.remoteCost <= remoteCost + tolerance.remote,
+export function remoteHolds(compared: Compared, tolerance: Tolerance): boolean {
+  return peers(compared, tolerance).every(
+    ({ remoteCost }) => compared.advice.remoteCost <= remoteCost + tolerance.remote,
   );
 }
 
 /** Share of the default's remote cost that the advice takes away; undefined where the default is perfect or kills. */
-export function reductionPct(result: SituationResult, tolerance: Tolerance): number | undefined {
-  const before = result.rivals.find(({ name }) => name === 'libvirt-default');
+export function reductionPct(compared: Compared, tolerance: Tolerance): number | undefined {
+  const before = compared.rivals.find(({ name }) => name === 'libvirt-default');
   if (before === undefined || before.kills > 0 || before.remoteCost <= tolerance.remote) {
     return undefined;
   }
-  return ((before.remoteCost - result.advice.remoteCost) / before.remoteCost) * 100;
+  return ((before.remoteCost - compared.advice.remoteCost) / before.remoteCost) * 100;
 }
 
 /** The middle value, or the mean of the two in the middle; 0 where there is none. */
@@ -108,18 +130,18 @@ function pct(part: number, whole: number): number {
 }
 
 export function summarise(seed: number, results: ProblemResult[], tolerance: Tolerance): Summary {
-  const situations = results.flatMap((result) => result.situations);
+  const compared = results.map(overSituations);
   const enumerated = results.flatMap(({ exhaustive }) => exhaustive ?? []);
   return {
     seed,
     problems: results.length,
-    moreKillsThanBestRival: results.filter((result) => result.situations.some(killsMore)).length,
+    moreKillsThanBestRival: compared.filter(killsMore).length,
     remoteAtOrBelowBestRivalPct: pct(
-      situations.filter((situation) => remoteHolds(situation, tolerance)).length,
-      situations.length,
+      compared.filter((each) => remoteHolds(each, tolerance)).length,
+      compared.length,
     ),
     medianRemoteReductionPct: median(
-      situations.flatMap((situation) => reductionPct(situation, tolerance) ?? []),
+      compared.flatMap((each) => reductionPct(each, tolerance) ?? []),
     ),
     optimalWhereExhaustivePct: pct(
       enumerated.filter(({ better }) => better.length === 0).length,

@@ -1,7 +1,7 @@
 /** Compares advice with rivals and with the optimum of small problems; see docs/BENCH-ADVICE.md. */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { killsMore, remoteHolds, type ProblemResult } from './judge';
+import { killsMore, overSituations, remoteHolds, type ProblemResult } from './judge';
 import { kindOf, type ProblemKind } from './problems';
 import { report, runProblems, toleranceOf } from './run';
 import { PROBLEMS } from './shares';
@@ -66,12 +66,11 @@ function chosen(all: number[], only: string | undefined): number[] {
 /** One line per problem, and what it lost where it lost. */
 function progress(result: ProblemResult, seed: number): string {
   const tolerance = toleranceOf(seed);
-  const losses = result.situations.flatMap((situation) => [
-    ...(killsMore(situation) ? [`${situation.situation}: kills more than a rival`] : []),
-    ...(remoteHolds(situation, tolerance)
-      ? []
-      : [`${situation.situation}: more remote than a rival`]),
-  ]);
+  const compared = overSituations(result);
+  const losses = [
+    ...(killsMore(compared) ? ['kills more than a rival'] : []),
+    ...(remoteHolds(compared, tolerance) ? [] : ['more remote than a rival']),
+  ];
   const better = result.exhaustive?.better.map(
     ({ configuration, by }) => `better by ${by}: ${configuration}`,
   );

@@ -128,9 +128,11 @@ function mixedProblem(number: number, random: Random): Problem {
     : 0;
   const plannedMib = demandMib - runningMib;
   const count = Math.min(20, random.between(Math.max(2, nodes), 2 * nodes + 2));
-  const pooledMib = drawn.hugepages
-    ? Math.floor((plannedMib * shares.HUGEPAGE_MEMORY_PERCENT) / 100)
-    : 0;
+  const pooledPercent =
+    drawn.memoryGib >= shares.ALWAYS_HUGEPAGES_GIB
+      ? shares.LARGE_HUGEPAGE_MEMORY_PERCENT
+      : shares.HUGEPAGE_MEMORY_PERCENT;
+  const pooledMib = drawn.hugepages ? Math.floor((plannedMib * pooledPercent) / 100) : 0;
   const cpuNodes = drawn.sizesMib.map((_, node) => node).slice(0, drawn.cpuless ? -1 : undefined);
   const shapes = [
     ...guestShapes(

@@ -22,8 +22,8 @@ export const PROBLEMS = 204;
 export const SMALL_MEMORY_GIB = 4;
 export const SMALL_SWAP_MIB = 128;
 export const SMALL_GUESTS: Shares<number> = [
-  { value: 1, percent: 65 },
-  { value: 2, percent: 35 },
+  { value: 1, percent: 85 },
+  { value: 2, percent: 15 },
 ];
 
 /** Demand of all guests, those that run included, as a share of the host's memory; taken in turn. */
@@ -40,11 +40,11 @@ export const NODE_COUNTS: Shares<number> = [
 
 /** Most are small: what a replay takes grows with the memory that is touched and reclaimed. */
 export const MEMORY_GIB: Shares<number> = [
-  { value: 64, percent: 64 },
-  { value: 128, percent: 18 },
-  { value: 256, percent: 9 },
-  { value: 512, percent: 4 },
-  { value: 1024, percent: 3 },
+  { value: 64, percent: 72 },
+  { value: 128, percent: 14 },
+  { value: 256, percent: 7 },
+  { value: 512, percent: 3 },
+  { value: 1024, percent: 2 },
   { value: 2048, percent: 1 },
   { value: 4096, percent: 1 },
 ];
@@ -64,9 +64,10 @@ export const THP_ENABLED: Shares<'always' | 'madvise' | 'never'> = [
 
 /** Hosts whose guests take part of their memory from pools of 2 MiB pages; all hosts of 1 TiB and more do. */
 export const HUGEPAGE_HOSTS_PERCENT = 15;
-/** Share of the planned memory that lies in these pools. */
-export const HUGEPAGE_MEMORY_PERCENT = 60;
 export const ALWAYS_HUGEPAGES_GIB = 1024;
+/** Share of the planned memory that lies in these pools; on hosts of that size and above. */
+export const HUGEPAGE_MEMORY_PERCENT = 60;
+export const LARGE_HUGEPAGE_MEMORY_PERCENT = 90;
 
 /** Hosts whose nodes differ in size, up to one to three. */
 export const ASYMMETRIC_PERCENT = 25;

@@ -16,9 +16,14 @@ const MORE_CACHE_PERCENT = 7;
 
 export const AS_ASKED: Situation = { name: 'as-asked', apply: (request) => request };
 
-/** None of them is among the variations of the search. */
+/** What guests want most often turns out to be more. */
+export const GROWN: Situation = {
+  name: `growth-${GROWTH_PERCENT}`,
+  apply: (request) => grown(request, GROWTH_PERCENT),
+};
+
+/** None of them, nor `GROWN`, is among the variations of the search. */
 export const UNSEEN: readonly Situation[] = [
-  { name: `growth-${GROWTH_PERCENT}`, apply: (request) => grown(request, GROWTH_PERCENT) },
   { name: 'second-half-first', apply: secondHalfFirst },
   {
     name: `rate-${SLOW_MIB_PER_SECOND}`,
@@ -50,8 +55,8 @@ function moreCache(request: SimulationRequest): SimulationRequest {
   return { ...request, demand: { ...request.demand, backgroundCache } };
 }
 
-/** As asked and one unseen variation, taken in turn. */
+/** As asked, with growth, and in one more unseen situation, taken in turn. */
 export function situationsOf(number: number): Situation[] {
   const unseen = UNSEEN[number % UNSEEN.length];
-  return unseen === undefined ? [AS_ASKED] : [AS_ASKED, unseen];
+  return [AS_ASKED, GROWN, ...(unseen === undefined ? [] : [unseen])];
 }
