@@ -83,8 +83,8 @@ export interface Variation {
   name: string;
   growthPercent?: number;
   reversedStart?: boolean;
-  /** Of the rate at which guests touch their memory. */
-  ratePercent?: number;
+  /** At which guests touch their memory; null: full speed. */
+  rateMibPerSecond?: number | null;
   /** Page cache that is read in before the guests, share of each node's memory. */
   cachePercent?: number;
 }

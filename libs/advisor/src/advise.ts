@@ -1,12 +1,12 @@
 import type { ReplayControl } from '@zonewise/simulator';
 import { hardwareProfiles, replay } from '@zonewise/simulator';
-import { shortfallPages } from './bounds';
+import { shortfallPages, unplaced } from './bounds';
 import { pureChanges } from './candidates';
 import { uniqueNotes } from './compile';
 import type { ResolvedDemand } from './demand';
 import { resolveDemand } from './demand';
-import type { Budget, Evaluated, Replay } from './evaluator';
-import { changeCount } from './change';
+import type { Budget, Change, Evaluated, Replay } from './evaluator';
+import { changeCount, normalise } from './change';
 import { checkAdvisable } from './constraints';
 import { Evaluator } from './evaluator';
 import { exclusiveAlternatives, reserveMargin } from './evidence/exclusive';
@@ -23,20 +23,39 @@ import { STALL_BUDGET_SECONDS_PER_GIB, compareOutcomes, judgeOf, type Judge } fr
 import { operationGroups } from './operations';
 import type { Note } from './placement';
 import { paretoFront } from './pareto';
-import { spaceOf } from './space';
-import { RESERVE_PERCENT, expectedReplays, placeable, search } from './search';
+import type { OnAnswer, SearchResult } from './search';
+import { REPLAYS_EXPECTED, RESERVE_PERCENT, placeable, search } from './search';
 import type { AdviceContent, AdviceRequest, Candidate, RecommendationContent } from './types';
 
 const ALTERNATIVES_MAX = 24;
 /** The simulator's own default. */
 const DEFAULT_HARDWARE = 'generic-2s';
 
+/** Replays that are made whatever they cost. */
+const REPLAYS_MIN = 12;
+/** Some seconds' work at most on a small host, about a minute's on one of 8 nodes and 128 guests. */
+const WORK_PER_DECISION = 1e7;
+const DECISIONS_MIN = 64;
+const DECISIONS_MAX = 512;
+
 /**
- * About a minute's work for one recommendation: pages touched plus pages reclaimed, a count and not a
- * clock, so that the same request gets the same advice everywhere. The first replays (today's setting, the
- * simplest changes, growth) are made whatever they cost.
+ * What one recommendation may cost: more where more guests may go to more nodes. Pages touched plus pages reclaimed, a
+ * count and not a clock, so that the same request gets the same advice everywhere.
  */
-const SEARCH_BUDGET: Budget = { replaysMin: 7, workMax: 2e9 };
+function budgetOf({ host, options }: AdviceRequest, demand: ResolvedDemand): Budget {
+  const decisions = host.nodes.length * demand.planned.length;
+  const counted = Math.min(DECISIONS_MAX, Math.max(DECISIONS_MIN, decisions));
+  return {
+    replaysMin: REPLAYS_MIN,
+    workMax: options?.budget?.workMax ?? WORK_PER_DECISION * counted,
+    ...(options?.budget?.replaysMax !== undefined && { replaysMax: options.budget.replaysMax }),
+  };
+}
+
+/** Progress and cancellation of advice, and every answer that is better than the one before. */
+export interface AdviceControl extends ReplayControl {
+  onAnswer?: OnAnswer;
+}
 
 /**
  * Searches placements and kernel settings with the simulator and answers with the best configuration that
@@ -49,7 +68,7 @@ const SEARCH_BUDGET: Budget = { replaysMin: 7, workMax: 2e9 };
  *
  * @throws AdvisorInputError, SimulatorInputError for bad input; ReplayCancelled when `control` says stop
  */
-export function advise(request: AdviceRequest, control?: ReplayControl): AdviceContent {
+export function advise(request: AdviceRequest, control?: AdviceControl): AdviceContent {
   return adviseWith(replay, request, control);
 }
 
@@ -57,22 +76,18 @@ export function advise(request: AdviceRequest, control?: ReplayControl): AdviceC
 export function adviseWith(
   replayFn: Replay,
   request: AdviceRequest,
-  control?: ReplayControl,
+  control?: AdviceControl,
 ): AdviceContent {
   checkAdvisable(request);
   const demand = resolveDemand(request);
-  const evaluator = new Evaluator(
-    request,
-    replayFn,
-    expectedReplays(demand),
-    control,
-    SEARCH_BUDGET,
-  );
+  const budget = budgetOf(request, demand);
+  const evaluator = new Evaluator(request, replayFn, REPLAYS_EXPECTED, control, budget);
   const judge = judgeOf(request.host, request.options);
-  const { baseline, advised, rejected, notes } = search(evaluator, placeable(demand));
-  const flips = margin(evaluator, baseline, advised, demand);
-  const groups = operationGroups(evaluator, advised, judge);
-  const others = alternatives(evaluator, placeable(demand), judge, { baseline, advised });
+  const searched = search(evaluator, placeable(demand), control?.onAnswer);
+  const { baseline, advised, rejected, notes, small } = searched;
+  const flips = margin(small.evaluator, small.baseline, small.advised, demand);
+  const groups = operationGroups(small.evaluator, small.advised, judge);
+  const others = alternatives(request, placeable(demand), judge, searched);
   const explained = (candidate: Evaluated): Candidate => ({
     ...explainedCandidate(candidate, advised, judge),
     ...(rejected.has(candidate.candidate.id) && {
@@ -85,9 +100,9 @@ export function adviseWith(
     seed: request.seed,
     before: replayEvidence(request, baseline),
     paretoFront: paretoFront([advised, ...others]),
-    robustness: { variations: [], finalists: [] },
-    rivals: [],
-    unplaced: [],
+    robustness: searched.robustness,
+    rivals: searched.rivals,
+    unplaced: unplaced(request, demand),
     caveats: evaluator.caveats,
   };
   const contentOf = (
@@ -118,10 +133,7 @@ export function adviseWith(
         replays: evaluator.replays,
         search: {
           replays: evaluator.replays,
-          candidates: evaluator.evaluated.length,
-          spaceSize: finite(spaceOf(request, demand).size),
-          pruned: [],
-          exhaustive: false,
+          ...searched.report,
           seed: request.options?.seed ?? request.seed,
           profile: request.options?.profile ?? 'balanced',
         },
@@ -178,11 +190,6 @@ function paceSensitivity(
   return { hardware, outcome: other.evaluate(advised.change).candidate.outcome };
 }
 
-/** A count that a JSON document can carry. */
-function finite(count: number): number | null {
-  return count <= Number.MAX_SAFE_INTEGER ? count : null;
-}
-
 /** Strict and restrictive have no fallback: where the advice chooses them, its margin is part of it. */
 function riskText(advised: Evaluated, flips: RecommendationContent['evidence']['margin']): string {
   const limited = Object.values(advised.change.numatune).some(
@@ -198,17 +205,19 @@ function riskText(advised: Evaluated, flips: RecommendationContent['evidence']['
  * the closest to the advice in front; of equals the one with fewer changes.
  */
 function alternatives(
-  evaluator: Evaluator,
+  request: AdviceRequest,
   demand: ResolvedDemand,
   judge: Judge,
-  { baseline, advised }: { baseline: Evaluated; advised: Evaluated },
+  { baseline, advised, evaluated }: SearchResult,
 ): Evaluated[] {
-  const { host, sysctl } = evaluator.request;
+  const { host, sysctl } = request;
+  const key = (change: Change): string => JSON.stringify(normalise(request, change));
+  const byKey = new Map(evaluated.map((one) => [key(one.change), one]));
   const pure = pureChanges(host, { ...host.sysctl, ...sysctl }, demand).flatMap(
-    (change) => evaluator.known(change) ?? [],
+    (change) => byKey.get(key(change)) ?? [],
   );
   const behind = (one: Evaluated): number => (pure.includes(one) ? 0 : 1);
-  return evaluator.evaluated
+  return evaluated
     .filter((one) => one !== baseline && one !== advised)
     .sort(
       (a, b) =>

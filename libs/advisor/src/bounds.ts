@@ -1,9 +1,11 @@
 import type { HostModel } from '@zonewise/simulator';
+import { allowedNodes, mayMove } from './constraints';
 import type { ResolvedDemand } from './demand';
 import { formatCount, formatMib, formatSome } from './format';
 import { formatNodeset } from './host-nodes';
 import type { Note } from './placement';
 import { homeNodes } from './placement';
+import type { AdviceRequest, Unplaced } from './types';
 
 /**
  * Pages that guests can get on a node at best: free pages above the min marks, page cache and reclaimable
@@ -67,4 +69,18 @@ export function crowded(
     });
   }
   return { guests, notes };
+}
+
+/** Planned guests that not even all nodes that they may use, with nobody else started, could hold. */
+export function unplaced(request: AdviceRequest, demand: ResolvedDemand): Unplaced[] {
+  const { host } = request;
+  const all = host.nodes.map(({ nodeId }) => nodeId);
+  return demand.planned.flatMap((planned) => {
+    const nodes = mayMove(request, planned.spec) ? allowedNodes(request) : all;
+    const room = nodes.reduce((sum, node) => sum + roomPages(host, node), 0) + host.swap.freePages;
+    const wanted = wantedPages(planned);
+    const short = wanted - room;
+    const guest = planned.spec.guest.name;
+    return short > 0 ? [{ guest, wantedPages: wanted, roomPages: room, shortPages: short }] : [];
+  });
 }

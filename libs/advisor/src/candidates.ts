@@ -1,12 +1,20 @@
+import { PAGE_KIB } from '@zonewise/simulator';
 import type { HostModel, HostSysctls } from '@zonewise/simulator';
 import { roomPages, wantedPages } from './bounds';
 import type { ResolvedDemand } from './demand';
-import type { Change } from './evaluator';
-import { without } from './change';
-import { cpuNodes, distanceBetween, memoryNodes, nearestFirst } from './host-nodes';
-import { guestCpuNodes, hasCellNodes, homeNodes, isPinned, tunedRegions } from './placement';
+import type { Change, Evaluated } from './evaluator';
+import { withChange, without } from './change';
+import { placedGuest } from './compile';
+import { memoryNodes, nearestFirst } from './host-nodes';
+import { guestCpuNodes, hasCellNodes, homeNodes, tunedRegions } from './placement';
 import { zoneReclaimModes } from './space';
-import type { AdviceRequest, GuestSpec, NumatuneSetting, PlacementMode } from './types';
+import type {
+  AdviceRequest,
+  GuestSpec,
+  HugepageDemand,
+  NumatuneSetting,
+  PlacementMode,
+} from './types';
 
 /** Modes that advice may choose, in the order in which ties are decided. */
 export const ADVISED_MODES: readonly Exclude<PlacementMode, 'none'>[] = [
@@ -78,11 +86,11 @@ export function pureChanges(
 export function guestChanges(base: Change, spec: GuestSpec, host: HostModel): Change[] {
   const name = spec.guest.name;
   const others = without(base.numatune, name);
-  const asIs: Change = { sysctl: base.sysctl, numatune: others };
+  const asIs: Change = { ...base, numatune: others };
   return [
     asIs,
     ...ADVISED_MODES.map((mode) => ({
-      sysctl: base.sysctl,
+      ...base,
       numatune: { ...others, [name]: settingAtHome(spec, mode, host) },
     })),
   ];
@@ -105,53 +113,10 @@ export function moveChanges(
     .slice(0, nodesMax)
     .flatMap((node) =>
       (['strict', 'preferred'] as const).map((mode) => ({
-        sysctl: base.sysctl,
+        ...base,
         numatune: { ...base.numatune, [spec.guest.name]: { mode, nodeset: [node] } },
       })),
     );
-}
-
-/**
- * All planned guests packed anew: the largest first, each on the node with room for it that is nearest to
- * its CPUs (a guest that is not pinned: the fullest node that still holds it and has CPUs). Guests that fit
- * nowhere stay as they are.
- */
-export function packedChanges(base: Change, demand: ResolvedDemand, host: HostModel): Change[] {
-  const room = new Map(memoryNodes(host).map((node) => [node, roomPages(host, node)]));
-  const bySize = [...demand.planned].sort((a, b) => wantedPages(b) - wantedPages(a));
-  const nodeOf = new Map<string, number>();
-  for (const planned of bySize) {
-    const node = packNode(planned, room, host);
-    if (node === undefined) continue;
-    nodeOf.set(planned.spec.guest.name, node);
-    room.set(node, (room.get(node) ?? 0) - wantedPages(planned));
-  }
-  return (['strict', 'preferred'] as const).map((mode) => ({
-    sysctl: base.sysctl,
-    numatune: {
-      ...base.numatune,
-      ...Object.fromEntries([...nodeOf].map(([name, node]) => [name, { mode, nodeset: [node] }])),
-    },
-  }));
-}
-
-function packNode(
-  planned: ResolvedDemand['planned'][number],
-  room: Map<number, number>,
-  host: HostModel,
-): number | undefined {
-  const fits = [...room].filter(([, pages]) => pages >= wantedPages(planned));
-  const home = homeNodes(planned.spec, host);
-  const atHome = fits.find(([node]) => home.includes(node));
-  if (atHome) return atHome[0];
-  if (!isPinned(planned.spec, host)) {
-    const withCpus = fits.filter(([node]) => cpuNodes(host).includes(node));
-    return withCpus.sort((a, b) => a[1] - b[1] || a[0] - b[0])[0]?.[0];
-  }
-  const from = guestCpuNodes(planned.spec.guest)[0] ?? 0;
-  return fits.sort(
-    (a, b) => distanceBetween(host, from, a[0]) - distanceBetween(host, from, b[0]) || a[0] - b[0],
-  )[0]?.[0];
 }
 
 /** Marks further apart or higher, so that kswapd starts earlier than direct reclaim. */
@@ -160,11 +125,97 @@ export function watermarkChanges(base: Change, sysctl: HostSysctls): Change[] {
     (factor) => factor > sysctl.watermark_scale_factor && factor <= SCALE_FACTOR_MAX,
   );
   const withSysctl = (extra: Partial<HostSysctls>): Change => ({
+    ...base,
     sysctl: { ...base.sysctl, ...extra },
-    numatune: base.numatune,
   });
   return [
     ...factors.map((watermark_scale_factor) => withSysctl({ watermark_scale_factor })),
     withSysctl({ min_free_kbytes: sysctl.min_free_kbytes * 2 }),
   ];
+}
+
+/** Settings that answer what a replay shows: waiting, swapping, guests that die or leave their nodes. */
+export function symptomChanges(
+  request: AdviceRequest,
+  demand: ResolvedDemand,
+  { change, candidate: { outcome } }: Evaluated,
+): Change[] {
+  const sysctl: HostSysctls = { ...request.host.sysctl, ...request.sysctl, ...change.sysctl };
+  const dead = outcome.guests.some((guest) => guest.oomKilled) || outcome.failedStarts.length > 0;
+  const waits = outcome.directReclaimedPages > 0 || outcome.stallNs > 0;
+  const reclaims = waits || outcome.kswapdReclaimedPages > 0;
+  const away = outcome.remoteCost > 0;
+  const withSysctl = (extra: Partial<HostSysctls>): Change => ({
+    ...change,
+    sysctl: { ...change.sysctl, ...extra },
+  });
+  const changes: Change[] = [];
+  if (waits) changes.push(...watermarkChanges(change, sysctl));
+  if (reclaims && sysctl.watermark_boost_factor > 0) {
+    changes.push(withSysctl({ watermark_boost_factor: 0 }));
+  }
+  if (away && sysctl.zone_reclaim_mode > 0 && sysctl.min_unmapped_ratio > 0) {
+    changes.push(withSysctl({ min_unmapped_ratio: 0 }));
+  }
+  if (away && reclaims)
+    changes.push(...[3, 5, 7].map((mode) => withSysctl({ zone_reclaim_mode: mode })));
+  if (outcome.swappedOutPages > 0 && sysctl.swappiness > 0) {
+    changes.push(withSysctl({ swappiness: 0 }), withSysctl({ swappiness: 10 }));
+  }
+  if (dead || away) {
+    const ratio = sysctl.lowmem_reserve_ratio.map((value) => value * 4);
+    if (ratio.some((value) => value > 0)) changes.push(withSysctl({ lowmem_reserve_ratio: ratio }));
+    changes.push(...orderChanges(change, demand));
+  }
+  const thp = demand.planned.some(({ spec }) =>
+    spec.guest.regions.some((one) => one.thp === 'huge'),
+  );
+  if (waits && thp) changes.push({ ...change, thp: { ...change.thp, defrag: 'defer' } });
+  const cached = demand.planned.filter(({ diskCachePages }) => diskCachePages > 0);
+  if (cached.length > 0 && (dead || away || waits || outcome.cacheLostPages > 0)) {
+    const none = cached.map(({ spec }): [string, 'none'] => [spec.guest.name, 'none']);
+    const diskCache: Change['diskCache'] = { ...change.diskCache, ...Object.fromEntries(none) };
+    changes.push({ ...change, diskCache });
+  }
+  if (outcome.failedStarts.length > 0) changes.push(...poolChanges(request, demand, change));
+  return changes;
+}
+
+/** The largest first, and the smallest first. */
+function orderChanges(change: Change, demand: ResolvedDemand): Change[] {
+  const bySize = [...demand.planned]
+    .sort((a, b) => wantedPages(b) - wantedPages(a))
+    .map(({ spec }) => spec.guest.name);
+  return [bySize, [...bySize].reverse()].map((startOrder) => ({ ...change, startOrder }));
+}
+
+/** Pools of the size that the guests' policies ask of each node. */
+function poolChanges(request: AdviceRequest, demand: ResolvedDemand, change: Change): Change[] {
+  const changed = withChange(request, change);
+  const wanted = new Map<string, HugepageDemand>();
+  for (const { spec } of demand.planned) {
+    for (const region of placedGuest(changed, spec.guest.name).regions) {
+      if (!region.hugetlb) continue;
+      const { sizeKib } = region.hugetlb;
+      const nodes = region.policy.nodes.length > 0 ? region.policy.nodes : region.cpuNodes;
+      const pages = Math.ceil((region.sizePages * PAGE_KIB) / sizeKib / nodes.length);
+      for (const node of nodes) {
+        const key = `${node} ${sizeKib}`;
+        const so = wanted.get(key) ?? {
+          node,
+          sizeKib,
+          count: usedPages(request.host, node, sizeKib),
+        };
+        wanted.set(key, { ...so, count: so.count + pages });
+      }
+    }
+  }
+  return wanted.size > 0 ? [{ ...change, hugepages: [...wanted.values()] }] : [];
+}
+
+function usedPages(host: HostModel, nodeId: number, sizeKib: number): number {
+  const pool = host.nodes
+    .find((node) => node.nodeId === nodeId)
+    ?.hugepages.find((each) => each.sizeKib === sizeKib);
+  return pool ? pool.totalPages - pool.freePages : 0;
 }

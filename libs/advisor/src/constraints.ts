@@ -1,13 +1,14 @@
 /** What advice must not touch. */
+import { kernelProfiles } from '@zonewise/simulator';
 import type { HostSysctls } from '@zonewise/simulator';
 import type { AdviceConstraints } from './advice-types';
 import { ADVICE_PROFILES, WEIGHTED_FIGURES } from './advice-types';
+import { withChange } from './change';
 import { effectiveNumatune, placedGuest } from './compile';
 import { AdvisorInputError } from './errors';
-import { managedPages, memoryNodes, nodeUnion } from './host-nodes';
+import { managedPages, memoryNodes, nodeUnion, nodesText } from './host-nodes';
 import { guestMemoryPages } from './placement';
-import type { AdviceRequest, GuestSpec } from './types';
-import { kernelProfiles } from '@zonewise/simulator';
+import type { AdviceRequest, Change, GuestSpec } from './types';
 
 /** Nodes that a changed nodeset may name, ascending. */
 export function allowedNodes({ host, options }: AdviceRequest): number[] {
@@ -56,6 +57,35 @@ export function overcommitted(
     const limitPages = Math.floor((memory * percent) / 100);
     return wantedPages > limitPages ? [{ nodes, wantedPages, limitPages }] : [];
   });
+}
+
+/** Why a change may not be advised whatever its figures; undefined where the constraints allow it. */
+export function violation(request: AdviceRequest, change: Change): string | undefined {
+  const constraints = request.options?.constraints;
+  if (constraints === undefined) return undefined;
+  const { pinnedGuests = [], forbiddenNodes = [], fixedSysctls = [] } = constraints;
+  const touched = [change.numatune, change.pinning, change.backing, change.diskCache];
+  const pinned = pinnedGuests.find((name) =>
+    touched.some((part) => part && Object.hasOwn(part, name)),
+  );
+  if (pinned !== undefined) return `${pinned} is to stay as it is.`;
+  const fixed = fixedSysctls.find((name) => Object.hasOwn(change.sysctl, name));
+  if (fixed !== undefined) return `vm.${fixed} is to stay as it is.`;
+  const named = [
+    ...Object.values(change.numatune).flatMap(({ nodeset, memnodes }) => [
+      ...nodeset,
+      ...(memnodes ?? []).flatMap((memnode) => memnode.nodeset),
+    ]),
+    ...Object.values(change.pinning ?? {}).flatMap(({ nodes }) => nodes),
+  ];
+  const forbidden = forbiddenNodes.find((node) => named.includes(node));
+  if (forbidden !== undefined) return `Node ${forbidden} is not to be named.`;
+  const over = overcommitted(withChange(request, change))[0];
+  if (over === undefined) return undefined;
+  return (
+    `Guests with ${over.wantedPages} pages would be bound to ${nodesText(over.nodes)}, and ` +
+    `${constraints.maxOvercommitPercent} % of their memory are ${over.limitPages}.`
+  );
 }
 
 /**

@@ -5,6 +5,9 @@ import { compileReplay } from './compile';
 import { grown } from './growth';
 import type { Trace } from './evidence/trace';
 import { traceOf } from './evidence/trace';
+import { multiplied, scaled } from './scale';
+import { varied } from './variation';
+import type { Variation } from './advice-types';
 import { cacheBefore, condense } from './outcome';
 import type { Note } from './placement';
 import type { Candidate, AdviceRequest, Outcome, SimulationRequest } from './types';
@@ -32,12 +35,27 @@ export interface Budget {
   replaysMin: number;
   /** Sum of `workOf` over all replays. */
   workMax: number;
+  /** Most replays, whatever they cost. */
+  replaysMax?: number;
 }
 
-/** How many touched pages' time the simulator takes to reclaim one. */
-const WORK_PER_RECLAIMED_PAGE = 5;
+/** Counts of one search, over all its evaluators. */
+class Meter {
+  replays = 0;
+  skipped = 0;
+  work = 0;
+  /** Share of the budget that the present phase may use, 0..1. */
+  share = 1;
+}
+
+/** How many touched pages' time the simulator takes to reclaim one, and to begin and end a replay and a step. */
+export const WORK_PER_RECLAIMED_PAGE = 40;
+const WORK_PER_REPLAY = 2e5;
+const WORK_PER_STEP_AND_NODE = 2e3;
 
 const FRACTION_BEFORE_END = 0.99;
+/** Of a request that has its changes already. */
+const NO_CHANGE_VARIED: Change = { ...NO_CHANGE };
 
 /**
  * Replays one change of a request.
@@ -55,9 +73,12 @@ export class Evaluator {
   readonly caveats: Note[] = [];
   private readonly seen = new Map<string, Evaluated>();
   private readonly seenGrown = new Map<string, Outcome>();
-  private replayCount = 0;
-  private skippedCount = 0;
-  private work = 0;
+  /** Work of this evaluator's own replays, and how many these are. */
+  private own = { work: 0, replays: 0 };
+  private meter = new Meter();
+  /** Sizes are divided by this. */
+  private scale = 1;
+  private prefix = 'c';
 
   constructor(
     readonly request: AdviceRequest,
@@ -67,13 +88,32 @@ export class Evaluator {
     private readonly budget?: Budget,
   ) {}
 
+  /**
+   * An evaluator of the same request in miniature (scale.ts), with the same counts and budget. Its outcomes have their
+   * page counts and stalls multiplied back. Itself for 1.
+   */
+  inMiniature(scale: number): Evaluator {
+    if (scale === 1) return this;
+    const { request, replaysExpected, control, budget } = this;
+    const small = new Evaluator(request, this.replay, replaysExpected, control, budget);
+    small.meter = this.meter;
+    small.scale = scale;
+    small.prefix = 'm';
+    return small;
+  }
+
+  /** Lets the replays to come use the budget up to this share of it, 0..1. */
+  limit(share: number): void {
+    this.meter.share = share;
+  }
+
   /** Configurations that were not replayed because the budget was used up. */
   get skipped(): number {
-    return this.skippedCount;
+    return this.meter.skipped;
   }
 
   get replays(): number {
-    return this.replayCount;
+    return this.meter.replays;
   }
 
   /** All candidates replayed so far, in order. */
@@ -112,7 +152,7 @@ export class Evaluator {
     const known = this.known(change);
     if (known) return known;
     if (this.canReplay(keep)) return this.evaluate(change);
-    this.skippedCount += 1;
+    this.meter.skipped += 1;
     return undefined;
   }
 
@@ -122,9 +162,12 @@ export class Evaluator {
   }
 
   canReplay(keep = 0): boolean {
-    if (!this.budget || this.replayCount + keep < this.budget.replaysMin) return true;
-    const average = this.work / Math.max(1, this.replayCount);
-    return this.work + (keep + 1) * average <= this.budget.workMax;
+    if (!this.budget) return true;
+    const { replays, work, share } = this.meter;
+    if (replays + keep >= (this.budget.replaysMax ?? Infinity) * share) return false;
+    if (replays + keep < this.budget.replaysMin * share) return true;
+    const average = this.own.work / Math.max(1, this.own.replays);
+    return work + (keep + 1) * average <= this.budget.workMax * share;
   }
 
   /** A configuration with the planned guests grown, once per configuration and percent. */
@@ -133,7 +176,7 @@ export class Evaluator {
     const known = this.seenGrown.get(key);
     if (known) return known;
     const request = grown(withChange(this.request, change), percent);
-    const { outcome } = this.run(request, NO_CHANGE).candidate;
+    const { outcome } = this.run(request, NO_CHANGE_VARIED).candidate;
     this.seenGrown.set(key, outcome);
     return outcome;
   }
@@ -143,24 +186,44 @@ export class Evaluator {
     return this.seenGrown.has(`${percent} ${JSON.stringify(normalise(this.request, change))}`);
   }
 
+  /** A configuration under a variation, once per configuration and variation. */
+  evaluateVaried(change: Change, variation: Variation): Outcome {
+    const key = `${variation.name} ${JSON.stringify(normalise(this.request, change))}`;
+    const known = this.seenGrown.get(key);
+    if (known) return known;
+    const request = varied(withChange(this.request, change), variation);
+    const { outcome } = this.run(request, NO_CHANGE_VARIED).candidate;
+    this.seenGrown.set(key, outcome);
+    return outcome;
+  }
+
   private run(
     request: SimulationRequest,
     change: Change,
   ): { input: ReplayInput; result: ReplayResult; candidate: Candidate; assumptions: Note[] } {
-    const { input, assumptions } = compileReplay(request);
-    const result = this.replay(input, this.replayControl());
-    this.replayCount += 1;
-    this.work += workOf(result);
-    if (this.report(0) === false) throw new ReplayCancelled(this.replayCount);
+    const small = scaled(request, this.scale);
+    const { input, assumptions } = compileReplay(small);
+    // Nobody compares the states of miniatures and variations.
+    const hashed = this.scale === 1 && change !== NO_CHANGE_VARIED;
+    const result = this.replay(
+      hashed ? input : { ...input, stateHash: false },
+      this.replayControl(),
+    );
+    const work = workOf(result);
+    this.meter.replays += 1;
+    this.meter.work += work;
+    this.own = { work: this.own.work + work, replays: this.own.replays + 1 };
+    if (this.report(0) === false) throw new ReplayCancelled(this.replays);
     this.caveats.push(...result.caveats.filter((note) => !has(this.caveats, note)));
     return {
       input,
       result,
       assumptions,
       candidate: {
-        id: `c${this.replayCount}`,
+        id: `${this.prefix}${this.replays}`,
         ...change,
-        outcome: condense(request, result),
+        ...(this.scale > 1 && { scale: this.scale }),
+        outcome: multiplied(condense(small, result), this.scale),
       },
     };
   }
@@ -172,12 +235,9 @@ export class Evaluator {
 
   private report(fraction: number): boolean | void {
     // A search that needs more replays than expected stays below the end until it is there.
-    const share = Math.min(
-      (this.replayCount + fraction) / this.replaysExpected,
-      FRACTION_BEFORE_END,
-    );
-    const steps = Math.max(this.replaysExpected, this.replayCount);
-    return this.control?.onProgress?.({ step: this.replayCount, steps, fraction: share });
+    const share = Math.min((this.replays + fraction) / this.replaysExpected, FRACTION_BEFORE_END);
+    const steps = Math.max(this.replaysExpected, this.replays);
+    return this.control?.onProgress?.({ step: this.replays, steps, fraction: share });
   }
 }
 
@@ -185,7 +245,13 @@ function workOf({ steps, totals }: ReplayResult): number {
   const touched = steps.reduce((sum, step) => sum + step.pagesDone, 0);
   const reclaimed =
     totals.directReclaimedPages + totals.nodeReclaimedPages + totals.kswapdReclaimedPages;
-  return touched + WORK_PER_RECLAIMED_PAGE * reclaimed;
+  const nodes = steps[0]?.snapshot.nodes.length ?? 1;
+  return (
+    WORK_PER_REPLAY +
+    WORK_PER_STEP_AND_NODE * nodes * steps.length +
+    touched +
+    WORK_PER_RECLAIMED_PAGE * reclaimed
+  );
 }
 
 function has(notes: Note[], note: Note): boolean {

@@ -135,7 +135,7 @@ const FIGURES: Record<Objective, (outcome: Outcome) => string> = {
   'stall-excess': (outcome) => formatMs(scoreOf(outcome)['stall-excess']),
   remote: (outcome) =>
     `${formatPercent(outcome.remoteShare)} (${outcome.remoteCost.toFixed(3)} further than local)`,
-  headroom: (outcome) => formatPercent(scoreOf(outcome).headroom),
+  headroom: (outcome) => formatPercent(1 - outcome.headroomShare),
   room: (outcome) => formatPercent(scoreOf(outcome).room),
   cache: (outcome) => formatMib(outcome.cacheLostPages),
   stall: (outcome) => formatMs(outcome.stallNs),

@@ -5,7 +5,7 @@ import type { SimulationRequest } from './types';
  * The request with the planned guests' memory grown (a guest cannot touch more than it has), in whole
  * huge pages. What a guest touches of it keeps its share.
  */
-export function grown(request: SimulationRequest, percent: number): SimulationRequest {
+export function grown<T extends SimulationRequest>(request: T, percent: number): T {
   const grow = (pages: number): number => {
     const exact = (pages * (100 + percent)) / 100;
     return percent === 0 ? pages : Math.ceil(exact / PAGES_PER_HUGE) * PAGES_PER_HUGE;

@@ -40,7 +40,7 @@ test('the order is kills, swap, stalls over budget, remote memory, headroom, pag
     outcome(),
     outcome({ stallNs: 6e8 }),
     outcome({ cacheLostPages: 200_000 }),
-    outcome({ headroomShare: 0.3 }),
+    outcome({ headroomShare: 0.1 }),
     outcome({ remoteCost: 0.9 }),
     outcome({ guests: [guest({ stallNs: 5e9 })] }),
     outcome({ swappedOutPages: 10_000 }),

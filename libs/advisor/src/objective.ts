@@ -18,6 +18,8 @@ const STALL_TOLERANCE_NS = 500e6;
 /** Of the distance to local memory: one page in two thousand at twice the distance. */
 const REMOTE_TOLERANCE = 0.0005;
 const HEADROOM_TOLERANCE_SHARE = 0.05;
+/** What is left beyond this share of a node is no reason to change a host. */
+const HEADROOM_ENOUGH_SHARE = 0.25;
 const CACHE_TOLERANCE_SHARE = 0.02;
 
 /** What configurations are compared by; `room` only where a profile asks for it. */
@@ -85,7 +87,7 @@ export function scoreOf(outcome: Outcome): Score {
       0,
     ),
     remote: outcome.remoteCost,
-    headroom: 1 - outcome.headroomShare,
+    headroom: Math.max(0, HEADROOM_ENOUGH_SHARE - outcome.headroomShare),
     room: 1 - largestRoomShare(outcome),
     cache: outcome.cacheLostPages,
     stall: outcome.stallNs,

@@ -127,23 +127,21 @@ test('a search that may not cost more stops, still advises, and says so', () => 
     return { ...result, steps: result.steps.map((step) => ({ ...step, pagesDone: 1e9 })) };
   };
   const content = adviseWith(costly, request());
-  expect(content.evidence.replays).toBeLessThanOrEqual(9);
+  expect(content.evidence.replays).toBeLessThanOrEqual(14);
   expect(codes(content)).toContain('search-replays-bounded');
   expect(content.finding).toBe('REMOTE_MEMORY');
   expect(content.evidence.margin.verdict).toMatch(/^Holds up to \d+ %/);
   expect(codes(advise())).not.toContain('search-replays-bounded');
 });
 
-test('more guests than are moved one by one are told', () => {
+test('of a space too large for replays is told why not all of it was replayed', () => {
   const guests = Array.from({ length: 9 }, (_, i) => planned(`g${i}`, 64, 0));
-  const content = advise({ guests, host: host([{ mib: 512 }, { mib: 512 }]) });
-  expect(codes(content)).toEqual(
-    expect.arrayContaining([
-      'search-guests-bounded',
-      'search-moves-bounded',
-      'alternatives-bounded',
-    ]),
-  );
+  const { search, replays } = advise({ guests, host: host([{ mib: 512 }, { mib: 512 }]) }).evidence;
+  // Nine guests of twelve settings each, two modes of zone_reclaim_mode, three distances of the marks.
+  expect(search).toMatchObject({ exhaustive: true, replays, spaceSize: 12 ** 9 * 6 });
+  expect(search.pruned).toMatchObject([
+    { bound: 'nothing-better', count: expect.any(Number) as number },
+  ]);
 });
 
 test('a guest whose memory is all in huge page pools keeps its numatune', () => {

@@ -1,40 +1,49 @@
-import type { HostSysctls } from '@zonewise/simulator';
+import type { RivalFigures, Robustness, SearchReport } from './advice-types';
 import { crowded } from './bounds';
-import {
-  guestChanges,
-  jointChanges,
-  moveChanges,
-  packedChanges,
-  watermarkChanges,
-} from './candidates';
+import { NO_CHANGE, normalise } from './change';
+import { violation } from './constraints';
 import type { ResolvedDemand } from './demand';
-import type { Change, Evaluated, Evaluator } from './evaluator';
-import { NO_CHANGE, changeCount, reductions } from './change';
-import { deadNames } from './explain';
-import { formatList } from './format';
-import { compareOutcomes, judgeOf, scoreOf } from './objective';
+import { ineligible } from './eligible';
+import { Estimator } from './estimate';
+import type { Evaluated, Evaluator } from './evaluator';
+import { WORK_PER_RECLAIMED_PAGE } from './evaluator';
+import type { Finalist } from './finalists';
+import { Finals } from './finalists';
+import { judgeOf, scoreOf } from './objective';
 import type { Note } from './placement';
 import { guestMemoryPages } from './placement';
+import { rivals as rivalsOf } from './rivals';
+import type { RoundContext } from './rounds';
+import {
+  EXHAUSTIVE_MAX,
+  Pruned,
+  answerSymptoms,
+  bestOf,
+  exhaustive,
+  isBetter,
+  isPerfect,
+  jointRound,
+  packings,
+  prunePerfect,
+  pruneRest,
+  refineGuests,
+  rivalChanges,
+} from './rounds';
+import { scaleFor } from './scale';
+import { spaceOf } from './space';
+import type { Candidate } from './types';
 
-/** Guests refined one by one; more would cost a replay per guest and mode. */
-const REFINED_GUESTS_MAX = 8;
-const MOVED_GUESTS_MAX = 6;
-const MOVE_NODES_MAX = 2;
-const REJECTIONS_MAX = 6;
 /** Growth of demand that advice must survive as well as today's setting does. */
 export const RESERVE_PERCENT = 10;
-/** Replays of the joint round, the marks, the reserve check and the margin, about. */
-const COMMON_REPLAYS = 24;
-const REPLAYS_PER_GUEST = 5;
-/** Replays that the search leaves to the checks with grown demand. */
-const KEPT_FOR_GROWTH = 2;
-/** Replays left to packing all guests anew, where their nodes are too small. */
-const KEPT_FOR_PACKING = 2;
-
-/** How many replays a search is likely to need; only progress depends on it. */
-export function expectedReplays(demand: ResolvedDemand): number {
-  return COMMON_REPLAYS + REPLAYS_PER_GUEST * Math.min(demand.planned.length, REFINED_GUESTS_MAX);
-}
+/** Replays of all rounds, the variations and the margin, about; only progress depends on it. */
+export const REPLAYS_EXPECTED = 80;
+/** Shares of the budget that may be used up to the end of each phase; the rest is for margin and explanation. */
+const ROUNDS_SHARE = 0.5;
+const FINALS_SHARE = 0.8;
+/** Winners in miniature that are replayed in full until one holds. */
+const CONFIRMED_MAX = 3;
+/** Work of a space that is replayed one by one all the same. */
+const EXHAUSTIVE_WORK_MAX = 3e9;
 
 /** The demand without guests whose numatune changes nothing here: all their memory is in huge page pools. */
 export function placeable(demand: ResolvedDemand): ResolvedDemand {
@@ -43,196 +52,213 @@ export function placeable(demand: ResolvedDemand): ResolvedDemand {
 }
 
 export interface SearchResult {
+  /** Today's setting and the advice, both replayed in full. */
   baseline: Evaluated;
   advised: Evaluated;
+  /** Everything replayed, in full where it was, else in miniature. */
+  evaluated: Evaluated[];
   /** Candidates that are no advice however good their figures are: id -> reason. */
   rejected: Map<string, string>;
   notes: Note[];
+  report: Pick<SearchReport, 'candidates' | 'spaceSize' | 'pruned' | 'exhaustive'>;
+  robustness: Robustness;
+  rivals: RivalFigures[];
+  /** Where it was searched: for comparisons and the margin. The full evaluator where replays are short. */
+  small: { evaluator: Evaluator; baseline: Evaluated; advised: Evaluated };
 }
+
+/** Called with every advice that is better than the one before, both replayed; the first one comes early. */
+export type OnAnswer = (answer: {
+  baseline: Candidate;
+  advised: Candidate;
+  replays: number;
+}) => void;
 
 /**
- * Bounded, deterministic search. Order: the setting as it is; all planned guests changed alike with each
- * zone_reclaim_mode; each guest by itself; other nodes where a node is too small or somebody dies; marks
- * where reclaim was needed. Each round goes on from the best so far; a candidate must be better by more
- * than the tolerance, or equal with fewer changes, so a tie leaves things as they are.
+ * Bounded, deterministic, anytime search. Rounds: the setting as it is; placements that counting pages likes best; named
+ * rivals; all guests alike with each zone_reclaim_mode; the whole space where it is small, else troubled guests one by one;
+ * settings that answer what the best so far shows. A candidate must be better by more than the tolerance, or equal with
+ * fewer changes, so a tie leaves things as they are. Where a replay is long the rounds are made in miniature (scale.ts),
+ * and the winner is replayed in full beside today's setting.
  */
-export function search(evaluator: Evaluator, demand: ResolvedDemand): SearchResult {
-  const { host } = evaluator.request;
-  const sysctl: HostSysctls = { ...host.sysctl, ...evaluator.request.sysctl };
-  const baseline = evaluator.evaluate(NO_CHANGE);
-  const judge = judgeOf(host, evaluator.request.options);
-  const notes: Note[] = [];
-  const better = (a: Evaluated, b: Evaluated): boolean => {
-    const order = compareOutcomes(a.candidate.outcome, b.candidate.outcome, judge);
-    return order < 0 || (order === 0 && changeCount(a.change) < changeCount(b.change));
-  };
-  const bestOf = (changes: Change[], start: Evaluated, keep = KEPT_FOR_GROWTH): Evaluated =>
-    changes
-      .flatMap((change) => evaluator.tryEvaluate(change, keep) ?? [])
-      .filter((candidate) => ineligible(candidate, baseline) === undefined)
-      .reduce((best, next) => (better(next, best) ? next : best), start);
-
-  const tight = crowded(host, demand);
-  notes.push(...tight.notes);
-  const keep = KEPT_FOR_GROWTH + (tight.guests.size > 0 ? KEPT_FOR_PACKING : 0);
-  let best = bestOf(jointChanges(evaluator.request, demand), baseline, keep);
-  if (tight.guests.size > 0) best = bestOf(packedChanges(best.change, demand, host), best);
-  best = refineGuests(best, demand, bestOf, evaluator, notes);
-  best = moveGuests(best, demand, { bestOf, evaluator, notes, tight: tight.guests });
-  const { directReclaimedPages, stallNs } = best.candidate.outcome;
-  if (directReclaimedPages > 0 || stallNs > 0) bestOf(watermarkChanges(best.change, sysctl), best);
-
-  const chosen = choose(evaluator, baseline, better);
-  return { baseline, ...chosen, notes: [...notes, ...chosen.notes] };
-}
-
-type BestOf = (changes: Change[], start: Evaluated) => Evaluated;
-
-function refineGuests(
-  start: Evaluated,
-  demand: ResolvedDemand,
-  bestOf: BestOf,
+export function search(
   evaluator: Evaluator,
-  notes: Note[],
-): Evaluated {
-  const refined = demand.planned.slice(0, REFINED_GUESTS_MAX);
-  if (refined.length < demand.planned.length) {
-    notes.push({
-      code: 'search-guests-bounded',
-      message:
-        `At most the first ${REFINED_GUESTS_MAX} planned guests were varied one by one; all others only ` +
-        'together with the rest.',
-    });
-  }
-  return refined.reduce(
-    (best, { spec }) => bestOf(guestChanges(best.change, spec, evaluator.request.host), best),
-    start,
-  );
-}
-
-interface MoveContext {
-  bestOf: BestOf;
-  evaluator: Evaluator;
-  notes: Note[];
-  /** Guests whose home nodes are too small. */
-  tight: Set<string>;
-}
-
-function moveGuests(
-  start: Evaluated,
   demand: ResolvedDemand,
-  { bestOf, evaluator, notes, tight }: MoveContext,
-): Evaluated {
-  const { host } = evaluator.request;
-  const score = scoreOf(start.candidate.outcome);
-  const troubled = score.kills > 0 || score.swap > 0 || score['stall-excess'] > 0;
-  if (tight.size === 0 && !troubled) return start;
-  const packed = bestOf(packedChanges(start.change, demand, host), start);
-  const concerned = demand.planned.filter(({ spec }) => troubled || tight.has(spec.guest.name));
-  if (concerned.length > MOVED_GUESTS_MAX) {
-    notes.push({
-      code: 'search-moves-bounded',
-      message:
-        `Of ${concerned.length} planned guests that might go to another node at most the first ` +
-        `${MOVED_GUESTS_MAX} to start were tried there one by one, each on at most ${MOVE_NODES_MAX} ` +
-        'other nodes.',
-    });
-  }
-  return concerned
-    .slice(0, MOVED_GUESTS_MAX)
-    .reduce(
-      (best, planned) => bestOf(moveChanges(best.change, planned, host, MOVE_NODES_MAX), best),
-      packed,
-    );
+  onAnswer?: OnAnswer,
+): SearchResult {
+  const { request } = evaluator;
+  const judge = judgeOf(request.host, request.options);
+  const estimator = new Estimator(request, demand);
+  const small = evaluator.inMiniature(scaleFor(request, predictedWork(demand, estimator)));
+  evaluator.limit(ROUNDS_SHARE);
+  const today = small.evaluate(NO_CHANGE);
+  const pruned = new Pruned();
+  const context: RoundContext = {
+    ...{ request, demand, judge, estimator, pruned },
+    ...{ evaluator: small, baseline: today },
+  };
+  const rivals = rivalsOf(request, demand).filter(
+    ({ change }) => violation(request, normalise(request, change)) === undefined,
+  );
+  const { best, complete } = rounds(context, rivalChanges(rivals), (found) => {
+    onAnswer?.({ baseline: today.candidate, advised: found.candidate, replays: evaluator.replays });
+  });
+  evaluator.limit(FINALS_SHARE);
+  const finals = new Finals(small, judge, today);
+  const eligible = small.evaluated
+    .filter((one) => one !== today && isGain(one, today, context))
+    .sort((a, b) => (isBetter(a, b, judge) ? -1 : isBetter(b, a, judge) ? 1 : 0));
+  const ranked = finals.ranked(best === today ? [] : eligible);
+  const winners = [...ranked];
+  const [first] = winners;
+  if (first && first.one !== today) winners.unshift(finals.minimised(first));
+  evaluator.limit(1);
+  const baseline = evaluator.evaluate(NO_CHANGE);
+  const advised = confirmed(context, evaluator, baseline, winners);
+  onAnswer?.({
+    ...{ baseline: baseline.candidate, advised: advised.candidate },
+    replays: evaluator.replays,
+  });
+  const full = (one: Evaluated): Evaluated => evaluator.known(one.change) ?? one;
+  const all = [...new Set([...small.evaluated.map(full), ...evaluator.evaluated])];
+  const space = spaceOf(request, demand);
+  const inSpace = all.length;
+  if (!complete) pruneRest(pruned, space, inSpace);
+  return {
+    ...{ baseline, advised },
+    evaluated: all,
+    rejected: refusals(context, all, { finals, winners, advised, full }),
+    notes: searchNotes(
+      request.host,
+      demand,
+      small === evaluator ? 1 : (today.candidate.scale ?? 1),
+    ),
+    report: {
+      candidates: all.length,
+      spaceSize: space.size <= Number.MAX_SAFE_INTEGER ? space.size : null,
+      pruned: pruned.list,
+      exhaustive: complete,
+    },
+    small: { evaluator: small, baseline: today, advised: small.evaluate(advised.change) },
+    robustness: finals.robustness((one) => full(one).candidate.id),
+    rivals: rivals.flatMap(({ name, change }) => {
+      const one = evaluator.known(change) ?? small.known(change);
+      return one ? [rivalFigures(name, one)] : [];
+    }),
+  };
 }
 
-/**
- * Why a candidate is no advice although its figures may be better: it kills a running guest that lives
- * today, or the same number of guests as today's setting, only others.
- */
-function ineligible(candidate: Evaluated, baseline: Evaluated): string | undefined {
-  if (candidate === baseline) return undefined;
-  const [now, then] = [baseline.candidate.outcome, candidate.candidate.outcome];
-  const dead = deadNames(then);
-  const alive = now.guests.filter((guest) => guest.state === 'running' && !guest.oomKilled);
-  const victims = alive.map(({ name }) => name).filter((name) => dead.includes(name));
-  if (victims.length > 0) return `Kills ${formatList(victims)}, which runs now and would survive.`;
-  const deadNow = deadNames(now);
-  if (dead.length > 0 && dead.length >= deadNow.length) {
-    return `Kills ${formatList(dead)} instead of ${formatList(deadNow)}: no fewer than as it is.`;
-  }
-  return undefined;
+/** What one replay of today's setting will cost, by counting. */
+function predictedWork(demand: ResolvedDemand, estimator: Estimator): number {
+  const draws = demand.planned.map((planned) => estimator.drawsOf(planned, NO_CHANGE));
+  const { reclaimed, swap } = estimator.estimate(draws, {});
+  const touched = draws.flat().reduce((sum, draw) => sum + draw.pages, 0);
+  const background = demand.backgroundCache.reduce((sum, { pages }) => sum + pages, 0);
+  return touched + background + WORK_PER_RECLAIMED_PAGE * (reclaimed + swap);
 }
 
-/**
- * The best of everything replayed that may be advised, freed of settings that gain nothing, if a little
- * more demand does not kill more guests than under today's setting; otherwise the next best.
- */
-function choose(
+function rounds(
+  context: RoundContext,
+  rivals: RoundContext['baseline']['change'][],
+  onBetter: (best: Evaluated) => void,
+): { best: Evaluated; complete: boolean } {
+  const { baseline, request, demand, judge } = context;
+  let best = baseline;
+  const told = (next: Evaluated): void => {
+    if (next !== best) onBetter(next);
+    best = next;
+  };
+  told(bestOf(context, packings(context), best));
+  told(bestOf(context, rivals, best));
+  told(jointRound(context, best));
+  const space = spaceOf(request, demand);
+  if (isPerfect(best, judge)) {
+    prunePerfect(context, space);
+    return { best, complete: true };
+  }
+  const draws = demand.planned.map((planned) => context.estimator.drawsOf(planned, NO_CHANGE));
+  const touched = draws.flat().reduce((sum, draw) => sum + draw.pages, 0);
+  const work = (touched / (baseline.candidate.scale ?? 1)) * space.size;
+  if (space.size <= EXHAUSTIVE_MAX && work <= EXHAUSTIVE_WORK_MAX) {
+    const all = exhaustive(context, space, best);
+    told(all.best);
+    if (!isPerfect(best, judge)) told(answerSymptoms(context, best));
+    return { best, complete: all.complete };
+  }
+  told(refineGuests(context, best));
+  if (!isPerfect(best, judge)) told(answerSymptoms(context, best));
+  return { best, complete: false };
+}
+
+function isGain(one: Evaluated, today: Evaluated, { judge }: RoundContext): boolean {
+  const { outcome } = today.candidate;
+  return ineligible(one.candidate.outcome, outcome) === undefined && isBetter(one, today, judge);
+}
+
+/** The first winner that holds in full: better than today's setting and eligible; today's setting where none does. */
+function confirmed(
+  context: RoundContext,
   evaluator: Evaluator,
   baseline: Evaluated,
-  better: (a: Evaluated, b: Evaluated) => boolean,
-): Omit<SearchResult, 'baseline'> {
-  const rejected = new Map<string, string>();
-  const refuse = (candidate: Evaluated): boolean => {
-    const id = candidate.candidate.id;
-    if (rejected.has(id)) return true;
-    const why = ineligible(candidate, baseline);
-    // What is worse anyway is explained by its figures.
-    if (why !== undefined && better(candidate, baseline)) rejected.set(id, why);
-    return why !== undefined;
-  };
-  // "Equal with fewer changes" is not transitive: every step is held against today's setting as well.
-  const gains = (candidate: Evaluated): boolean =>
-    candidate === baseline || (!refuse(candidate) && better(candidate, baseline));
-  const killsGrown = (candidate: Evaluated): string[] =>
-    deadNames(evaluator.evaluateGrown(candidate.change, RESERVE_PERCENT));
-  let allowed: number | undefined;
-  for (let rejections = 0; ; rejections += 1) {
-    const pick = evaluator.evaluated
-      .filter(gains)
-      .reduce((best, next) => (better(next, best) ? next : best), baseline);
-    const advised = minimise(pick, evaluator, better, gains);
-    if (advised === baseline) return { advised, rejected, notes: [] };
-    if (rejections >= REJECTIONS_MAX || !evaluator.canReplay(allowed === undefined ? 1 : 0)) {
-      return { advised: baseline, rejected, notes: [uncheckedNote(rejections)] };
-    }
-    allowed ??= killsGrown(baseline).length;
-    const dead = killsGrown(advised);
-    if (dead.length <= allowed) return { advised, rejected, notes: [] };
-    rejected.set(
-      advised.candidate.id,
-      `With ${RESERVE_PERCENT} % more guest memory ${formatList(dead)} would be killed.`,
-    );
-  }
-}
-
-function uncheckedNote(rejections: number): Note {
-  return {
-    code: 'search-reserve-bounded',
-    message:
-      `${rejections} configurations with better figures were refused because guests grown by ` +
-      `${RESERVE_PERCENT} % would be killed; the next ones were not checked, so none is advised.`,
-  };
-}
-
-/** Drops settings one by one as long as no figure gets worse by more than its tolerance. */
-function minimise(
-  start: Evaluated,
-  evaluator: Evaluator,
-  better: (a: Evaluated, b: Evaluated) => boolean,
-  gains: (candidate: Evaluated) => boolean,
+  winners: Finalist[],
 ): Evaluated {
-  let best = start;
-  for (let shrunk = true; shrunk;) {
-    shrunk = false;
-    for (const { change } of reductions(best.change)) {
-      const without = evaluator.tryEvaluate(change, KEPT_FOR_GROWTH);
-      if (without === undefined || !gains(without) || !better(without, best)) continue;
-      best = without;
-      shrunk = true;
-      break;
-    }
+  for (const { one } of winners.slice(0, CONFIRMED_MAX)) {
+    if (one === context.baseline) return baseline;
+    const full = evaluator.evaluate(one.change);
+    if (isGain(full, baseline, context)) return full;
   }
-  return best;
+  return baseline;
+}
+
+interface Refused {
+  finals: Finals;
+  winners: Finalist[];
+  advised: Evaluated;
+  full: (one: Evaluated) => Evaluated;
+}
+
+/** Why better figures are no advice. */
+function refusals(
+  { baseline, judge }: RoundContext,
+  all: Evaluated[],
+  { finals, winners, advised, full }: Refused,
+): Map<string, string> {
+  const reasons = new Map<string, string>();
+  const winner = winners.find(({ one }) => full(one) === advised);
+  for (const one of all) {
+    if (one === advised || one.change === baseline.change) continue;
+    const why = ineligible(one.candidate.outcome, baseline.candidate.outcome);
+    if (why !== undefined && isBetter(one, baseline, judge)) reasons.set(one.candidate.id, why);
+  }
+  for (const loser of winners) {
+    const why = winner && loser !== winner ? finals.whyFrail(loser, winner) : undefined;
+    if (why !== undefined) reasons.set(full(loser.one).candidate.id, why);
+  }
+  return reasons;
+}
+
+function rivalFigures(name: string, { candidate }: Evaluated): RivalFigures {
+  const { outcome } = candidate;
+  return {
+    name,
+    id: candidate.id,
+    kills: scoreOf(outcome).kills,
+    swappedOutPages: outcome.swappedOutPages,
+    stallNs: outcome.stallNs,
+    remoteShare: outcome.remoteShare,
+    remoteCost: outcome.remoteCost,
+  };
+}
+
+function searchNotes(
+  host: Evaluator['request']['host'],
+  demand: ResolvedDemand,
+  scale: number,
+): Note[] {
+  const { notes } = crowded(host, demand);
+  if (scale === 1) return notes;
+  const message =
+    `A replay of this plan is long, so configurations were told apart in miniature, all sizes divided by ${scale}; ` +
+    'the advised one and the setting as it is were replayed in full.';
+  return [...notes, { code: 'search-in-miniature', message }];
 }

@@ -36,7 +36,7 @@ describe('node 0 full of droppable page cache', () => {
     expect(baseline.outcome.remoteShare).toBeGreaterThan(0.4);
     expect(advised.outcome.remoteShare).toBeLessThan(A_FEW);
     expect(advised.outcome.oomKills).toEqual([]);
-    expect(advised.outcome.cacheLostPages).toBeGreaterThan(0);
+    expect(advised.outcome.cacheLostPages).toBeLessThanOrEqual(baseline.outcome.cacheLostPages);
     expect(baseline.whyNot).toMatch(/remote against <?[01] %.*web2 left node 0/);
   });
 

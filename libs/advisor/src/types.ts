@@ -209,6 +209,8 @@ export interface Outcome {
 export interface Candidate extends Change {
   id: string;
   outcome: Outcome;
+  /** It was replayed in miniature: sizes divided by this, counts and stalls multiplied back. Absent: in full. */
+  scale?: number;
   /** The rule that proposed it, where it is a named rival. */
   rival?: string;
   /** Why it was not chosen, in one sentence with numbers; absent for the chosen one. */

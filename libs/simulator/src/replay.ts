@@ -61,7 +61,7 @@ export function replay(input: ReplayInput, control: ReplayControl = {}): ReplayR
     steps,
     totals: { ...k.totals },
     caveats: [...k.caveats].map(([code, message]) => ({ code, message })),
-    stateHash: stateHash(k),
+    stateHash: input.stateHash === false ? '' : stateHash(k),
   };
 }
 

@@ -1,0 +1,219 @@
+/** From everything replayed to one advice: the same variations for all finalists, then the simplest that is as good. */
+import type { Robustness } from './advice-types';
+import type { Variation } from './advice-types';
+import { changeCount, reductions, without } from './change';
+import { ineligible } from './eligible';
+import type { Change, Evaluated, Evaluator } from './evaluator';
+import { deadNames } from './explain';
+import type { Judge, Objective } from './objective';
+import { compareOutcomes, firstDifference, scoreOf } from './objective';
+import type { Outcome } from './types';
+import { isBetter } from './rounds';
+import { variationsOf } from './variation';
+
+const FINALISTS_MAX = 6;
+const FINALISTS_MIN = 3;
+/** Tried in the place of finalists that die under variations. */
+const REPLACEMENTS_MAX = 6;
+/** Growth that is only looked at where nothing else tells finalists apart. */
+const UNLIKELY = 'growth-30';
+/** What variations may differ by without telling finalists apart, of the distance to local memory. */
+const VARIED_REMOTE_TOLERANCE = 0.002;
+/** What counts more than remote memory under variations. */
+const BEFORE_VARIATIONS: readonly Objective[] = ['kills', 'swap', 'stall-excess', 'remote', 'room'];
+const REDUCTIONS_MAX = 24;
+
+/** A finalist with its outcomes, one per variation, in the order of the variations. */
+export interface Finalist {
+  one: Evaluated;
+  varied: Outcome[];
+}
+
+export class Finals {
+  readonly variations: Variation[];
+  private readonly finalists = new Map<Evaluated, Finalist>();
+
+  constructor(
+    private readonly evaluator: Evaluator,
+    private readonly judge: Judge,
+    private readonly baseline: Evaluated,
+  ) {
+    const all = variationsOf(evaluator.request);
+    // Where replays are too long for all of them, growth by the reserve tells most.
+    const affordable = evaluator.canReplay(FINALISTS_MIN * all.length);
+    this.variations = affordable ? all : all.slice(0, 1);
+  }
+
+  /**
+   * Replays a configuration under all variations; undefined where the budget does not allow it (it always does for the
+   * first two), or where it turns out to kill more than `best`.
+   */
+  enter(one: Evaluated, best?: Finalist): Finalist | undefined {
+    const known = this.finalists.get(one);
+    if (known) return known;
+    const free = this.finalists.size < FINALISTS_MIN - 1;
+    if (!free && !this.evaluator.canReplay(this.variations.length - 1)) return undefined;
+    const finalist: Finalist = { one, varied: [] };
+    for (const variation of this.variations) {
+      finalist.varied.push(this.evaluator.evaluateVaried(one.change, variation));
+      if (best && this.deaths(finalist, false) > this.deaths(best, false)) return undefined;
+    }
+    this.finalists.set(one, finalist);
+    return finalist;
+  }
+
+  /** Negative where `a` is the better advice. */
+  compare(a: Finalist, b: Finalist): number {
+    const [left, right] = [a.one.candidate.outcome, b.one.candidate.outcome];
+    const kills = scoreOf(left).kills - scoreOf(right).kills;
+    if (kills !== 0) return kills;
+    const likely = this.deaths(a, false) - this.deaths(b, false);
+    if (likely !== 0) return likely;
+    const difference = firstDifference(left, right, this.judge);
+    const order = difference === undefined ? 0 : difference.better === 'a' ? -1 : 1;
+    if (difference && (this.judge.weights || BEFORE_VARIATIONS.includes(difference.objective))) {
+      return order;
+    }
+    const remote = this.remote(a) - this.remote(b);
+    if (Math.abs(remote) > VARIED_REMOTE_TOLERANCE) return remote;
+    const unlikely = this.deaths(a, true) - this.deaths(b, true);
+    return unlikely || order || changeCount(a.one.change) - changeCount(b.one.change);
+  }
+
+  /**
+   * The best advice among configurations in order of preference, and today's setting.
+   * @returns finalists, the best first; today's setting is one of them where the budget allows any
+   */
+  ranked(ordered: Evaluated[]): Finalist[] {
+    const chosen = this.diverse(ordered);
+    const entered = [this.baseline, ...chosen].flatMap((one) => this.enter(one) ?? []);
+    const dies = (finalist: Finalist): boolean => this.deaths(finalist, false) > 0;
+    const rest = ordered.filter((one) => !chosen.includes(one) && one !== this.baseline);
+    for (const one of rest.slice(0, REPLACEMENTS_MAX)) {
+      const best = [...entered].sort((a, b) => this.compare(a, b))[0];
+      if (best && !dies(best)) break;
+      const next = this.enter(one, best);
+      if (next) entered.push(next);
+    }
+    return entered.sort((a, b) => this.compare(a, b));
+  }
+
+  /**
+   * The configuration without whatever can be left out with no figure worse, today's demand and under variations; groups
+   * of settings first.
+   */
+  minimised(best: Finalist): Finalist {
+    let kept = best;
+    let tries = 0;
+    const attempt = (change: Change): boolean => {
+      if (tries >= REDUCTIONS_MAX || changeCount(change) >= changeCount(kept.one.change))
+        return false;
+      tries += 1;
+      const one = this.evaluator.tryEvaluate(change);
+      if (!one || !this.isAsGood(one, best)) return false;
+      // "Equal with fewer changes" is not transitive: every step is held against today's setting as well.
+      if (one !== this.baseline && !isBetter(one, this.baseline, this.judge)) return false;
+      if (
+        one !== this.baseline &&
+        ineligible(one.candidate.outcome, this.baseline.candidate.outcome)
+      )
+        return false;
+      const finalist = this.enter(one, best);
+      if (!finalist || this.isFrailer(finalist, best)) return false;
+      kept = finalist;
+      return true;
+    };
+    const names = (): string[] => Object.keys(kept.one.change.numatune);
+    const drop = (group: string[]): void => {
+      if (group.length === 0 || attempt(withoutGuests(kept.one.change, group))) return;
+      if (group.length === 1) return;
+      const half = Math.ceil(group.length / 2);
+      drop(group.slice(0, half));
+      drop(group.slice(half));
+    };
+    if (names().length > 2) drop(names());
+    for (let shrunk = true; shrunk;) {
+      shrunk = reductions(kept.one.change).some(({ change }) => attempt(change));
+    }
+    return kept;
+  }
+
+  robustness(ids: (one: Evaluated) => string): Robustness {
+    return {
+      variations: this.variations,
+      finalists: [...this.finalists.values()].map(({ one, varied }) => ({
+        id: ids(one),
+        outcomes: varied.map((outcome, i) => ({
+          variation: this.variations[i]?.name ?? '',
+          kills: scoreOf(outcome).kills,
+          swappedOutPages: outcome.swappedOutPages,
+          stallNs: outcome.stallNs,
+          remoteShare: outcome.remoteShare,
+          remoteCost: outcome.remoteCost,
+        })),
+      })),
+    };
+  }
+
+  /** Why a finalist lost to the winner by what variations do to it; undefined where its own figures decide. */
+  whyFrail(loser: Finalist, winner: Finalist): string | undefined {
+    const more = this.deaths(loser, false) - this.deaths(winner, false);
+    if (more <= 0) return undefined;
+    const at = loser.varied.findIndex((outcome) => scoreOf(outcome).kills > 0);
+    const variation = this.variations[at];
+    const dead = deadNames(loser.varied[at] ?? loser.one.candidate.outcome).join(', ');
+    return variation?.growthPercent === undefined
+      ? `Under the variation ${variation?.name} ${dead} would be killed.`
+      : `With ${variation.growthPercent} % more guest memory ${dead} would be killed.`;
+  }
+
+  private isAsGood(one: Evaluated, best: Finalist): boolean {
+    return compareOutcomes(one.candidate.outcome, best.one.candidate.outcome, this.judge) <= 0;
+  }
+
+  private isFrailer(finalist: Finalist, than: Finalist): boolean {
+    const deaths = this.deaths(finalist, false) > this.deaths(than, false);
+    return deaths || this.remote(finalist) > this.remote(than) + VARIED_REMOTE_TOLERANCE;
+  }
+
+  /** The first ones, the first that binds no guest among them: it survives where others die. */
+  private diverse(ordered: Evaluated[]): Evaluated[] {
+    const others = ordered.filter((one) => one !== this.baseline);
+    const first = others.slice(0, FINALISTS_MAX - 1);
+    const unbound = others.find(
+      ({ change }) =>
+        !Object.values(change.numatune).some(
+          ({ mode }) => mode === 'strict' || mode === 'restrictive',
+        ),
+    );
+    const [best, ...rest] = first;
+    // In front, for a budget that ends early.
+    return best && unbound && unbound !== best
+      ? [best, unbound, ...rest.filter((one) => one !== unbound)]
+      : first;
+  }
+
+  private deaths({ varied }: Finalist, unlikely: boolean): number {
+    return varied.reduce((sum, outcome, i) => {
+      const counts = unlikely === (this.variations[i]?.name === UNLIKELY);
+      return counts ? sum + scoreOf(outcome).kills : sum;
+    }, 0);
+  }
+
+  /** Mean remote cost under the likely variations. */
+  private remote({ varied }: Finalist): number {
+    const likely = varied.filter((_, i) => this.variations[i]?.name !== UNLIKELY);
+    return (
+      likely.reduce((sum, outcome) => sum + outcome.remoteCost, 0) / Math.max(1, likely.length)
+    );
+  }
+}
+
+function withoutGuests(change: Change, names: string[]): Change {
+  const rest = { ...change };
+  for (const name of names) {
+    rest.numatune = without(rest.numatune, name);
+    if (rest.pinning) rest.pinning = without(rest.pinning, name);
+  }
+  return rest;
+}

@@ -1,0 +1,42 @@
+import type { Variation } from './advice-types';
+import { startOrder } from './change';
+import { grown } from './growth';
+import { managedPages, memoryNodes } from './host-nodes';
+import { pagesToMib } from '@zonewise/simulator';
+import type { SimulationRequest } from './types';
+
+/** Slower than any start, so that kswapd and the flusher keep up. */
+const SLOW_MIB_PER_SECOND = 256;
+
+/** What finalists are replayed under: demand, pace and cache are never exactly as asked. */
+export function variationsOf({ demand }: SimulationRequest): Variation[] {
+  return [
+    { name: 'growth-10', growthPercent: 10 },
+    { name: 'growth-20', growthPercent: 20 },
+    { name: 'growth-30', growthPercent: 30 },
+    { name: 'reversed-start', reversedStart: true },
+    demand.rateMibPerSecond === undefined
+      ? { name: 'slow-touch', rateMibPerSecond: SLOW_MIB_PER_SECOND }
+      : { name: 'full-speed', rateMibPerSecond: null },
+    { name: 'cache-10', cachePercent: 10 },
+  ];
+}
+
+/** The request under a variation. */
+export function varied<T extends SimulationRequest>(request: T, variation: Variation): T {
+  const { growthPercent, reversedStart, rateMibPerSecond, cachePercent } = variation;
+  const demand = { ...request.demand };
+  if (reversedStart) demand.startOrder = startOrder(request).reverse();
+  if (rateMibPerSecond === null) delete demand.rateMibPerSecond;
+  else if (rateMibPerSecond !== undefined) demand.rateMibPerSecond = rateMibPerSecond;
+  if (cachePercent !== undefined) {
+    const { host } = request;
+    const more = memoryNodes(host).map((node) => {
+      const pages = managedPages(host.nodes.find(({ nodeId }) => nodeId === node)!);
+      return { node, mib: pagesToMib(Math.floor((pages * cachePercent) / 100)) };
+    });
+    demand.backgroundCache = [...(demand.backgroundCache ?? []), ...more];
+  }
+  const changed = { ...request, demand };
+  return growthPercent === undefined ? changed : grown(changed, growthPercent);
+}
