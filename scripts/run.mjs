@@ -203,6 +203,7 @@ const TASKS = {
   'fuzz:facts': () => (ensureInstalled(), runSource('libs/host-facts/test/fuzz/long.ts')),
   bench: () => (ensureInstalled(), bench()),
   'bench:advice': () => (ensureInstalled(), runSource('libs/advisor/bench/main.ts')),
+  'bench:placement': () => (ensureInstalled(), runSource('libs/placement/bench/main.ts')),
   build: () => (ensureInstalled(), build(), 0),
   /** What `bin/zonewise.js` asks for before it starts. */
   ready: () => (ensureInstalled(), ensureBuilt(), 0),

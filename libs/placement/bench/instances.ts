@@ -9,7 +9,8 @@ export const FAMILIES = ['uniform-flavours', 'cloud-sizes', 'numa-shaped', 'near
 export type Family = (typeof FAMILIES)[number];
 
 const PAGES_PER_2MIB = 512;
-const { families, guestOverheadPages: OVERHEAD_PAGES } = distribution;
+const { families } = distribution;
+export const OVERHEAD_PAGES = distribution.guestOverheadPages;
 const TYPES: Record<string, HostType> = distribution.hostTypes;
 
 export interface Instance {

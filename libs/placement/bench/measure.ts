@@ -39,12 +39,7 @@ export function packingHash({ placed, refused }: Packing): string {
 }
 
 /** @throws Error when the packing breaks a rule: a defect of the packer */
-export function measure({
-  family,
-  seed,
-  hosts,
-  guests,
-}: Instance): Measured & { packing: Packing } {
+export function measure({ family, seed, hosts, guests }: Instance): Measured {
   const { value: packing, seconds } = cpuSeconds(() =>
     pack({ hosts, guests, objective: 'density' }),
   );
@@ -67,7 +62,6 @@ export function measure({
     ...{ firstFit, bestFit, worse },
     arithmeticSeconds: seconds,
     hash: packingHash(packing),
-    packing,
   };
 }
 

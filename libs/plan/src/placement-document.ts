@@ -132,6 +132,11 @@ function readHost(
   return { ok: true, value: { ...value, caveats: host.caveats } };
 }
 
+/** Equal for documents that differ in name, uuid and where things stand only. */
+function kindOf(view: DomainView): string {
+  return JSON.stringify({ ...view, name: '', uuid: '', warnings: [], positions: {} });
+}
+
 function unknown(
   path: string,
   code: string,
@@ -160,7 +165,7 @@ function readGuest(guest: PlacementGuest, flavours: Record<string, Flavour>): Ou
       const message = `The request calls this guest ${JSON.stringify(name)}, its document ${JSON.stringify(view.name)}.`;
       return { ok: false, problems: [{ code: 'name-mismatch', path: `${path}/name`, message }] };
     }
-    return { ok: true, value: [{ ...rest, name: view.name, view, kind: `xml ${path}` }] };
+    return { ok: true, value: [{ ...rest, name: view.name, view, kind: kindOf(view) }] };
   }
   const shape = Object.hasOwn(flavours, flavour ?? '') ? flavours[flavour ?? ''] : undefined;
   if (shape === undefined) {
@@ -247,7 +252,7 @@ function evacuated(
     name: view.name,
     path: `${host.path}/domains/${i}`,
     view,
-    kind: `evacuated ${view.name}`,
+    kind: kindOf(view),
     from: host.name,
   }));
   return { hosts: hosts.filter((each) => each !== host), guests };

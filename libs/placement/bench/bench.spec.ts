@@ -1,0 +1,72 @@
+import distribution from './distribution.json';
+import { FAMILIES, instance } from './instances';
+import { measure, median, type Measured } from './measure';
+import { instanceTable, summarize } from './report';
+import { placeVerified, requestOf } from './verified';
+
+const HOSTS = 12;
+
+it('instances follow from the seed, and their shares from the file', () => {
+  for (const family of FAMILIES) {
+    const one = instance(family, 5, HOSTS, 10 * HOSTS);
+    expect(instance(family, 5, HOSTS, 10 * HOSTS)).toEqual(one);
+    expect(instance(family, 6, HOSTS, 10 * HOSTS).guests).not.toEqual(one.guests);
+    expect([one.hosts.length, one.guests.length]).toEqual([HOSTS, 10 * HOSTS]);
+  }
+  const { cells } = distribution.families['numa-shaped'];
+  const drawn = instance('numa-shaped', 1, 1, 4000).guests;
+  for (const { cells: count, share } of cells) {
+    const found = drawn.filter((guest) => guest.cells.length === count).length / drawn.length;
+    expect(Math.abs(found - share / 100)).toBeLessThan(0.03);
+  }
+  const small = instance('cloud-sizes', 1, 1, 4000).guests;
+  const few = small.filter(({ cells: [cell] }) => cell!.vcpus <= 2).length / small.length;
+  expect(few).toBeGreaterThan(0.74);
+});
+
+it('small instances are packed soundly and never worse than the rivals', () => {
+  const measured = FAMILIES.flatMap((family) =>
+    [1, 2, 3].map((seed) => measure(instance(family, seed, HOSTS, 10 * HOSTS))),
+  );
+  for (const each of measured) {
+    expect(each.worse).toBe(false);
+    if (each.refused === 0) expect(each.hostsUsed).toBeGreaterThanOrEqual(each.lowerBound.hosts);
+  }
+  const summary = summarize(1, measured, []);
+  expect(summary).toMatchObject({ seed: 1, instances: 12, worseThanFirstFitOrBestFit: 0 });
+  expect(summary.arithmeticSecondsFor1000Hosts).toBeNull();
+  expect(summary.verifiedSeconds).toBeNull();
+  expect(instanceTable(measured).split('\n')).toHaveLength(13);
+});
+
+it('the summary counts what is worse, and takes medians', () => {
+  const [first] = [measure(instance('cloud-sizes', 1, 4, 20))];
+  const of = (over: Partial<Measured>): Measured => ({ ...first, hosts: 1000, ...over });
+  const measured = [
+    of({ aboveLowerBoundPct: 4, arithmeticSeconds: 1, worse: true }),
+    of({ aboveLowerBoundPct: 1, arithmeticSeconds: 3 }),
+    of({ family: 'nearly-full', aboveLowerBoundPct: 10, arithmeticSeconds: 2 }),
+  ];
+  expect(summarize(9, measured, [])).toMatchObject({
+    seed: 9,
+    instances: 3,
+    worseThanFirstFitOrBestFit: 1,
+    medianAboveLowerBoundPct: 4,
+    arithmeticSecondsFor1000Hosts: 3,
+    families: [
+      { family: 'cloud-sizes', instances: 2, medianAboveLowerBoundPct: 2.5 },
+      { family: 'nearly-full', instances: 1, worseThanFirstFitOrBestFit: 0 },
+    ],
+  });
+  expect(median([3, 1, 2])).toBe(2);
+  expect(median([])).toBe(0);
+});
+
+it.each(FAMILIES)('%s: documents of an instance are placed with replays', (family) => {
+  const made = instance(family, 3, 1, 3);
+  expect(requestOf(made).guests).toHaveLength(3);
+  const answer = placeVerified(made);
+  expect(answer.refused).toEqual([]);
+  expect(answer.placements).toHaveLength(3);
+  for (const { evidence } of answer.placements) expect(evidence.swapPages).toBe(0);
+});

@@ -1,0 +1,149 @@
+/** Measures the packer on instances that a seed decides, and a placement with all of its replays. */
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { pack } from '../src';
+import { FAMILIES, instance, type Family } from './instances';
+import { cpuSeconds, measure, type Measured } from './measure';
+import {
+  growthTable,
+  instanceTable,
+  summarize,
+  verifiedTable,
+  type Growth,
+  type Verified,
+} from './report';
+import { placeVerified } from './verified';
+
+const USAGE = `Places guests on hosts and compares with first-fit and best-fit decreasing and with lower bounds.
+Seconds are CPU time of this process. docs/PLACEMENT.md says what the families are.
+
+  --seed N        decides every instance; default 1
+  --json FILE     writes everything there as well
+  --only FAMILY   one of ${FAMILIES.join(', ')}
+  --hosts N       hosts of an instance, with ten guests for each; default 1000
+  --instances N   instances of each family; default 3
+  --verify WHAT   families that are placed with replays too: a family, all or none; default cloud-sizes
+  --no-growth     leaves out 100, 1,000 and 10,000 hosts
+`;
+
+const GUESTS_PER_HOST = 10;
+const GROWTH_HOSTS = [100, 1000, 10_000];
+const GROWTH_FAMILY: Family = 'cloud-sizes';
+
+function fail(message: string): never {
+  process.stderr.write(`${message}\n\n${USAGE}`);
+  process.exit(1);
+}
+
+function whole(name: string, text: string, least: number): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < least) {
+    fail(`--${name}: found ${text}; expected a whole number from ${least} upwards.`);
+  }
+  return value;
+}
+
+function familiesOf(name: string, text: string): readonly Family[] {
+  const found = FAMILIES.find((family) => family === text);
+  if (found !== undefined) return [found];
+  return fail(`--${name}: there is no family ${text}.`);
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+function options(): {
+  seed: number;
+  json: string | undefined;
+  families: readonly Family[];
+  hosts: number;
+  instances: number;
+  verify: readonly Family[];
+  growth: boolean;
+} {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string', default: '1' },
+      json: { type: 'string' },
+      only: { type: 'string' },
+      hosts: { type: 'string', default: '1000' },
+      instances: { type: 'string', default: '3' },
+      verify: { type: 'string', default: 'cloud-sizes' },
+      'no-growth': { type: 'boolean', default: false },
+    },
+  });
+  const families = values.only === undefined ? FAMILIES : familiesOf('only', values.only);
+  const verify =
+    values.verify === 'all'
+      ? families
+      : values.verify === 'none'
+        ? []
+        : familiesOf('verify', values.verify).filter((family) => families.includes(family));
+  return {
+    seed: whole('seed', values.seed, 0),
+    json: values.json,
+    families,
+    hosts: whole('hosts', values.hosts, 1),
+    instances: whole('instances', values.instances, 1),
+    verify,
+    growth: !values['no-growth'],
+  };
+}
+
+function verified(family: Family, seed: number, hosts: number): Verified {
+  const made = instance(family, seed, hosts, hosts * GUESTS_PER_HOST);
+  const { value: answer, seconds } = cpuSeconds(() =>
+    placeVerified(made, (name, done, of) => {
+      if (done % 50 === 0) say(`${family}: replaying ${name}, host ${done + 1} of ${of}`);
+    }),
+  );
+  const { placements, refused, hostsUsed, search } = answer;
+  const { rounds, replays, sharedReplays } = search;
+  const text = JSON.stringify([placements, refused]);
+  return {
+    ...{ family, hosts, guests: made.guests.length, placed: placements.length, hostsUsed },
+    ...{ refused: refused.length, rounds, replays, sharedReplays, seconds },
+    hash: createHash('sha256').update(text).digest('hex').slice(0, 16),
+  };
+}
+
+function grown(seed: number, hosts: number): Growth {
+  const {
+    family,
+    hosts: shapes,
+    guests,
+  } = instance(GROWTH_FAMILY, seed, hosts, hosts * GUESTS_PER_HOST);
+  const { seconds } = cpuSeconds(() => pack({ hosts: shapes, guests, objective: 'density' }));
+  return { family, hosts, guests: guests.length, arithmeticSeconds: seconds };
+}
+
+function main(): void {
+  const { seed, json, families, hosts, instances, verify, growth: withGrowth } = options();
+  const measured: Measured[] = [];
+  for (const family of families) {
+    for (let i = 0; i < instances; i += 1) {
+      // Seeds of neighbouring runs share no instance.
+      const own = seed * 1000 + i;
+      const result = measure(instance(family, own, hosts, hosts * GUESTS_PER_HOST));
+      measured.push(result);
+      say(`${family}, seed ${own}: ${result.hostsUsed} hosts`);
+    }
+  }
+  const growth = withGrowth ? GROWTH_HOSTS.map((size) => grown(seed * 1000, size)) : [];
+  const replayed = verify.map((family) => verified(family, seed * 1000, hosts));
+  const summary = summarize(seed, measured, replayed);
+  const parts = [
+    instanceTable(measured),
+    ...(growth.length === 0 ? [] : [growthTable(growth)]),
+    ...(replayed.length === 0 ? [] : [verifiedTable(replayed)]),
+    JSON.stringify({ summary }, null, 2),
+  ];
+  process.stdout.write(`${parts.join('\n\n')}\n`);
+  if (json === undefined) return;
+  const all = { instances: measured, growth, verified: replayed, summary };
+  writeFileSync(json, `${JSON.stringify(all, null, 2)}\n`);
+}
+
+main();

@@ -1,0 +1,108 @@
+/** An instance as a request for a placement with replays: the same hosts and guests as documents. */
+import { parseDomain } from '@zonewise/libvirt-xml';
+import {
+  buildGuestSpec,
+  domainXmlOf,
+  placeGuests,
+  type Flavour,
+  type PlacementAnswer,
+  type PlacementDocument,
+  type PlacementGuest,
+  type Resident,
+} from '@zonewise/plan';
+import type { HostModel } from '@zonewise/simulator';
+import type { CellShape, GuestShape } from '../src';
+import { OVERHEAD_PAGES, type Instance } from './instances';
+
+const PAGES_PER_MIB = 256;
+const KIB_PER_PAGE = 4;
+
+/** A guest of several cells has a document; one that names no cells is of a flavour. */
+function flavourOf({ memoryPages, vcpus }: CellShape): Flavour {
+  return { memoryMib: Math.round((memoryPages - OVERHEAD_PAGES) / PAGES_PER_MIB), vcpus };
+}
+
+function cellKib({ memoryPages, hugepages }: CellShape, cell: number): number {
+  if (hugepages !== undefined) return hugepages.pages * hugepages.sizeKib;
+  return (memoryPages - (cell === 0 ? OVERHEAD_PAGES : 0)) * KIB_PER_PAGE;
+}
+
+function documentOf({ name, cells }: GuestShape): string {
+  let first = 0;
+  const rows = cells.map((cell, id) => {
+    const cpus = `${first}-${first + cell.vcpus - 1}`;
+    first += cell.vcpus;
+    return `<cell id='${id}' cpus='${cpus}' memory='${cellKib(cell, id)}' unit='KiB'/>`;
+  });
+  const memoryKib = cells.reduce((sum, cell, id) => sum + cellKib(cell, id), 0);
+  const sizeKib = cells[0]?.hugepages?.sizeKib;
+  const backing =
+    sizeKib === undefined
+      ? ''
+      : `<memoryBacking><hugepages><page size='${sizeKib}' unit='KiB'/></hugepages></memoryBacking>`;
+  return (
+    `<domain type='kvm'><name>${name}</name><memory unit='KiB'>${memoryKib}</memory>${backing}` +
+    `<vcpu>${first}</vcpu><os><type arch='x86_64' machine='q35'>hvm</type></os>` +
+    `<cpu><numa>${rows.join('')}</numa></cpu></domain>`
+  );
+}
+
+/** What runs on a host already, by node: one guest that owns what is in use there. */
+function residentsOf(model: HostModel, vcpusLeft: number[], host: number): Resident[] {
+  return model.nodes.flatMap(({ nodeId, cpus, anonPages }, n): Resident[] => {
+    if (anonPages === 0) return [];
+    const vcpus = cpus.length - (vcpusLeft[n] ?? 0);
+    const cpuset = `${cpus[0]}-${cpus[cpus.length - 1]}`;
+    const memoryMib = Math.ceil(anonPages / PAGES_PER_MIB);
+    const flavour = { memoryMib, vcpus: Math.max(1, vcpus), cpuset };
+    const parsed = parseDomain(domainXmlOf(`resident-${host}-${nodeId}`, flavour));
+    if (!parsed.ok) throw new Error(parsed.problems[0]?.message);
+    const spec = buildGuestSpec(parsed.value, model, {
+      state: 'running',
+      residency: [{ nodeId, pages: anonPages, hugePages: 0 }],
+      residencySource: 'numa_maps',
+    });
+    if (!spec.ok) throw new Error(spec.problems[0]?.message);
+    return [{ view: parsed.value, spec: spec.value }];
+  });
+}
+
+/** The instance as documents, vCPUs one to a CPU. */
+export function requestOf({ hosts, guests, models, family }: Instance): PlacementDocument {
+  const flavours: Record<string, Flavour> = {};
+  const asked = guests.map((guest, i): PlacementGuest => {
+    const path = `/guests/${i}`;
+    const [only] = guest.cells;
+    if (family === 'numa-shaped' || only === undefined) return { path, xml: documentOf(guest) };
+    const flavour = flavourOf(only);
+    const name = `v${flavour.vcpus ?? 1}m${flavour.memoryMib}`;
+    flavours[name] = flavour;
+    return { path, name: guest.name, flavour: name };
+  });
+  return {
+    hosts: hosts.map(({ id, nodes, occupied }, h) => {
+      const model = models[h] as HostModel;
+      const left = nodes.map(({ vcpus }) => vcpus);
+      return {
+        name: id,
+        path: `/hosts/${h}`,
+        host: { model },
+        ...(occupied ? { residents: residentsOf(model, left, h) } : {}),
+      };
+    }),
+    guests: asked,
+    flavours,
+    cpuAllocationRatio: 1,
+    limits: { maxSwapMib: 0 },
+  };
+}
+
+/** @throws Error when the request cannot be read: a defect of the bench */
+export function placeVerified(
+  instance: Instance,
+  onHost?: (name: string, done: number, hosts: number) => void,
+): PlacementAnswer {
+  const outcome = placeGuests(requestOf(instance), onHost === undefined ? {} : { onHost });
+  if (outcome.ok) return outcome.value;
+  throw new Error(outcome.problems[0]?.message ?? 'the request cannot be read');
+}
