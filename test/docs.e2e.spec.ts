@@ -47,7 +47,7 @@ describe('the documentation', () => {
     const imports = examplesOf('/v1/hosts/import', 'post', 'application/json');
     const creates = examplesOf('/v1/hosts', 'post', 'application/json');
     const inspections = examplesOf('/v1/hosts/inspect', 'post', 'application/json');
-    expect([imports.length, creates.length, inspections.length]).toEqual([1, 1, 2]);
+    expect([imports.length, creates.length, inspections.length]).toEqual([2, 1, 2]);
     for (const body of imports) {
       await http()
         .post('/v1/hosts/import')
@@ -65,6 +65,43 @@ describe('the documentation', () => {
         .post('/v1/hosts/inspect')
         .send(body as object)
         .expect(200);
+    }
+  });
+
+  it('has examples of diagnoses and snapshots that work as they stand', async () => {
+    const logs = examplesOf('/v1/diagnoses', 'post', 'application/json');
+    const path = '/v1/hosts/{hostId}/snapshots';
+    const descriptions = examplesOf(path, 'post', 'application/json');
+    expect([logs.length, descriptions.length]).toEqual([1, 2]);
+    const { body } = await http().get('/v1/hosts').expect(200);
+    const { id: hostId } = body.items[0];
+    for (const log of logs as object[]) {
+      const { body: plain } = await http().post('/v1/diagnoses').send(log).expect(200);
+      expect(plain.items).not.toEqual([]);
+      await http()
+        .post('/v1/diagnoses')
+        .send({ ...log, hostId })
+        .expect(200);
+    }
+    for (const description of descriptions as object[]) {
+      const { status, body: answer } = await http()
+        .post(`/v1/hosts/${hostId}/snapshots`)
+        .send(description);
+      // A capabilities document tells sizes: a host as well, with all of it free.
+      expect([status, answer.code]).toEqual([201, undefined]);
+    }
+  });
+
+  it('has changes of a host that work as they stand', async () => {
+    const changes = examplesOf('/v1/hosts/{hostId}', 'patch', 'application/json');
+    expect(changes).toHaveLength(1);
+    const { body } = await http().get('/v1/hosts').expect(200);
+    for (const change of changes as { description: string }[]) {
+      const { body: host } = await http()
+        .patch(`/v1/hosts/${body.items[0].id}`)
+        .send(change)
+        .expect(200);
+      expect(host.description).toBe(change.description);
     }
   });
 

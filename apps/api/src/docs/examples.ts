@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hostTextsOf, importHost, type HostTexts } from '@zonewise/host-facts';
 import { parseCapabilities } from '@zonewise/libvirt-xml';
+import { failedAllocationLog } from '../diagnoses/diagnosis-examples';
 import { packageRoot } from '../health/version';
 
 /**
@@ -33,13 +34,19 @@ const one = (name: string, summary: string, value: unknown): Examples =>
 const recordedTexts = exampleTexts();
 const hasRecordedHost = 'zoneinfo' in recordedTexts;
 
-export const importExamples: Examples = hasRecordedHost
-  ? one('recorded', 'A two-node host, recorded from Linux 6.1', {
-      name: 'numa-host-1',
-      description: 'Two nodes, four CPUs, 2 GiB each',
-      ...recordedTexts,
-    })
-  : {};
+export const importExamples: Examples = {
+  ...(hasRecordedHost
+    ? one('recorded', 'A two-node host, recorded from Linux 6.1', {
+        name: 'numa-host-1',
+        description: 'Two nodes, four CPUs, 2 GiB each',
+        ...recordedTexts,
+      })
+    : {}),
+  ...one('kernelLog', 'A host of 96 GiB from the log of a failed allocation alone', {
+    name: 'numa-host-3',
+    kernelLog: failedAllocationLog.value.log,
+  }),
+};
 
 export const inspectExamples: Examples = {
   ...(hasRecordedHost

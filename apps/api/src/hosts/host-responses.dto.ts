@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import type { Difference, Provenance } from '@zonewise/host-facts';
-import type { Host, HostSource, HostSummary } from '../database/entities/host.entity';
+import type { HostSource, HostSummary } from '../database/entities/host-description';
+import type { Host } from '../database/entities/host.entity';
 import { PageDto } from '../http/cursor';
 import { ZoneFragmentationDto } from '../layout/fragmentation.dto';
 import { MemmapCostDto, NodeSectionsDto, NodeStatesDto } from '../layout/memory-model.dto';

@@ -9,7 +9,7 @@ import type {
   ZoneName,
   ZoneReclaimDefault,
 } from '@zonewise/simulator';
-import type { HostSummary } from '../database/entities/host.entity';
+import type { HostSummary } from '../database/entities/host-description';
 import { fragmentationOf, type ZoneFragmentationDto } from '../layout/fragmentation.dto';
 import { hostMemoryModelView } from '../layout/memory-model-view';
 import { profileOfHost } from '../layout/watermarks-view';

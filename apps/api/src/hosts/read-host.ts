@@ -5,7 +5,7 @@ import { parseCapabilities } from '@zonewise/libvirt-xml';
 import type { CapabilitiesView } from '@zonewise/libvirt-xml';
 import { validateHostModel } from '@zonewise/simulator';
 import type { HostModel } from '@zonewise/simulator';
-import type { HostSource } from '../database/entities/host.entity';
+import type { HostSource } from '../database/entities/host-description';
 import { ProblemException } from '../http/problem';
 import { xmlProblem } from '../http/xml-problems';
 import { TopologyNode, topologyOf } from './host-views';

@@ -12,7 +12,7 @@ import type {
   ZoneDrift,
 } from '@zonewise/host-facts';
 import type { HostSnapshot } from '../database/entities/host-snapshot.entity';
-import type { HostSource, HostSummary } from '../database/entities/host.entity';
+import type { HostSource, HostSummary } from '../database/entities/host-description';
 import { PageDto } from '../http/cursor';
 import { HostModelDto } from './host-model.dto';
 import {

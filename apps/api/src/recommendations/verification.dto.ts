@@ -5,7 +5,7 @@ import { MAX_DOMAINS } from '@zonewise/plan';
 import type { ResidencyTexts } from '@zonewise/plan';
 import { Type } from 'class-transformer';
 import { IsIn, IsNumber, IsString, Max, MaxLength, Min } from 'class-validator';
-import type { HostSource } from '../database/entities/host.entity';
+import type { HostSource } from '../database/entities/host-description';
 import { InspectHostDto } from '../hosts/host-requests.dto';
 import { HostSourceDto } from '../hosts/host-responses.dto';
 import { PageDto } from '../http/cursor';

@@ -1,6 +1,6 @@
 import type { VerificationResult, VerificationVerdict } from '@zonewise/advisor';
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, Relation } from 'typeorm';
-import type { HostSource } from '../database/entities/host.entity';
+import type { HostSource } from '../database/entities/host-description';
 import { Recommendation, RecommendationState } from './recommendation.entity';
 
 /** A recommendation held against a host after the change. It never changes, and goes with its recommendation. */

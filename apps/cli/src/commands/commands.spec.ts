@@ -109,6 +109,15 @@ describe('import', () => {
     expect(importFolder(its.folder)).toBe(1);
     expect(its.stderr).toMatch(/zoneinfo/);
   });
+
+  it('refuses bytes that are no text, with their place', () => {
+    cpSync(join(EXAMPLES, 'host'), its.folder, { recursive: true });
+    const vmstat = readFileSync(join(its.folder, 'vmstat'));
+    writeFileSync(join(its.folder, 'vmstat'), Buffer.concat([vmstat, Buffer.from([0xff, 0x0a])]));
+    expect(importFolder(its.folder)).toBe(1);
+    const line = vmstat.toString('utf8').split('\n').length;
+    expect(its.stderr).toMatch(new RegExp(`vmstat:${line}:1: .*found byte 0xff \\[not-text\\]`));
+  });
 });
 
 describe('diagnose', () => {

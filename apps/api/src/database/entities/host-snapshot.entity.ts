@@ -1,13 +1,12 @@
-import type { Difference, GuestMoment, Provenance } from '@zonewise/host-facts';
-import type { HostModel } from '@zonewise/simulator';
+import type { GuestMoment } from '@zonewise/host-facts';
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, Relation } from 'typeorm';
+import { HostDescription } from './host-description';
 import { Host } from './host.entity';
-import type { HostSource, HostSummary } from './host.entity';
 
 /** A host as it was described once, with its guests then. It never changes, and goes when its host goes. */
 @Entity('host_snapshots')
 @Index('host_snapshots_hostId_number_key', ['hostId', 'number'], { unique: true })
-export class HostSnapshot {
+export class HostSnapshot extends HostDescription {
   @PrimaryColumn('varchar', { length: 36 })
   id: string;
 
@@ -21,24 +20,6 @@ export class HostSnapshot {
   /** 1, 2, ... within its host. */
   @Column('integer')
   number: number;
-
-  @Column('simple-json')
-  model: HostModel;
-
-  @Column('simple-json')
-  summary: HostSummary;
-
-  @Column('simple-json')
-  provenance: Provenance[];
-
-  @Column('simple-json')
-  differences: Difference[];
-
-  @Column('simple-json')
-  caveats: { code: string; message: string }[];
-
-  @Column('simple-json')
-  sources: HostSource[];
 
   @Column('simple-json')
   guests: GuestMoment[];

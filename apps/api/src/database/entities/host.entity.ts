@@ -1,27 +1,9 @@
-import type { Difference, Provenance } from '@zonewise/host-facts';
-import type { HostModel } from '@zonewise/simulator';
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { HostDescription } from './host-description';
 
-/** A text that a host was imported from. */
-export interface HostSource {
-  /** Field name of the import, e.g. `zoneinfo` or `node0.meminfo`. */
-  name: string;
-  bytes: number;
-  sha256: string;
-}
-
-/** What a list shows of a host without reading its whole model. */
-export interface HostSummary {
-  kernelRelease: string | null;
-  nodes: number;
-  cpus: number;
-  memoryMib: number;
-  freeMib: number;
-}
-
-/** A host as it was last described. JSON columns are text on both databases. */
+/** A host as it was last described. */
 @Entity('hosts')
-export class Host {
+export class Host extends HostDescription {
   @PrimaryColumn('varchar', { length: 36 })
   id: string;
 
@@ -31,24 +13,6 @@ export class Host {
 
   @Column('text', { nullable: true })
   description: string | null;
-
-  @Column('simple-json')
-  model: HostModel;
-
-  @Column('simple-json')
-  summary: HostSummary;
-
-  @Column('simple-json')
-  provenance: Provenance[];
-
-  @Column('simple-json')
-  differences: Difference[];
-
-  @Column('simple-json')
-  caveats: { code: string; message: string }[];
-
-  @Column('simple-json')
-  sources: HostSource[];
 
   /** The imported texts by source name, so that a later reader can read them again. Not loaded unless asked for. */
   @Column('simple-json', { select: false })
