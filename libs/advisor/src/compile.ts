@@ -9,6 +9,7 @@ import type {
 import type { ResolvedDemand } from './demand';
 import { resolveDemand } from './demand';
 import { AdvisorInputError } from './errors';
+import { eventSteps, laterStarts } from './events';
 import { cpuNodes, memoryNodes, nearestFirst, nodeUnion } from './host-nodes';
 import { hotplugSteps } from './hotplug';
 import { hugepageSteps } from './hugepages';
@@ -45,7 +46,8 @@ export interface CompiledReplay {
  * 4. every planned guest in start order: it touches its share of every region, then its disks fill the page
  *    cache from the nodes of its CPUs. Guests follow each other without a pause, the hardest start;
  * 5. one settle: kswapd goes to sleep;
- * 6. memory blocks that come or go behind the guests.
+ * 6. events in their order, each with a settle behind it;
+ * 7. memory blocks that come or go behind the guests.
  *
  * Running guests are owners of their pages from the start and appear in no step.
  *
@@ -55,21 +57,31 @@ export function compileReplay(request: SimulationRequest): CompiledReplay {
   checkOverrides(request);
   const demand = resolveDemand(request);
   const notes: Note[] = [...guestNotes(request), ...demand.notes];
+  const startOf = (planned: ResolvedDemand['planned'][number]): ReplayStep[] => {
+    const placed = placedGuest(request, planned.spec.guest.name, notes);
+    const uncached = ownValue(request.diskCache, planned.spec.guest.name) === 'none';
+    const cached = uncached ? { ...planned, diskCachePages: 0 } : planned;
+    return guestSteps(placed, cached, demand.ratePagesPerSecond);
+  };
+  const later = laterStarts(request.demand);
+  const first = demand.planned.filter(({ spec }) => !later.includes(spec.guest.name));
   const steps: ReplayStep[] = [
     ...sysctlSteps(request),
     ...thpSteps(request),
     ...backgroundSteps(request.host, demand),
     ...hotplugSteps(request, 'start'),
     ...hugepageSteps(request),
-    ...demand.planned.flatMap((planned) => {
-      const placed = placedGuest(request, planned.spec.guest.name, notes);
-      const uncached = ownValue(request.diskCache, planned.spec.guest.name) === 'none';
-      const cached = uncached ? { ...planned, diskCachePages: 0 } : planned;
-      return guestSteps(placed, cached, demand.ratePagesPerSecond);
-    }),
+    ...first.flatMap(startOf),
   ];
-  if (demand.planned.length > 0) steps.push({ op: 'settle', label: 'after the last guest' });
-  steps.push(...hotplugSteps(request, 'end'));
+  if (first.length > 0) steps.push({ op: 'settle', label: 'after the last guest' });
+  steps.push(
+    ...eventSteps(
+      request.demand,
+      (name) => demand.planned.filter(({ spec }) => spec.guest.name === name).flatMap(startOf),
+      (name) => placedGuest(request, name),
+    ),
+    ...hotplugSteps(request, 'end'),
+  );
   if (steps.length === 0) steps.push({ op: 'settle', label: 'host as found' });
   return {
     input: {

@@ -1,5 +1,6 @@
 import { PAGES_PER_MIB } from '@zonewise/simulator';
 import { AdvisorInputError } from './errors';
+import { checkEvents, laterStarts } from './events';
 import type { Note } from './placement';
 import { guestMemoryPages } from './placement';
 import type { DemandProfile, GuestSpec, SimulationRequest } from './types';
@@ -9,7 +10,7 @@ export const GUESTS_MAX = 1000;
 
 /** A demand profile with every value filled in: what the replay really does, in start order. */
 export interface ResolvedDemand {
-  /** Planned guests in start order. */
+  /** Planned guests in start order, those that events start behind the others. */
   planned: {
     spec: GuestSpec & { state: 'planned' };
     /** Pages touched per region, in the order of regions. */
@@ -29,6 +30,7 @@ export function resolveDemand(request: SimulationRequest): ResolvedDemand {
   const { demand, guests } = request;
   checkGuestNames(guests);
   checkDemandNames(demand, guests);
+  checkEvents(demand, guests);
   const share = percent(demand.touchPercent ?? 100, '/demand/touchPercent');
   const planned = inStartOrder(demand, guests).map((spec) => {
     const own = demand.guests?.[spec.guest.name];
@@ -80,7 +82,12 @@ function inStartOrder(
       'A guest is named twice in startOrder; name each planned guest at most once.',
     );
   }
-  const rank = (name: string): number => position.get(name) ?? order.length;
+  // Whoever an event starts comes behind all that are there before, in the order of the events.
+  const later = laterStarts(demand);
+  const rank = (name: string): number =>
+    later.includes(name)
+      ? order.length + 1 + later.indexOf(name)
+      : (position.get(name) ?? order.length);
   return [...planned].sort((a, b) => rank(a.guest.name) - rank(b.guest.name));
 }
 

@@ -1,6 +1,7 @@
 import type { NodeSnapshot, ReplayResult, Snapshot } from '@zonewise/simulator';
 import { effectiveNumatune, placedGuest } from './compile';
 import { resolveDemand } from './demand';
+import { stoppedGuests } from './events';
 import { distanceBetween } from './host-nodes';
 import { guestMemoryPages } from './placement';
 import type { HostModel, Outcome, SimulationRequest } from './types';
@@ -142,7 +143,9 @@ function guestOutcome(
       pagesByNode: seen?.pagesByNode ?? [],
       remoteShare: share(remotePages, residentPages),
       remoteCost: share(cost, residentPages),
-      oomKilled: oomKills.includes(name) || seen?.alive === false,
+      oomKilled:
+        oomKills.includes(name) ||
+        (seen?.alive === false && !stoppedGuests(request.demand).has(name)),
       stallNs: seen?.stallNs ?? 0,
       swapPages: seen?.swapPages ?? 0,
     },

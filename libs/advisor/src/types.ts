@@ -120,6 +120,17 @@ export interface DemandProfile {
   hotplug?: HotplugDemand[];
   /** Huge page pools that are written before the guests start (and behind the background cache), in this order. */
   hugepages?: HugepageDemand[];
+  /** What happens once the first guests have started, in this order. */
+  events?: GuestEvent[];
+}
+
+/** A planned guest that boots only now, a guest that ends, or one that a balloon leaves `memoryMib`. */
+export interface GuestEvent {
+  event: 'boot' | 'stop' | 'balloon';
+  guest: string;
+  memoryMib?: number;
+  /** For people. */
+  label?: string;
 }
 
 /** A write to `nr_hugepages` of a node: what is asked for is not always what the kernel can make. */

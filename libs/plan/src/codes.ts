@@ -26,6 +26,7 @@ export const PLAN_PROBLEM_CODES = [
   'plan-assignments',
   'plan-demand',
   'plan-domains',
+  'plan-event',
   'plan-guest',
   'plan-host',
   'plan-shape',

@@ -26,6 +26,7 @@ export {
   type PlanGuest,
   type PlanHost,
 } from './plan-document';
+export { EVENT_KINDS, type PlanEvent } from './plan-events';
 export { domainXmlOf, type Flavour } from './flavour';
 export { effectiveRules, type Policies, type PolicyEntry } from './policies';
 export * from './rules';

@@ -6,6 +6,7 @@ import type { DemandProfile, HugepageDemand, PlanLimits } from '@zonewise/adviso
 import type { HostSysctls } from '@zonewise/simulator';
 import { parseDomain } from '@zonewise/libvirt-xml';
 import { domainXmlOf, type Flavour } from './flavour';
+import { timelinesOf, type PlanEvent, type Timeline } from './plan-events';
 import type { PackingPlan, PlanDomain, PlanProblem } from './plan-request';
 import type { Policies } from './policies';
 import type { Severity } from './rules';
@@ -37,6 +38,8 @@ export interface PlanDocument {
   flavours?: Record<string, Flavour>;
   /** Guests by host. Absent: there is one host, and all go there. */
   assignments?: Record<string, string[]>;
+  /** What happens once the guests that are there in the beginning have started, in this order. */
+  events?: PlanEvent[];
   /** `backgroundCache` and `hugepages` only where there is one host. */
   demand?: DemandProfile;
   policies?: Policies;
@@ -60,6 +63,8 @@ export interface HostPlan {
   path: string;
   plan: PackingPlan;
   places: { name: string; path: string }[];
+  /** JSON pointers of the plan's events that the demand's events come from. */
+  eventPaths: string[];
 }
 
 interface NamedGuest {
@@ -210,13 +215,19 @@ export function pointerPart(key: string): string {
 }
 
 /** The plan's demand as far as it concerns one host. */
-function demandOf(document: PlanDocument, host: PlanHost, names: Set<string>): DemandProfile {
+function demandOf(
+  document: PlanDocument,
+  host: PlanHost,
+  names: Set<string>,
+  { events }: Timeline,
+): DemandProfile {
   const { startOrder, guests, ...rest } = document.demand ?? {};
   const { backgroundCache, hugepages } = host;
   return {
     ...rest,
     ...(backgroundCache === undefined ? {} : { backgroundCache }),
     ...(hugepages === undefined ? {} : { hugepages }),
+    ...(events.length === 0 ? {} : { events }),
     ...(startOrder === undefined
       ? {}
       : { startOrder: startOrder.filter((name) => names.has(name)) }),
@@ -272,14 +283,16 @@ export function resolvePlan(
   if (problems.length > 0) return { ok: false, problems };
   problems.push(...demandProblems(document, guests));
   const byHost = assigned(document, guests, problems);
+  const timelines = timelinesOf(document.events ?? [], byHost, problems);
   if (problems.length > 0) return { ok: false, problems };
   const value = hosts.map((host): HostPlan => {
-    const own = byHost.get(host.name) ?? [];
+    const timeline = timelines.get(host.name) ?? { arrivals: [], events: [], paths: [] };
+    const own = [...(byHost.get(host.name) ?? []), ...timeline.arrivals];
     const names = new Set(own.map(({ name }) => name));
     const plan: PackingPlan = {
       host: host.host,
       domains: own.map(({ domain }) => domain),
-      demand: demandOf(document, host, names),
+      demand: demandOf(document, host, names, timeline),
       ...(sysctl === undefined && host.sysctl === undefined
         ? {}
         : { sysctl: { ...sysctl, ...host.sysctl } }),
@@ -288,7 +301,7 @@ export function resolvePlan(
       ...(hardwareProfile === undefined ? {} : { hardwareProfile }),
     };
     const places = own.map(({ name, path }) => ({ name, path }));
-    return { name: host.name, path: host.path, plan, places };
+    return { name: host.name, path: host.path, plan, places, eventPaths: timeline.paths };
   });
   return { ok: true, value };
 }

@@ -38,7 +38,7 @@ function problemOf(error: ErrorObject): PlanProblem {
 }
 
 /** Parts that mean the same in a plan file and in a request over HTTP. */
-export type PlanPart = 'policies' | 'waivers' | 'flavours' | 'assignments';
+export type PlanPart = 'policies' | 'waivers' | 'flavours' | 'assignments' | 'events';
 
 /** What is wrong with one part of a plan, with pointers that begin at the part. */
 export function planPartProblems(part: PlanPart, value: unknown): PlanProblem[] {

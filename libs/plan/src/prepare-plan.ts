@@ -109,6 +109,10 @@ export function placed(problem: PlanProblem, host: HostPlan, document: PlanDocum
     // Lines of a document that the reader has never seen tell nothing.
     return { ...moved, path: source.path, line: undefined, column: undefined };
   }
+  const event = /^\/demand\/events\/(\d+)(.*)$/s.exec(path);
+  if (event) {
+    return { ...problem, path: `${host.eventPaths[Number(event[1])] ?? ''}${event[2] ?? ''}` };
+  }
   if (path.startsWith('/host')) return { ...problem, path: `${host.path}${path.slice(5)}` };
   const field = /^\/(?:demand\/)?(backgroundCache|hugepages|sysctl)\b/.exec(path)?.[1];
   if (field !== undefined && own?.[field as 'sysctl'] !== undefined) {
@@ -171,7 +175,7 @@ function withoutNames(request: SimulationRequest): SimulationRequest {
   const renamed = <T>(record: Record<string, T>): Record<string, T> =>
     Object.fromEntries(Object.entries(record).map(([name, value]) => [nameOf(name), value]));
   const { demand, numatune } = request;
-  const { startOrder, guests } = demand;
+  const { startOrder, guests, events } = demand;
   return {
     ...request,
     guests: request.guests.map((spec) => {
@@ -184,6 +188,14 @@ function withoutNames(request: SimulationRequest): SimulationRequest {
       ...demand,
       ...(startOrder === undefined ? {} : { startOrder: startOrder.map(nameOf) }),
       ...(guests === undefined ? {} : { guests: renamed(guests) }),
+      ...(events === undefined
+        ? {}
+        : {
+            events: events.map(({ label: _label, ...event }) => ({
+              ...event,
+              guest: nameOf(event.guest),
+            })),
+          }),
     },
     ...(numatune === undefined ? {} : { numatune: renamed(numatune) }),
   };

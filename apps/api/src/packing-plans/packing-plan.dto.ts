@@ -22,6 +22,7 @@ import {
   MAX_HOSTS,
   SEVERITIES,
   type Flavour,
+  type PlanEvent,
   type Policies,
   type Severity,
   type Waiver,
@@ -194,6 +195,9 @@ export class CheckPlanDto extends ReplayOverridesDto {
 
   @PartOfPlan('assignments', { kvm1: ['web1'] })
   assignments?: Record<string, string[]>;
+
+  @PartOfPlan('events', [{ at: 'Monday', migrate: 'web1', to: 'kvm2' }])
+  events?: PlanEvent[];
 
   @WhenGiven()
   @Nested(() => PlanLimitsDto, { required: false })

@@ -78,7 +78,7 @@ export class PackingPlansService implements OnModuleInit, JobResults<'plan'> {
   /** One host with its domains, or several hosts and guests; each guest and host knows its place in the body. */
   private async documentOf(body: CheckPlanDto): Promise<PlanDocument> {
     const { host, domains, hosts, guests, profile } = body;
-    const { flavours, assignments, demand, limits, policies, waivers } = body;
+    const { flavours, assignments, events, demand, limits, policies, waivers } = body;
     const { sysctl: settings, numatune, seed } = body;
     const one = host !== undefined && domains !== undefined && !hosts && !guests;
     const several = hosts !== undefined && guests !== undefined && !host && !domains;
@@ -99,7 +99,7 @@ export class PackingPlansService implements OnModuleInit, JobResults<'plan'> {
     }
     const prefix = several ? '/guests' : '/domains';
     const document: PlanDocument = {
-      ...{ flavours, assignments, demand, limits, policies, waivers },
+      ...{ flavours, assignments, events, demand, limits, policies, waivers },
       ...{ sysctl: settings, numatune, seed, hardwareProfile: profile },
       hosts: planHosts,
       guests: (several ? guests : (domains ?? [])).map((guest, i) => ({

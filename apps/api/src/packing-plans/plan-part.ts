@@ -38,7 +38,7 @@ function MatchesPart(part: PlanPart, needed?: Needed): PropertyDecorator {
 /** A part of a plan that is the same in a plan file: the schema of plan files decides. */
 export function PartOfPlan(part: PlanPart, example: unknown, needed?: Needed): PropertyDecorator {
   const { properties } = PLAN_SCHEMA as { properties: Record<string, { description?: string }> };
-  const isList = part === 'waivers';
+  const isList = part === 'waivers' || part === 'events';
   const api: ApiPropertyOptions = isList
     ? { type: 'array', items: { type: 'object', additionalProperties: true } }
     : { type: 'object', additionalProperties: true };

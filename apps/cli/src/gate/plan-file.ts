@@ -25,6 +25,7 @@ interface FilePlan extends Pick<
   PlanDocument,
   | 'flavours'
   | 'assignments'
+  | 'events'
   | 'demand'
   | 'policies'
   | 'limits'

@@ -8,7 +8,7 @@ import { PlanSource, type SourcePlace } from './plan-source';
 const MAX_PLAN_BYTES = 2 * 1024 * 1024;
 const MAX_PARTS = 100;
 /** Lists whose entries come one file after the other. */
-const LISTS = ['hosts', 'guests', 'waivers'];
+const LISTS = ['hosts', 'guests', 'events', 'waivers'];
 /** Mappings whose entries stand for themselves: what a file writes goes before what it includes. */
 const MAPPINGS = ['flavours', 'policies', 'assignments', 'sysctl', 'limits'];
 /** Fields of hosts and guests that name files, relative to the file that they are written in. */
