@@ -1,6 +1,12 @@
 /** Instances that a seed and distribution.json decide. */
 import type { HostModel } from '@zonewise/simulator';
-import { hostCapacity, type CellShape, type GuestShape, type HostShape } from '../src';
+import {
+  hostCapacity,
+  pageTablePages,
+  type CellShape,
+  type GuestShape,
+  type HostShape,
+} from '../src';
 import distribution from './distribution.json';
 import { hostModel, PAGES_PER_GIB, type HostType, type NodeUse } from './models';
 import { Random } from './random';
@@ -18,52 +24,50 @@ export interface Instance {
   seed: number;
   hosts: HostShape[];
   guests: GuestShape[];
+  /** By guest. */
+  drawn: DrawnCell[][];
   /** By host; equal ones are one object. */
   models: HostModel[];
 }
 
-interface Flavour {
+/** A guest cell as it is drawn; a guest without NUMA cells of its own is one. */
+export interface DrawnCell {
   vcpus: number;
   gib: number;
+  /** On huge pages of 2 MiB. */
+  huge?: boolean;
 }
 
-/** One cell on ordinary memory, QEMU's own included. */
-function flavourCell({ vcpus, gib }: Flavour): CellShape {
-  return { memoryPages: Math.round(gib * PAGES_PER_GIB) + OVERHEAD_PAGES, vcpus };
+/** With its page tables, and the first cell with QEMU's own memory. */
+function cellShape({ vcpus, gib, huge }: DrawnCell, cell: number): CellShape {
+  const pages = Math.round(gib * PAGES_PER_GIB);
+  const overhead = cell === 0 ? OVERHEAD_PAGES : 0;
+  if (huge !== true) return { memoryPages: pages + pageTablePages(pages) + overhead, vcpus };
+  return {
+    memoryPages: overhead,
+    vcpus,
+    hugepages: { sizeKib: 2048, pages: pages / PAGES_PER_2MIB },
+  };
 }
 
-function guest(index: number, cells: CellShape[]): GuestShape {
-  return { name: `guest-${index}`, cells };
-}
-
-function numaGuest(random: Random, index: number): GuestShape {
+function numaGuest(random: Random): DrawnCell[] {
   const { cells, cellVcpus, cellGib, hugepageShare, hugepageCellGibMost } = families['numa-shaped'];
   const count = random.weighted(cells).cells;
   const vcpus = random.pick(cellVcpus);
   const huge = random.next() < hugepageShare;
   const gib = random.whole(cellGib.least, huge ? hugepageCellGibMost : cellGib.most);
-  return guest(
-    index,
-    Array.from({ length: count }, (_, cell): CellShape => {
-      const overhead = cell === 0 ? OVERHEAD_PAGES : 0;
-      if (!huge) return { memoryPages: gib * PAGES_PER_GIB + overhead, vcpus };
-      const pages = (gib * PAGES_PER_GIB) / PAGES_PER_2MIB;
-      return { memoryPages: overhead, vcpus, hugepages: { sizeKib: 2048, pages } };
-    }),
-  );
+  return Array.from({ length: count }, () => ({ vcpus, gib, huge }));
 }
 
-function drawGuests(family: Family, random: Random, count: number): GuestShape[] {
-  const draw = (index: number): GuestShape => {
-    if (family === 'numa-shaped') return numaGuest(random, index);
-    if (family === 'uniform-flavours') {
-      const { vcpus: sizes, gibPerVcpu } = families[family];
-      const vcpus = random.pick(sizes);
-      return guest(index, [flavourCell({ vcpus, gib: vcpus * random.pick(gibPerVcpu) })]);
-    }
-    return guest(index, [flavourCell(random.weighted(families['cloud-sizes'].flavours))]);
-  };
-  return Array.from({ length: count }, (_, index) => draw(index));
+function drawGuest(family: Family, random: Random): DrawnCell[] {
+  if (family === 'numa-shaped') return numaGuest(random);
+  if (family === 'uniform-flavours') {
+    const { vcpus: sizes, gibPerVcpu } = families[family];
+    const vcpus = random.pick(sizes);
+    return [{ vcpus, gib: vcpus * random.pick(gibPerVcpu) }];
+  }
+  const { vcpus, gib } = random.weighted(families['cloud-sizes'].flavours);
+  return [{ vcpus, gib }];
 }
 
 /** Host types in the shares of the family, one after the other. */
@@ -143,11 +147,15 @@ function usedHosts(random: Random, hosts: number, guests: GuestShape[]): BuiltHo
 /** The instance of a family that a seed decides. */
 export function instance(family: Family, seed: number, hosts: number, guests: number): Instance {
   const random = new Random(seed * 2_654_435_761 + FAMILIES.indexOf(family));
-  const drawn = drawGuests(family, random, guests);
+  const drawn = Array.from({ length: guests }, () => drawGuest(family, random));
+  const shapes = drawn.map((cells, i): GuestShape => ({
+    name: `guest-${i}`,
+    cells: cells.map(cellShape),
+  }));
   const built =
-    family === 'nearly-full' ? usedHosts(random, hosts, drawn) : emptyHosts(family, hosts);
+    family === 'nearly-full' ? usedHosts(random, hosts, shapes) : emptyHosts(family, hosts);
   return {
-    ...{ family, seed, guests: drawn },
+    ...{ family, seed, drawn, guests: shapes },
     hosts: built.map(({ shape }) => shape),
     models: built.map(({ model }) => model),
   };

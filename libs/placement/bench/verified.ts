@@ -11,35 +11,23 @@ import {
   type Resident,
 } from '@zonewise/plan';
 import type { HostModel } from '@zonewise/simulator';
-import type { CellShape, GuestShape } from '../src';
-import { OVERHEAD_PAGES, type Instance } from './instances';
+import type { DrawnCell, Instance } from './instances';
 
 const PAGES_PER_MIB = 256;
-const KIB_PER_PAGE = 4;
+const KIB_PER_GIB = 1_048_576;
 
-/** A guest of several cells has a document; one that names no cells is of a flavour. */
-function flavourOf({ memoryPages, vcpus }: CellShape): Flavour {
-  return { memoryMib: Math.round((memoryPages - OVERHEAD_PAGES) / PAGES_PER_MIB), vcpus };
-}
-
-function cellKib({ memoryPages, hugepages }: CellShape, cell: number): number {
-  if (hugepages !== undefined) return hugepages.pages * hugepages.sizeKib;
-  return (memoryPages - (cell === 0 ? OVERHEAD_PAGES : 0)) * KIB_PER_PAGE;
-}
-
-function documentOf({ name, cells }: GuestShape): string {
+function documentOf(name: string, cells: DrawnCell[]): string {
   let first = 0;
-  const rows = cells.map((cell, id) => {
-    const cpus = `${first}-${first + cell.vcpus - 1}`;
-    first += cell.vcpus;
-    return `<cell id='${id}' cpus='${cpus}' memory='${cellKib(cell, id)}' unit='KiB'/>`;
+  const rows = cells.map(({ vcpus, gib }, id) => {
+    const cpus = `${first}-${first + vcpus - 1}`;
+    first += vcpus;
+    return `<cell id='${id}' cpus='${cpus}' memory='${gib * KIB_PER_GIB}' unit='KiB'/>`;
   });
-  const memoryKib = cells.reduce((sum, cell, id) => sum + cellKib(cell, id), 0);
-  const sizeKib = cells[0]?.hugepages?.sizeKib;
+  const memoryKib = cells.reduce((sum, { gib }) => sum + gib * KIB_PER_GIB, 0);
   const backing =
-    sizeKib === undefined
-      ? ''
-      : `<memoryBacking><hugepages><page size='${sizeKib}' unit='KiB'/></hugepages></memoryBacking>`;
+    cells[0]?.huge === true
+      ? `<memoryBacking><hugepages><page size='2048' unit='KiB'/></hugepages></memoryBacking>`
+      : '';
   return (
     `<domain type='kvm'><name>${name}</name><memory unit='KiB'>${memoryKib}</memory>${backing}` +
     `<vcpu>${first}</vcpu><os><type arch='x86_64' machine='q35'>hvm</type></os>` +
@@ -67,17 +55,20 @@ function residentsOf(model: HostModel, vcpusLeft: number[], host: number): Resid
   });
 }
 
-/** The instance as documents, vCPUs one to a CPU. */
-export function requestOf({ hosts, guests, models, family }: Instance): PlacementDocument {
+/** The instance as flavours, or documents where guests have cells; one vCPU to a CPU. */
+export function requestOf({ hosts, guests, drawn, models, family }: Instance): PlacementDocument {
   const flavours: Record<string, Flavour> = {};
-  const asked = guests.map((guest, i): PlacementGuest => {
+  const asked = drawn.map((cells, i): PlacementGuest => {
     const path = `/guests/${i}`;
-    const [only] = guest.cells;
-    if (family === 'numa-shaped' || only === undefined) return { path, xml: documentOf(guest) };
-    const flavour = flavourOf(only);
-    const name = `v${flavour.vcpus ?? 1}m${flavour.memoryMib}`;
-    flavours[name] = flavour;
-    return { path, name: guest.name, flavour: name };
+    const name = guests[i]?.name ?? '';
+    const [only] = cells;
+    if (family === 'numa-shaped' || only === undefined) {
+      return { path, xml: documentOf(name, cells) };
+    }
+    const { vcpus, gib } = only;
+    const flavour = `v${vcpus}g${gib}`;
+    flavours[flavour] = { memoryMib: gib * 1024, vcpus };
+    return { path, name, flavour };
   });
   return {
     hosts: hosts.map(({ id, nodes, occupied }, h) => {

@@ -1,5 +1,5 @@
 import { hostModel, PAGES_PER_GIB } from '../bench/models';
-import { hostCapacity } from './index';
+import { hostCapacity, pageTablePages } from './index';
 
 const type = { nodes: 2, cpus: 4, gib: 16 };
 const empty = { anonPages: 0, hugePages: 0 };
@@ -50,4 +50,12 @@ describe('hostCapacity', () => {
     expect(node.memoryPages).toBe(0);
     expect(node.zones[0]!.abovePages).toBeLessThan(0);
   });
+});
+
+test('a guest takes a table for every 512 pages, and the levels above', () => {
+  expect(pageTablePages(0)).toBe(0);
+  expect(pageTablePages(512)).toBe(1);
+  expect(pageTablePages(513)).toBe(2 + 1);
+  expect(pageTablePages(PAGES_PER_GIB)).toBe(512 + 1);
+  expect(pageTablePages(4 * PAGES_PER_GIB)).toBe(2048 + 4 + 1);
 });

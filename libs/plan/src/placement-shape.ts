@@ -3,6 +3,7 @@ import type { NumatuneValue } from '@zonewise/advisor';
 import type { DomainView } from '@zonewise/libvirt-xml';
 import {
   hostCapacity,
+  pageTablePages,
   type CellShape,
   type GuestShape,
   type HostShape,
@@ -62,7 +63,10 @@ function cellsOf(view: DomainView): CellShape[] {
   return partsOf(view).map(({ cell, memoryKib, vcpus }, i): CellShape => {
     const sizeKib = hugepageKib(view, cell);
     const overhead = i === 0 ? OVERHEAD_PAGES : 0;
-    if (sizeKib === null) return { memoryPages: Math.ceil(memoryKib / PAGE_KIB) + overhead, vcpus };
+    if (sizeKib === null) {
+      const pages = Math.ceil(memoryKib / PAGE_KIB);
+      return { memoryPages: pages + pageTablePages(pages) + overhead, vcpus };
+    }
     return {
       memoryPages: overhead,
       vcpus,

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pageTablePages } from '@zonewise/placement';
 import { host as hostModel } from '../../advisor/test/builders';
 import type { NodeShape } from '../../advisor/test/builders';
 import { placeGuests, type PlacementAnswer, type PlacementDocument } from './index';
@@ -158,7 +159,8 @@ describe('placeGuests', () => {
     });
     const low = hostModel(nodes(1024, 1024)).nodes[0]!.zones[0]!.lowPages;
     expect(refused!.mark!.pages).toBe(low);
-    expect(refused!.shortfallPages).toBe(1100 * 256 + 4096 - (1024 * 256 - low));
+    const needed = 1100 * 256 + pageTablePages(1100 * 256) + 4096;
+    expect(refused!.shortfallPages).toBe(needed - (1024 * 256 - low));
   });
 
   it('keeps guests apart and in their groups', () => {
