@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import distribution from './distribution.json';
 import { FAMILIES, instance } from './instances';
 import { measure, median, type Measured } from './measure';
@@ -69,4 +71,14 @@ it.each(FAMILIES)('%s: documents of an instance are placed with replays', (famil
   expect(answer.refused).toEqual([]);
   expect(answer.placements).toHaveLength(3);
   for (const { evidence } of answer.placements) expect(evidence.swapPages).toBe(0);
+});
+
+it('docs/PLACEMENT.md shows the shares of the file', () => {
+  const text = readFileSync(join(__dirname, '../../../docs/PLACEMENT.md'), 'utf8');
+  const shown = [...text.matchAll(/^\|\s+(\d+) \|\s+([\d.]+) \|\s+(\d+) \|$/gm)];
+  const { flavours } = distribution.families['cloud-sizes'];
+  expect(shown.map(([, vcpus, gib, share]) => [vcpus, gib, share].map(Number))).toEqual(
+    flavours.map(({ vcpus, gib, share }) => [vcpus, gib, share]),
+  );
+  expect(flavours.reduce((sum, { share }) => sum + share, 0)).toBe(100);
 });

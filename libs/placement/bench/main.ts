@@ -24,6 +24,7 @@ Seconds are CPU time of this process. docs/PLACEMENT.md says what the families a
   --hosts N       hosts of an instance, with ten guests for each; default 1000
   --instances N   instances of each family; default 3
   --verify WHAT   families that are placed with replays too: a family, all or none; default cloud-sizes
+  --help          prints this
   --no-growth     leaves out 100, 1,000 and 10,000 hosts
 `;
 
@@ -54,6 +55,25 @@ function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+function read() {
+  try {
+    return parseArgs({
+      options: {
+        seed: { type: 'string', default: '1' },
+        json: { type: 'string' },
+        only: { type: 'string' },
+        hosts: { type: 'string', default: '1000' },
+        instances: { type: 'string', default: '3' },
+        verify: { type: 'string', default: 'cloud-sizes' },
+        'no-growth': { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
+  }
+}
+
 function options(): {
   seed: number;
   json: string | undefined;
@@ -63,17 +83,11 @@ function options(): {
   verify: readonly Family[];
   growth: boolean;
 } {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: 'string', default: '1' },
-      json: { type: 'string' },
-      only: { type: 'string' },
-      hosts: { type: 'string', default: '1000' },
-      instances: { type: 'string', default: '3' },
-      verify: { type: 'string', default: 'cloud-sizes' },
-      'no-growth': { type: 'boolean', default: false },
-    },
-  });
+  const values = read();
+  if (values.help) {
+    process.stdout.write(USAGE);
+    process.exit(0);
+  }
   const families = values.only === undefined ? FAMILIES : familiesOf('only', values.only);
   const verify =
     values.verify === 'all'
