@@ -198,6 +198,45 @@ describe('several hosts', () => {
   });
 });
 
+describe('assignments: auto', () => {
+  const hosts = [host('kvm1'), host('kvm2', '/hosts/1')];
+  const sizes = { bound: { memoryMib: 300 }, free: { memoryMib: 2000 } };
+  const auto = (guests: PlanDocument['guests']) => ({
+    ...{ hosts, guests, flavours: sizes, assignments: 'auto' as const },
+  });
+
+  it('places the guests, binds them, and judges the hosts as it placed them', () => {
+    const verdict = judged(auto([{ name: 'a', flavour: 'bound', count: 3, path: '/guests/0' }]));
+    expect(verdict).toMatchObject({ verdict: 'pass', findings: [] });
+    expect(verdict.placements?.map(({ guest }) => guest).sort()).toEqual(['a-1', 'a-2', 'a-3']);
+    for (const { name, outcome } of verdict.hosts) {
+      const own = verdict.placements?.filter((each) => each.host === name) ?? [];
+      expect(outcome.guests.map(({ name: guest }) => guest)).toEqual(own.map(({ guest }) => guest));
+      expect(outcome.guests.map(({ mode }) => mode)).toEqual(own.map(() => 'strict'));
+    }
+  });
+
+  it('fails a guest that no host takes, at its place in the plan', () => {
+    const verdict = judged(
+      auto([
+        { name: 'a', flavour: 'bound', path: '/guests/0' },
+        { name: 'huge', flavour: 'free', count: 1, path: '/guests/1' },
+      ]),
+    );
+    expect(verdict.verdict).toBe('fail');
+    expect(verdict.findings).toMatchObject([
+      { rule: 'ZW002', guest: 'huge-1', host: '', place: { path: '/guests/1' } },
+    ]);
+    const alone = judged(auto([{ name: 'huge', flavour: 'free', path: '/guests/0' }]));
+    expect([alone.verdict, alone.hosts.length]).toEqual(['fail', 0]);
+  });
+
+  it('leaves running guests where they are', () => {
+    const guests = [{ name: 'a', flavour: 'bound', state: 'running' as const, path: '/guests/0' }];
+    expect(problems(auto(guests))).toEqual(['plan-guest /guests/0']);
+  });
+});
+
 describe('rules with a limit', () => {
   it('margin: the percent that holds, found by bisection', () => {
     // 480 MiB are free on the node, marks included: twice 200 MiB fit, and do not with half as much again.

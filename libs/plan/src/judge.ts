@@ -71,6 +71,7 @@ export function concludePlan(
     return [{ ...host, replays }];
   });
   if (problems.length > 0) return { ok: false, problems };
+  findings.push(...refusals(plan));
   const { waivers, waiverFindings } = waive(document, findings, rules, options.today);
   findings.push(...waiverFindings);
   const failLevel = options.failLevel ?? document.failLevel ?? 'error';
@@ -102,6 +103,7 @@ export function concludePlan(
     findings,
     hosts,
     idleHosts,
+    ...(document.assignments === 'auto' ? { placements: plan.settled.placements } : {}),
     rules: Object.values(rules).map(({ rule, severity, limit }) => ({
       rule: rule.id,
       code: rule.code,
@@ -115,6 +117,25 @@ export function concludePlan(
     today: options.today,
   };
   return { ok: true, value };
+}
+
+/** Guests for which the packer found no host. */
+function refusals({ settled, rules, document }: PreparedPlan): Finding[] {
+  const { severity, rule } = rules['failed-start'];
+  if (severity === 'off') return [];
+  return settled.refused.map(({ guest, node, message }): Finding => {
+    const source = document.guests.find(
+      ({ name, count }) =>
+        name === guest || (count !== undefined && guest.startsWith(`${name ?? ''}-`)),
+    );
+    return {
+      ...{ rule: rule.id, code: rule.code, severity, host: '', guest },
+      ...(node === undefined ? {} : { node }),
+      ...{ found: null, limit: null, unit: null },
+      message: `No host takes it: ${message}`,
+      place: { path: source?.path ?? '/guests' },
+    };
+  });
 }
 
 function waive(

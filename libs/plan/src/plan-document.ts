@@ -6,6 +6,7 @@ import type { DemandProfile, HugepageDemand, PlanLimits } from '@zonewise/adviso
 import type { HostSysctls } from '@zonewise/simulator';
 import { parseDomain } from '@zonewise/libvirt-xml';
 import { domainXmlOf, type Flavour } from './flavour';
+import type { SettledPlan } from './plan-placement';
 import { timelinesOf, type PlanEvent, type Timeline } from './plan-events';
 import type { PackingPlan, PlanDomain, PlanProblem } from './plan-request';
 import type { Policies } from './policies';
@@ -36,8 +37,8 @@ export interface PlanDocument {
   hosts: PlanHost[];
   guests: PlanGuest[];
   flavours?: Record<string, Flavour>;
-  /** Guests by host. Absent: there is one host, and all go there. */
-  assignments?: Record<string, string[]>;
+  /** Guests by host; `auto`: the packer places them. Absent: there is one host, and all go there. */
+  assignments?: Record<string, string[]> | 'auto';
   /** What happens once the guests that are there in the beginning have started, in this order. */
   events?: PlanEvent[];
   /** `backgroundCache` and `hugepages` only where there is one host. */
@@ -145,8 +146,9 @@ function unknownName(
 
 /** Which guests go to which host; `count` of a flavour may be named as a whole by the flavour's guest name. */
 function assigned(
-  document: PlanDocument,
+  document: SettledPlan['document'],
   guests: NamedGuest[],
+  homeless: ReadonlySet<string>,
   problems: PlanProblem[],
 ): Map<string, NamedGuest[]> {
   const { hosts, assignments } = document;
@@ -188,7 +190,7 @@ function assigned(
     });
   }
   for (const { name, path } of guests) {
-    if (taken.has(name)) continue;
+    if (taken.has(name) || homeless.has(name)) continue;
     const message = `${name} is not assigned to a host.`;
     problems.push({ code: 'not-assigned', path, message });
   }
@@ -214,6 +216,11 @@ export function pointerPart(key: string): string {
   return key.replace(/~/g, '~0').replace(/\//g, '~1');
 }
 
+/** Entries by guest that concern one host. */
+function ofGuests<T>(entries: Record<string, T>, names: Set<string>): Record<string, T> {
+  return Object.fromEntries(Object.entries(entries).filter(([name]) => names.has(name)));
+}
+
 /** The plan's demand as far as it concerns one host. */
 function demandOf(
   document: PlanDocument,
@@ -231,16 +238,15 @@ function demandOf(
     ...(startOrder === undefined
       ? {}
       : { startOrder: startOrder.filter((name) => names.has(name)) }),
-    ...(guests === undefined
-      ? {}
-      : {
-          guests: Object.fromEntries(Object.entries(guests).filter(([name]) => names.has(name))),
-        }),
+    ...(guests === undefined ? {} : { guests: ofGuests(guests, names) }),
   };
 }
 
 /** Names in the demand that no guest of the plan has; the hosts see only those of their own guests. */
-function demandProblems({ demand, hosts }: PlanDocument, guests: NamedGuest[]): PlanProblem[] {
+function demandProblems(
+  { demand, hosts, numatune }: PlanDocument,
+  guests: NamedGuest[],
+): PlanProblem[] {
   const known = guests.map(({ name }) => name);
   const unknown = (name: string, path: string): PlanProblem[] =>
     known.includes(name) ? [] : [unknownName(path, 'unknown-guest', 'guest', name, known)];
@@ -248,6 +254,9 @@ function demandProblems({ demand, hosts }: PlanDocument, guests: NamedGuest[]): 
     (field) => hosts.length > 1 && demand?.[field] !== undefined,
   );
   return [
+    ...Object.keys(numatune ?? {}).flatMap((name) =>
+      unknown(name, `/numatune/${pointerPart(name)}`),
+    ),
     ...(demand?.startOrder ?? []).flatMap((name, i) => unknown(name, `/demand/startOrder/${i}`)),
     ...Object.keys(demand?.guests ?? {}).flatMap((name) =>
       unknown(name, `/demand/guests/${pointerPart(name)}`),
@@ -262,10 +271,12 @@ function demandProblems({ demand, hosts }: PlanDocument, guests: NamedGuest[]): 
 
 /**
  * One plan for each host of a document.
+ * @param homeless guests that have no host and need none
  * @returns the hosts in the document's order, or every problem with names and assignments
  */
 export function resolvePlan(
-  document: PlanDocument,
+  document: SettledPlan['document'],
+  homeless: ReadonlySet<string> = new Set(),
 ): { ok: true; value: HostPlan[] } | { ok: false; problems: PlanProblem[] } {
   const problems: PlanProblem[] = [];
   const { hosts, sysctl, numatune, seed, hardwareProfile } = document;
@@ -282,7 +293,7 @@ export function resolvePlan(
   // Names are of no use while there are guests that could not be read.
   if (problems.length > 0) return { ok: false, problems };
   problems.push(...demandProblems(document, guests));
-  const byHost = assigned(document, guests, problems);
+  const byHost = assigned(document, guests, homeless, problems);
   const timelines = timelinesOf(document.events ?? [], byHost, problems);
   if (problems.length > 0) return { ok: false, problems };
   const value = hosts.map((host): HostPlan => {
@@ -296,7 +307,7 @@ export function resolvePlan(
       ...(sysctl === undefined && host.sysctl === undefined
         ? {}
         : { sysctl: { ...sysctl, ...host.sysctl } }),
-      ...(numatune === undefined ? {} : { numatune }),
+      ...(numatune === undefined ? {} : { numatune: ofGuests(numatune, names) }),
       ...(seed === undefined ? {} : { seed }),
       ...(hardwareProfile === undefined ? {} : { hardwareProfile }),
     };

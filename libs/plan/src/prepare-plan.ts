@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { SimulationRequest } from '@zonewise/advisor';
 import { resolvePlan, type HostPlan, type PlanDocument } from './plan-document';
+import { settlePlan, type SettledPlan } from './plan-placement';
 import { buildPlanRequest, type PlanProblem, type PlanRequest } from './plan-request';
 import { effectiveRules, policyProblems, type EffectiveRules } from './policies';
 import { ruleOf } from './rules';
@@ -20,6 +21,8 @@ export interface PreparedPlan {
   rules: EffectiveRules;
   hosts: PreparedHost[];
   idleHosts: string[];
+  /** What the packer found, where the plan leaves it to it. */
+  settled: SettledPlan;
   /** What has to be replayed: once for hosts that differ in nothing but the names of their guests. */
   tasks: HostTask[];
 }
@@ -44,7 +47,9 @@ export function planRequests(
   document: PlanDocument,
   withIdle = false,
 ): { ok: true; value: HostRequest[] } | { ok: false; problems: PlanProblem[] } {
-  const resolved = resolvePlan(document);
+  const settled = settlePlan(document);
+  if (!settled.ok) return settled;
+  const resolved = resolvePlan(settled.value.document, homelessOf(settled.value));
   if (!resolved.ok) return resolved;
   const used = resolved.value.filter(({ plan }) => withIdle || plan.domains.length > 0);
   const { built, problems } = buildHosts(document, used, withIdle);
@@ -61,11 +66,13 @@ export function planRequests(
 /** @returns the plan ready to be replayed, or every reason why it cannot be judged */
 export function preparePlan(document: PlanDocument): PrepareOutcome {
   const wrong = ruleProblems(document);
-  const resolved = resolvePlan(document);
+  const settled = settlePlan(document);
+  if (!settled.ok) return { ok: false, problems: [...wrong, ...settled.problems] };
+  const resolved = resolvePlan(settled.value.document, homelessOf(settled.value));
   if (!resolved.ok) return { ok: false, problems: [...wrong, ...resolved.problems] };
   const used = resolved.value.filter(({ plan }) => plan.domains.length > 0);
   const idle = resolved.value.filter(({ plan }) => plan.domains.length === 0);
-  if (used.length === 0) {
+  if (used.length === 0 && settled.value.refused.length === 0) {
     const message = 'The plan has no guests: there is nothing to judge.';
     wrong.push({ code: 'plan-domains', path: '', message });
   }
@@ -75,9 +82,15 @@ export function preparePlan(document: PlanDocument): PrepareOutcome {
   const { hosts, tasks } = shared(built, rules);
   return {
     ok: true,
-    value: { document, rules, hosts, tasks, idleHosts: idle.map(({ name }) => name) },
+    value: {
+      ...{ document, rules, hosts, tasks, settled: settled.value },
+      idleHosts: idle.map(({ name }) => name),
+    },
   };
 }
+
+const homelessOf = ({ refused }: SettledPlan): Set<string> =>
+  new Set(refused.map(({ guest }) => guest));
 
 type BuiltHost = Omit<PreparedHost, 'task'>;
 

@@ -1,5 +1,6 @@
 /** What the gate answers: findings of every host, what they rest on, and what it takes to get them again. */
 import type { DemandProfile, Outcome, PlanVerdict } from '@zonewise/advisor';
+import type { SettledPlan } from './plan-placement';
 import type { RuleCode, RuleLimit, Severity } from './rules';
 import type { Waiver, WaiverState } from './waivers';
 
@@ -97,6 +98,8 @@ export interface GateVerdict {
   hosts: HostVerdict[];
   /** Hosts without guests: nothing was replayed. */
   idleHosts: string[];
+  /** Where the packer put the guests, with `assignments: auto`. */
+  placements?: SettledPlan['placements'];
   rules: RuleInForce[];
   waivers: (Waiver & { state: WaiverState })[];
   /** With the plan, the same model version and seed give the same verdict, bit for bit. */

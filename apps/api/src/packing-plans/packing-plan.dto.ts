@@ -194,7 +194,7 @@ export class CheckPlanDto extends ReplayOverridesDto {
   flavours?: Record<string, Flavour>;
 
   @PartOfPlan('assignments', { kvm1: ['web1'] })
-  assignments?: Record<string, string[]>;
+  assignments?: Record<string, string[]> | 'auto';
 
   @PartOfPlan('events', [{ at: 'Monday', migrate: 'web1', to: 'kvm2' }])
   events?: PlanEvent[];

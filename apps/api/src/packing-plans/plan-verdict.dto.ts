@@ -136,6 +136,13 @@ export class GateVerdictDto implements GateVerdict {
   @ApiProperty({ type: [String], description: 'Hosts without guests: nothing was replayed.' })
   idleHosts: string[];
 
+  @ApiPropertyOptional({
+    type: 'array',
+    items: { type: 'object', additionalProperties: true },
+    description: 'Where the packer put the guests, with `assignments: auto`.',
+  })
+  placements?: GateVerdict['placements'];
+
   @ApiProperty({
     type: 'array',
     items: { type: 'object', additionalProperties: true },

@@ -156,7 +156,7 @@ function merged(parts: Part[], origins: Map<string, { part: Part; pointer: strin
           origins.set(`/${name}/${list.length}`, { part, pointer: `/${name}/${i}` });
           list.push(within(part.folder, entry as Mapping));
         });
-      } else if (MAPPINGS.includes(name)) {
+      } else if (MAPPINGS.includes(name) && typeof value === 'object') {
         const map = (whole[name] ??= {}) as Mapping;
         for (const [key, entry] of Object.entries(value as Mapping)) {
           const pointer = `/${name}/${pointerPart(key)}`;

@@ -1,0 +1,76 @@
+/** A plan that leaves it to the packer where its guests go, with the places that it found. */
+import { placeGuests, type GuestPlacement, type GuestRefusal } from './placement';
+import type { PlanDocument } from './plan-document';
+import type { PlanProblem } from './plan-request';
+
+/** A plan whose guests all have a host, but for those that found none. */
+export interface SettledPlan {
+  document: PlanDocument & { assignments?: Record<string, string[]> };
+  placements: Pick<GuestPlacement, 'guest' | 'host' | 'numatune' | 'hostNodes'>[];
+  refused: GuestRefusal[];
+}
+
+type SettleOutcome = { ok: true; value: SettledPlan } | { ok: false; problems: PlanProblem[] };
+
+/**
+ * Places the guests of a plan that says `assignments: auto`; any other plan is settled already.
+ * @differs the packer knows hosts as they are: neither pools of huge pages nor page cache that the plan makes first
+ */
+export function settlePlan(document: PlanDocument): SettleOutcome {
+  const { assignments, ...rest } = document;
+  if (assignments !== 'auto') {
+    const settled = assignments === undefined ? rest : { ...rest, assignments };
+    return { ok: true, value: { document: settled, placements: [], refused: [] } };
+  }
+  const problems = document.guests
+    .filter(({ state }) => state === 'running')
+    .map(({ path }): PlanProblem => {
+      const message = 'A running guest is where it is; assignments: auto places planned ones.';
+      return { code: 'plan-guest', path, message };
+    });
+  if (problems.length > 0) return { ok: false, problems };
+  const { hosts, guests, flavours, limits, demand = {}, seed, hardwareProfile } = document;
+  const { touchPercent, rateMibPerSecond } = demand;
+  const outcome = placeGuests({
+    hosts: hosts.map(({ name, path, host, sysctl }) => ({
+      ...{ name, path, host },
+      sysctl: { ...document.sysctl, ...sysctl },
+    })),
+    guests: guests.map(({ path, name, xml, flavour, count }) => ({
+      path,
+      ...(name === undefined ? {} : { name }),
+      ...(xml === undefined ? {} : { xml }),
+      ...(flavour === undefined ? {} : { flavour }),
+      ...(count === undefined ? {} : { count }),
+    })),
+    demand: {
+      ...(touchPercent === undefined ? {} : { touchPercent }),
+      ...(rateMibPerSecond === undefined ? {} : { rateMibPerSecond }),
+    },
+    ...(flavours === undefined ? {} : { flavours }),
+    ...(limits === undefined ? {} : { limits }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(hardwareProfile === undefined ? {} : { hardwareProfile }),
+  });
+  if (!outcome.ok) return outcome;
+  const { placements, refused } = outcome.value;
+  const byHost = new Map<string, string[]>();
+  for (const { guest, host } of placements) {
+    byHost.set(host, [...(byHost.get(host) ?? []), guest]);
+  }
+  const chosen = Object.fromEntries(placements.map(({ guest, numatune }) => [guest, numatune]));
+  return {
+    ok: true,
+    value: {
+      document: {
+        ...rest,
+        assignments: Object.fromEntries(byHost),
+        numatune: { ...chosen, ...document.numatune },
+      },
+      placements: placements.map(({ guest, host, numatune, hostNodes }) => ({
+        ...{ guest, host, numatune, hostNodes },
+      })),
+      refused,
+    },
+  };
+}
