@@ -9,11 +9,15 @@ import { parseDistanceRow, parseIdList } from './parse/lists';
 import {
   parseFallbackOrder,
   parseFragmentationIndex,
+  parseMemmap,
   parseNodeStates,
+  parseSections,
   parseZoneRanges,
   type PrintedFallbackOrder,
   type PrintedIndex,
+  type PrintedMemmap,
   type PrintedNodeStates,
+  type PrintedSections,
   type PrintedZoneRanges,
 } from './parse/layout-texts';
 import { parseMeminfo, parseNodeMeminfo, type Meminfo } from './parse/meminfo';
@@ -67,6 +71,8 @@ export interface HostFacts {
   nodeStates?: PrintedNodeStates;
   zonelists?: PrintedFallbackOrder[];
   zoneRanges?: PrintedZoneRanges;
+  memmap?: PrintedMemmap[];
+  sections?: PrintedSections;
   extfragIndex?: PrintedIndex[];
   unusableIndex?: PrintedIndex[];
   nodeMeminfo: Map<number, Meminfo>;
@@ -117,6 +123,8 @@ export function readFacts(
     nodeStates: one(texts.nodeStates, parseNodeStates),
     zonelists: one(texts.zonelists, parseFallbackOrder),
     zoneRanges: one(texts.zoneRanges, parseZoneRanges),
+    memmap: one(texts.memmap, parseMemmap),
+    sections: one(texts.sections, parseSections),
     extfragIndex: one(texts.extfragIndex, (text) => parseFragmentationIndex(text, 'extfragIndex')),
     unusableIndex: one(texts.unusableIndex, (text) =>
       parseFragmentationIndex(text, 'unusableIndex'),

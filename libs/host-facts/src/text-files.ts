@@ -24,6 +24,8 @@ export const TEXT_FILES: Readonly<Record<string, WholeField>> = {
   'node-states': 'nodeStates',
   zonelists: 'zonelists',
   'zone-ranges': 'zoneRanges',
+  memmap: 'memmap',
+  sections: 'sections',
   extfrag_index: 'extfragIndex',
   unusable_index: 'unusableIndex',
   numastat: 'numastat',

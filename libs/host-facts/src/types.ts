@@ -39,6 +39,10 @@ export interface HostTexts {
   /** Boot log: `Fallback order for Node 0: 0 1`, and the zone ranges with `Initmem setup node`. */
   zonelists?: string;
   zoneRanges?: string;
+  /** Boot log: `  DMA zone: 64 pages used for memmap`. */
+  memmap?: string;
+  /** Memory blocks of sysfs: `block_size_bytes:8000000`, `node0/memory32` a line. */
+  sections?: string;
   /** /sys/kernel/debug/extfrag/extfrag_index and unusable_index. */
   extfragIndex?: string;
   unusableIndex?: string;

@@ -92,6 +92,8 @@ export class InspectHostDto implements HostTexts {
   nodeStates?: string;
   @Text('Boot log with `Fallback order for Node 0: 0 1`.') zonelists?: string;
   @Text('Boot log with `Initmem setup node 0 [mem ...]`.') zoneRanges?: string;
+  @Text('Boot log with `DMA zone: 64 pages used for memmap`.') memmap?: string;
+  @Text('Memory blocks of sysfs, `node0/memory32` a line.') sections?: string;
   @Text('/sys/kernel/debug/extfrag/extfrag_index.') extfragIndex?: string;
   @Text('/sys/kernel/debug/extfrag/unusable_index.') unusableIndex?: string;
   @NodeTexts('freepages', '', '`virsh freepages N --pagesize S`, lines of several sizes together')

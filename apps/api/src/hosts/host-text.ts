@@ -5,7 +5,9 @@ import {
   isStateFile,
   printExtfragIndex,
   printFallbackOrder,
+  printMemmap,
   printNodeStates,
+  printSections,
   printStateFile,
   printUnusableIndex,
   printZoneRanges,
@@ -22,6 +24,8 @@ const LAYOUT_TEXTS: Readonly<Record<string, (model: HostModel) => string>> = {
   zonelists: printFallbackOrder,
   'node-states': printNodeStates,
   'zone-ranges': printZoneRanges,
+  sections: printSections,
+  memmap: printMemmap,
 };
 
 /** `sar -B` is about the time between two states, and a host is one. */

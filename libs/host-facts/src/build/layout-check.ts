@@ -9,6 +9,7 @@ import {
 } from '@zonewise/simulator';
 import type { HostFacts } from '../facts';
 import type { Ledger } from '../ledger';
+import { memoryBlockBytes, memoryBlocks } from '../print/memory-map';
 import type { PrintedIndex } from '../parse/layout-texts';
 
 const STATES_RULE =
@@ -33,9 +34,35 @@ export function checkLayout(model: HostModel, facts: HostFacts, ledger: Ledger):
     const printed = range === null ? [] : [range.startPfn];
     differ(`nodes.${nodeId}.startPfn`, 'model', own, 'zoneRanges', printed, RANGE_RULE, ledger);
   }
+  checkMemmap(model, facts, ledger);
   checkIndex('extfragIndex', model, facts.extfragIndex, extfragIndex, ledger);
   checkIndex('unusableIndex', model, facts.unusableIndex, unusableIndex, ledger);
 }
+
+/** Pages of zones and memory blocks, where the kernel printed them. */
+function checkMemmap(model: HostModel, facts: HostFacts, ledger: Ledger): void {
+  for (const { nodeId, zone: name, presentPages } of facts.memmap ?? []) {
+    const zones = model.nodes.find((node) => node.nodeId === nodeId)?.zones ?? [];
+    const own = zones.find((zone) => zone.name === name)?.presentPages;
+    if (own === undefined || presentPages === undefined) continue;
+    const path = `nodes.${nodeId}.zones.${name}.presentPages`;
+    differ(path, 'model', [own], 'memmap', [presentPages], MEMMAP_RULE, ledger);
+  }
+  const { blockBytes = null, nodes = [] } = facts.sections ?? {};
+  // Blocks of another size have other numbers.
+  if (nodes.length === 0) return;
+  if (blockBytes !== null && blockBytes !== memoryBlockBytes(model)) return;
+  const blocks = new Map(memoryBlocks(model).map((node) => [node.nodeId, node.blocks]));
+  for (const { nodeId, blocks: printed } of nodes) {
+    const own = blocks.get(nodeId) ?? [];
+    differ(`nodes.${nodeId}.sections`, 'model', own, 'sections', printed, SECTIONS_RULE, ledger);
+  }
+}
+
+const MEMMAP_RULE =
+  'pages of zones are as zoneinfo has them; what the kernel counted at boot is shown beside them';
+const SECTIONS_RULE =
+  'zone tables tell how many frames are missing, not which: holes are taken to lie at the end of a zone';
 
 function checkStates(model: HostModel, facts: HostFacts, ledger: Ledger): void {
   const printed = facts.nodeStates;

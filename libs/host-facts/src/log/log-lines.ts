@@ -9,10 +9,11 @@ export interface LogLine {
 }
 
 /**
- * What dmesg, journald and syslog put before a line: level, time and host, the kernel's name, the time since boot or
+ * What /dev/kmsg, dmesg, journald and syslog put before a line: level, number, time and host, the kernel's name, the time since boot or
  * the date, the task or CPU that printed it. Task tables begin with a bracket too, but without a dot in it.
  */
 const PREFIXES = [
+  /^\d{1,4},\d{1,20},\d{1,20},[^;]{0,200};/,
   /^<\d{1,3}>/,
   /^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ kernel: ?/,
   /^\d{4}-\d\d-\d\dT\S+ \S+ kernel: ?/,

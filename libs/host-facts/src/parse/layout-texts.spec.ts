@@ -5,15 +5,20 @@ import type { Parsed } from '../errors';
 import {
   printExtfragIndex,
   printFallbackOrder,
+  printMemmap,
   printNodeStates,
+  printSections,
   printUnusableIndex,
   printZoneRanges,
 } from '../print';
+import { memmapPagesOf, memoryBlocks } from '../print/memory-map';
 import { smallHost, smallNode, smallZone } from '../print/test/hosts';
 import {
   parseFallbackOrder,
   parseFragmentationIndex,
+  parseMemmap,
   parseNodeStates,
+  parseSections,
   parseZoneRanges,
 } from './layout-texts';
 
@@ -103,6 +108,24 @@ describe('printed and read back', () => {
     });
   });
 
+  it('pages of zones with their memory map, and memory blocks', () => {
+    holds((host) => {
+      const memmap = printMemmap(host);
+      const zones = host.nodes.flatMap(({ nodeId, zones: own }) =>
+        own.map((zone) => ({
+          nodeId,
+          zone: zone.name,
+          presentPages: zone.presentPages,
+          memmapPages: memmapPagesOf(zone),
+        })),
+      );
+      if (zones.length > 0) expect(value(parseMemmap(memmap))).toEqual(zones);
+      const { blockBytes, nodes } = value(parseSections(printSections(host)));
+      expect(blockBytes).toBe(2 ** 27);
+      expect(nodes).toEqual(memoryBlocks(host).filter(({ blocks }) => blocks.length > 0));
+    });
+  });
+
   it('extfrag_index and unusable_index, which print the same again', () => {
     holds((host) => {
       for (const print of [printExtfragIndex, printUnusableIndex]) {
@@ -133,6 +156,8 @@ describe('the layout that a kernel prints, beside the other texts', () => {
     zoneRanges: printZoneRanges(model),
     extfragIndex: printExtfragIndex(model),
     unusableIndex: printUnusableIndex(model),
+    memmap: printMemmap(model),
+    sections: printSections(model),
   };
 
   it('agrees with the model that it was printed from', () => {
@@ -146,6 +171,8 @@ describe('the layout that a kernel prints, beside the other texts', () => {
       zonelists: '[    0.03] Fallback order for Node 0: 1 0 \n',
       zoneRanges: 'Initmem setup node 1 [mem 0x0000000100000000-0x00000001ffffffff]\n',
       unusableIndex: layout.unusableIndex.replace('0.000', '0.001'),
+      memmap: 'On node 1 totalpages: 9\n  Normal zone: 9 pages, LIFO batch:0\n',
+      sections: 'block_size_bytes:8000000\nnode1/memory99\n',
     });
     expect(same).toEqual(model);
     const start = Math.min(...model.nodes[1]!.zones.map(({ startPfn }) => startPfn));
@@ -153,6 +180,8 @@ describe('the layout that a kernel prints, beside the other texts', () => {
       ['nodeStates.has_memory', '0,1', '0'],
       ['zonelists.0', '0,1', '1,0'],
       ...(start === 0x100000 ? [] : [['nodes.1.startPfn', String(start), String(0x100000)]]),
+      ['nodes.1.zones.Normal.presentPages', String(model.nodes[1]!.zones[0]!.presentPages), '9'],
+      ['nodes.1.sections', expect.any(String) as string, '99'],
       [
         'nodes.0.zones.DMA.unusableIndex',
         expect.stringMatching(/^0,/) as string,
@@ -168,6 +197,8 @@ describe('the layout that a kernel prints, beside the other texts', () => {
     [{ zonelists: 'all is well\n' }, 'missing-field'],
     [{ zoneRanges: 'Initmem setup node 0 [mem 0x1001-0x1fff]\n' }, 'unexpected-line'],
     [{ zoneRanges: 'Initmem setup node 0 [mem 0x2000-0x0fff]\n' }, 'unexpected-line'],
+    [{ memmap: 'nothing\n' }, 'missing-field'],
+    [{ sections: 'node0/memoryX\n' }, 'unexpected-line'],
     [{ extfragIndex: 'Node 0, zone DMA -1.000\n' }, 'unexpected-line'],
     [{ unusableIndex: `Node 0, zone DMA ${'2.000 '.repeat(11)}\n` }, 'unexpected-line'],
   ])('%j is refused with its line', (texts, code) => {

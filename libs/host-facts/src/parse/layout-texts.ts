@@ -3,7 +3,7 @@ import { ProblemList, type Parsed } from '../errors';
 import { logLines } from '../log/log-lines';
 import { ORDERS } from './buddyinfo';
 import { parseIdList } from './lists';
-import { MAX_NODES, readNodeId, splitLines, unexpectedLine, words } from './text';
+import { MAX_NODES, readCount, readNodeId, splitLines, unexpectedLine, words } from './text';
 
 /** Nodes by state, such as `has_memory`. */
 export type PrintedNodeStates = Record<string, number[]>;
@@ -137,6 +137,84 @@ function readRange(text: string, line: number, problems: ProblemList): PfnRange 
     return null;
   }
   return { startPfn: Number(start / PAGE_BYTES), endPfn: Number(end / PAGE_BYTES) };
+}
+
+/** Pages of a zone at boot. */
+export interface PrintedMemmap {
+  nodeId: number;
+  zone: string;
+  presentPages?: number;
+  memmapPages?: number;
+}
+
+/**
+ * Parses the sizes of zones in a boot log: `On node 0 totalpages: 130939`, `  DMA zone: 64 pages used for memmap`,
+ * `  DMA zone: 3998 pages, LIFO batch:0`. Other lines are passed over. @kernel mm/page_alloc.c free_area_init_core()
+ */
+export function parseMemmap(text: string, source = 'memmap'): Parsed<PrintedMemmap[]> {
+  const problems = new ProblemList(source);
+  const lines = logLines(text, problems);
+  if (lines === null) return { ok: false, problems: problems.problems };
+  const zones: PrintedMemmap[] = [];
+  let nodeId: number | null = null;
+  for (const { text: body, line } of lines) {
+    if (problems.full) break;
+    const node = /^On node (\S+) totalpages: \S+$/.exec(body)?.[1];
+    if (node !== undefined) nodeId = readNodeId(node, line, problems);
+    const [, name = '', pages = '', what = ''] =
+      /^ {2}(\S+) zone: (\S+) pages( used for memmap|, LIFO batch:\d+)$/.exec(body) ?? [];
+    if (name === '' || nodeId === null) continue;
+    const count = readCount(pages, `pages of zone ${name}`, line, problems);
+    if (count === null) continue;
+    let zone = zones.find((known) => known.nodeId === nodeId && known.zone === name);
+    if (zone === undefined) zones.push((zone = { nodeId, zone: name }));
+    const field = what === ' used for memmap' ? 'memmapPages' : 'presentPages';
+    if (zone[field] !== undefined) repeated(body.trim(), line, problems);
+    zone[field] = count;
+  }
+  if (zones.length === 0) nothing(problems, '  DMA zone: 64 pages used for memmap');
+  return problems.outcome(zones);
+}
+
+/** Memory blocks of each node as sysfs lists them. */
+export interface PrintedSections {
+  blockBytes: number | null;
+  nodes: { nodeId: number; blocks: number[] }[];
+}
+
+/**
+ * Parses block_size_bytes of /sys/devices/system/memory, in hexadecimal, and names of memory blocks below
+ * /sys/devices/system/node, one a line: `node0/memory32`.
+ */
+export function parseSections(text: string, source = 'sections'): Parsed<PrintedSections> {
+  const problems = new ProblemList(source);
+  const lines = splitLines(text, problems);
+  if (lines === null) return { ok: false, problems: problems.problems };
+  let blockBytes: number | null = null;
+  const nodes = new Map<number, Set<number>>();
+  for (const [index, line] of lines.entries()) {
+    if (problems.full) break;
+    const body = line.trim();
+    if (body === '') continue;
+    const size = /^(?:\S*\/)?block_size_bytes:([0-9a-f]{1,12})$/.exec(body)?.[1];
+    if (size !== undefined) {
+      blockBytes = parseInt(size, 16);
+      continue;
+    }
+    const [, node = '', block] = /^(?:\S*\/)?node(\d{1,5})\/memory(\d{1,9})\/?$/.exec(body) ?? [];
+    const nodeId = block === undefined ? null : readNodeId(node, index + 1, problems);
+    if (block === undefined) unexpectedLine(line, index + 1, 'node0/memory32', problems);
+    if (nodeId === null) continue;
+    const blocks = nodes.get(nodeId) ?? new Set();
+    if (blocks.has(Number(block))) repeated(body, index + 1, problems);
+    nodes.set(nodeId, blocks.add(Number(block)));
+  }
+  return problems.outcome({
+    blockBytes,
+    nodes: [...nodes]
+      .sort(([a], [b]) => a - b)
+      .map(([nodeId, blocks]) => ({ nodeId, blocks: [...blocks].sort((a, b) => a - b) })),
+  });
 }
 
 /** An index of one zone by order, thousandths; -1000: a block of that order is free. */

@@ -18,6 +18,7 @@ export {
   printUnusableIndex,
   printZoneRanges,
 } from './topology';
+export { printMemmap, printSections } from './memory-map';
 export { printSarB, type PagingMoment } from './sar';
 export { printNodeVmstat, printVmstat } from './vmstat';
 export { printZoneinfo } from './zoneinfo';

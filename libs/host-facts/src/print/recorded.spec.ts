@@ -8,6 +8,8 @@ import {
   printBuddyinfo,
   printedState,
   printExtfragIndex,
+  printFallbackOrder,
+  printMemmap,
   printMeminfo,
   printNodeMeminfo,
   printNodeNumastat,
@@ -15,6 +17,7 @@ import {
   printUnusableIndex,
   printVmstat,
   printZoneinfo,
+  printZoneRanges,
 } from '.';
 import { snapshotOf } from './test/hosts';
 
@@ -98,6 +101,36 @@ describe.each(HOSTS)('without its texts, a host of %s', (_, folder) => {
   ])('has the lines of its kernel in %s', (file, print) => {
     expect(namesIn(print(bare))).toEqual(namesIn(recorded(file)));
   });
+});
+
+describe.each(HOSTS.slice(1))('the boot log of a host of %s', (name, folder) => {
+  const { model, recorded } = recordedHost(folder);
+  const said = recorded('bootlog')
+    .replace(/^[^;]*;/gm, '')
+    .split('\n');
+  const saidLike = (pattern: RegExp): string =>
+    said
+      .filter((line) => pattern.test(line))
+      .map((line) => `${line}\n`)
+      .join('');
+
+  it('has the zone ranges and spans of nodes that are printed', () => {
+    const pattern = /^(Zone ranges|Initmem setup)|^ {2}\S+ +(empty|\[mem )/;
+    expect(printZoneRanges(model)).toBe(saidLike(pattern));
+  });
+
+  // 5.10 does not announce its zonelists, later ones the sizes of zones at a level that was off.
+  if (name === '5.10') {
+    it('has the pages and memory maps of zones that are printed', () => {
+      expect(printMemmap(model)).toBe(
+        saidLike(/^On node|zone: \d+ pages( used for memmap|, LIFO)/),
+      );
+    });
+  } else {
+    it('has the zonelists that are printed', () => {
+      expect(printFallbackOrder(model)).toBe(saidLike(/^Fallback order/));
+    });
+  }
 });
 
 describe('the layout of a host', () => {

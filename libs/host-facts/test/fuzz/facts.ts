@@ -89,6 +89,16 @@ const FORMATS: Format[] = [
     read: beside('zoneRanges'),
   },
   {
+    name: 'memmap',
+    texts: [fixture('5.10-L07-4n-512-dist', 'bootlog')],
+    read: beside('memmap'),
+  },
+  {
+    name: 'sections',
+    texts: ['block_size_bytes:8000000\nnode0/memory0\nnode0/memory32\nnode1/memory33\n'],
+    read: beside('sections'),
+  },
+  {
     name: 'extfragIndex',
     texts: [fixture('6.12-L07-4n-512-dist', 'extfrag_index')],
     read: beside('extfragIndex'),
