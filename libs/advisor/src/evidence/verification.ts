@@ -16,6 +16,11 @@ export interface ObservedGuest {
   numatune?: NumatuneSetting;
 }
 
+/** The part of a recommendation that says what will be. */
+export interface Prediction {
+  evidence: Pick<RecommendationContent['evidence'], 'advised'>;
+}
+
 export interface Observation {
   host: HostModel;
   guests: ObservedGuest[];
@@ -58,7 +63,7 @@ export interface VerificationResult {
  * @param tolerancePercent of a node's managed memory (a guest's memory for its pages), at least 8 MiB
  */
 export function verifyPrediction(
-  content: RecommendationContent,
+  content: Prediction,
   { host, guests }: Observation,
   tolerancePercent = TOLERANCE_PERCENT,
 ): VerificationResult {
@@ -186,7 +191,7 @@ function noteStrangers(
 }
 
 function settingsOf(
-  content: RecommendationContent,
+  content: Prediction,
   host: HostModel,
   guests: Map<string, ObservedGuest>,
   notCompared: VerificationResult['notCompared'],
