@@ -148,7 +148,7 @@ function check() {
   return worst;
 }
 
-/** Puts the real output of the two commands into README.md, between their markers. */
+/** Puts the real output of commands into README.md and docs/ADVICE.md, between their markers. */
 function readme() {
   const path = join(root, 'README.md');
   const outputs = {
@@ -166,7 +166,27 @@ function readme() {
     text = text.replace(new RegExp(`<!-- ${name} -->[^]*<!-- /${name} -->`), () => block);
   }
   writeFileSync(path, text);
+  adviceCases();
   return 0;
+}
+
+/** Puts what `zonewise advise` prints for the worked cases into docs/ADVICE.md. */
+function adviceCases() {
+  const path = join(root, 'docs', 'ADVICE.md');
+  const main = join(root, 'dist', 'apps', 'cli', 'src', 'main.js');
+  const text = readFileSync(path, 'utf8').replace(
+    /<!-- advise (.*?) -->[^]*?<!-- \/advise -->/g,
+    (_block, words) => {
+      const { status, stdout } = spawnSync(
+        process.execPath,
+        [main, 'advise', ...words.split(' ')],
+        { cwd: root, encoding: 'utf8' },
+      );
+      orExit(status ?? 1);
+      return `<!-- advise ${words} -->\n\`\`\`text\n${stdout.trimEnd()}\n\`\`\`\n<!-- /advise -->`;
+    },
+  );
+  writeFileSync(path, text);
 }
 
 /** Groups of the readers; the others are the simulator's, which says so when a name is wrong. */

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
 
 import type { HeadroomOptions } from './commands/headroom';
-import type { ReplayOptions } from './commands/replay-plan';
+import type { AdviseOptions, ReplayOptions } from './commands/replay-plan';
 import type { ServeOptions } from './commands/serve';
 import type { GateOptions } from './gate/gate';
 import { version } from './version';
@@ -129,12 +129,14 @@ function replayCommands(zonewise: Command): void {
       const { headroomOfPlan } = await import('./commands/headroom');
       process.exitCode = headroomOfPlan(path, options);
     });
-  plan('advise', 'look for better settings for a plan, with evidence; JSON').action(
-    async (path: string, options: ReplayOptions) => {
+  plan('advise', 'look for better settings for a plan, with evidence')
+    .option('-o, --output <format>', 'json or text', 'json')
+    .option('--profile <name>', 'balanced, locality, density or latency')
+    .option('--options <file>', 'JSON: weights, constraints and budget as the service takes them')
+    .action(async (path: string, options: AdviseOptions) => {
       const { advisePlan } = await import('./commands/replay-plan');
       process.exitCode = advisePlan(path, options);
-    },
-  );
+    });
 }
 
 async function main(): Promise<void> {

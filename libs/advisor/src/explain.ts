@@ -1,6 +1,6 @@
 import type { Change, Evaluated } from './evaluator';
 import { changeCount } from './change';
-import { formatCount, formatList, formatMib, formatMs, formatPercent } from './format';
+import { formatCount, formatList, formatMib, formatMs, formatPercent, formatSome } from './format';
 import { nodesText } from './host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
 import type { Judge, Objective } from './objective';
@@ -134,7 +134,9 @@ const FIGURES: Record<Objective, (outcome: Outcome) => string> = {
   swap: (outcome) => formatMib(outcome.swappedOutPages),
   'stall-excess': (outcome) => formatMs(scoreOf(outcome)['stall-excess']),
   remote: (outcome) =>
-    `${formatPercent(outcome.remoteShare)} (${outcome.remoteCost.toFixed(3)} further than local)`,
+    outcome.remoteCost > 0
+      ? `${formatPercent(outcome.remoteShare)} (${outcome.remoteCost.toFixed(3)} further than local)`
+      : formatPercent(outcome.remoteShare),
   headroom: (outcome) => formatPercent(1 - outcome.headroomShare),
   room: (outcome) => formatPercent(scoreOf(outcome).room),
   cache: (outcome) => formatMib(outcome.cacheLostPages),
@@ -167,7 +169,7 @@ const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => stri
       : '';
     return (
       `${FIGURES.remote(loser.candidate.outcome)} of guest memory is remote against ` +
-      `${FIGURES.remote(advised.candidate.outcome)} (${formatList(guests)})${proof}`
+      `${FIGURES.remote(advised.candidate.outcome)}${guests.length > 0 ? ` (${formatSome(guests)})` : ''}${proof}`
     );
   },
   headroom: (loser, advised) =>

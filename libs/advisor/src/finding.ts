@@ -79,11 +79,16 @@ const waiting: Describe = (baseline, advised) => {
 const remote: Describe = (baseline, advised) => {
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
   const [now, then] = [formatPercent(before.remoteShare), formatPercent(after.remoteShare)];
-  const nearer =
-    now === then
-      ? ` It is nearer: ${before.remoteCost.toFixed(3)} -> ${after.remoteCost.toFixed(3)} of the local distance beyond it.`
-      : '';
-  return `${now} of guest memory is remote as configured, ${then} with ${changeText(advised.change)}.${nearer} ${costText(baseline, advised)}`;
+  const change = changeText(advised.change);
+  const cost = costText(baseline, advised);
+  if (after.remoteShare < before.remoteShare - 0.005) {
+    return `${now} of guest memory is remote as configured, ${then} with ${change}. ${cost}`;
+  }
+  const shares = now === then ? '' : ` (${now} -> ${then} on nodes without its vCPUs)`;
+  return (
+    `Guest memory is on average ${before.remoteCost.toFixed(3)} of the local distance further from its vCPUs than ` +
+    `local memory as configured, ${after.remoteCost.toFixed(3)} with ${change}${shares}. ${cost}`
+  );
 };
 
 const headroom: Describe = (baseline, advised) => {

@@ -16,12 +16,13 @@ export class Refused extends Error {
 }
 
 /**
- * Runs a command that answers with JSON.
+ * Runs a command that answers with JSON, or with text where it computes a string.
  * @returns the process's exit code: 0 done, 1 could not; then the reasons are on stderr
  */
 export function answer(options: AnswerOptions, compute: () => unknown, plan?: LoadedPlan): number {
   try {
-    const text = `${JSON.stringify(compute(), null, 2)}\n`;
+    const computed = compute();
+    const text = typeof computed === 'string' ? computed : `${JSON.stringify(computed, null, 2)}\n`;
     if (options.out === undefined) process.stdout.write(text);
     else writeFileSync(options.out, text);
     return 0;

@@ -1,6 +1,8 @@
-import { advise, simulate } from '@zonewise/advisor';
+import { advise, simulate, type AdviceOptions, type AdviceProfile } from '@zonewise/advisor';
 import { nearest, planRequests, type HostRequest } from '@zonewise/plan';
 import { readPlanFile, type LoadedPlan } from '../gate/plan-file';
+import { evidenceReport, report } from '../demo/report';
+import { readLimited } from '../gate/plan-folder';
 import { locatedProblem } from '../gate/problems';
 import { answer, Refused, type AnswerOptions } from './answer';
 
@@ -10,11 +12,17 @@ export interface ReplayOptions extends AnswerOptions {
   root?: string;
 }
 
+/** Answers of several hosts as one document; of one host its own. */
+function asOne(answers: object[]): unknown {
+  return answers.length === 1 ? answers[0] : { items: answers };
+}
+
 /** Computes something for the hosts of a plan: one object for one host, a list for several. */
-export function perHost(
+export function perHost<T extends object>(
   path: string,
   options: ReplayOptions & { withIdle?: boolean },
-  compute: (host: HostRequest, plan: LoadedPlan) => object,
+  compute: (host: HostRequest, plan: LoadedPlan) => T,
+  present: (answers: (T & { host: string })[]) => unknown = asOne,
 ): number {
   return answer(options, () => {
     const plan = readPlanFile(path, options.root);
@@ -23,8 +31,7 @@ export function perHost(
       throw new Refused(built.problems.map((problem) => locatedProblem(problem, plan)));
     }
     const hosts = chosen(built.value, options.host, plan.file);
-    const answers = hosts.map((host) => ({ host: host.name, ...compute(host, plan) }));
-    return answers.length === 1 ? answers[0] : { items: answers };
+    return present(hosts.map((host) => ({ host: host.name, ...compute(host, plan) })));
   });
 }
 
@@ -52,7 +59,58 @@ export function simulatePlan(path: string, options: ReplayOptions = {}): number 
   });
 }
 
+export interface AdviseOptions extends ReplayOptions {
+  /** Default `json`, the recommendations as the service answers them. */
+  output?: string;
+  /** In which order configurations are compared. */
+  profile?: string;
+  /** File with the rest of `options` as the service takes them: weights, constraints, budget. */
+  options?: string;
+}
+
 /** Looks for better settings for each host of a plan. */
-export function advisePlan(path: string, options: ReplayOptions = {}): number {
-  return perHost(path, options, ({ request, caveats }) => ({ ...advise(request), caveats }));
+export function advisePlan(path: string, options: AdviseOptions = {}): number {
+  const { output = 'json' } = options;
+  return perHost(
+    path,
+    options,
+    ({ request, caveats }) => ({
+      ...advise({ ...request, options: adviceOptions(options) }),
+      caveats,
+    }),
+    (answers) => {
+      if (output === 'json') return asOne(answers);
+      if (output !== 'text') refuseOption('--output', output, 'json or text');
+      return answers
+        .map((content) => {
+          const head = answers.length > 1 ? `Host ${content.host}\n\n` : '';
+          return `${head}${report(content)}\n\n${evidenceReport(content)}\n`;
+        })
+        .join('\n');
+    },
+  );
+}
+
+/** What the library finds wrong with them it says itself; here only what is no JSON object. */
+function adviceOptions({ profile, options }: AdviseOptions): AdviceOptions {
+  const given = options === undefined ? {} : parsedOptions(readLimited(options, '--options'));
+  return { ...given, ...(profile === undefined ? {} : { profile: profile as AdviceProfile }) };
+}
+
+function parsedOptions(text: string): AdviceOptions {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    refuseOption('--options', (error as Error).message, 'a JSON object');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    refuseOption('--options', JSON.stringify(value).slice(0, 80), 'a JSON object');
+  }
+  return value;
+}
+
+function refuseOption(path: string, found: string, expected: string): never {
+  const message = `Found ${found}; expected ${expected}.`;
+  throw new Refused([{ code: 'invalid-option', path, message, expected }]);
 }

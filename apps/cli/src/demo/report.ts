@@ -1,4 +1,11 @@
-import type { Candidate, Operation, Outcome, RecommendationContent } from '@zonewise/advisor';
+import type {
+  AdviceContent,
+  Candidate,
+  Operation,
+  Outcome,
+  RecommendationContent,
+  ReplayEvidence,
+} from '@zonewise/advisor';
 import { mib, render } from '../table';
 
 const ms = (ns: number): string => `${(ns / 1e6).toFixed(ns >= 1e8 ? 0 : 1)} ms`;
@@ -67,19 +74,29 @@ export function hostTable(now: Outcome, advised: Outcome): string {
 }
 
 function settingText(value: unknown): string {
-  const { mode, nodeset } = (value ?? {}) as { mode?: string; nodeset?: number[] };
-  if (mode === undefined) return Array.isArray(value) ? value.join(' ') : String(value);
-  return mode === 'none' ? 'no numatune' : `${mode} ${(nodeset ?? []).join(',')}`;
+  if (typeof value === 'string' || typeof value === 'number') return String(value);
+  if (Array.isArray(value)) return value.join(' ');
+  if (typeof value !== 'object' || value === null) return 'as the document says';
+  const { mode, nodeset, nodes } = value as { mode?: string; nodeset?: number[]; nodes?: number[] };
+  if (nodes !== undefined) return `CPUs of nodes ${nodes.join(',')}`;
+  return mode === 'none' ? 'no numatune' : `${mode ?? ''} ${(nodeset ?? []).join(',')}`;
+}
+
+function settingName({ resourceType, resource, path }: Operation): string {
+  if (resourceType === 'sysctl') return `vm.${resource}`;
+  if (resourceType === 'start-order') return 'order of starts';
+  if (resourceType !== 'domain') return path;
+  return path === '/domain/numatune' ? `${resource} numatune` : `${resource} ${path}`;
 }
 
 function operationLines(operation: Operation): string[] {
-  const { resourceType, resource, previousValue, value, requiresRestart, reason } = operation;
-  const what = resourceType === 'sysctl' ? `vm.${resource}` : `${resource} numatune`;
+  const { previousValue, value, requiresRestart, reason } = operation;
+  const what = settingName(operation);
+  // No numatune before is no value of the document.
+  const numatune = operation.path === '/domain/numatune';
+  const before = numatune && previousValue === null ? 'no numatune' : settingText(previousValue);
   const restart = requiresRestart ? ' (needs a restart of the guest)' : '';
-  return [
-    `  - ${what}: ${settingText(previousValue)} -> ${settingText(value)}${restart}`,
-    `    ${reason}`,
-  ];
+  return [`  - ${what}: ${before} -> ${settingText(value)}${restart}`, `    ${reason}`];
 }
 
 function settingsOf(candidate: Candidate): string {
@@ -127,4 +144,31 @@ export function report(content: RecommendationContent): string {
     `Evidence: ${content.evidence.replays} replays, seed ${content.evidence.seed}, state ${content.evidence.advised.outcome.stateHash.slice(0, 12)}`,
   );
   return sections.join('\n\n');
+}
+
+const CAUSES_SHOWN = 12;
+
+/** Why memory goes where it goes, today and as advised, what could make the advice wrong, and its alternatives. */
+export function evidenceReport(content: AdviceContent): string {
+  const { before, after, risks } = content.evidence;
+  const sections = [
+    `Why, with today's setting\n${causeLines(before)}`,
+    ...(after.stateHash === before.stateHash ? [] : [`Why, as advised\n${causeLines(after)}`]),
+    `What could make it wrong\n${risks.map(({ kind, message }) => `  - ${kind}: ${message}`).join('\n')}`,
+  ];
+  const ways = content.routes.flatMap(({ routes }) =>
+    routes.map(({ message }) => `  - ${message}`),
+  );
+  if (ways.length > 0) sections.push(`Ways to move what is elsewhere\n${ways.join('\n')}`);
+  if (content.exclusive.length > 0) {
+    const others = content.exclusive.map(({ description }) => `  - ${description}`);
+    sections.push(`Recommendations that exclude this one\n${others.join('\n')}`);
+  }
+  return sections.join('\n\n');
+}
+
+function causeLines({ causes }: ReplayEvidence): string {
+  const shown = causes.slice(0, CAUSES_SHOWN).map(({ text }) => `  - ${text}`);
+  const more = causes.length - shown.length;
+  return [...shown, ...(more > 0 ? [`  (${more} more in the JSON)`] : [])].join('\n');
 }

@@ -1,4 +1,4 @@
-import type { ReplayEvent } from '@zonewise/simulator';
+import { PAGES_PER_MIB, type ReplayEvent } from '@zonewise/simulator';
 import { formatCount, formatList, formatMib, formatMs } from '../format';
 import { distanceBetween, nodesText } from '../host-nodes';
 import type { HostModel } from '../types';
@@ -32,6 +32,9 @@ export interface Cause {
 
 /** A chain beyond this ends with what it leaves out. */
 export const CAUSES_MAX = 120;
+
+/** Less page cache than this keeps no guest from a node. */
+const CACHE_WORTH_PAGES = PAGES_PER_MIB;
 
 type EventOf<T extends ReplayEvent['type']> = Extract<ReplayEvent, { type: T }>;
 
@@ -82,7 +85,7 @@ function spillCauses(start: StartTrace, events: ReplayEvent[], host: HostModel):
     },
   ];
   const cachePages = pagesOn(start.cacheBefore, nodeId);
-  if (cachePages > 0) {
+  if (cachePages >= CACHE_WORTH_PAGES) {
     causes.push({
       ...place,
       code: 'cache-left-alone',

@@ -8,8 +8,8 @@ import type { RecommendationContent } from '../types';
 const EXCLUSIVE_MAX = 2;
 
 /**
- * The best ways to better today's setting that are another decision than the advice: other numatune modes, or other
- * kernel settings. They set the same guests otherwise, so that at most one of them can be followed. Best first.
+ * The best ways to better today's setting that decide otherwise than the advice and each other: by other numatune modes,
+ * or by kernel settings instead. They set the same guests otherwise, so that at most one of them can be followed. Best first.
  *
  * Only what was replayed, kills no more than the advice and was not refused.
  */
@@ -20,24 +20,26 @@ export function exclusiveAlternatives(
   refused: ReadonlySet<string>,
 ): Evaluated[] {
   if (advised === baseline || deadNames(advised.candidate.outcome).length > 0) return [];
-  const seen = new Set([decisionOf(advised.change), decisionOf(baseline.change)]);
+  const seen = decisionsOf(advised.change);
   return evaluator.evaluated
     .filter(({ candidate }) => !refused.has(candidate.id))
     .filter(({ candidate }) => deadNames(candidate.outcome).length === 0)
     .filter((one) => compareOutcomes(one.candidate.outcome, baseline.candidate.outcome, judge) < 0)
     .sort((a, b) => compareOutcomes(a.candidate.outcome, b.candidate.outcome, judge))
     .filter(({ change }) => {
-      const decision = decisionOf(change);
-      return !seen.has(decision) && seen.add(decision);
+      const decisions = [...decisionsOf(change)];
+      if (decisions.some((decision) => seen.has(decision))) return false;
+      decisions.forEach((decision) => seen.add(decision));
+      return true;
     })
     .slice(0, EXCLUSIVE_MAX);
 }
 
-/** What kind of change it is, whichever guests and nodes it is about. */
-function decisionOf(change: Change): string {
+/** What kinds of change it makes, whichever guests and nodes it is about. */
+function decisionsOf(change: Change): Set<string> {
   const modes = Object.values(change.numatune).map(({ mode }) => `numatune ${mode}`);
   const parts = Object.keys(change).filter((part) => part !== 'numatune' && part !== 'sysctl');
-  return [...new Set([...modes, ...Object.keys(change.sysctl), ...parts])].sort().join(', ');
+  return new Set([...modes, ...Object.keys(change.sysctl), ...parts]);
 }
 
 /** The growth that an alternative was replayed with: the reserve that advice needs, and no bisection. */
