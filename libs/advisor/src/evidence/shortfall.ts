@@ -34,7 +34,7 @@ type Kill = Extract<ReplayEvent, { type: 'oom_kill' }>;
 const ZONE_IN_SUMMARY = /node (\d+) (\w+): free (\d+), min (\d+) \+ reserve (\d+)/g;
 const ORDER_IN_REPORT = /order=(-?\d+)/;
 
-/** Of the zones that could not serve the request, the one that lacked least; undefined where none was allowed. */
+/** The zone that the request would have had first: the highest one of the first node; undefined where none was allowed. */
 export function shortfallOfKill({ invokedBy, summary, report }: Kill): Shortfall | undefined {
   const order = Math.max(0, Number(ORDER_IN_REPORT.exec(report[0] ?? '')?.[1] ?? 0));
   const zones = [...summary.matchAll(ZONE_IN_SUMMARY)].map(
@@ -47,5 +47,5 @@ export function shortfallOfKill({ invokedBy, summary, report }: Kill): Shortfall
       };
     },
   );
-  return zones.sort((a, b) => a.shortPages - b.shortPages)[0];
+  return zones.findLast(({ nodeId }) => nodeId === zones[0]?.nodeId);
 }
