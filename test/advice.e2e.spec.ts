@@ -107,12 +107,15 @@ describe.each(databaseKinds('advice'))('advice on %s', (kind) => {
     expect(claimed.map((item: Json) => item.id)).toEqual([loser.id]);
   });
 
-  it('takes profiles and constraints, and says which', async () => {
+  it('takes profiles and constraints, and keeps to them', async () => {
     const constraints = { pinnedGuests: ['web1'], fixedSysctls: ['zone_reclaim_mode'] };
     const { status, body } = await ask({ profile: 'locality', constraints });
     expect(status).toBe(201);
     expect(body.basis.options).toEqual({ profile: 'locality', constraints });
     expect(body.evidence.search.profile).toBe('locality');
+    expect(advice.evidence.advised.numatune.web1).toBeDefined();
+    expect(body.evidence.advised.numatune.web1).toBeUndefined();
+    expect(body.evidence.advised.sysctl.zone_reclaim_mode).toBeUndefined();
   });
 
   it('answers with a type where there is nothing to advise', async () => {

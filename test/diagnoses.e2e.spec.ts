@@ -43,7 +43,7 @@ describe('POST /v1/diagnoses', () => {
 
   it('explains the refusal on a host of 96 GB by every number that the kernel compared', async () => {
     const { body } = await post({ log: logText('order1-2.6.32.txt') }).expect(200);
-    const [{ request: asked, zones, kernel }] = (body).items;
+    const [{ request: asked, zones, kernel }] = body.items;
     expect(kernel).toEqual({
       release: '2.6.32-220.23.1.el6.x86_64',
       checkedAs: '2.6.32',

@@ -117,6 +117,37 @@ describe('the documentation', () => {
       await http().post('/v1/domains/inspect').type('application/xml').send(xml).expect(200);
     }
   });
+
+  it('has examples of advice and of its verification that work as they stand', async () => {
+    const { body } = await http().get('/v1/hosts').expect(200);
+    const url = `/v1/hosts/${body.items[0].id}/recommendations`;
+    const asked = examplesOf('/v1/hosts/{hostId}/recommendations', 'post', 'application/json');
+    expect(asked).toHaveLength(4);
+    const [first, ...others] = asked;
+    const answer = await http()
+      .post(url)
+      .set('Prefer', 'wait=60')
+      .send(first as object)
+      .expect(201);
+    for (const body of others) {
+      const accepted = await http()
+        .post(url)
+        .send(body as object)
+        .expect(202);
+      await http().delete(`/v1/jobs/${accepted.body.id}`).expect(200);
+    }
+    const path = '/v1/recommendations/{recommendationId}/verify';
+    const observations = examplesOf(path, 'post', 'application/json');
+    expect(observations).toHaveLength(1);
+    for (const observation of observations) {
+      // db1 was stored as planned here, and it runs by then.
+      const verified = await http()
+        .post(`/v1/recommendations/${answer.body.id}/verify`)
+        .send(observation as object)
+        .expect(201);
+      expect(verified.body.guests.map(({ name }: { name: string }) => name)).toEqual(['db1']);
+    }
+  });
 });
 
 it('tells whether it lives, is ready, and which version it is', async () => {

@@ -26,6 +26,7 @@ export {
 export { NO_CHANGE, changeCount, normalise, withChange } from './change';
 export { RIVAL_RULES, rivals, type RivalRule } from './rivals';
 export { rollbackSysctlFile, sysctlFile } from './sysctl-file';
+export { changeText } from './explain';
 export { summarize } from './summary';
 export {
   TOLERANCE_PERCENT,

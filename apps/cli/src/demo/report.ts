@@ -1,3 +1,4 @@
+import { changeText } from '@zonewise/advisor';
 import type {
   AdviceContent,
   Candidate,
@@ -78,15 +79,22 @@ function settingText(value: unknown): string {
   if (Array.isArray(value)) return value.join(' ');
   if (typeof value !== 'object' || value === null) return 'as the document says';
   const { mode, nodeset, nodes } = value as { mode?: string; nodeset?: number[]; nodes?: number[] };
-  if (nodes !== undefined) return `CPUs of nodes ${nodes.join(',')}`;
+  if (nodes !== undefined) return `CPUs of node${nodes.length === 1 ? '' : 's'} ${nodes.join(',')}`;
   return mode === 'none' ? 'no numatune' : `${mode ?? ''} ${(nodeset ?? []).join(',')}`;
 }
+
+const DOCUMENT_SETTINGS: Record<string, string> = {
+  '/domain/numatune': 'numatune',
+  '/domain/vcpu/@cpuset': 'CPU set of its vCPUs',
+  '/domain/memoryBacking': 'pages of its memory',
+  '/domain/devices/disk/driver/@cache': 'disk cache',
+};
 
 function settingName({ resourceType, resource, path }: Operation): string {
   if (resourceType === 'sysctl') return `vm.${resource}`;
   if (resourceType === 'start-order') return 'order of starts';
   if (resourceType !== 'domain') return path;
-  return path === '/domain/numatune' ? `${resource} numatune` : `${resource} ${path}`;
+  return `${resource} ${DOCUMENT_SETTINGS[path] ?? path}`;
 }
 
 function operationLines(operation: Operation): string[] {
@@ -99,18 +107,8 @@ function operationLines(operation: Operation): string[] {
   return [`  - ${what}: ${before} -> ${settingText(value)}${restart}`, `    ${reason}`];
 }
 
-function settingsOf(candidate: Candidate): string {
-  const sysctls = Object.entries(candidate.sysctl).map(
-    ([name, value]) => `${name}=${String(value)}`,
-  );
-  const modes = Object.entries(candidate.numatune).map(
-    ([name, { mode, nodeset }]) => `${name} ${mode} ${nodeset.join(',')}`,
-  );
-  return [...sysctls, ...modes].join(', ') || 'as it is';
-}
-
 function alternativeLines(candidate: Candidate): string[] {
-  return [`  - ${settingsOf(candidate)}`, `    ${candidate.whyNot ?? ''}`];
+  return [`  - ${changeText(candidate)}`, `    ${candidate.whyNot ?? ''}`];
 }
 
 /** The first ones are the closest rivals; the whole list is part of the stored evidence. */
