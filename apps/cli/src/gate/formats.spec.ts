@@ -5,6 +5,7 @@ import sarifSchema from '@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.jso
 import { RULES, type GateVerdict } from '@zonewise/plan';
 import Ajv from 'ajv';
 import { SaxesParser } from 'saxes';
+import { validateXML } from 'xmllint-wasm';
 import { scratch } from '../test/scratch';
 import { packageRoot } from '../version';
 import { explain, gate, type GateOptions } from './gate';
@@ -116,29 +117,6 @@ interface Element {
   children: Element[];
 }
 
-/** What the XSD of Jenkins' xUnit plugin says of the elements in use: attributes that must and may be there, children in order. */
-const JUNIT: Record<string, { must: string[]; may: string[]; children: string[] }> = {
-  testsuites: {
-    must: [],
-    may: ['name', 'time', 'tests', 'failures', 'errors', 'skipped'],
-    children: ['testsuite'],
-  },
-  testsuite: {
-    must: ['name'],
-    may: ['tests', 'failures', 'errors', 'skipped', 'time', 'timestamp', 'hostname'],
-    children: ['testcase'],
-  },
-  testcase: {
-    must: ['name', 'classname'],
-    may: ['time'],
-    children: ['skipped', 'error', 'failure', 'system-out'],
-  },
-  skipped: { must: [], may: ['message', 'type'], children: [] },
-  error: { must: [], may: ['message', 'type'], children: [] },
-  failure: { must: [], may: ['message', 'type'], children: [] },
-  'system-out': { must: [], may: [], children: [] },
-};
-
 function parseXml(text: string): Element {
   const root: Element = { name: '', attributes: {}, children: [] };
   const open = [root];
@@ -156,16 +134,15 @@ function parseXml(text: string): Element {
   return root.children[0] ?? root;
 }
 
-function checkJunit({ name, attributes, children }: Element): void {
-  const rule = JUNIT[name];
-  if (rule === undefined) throw new Error(`<${name}> is no element of JUnit reports`);
-  const known = [...rule.must, ...rule.may];
-  expect(Object.keys(attributes).filter((key) => !known.includes(key))).toEqual([]);
-  expect(rule.must.filter((key) => attributes[key] === undefined)).toEqual([]);
-  const ranks = children.map((child) => rule.children.indexOf(child.name));
-  expect(ranks).toEqual([...ranks].sort((a, b) => a - b));
-  expect(ranks).not.toContain(-1);
-  children.forEach(checkJunit);
+/** Holds a report against the XSD of JUnit reports, and reads it. */
+async function checkedJunit(text: string): Promise<Element> {
+  const schema = readFileSync(join(__dirname, 'formats', 'junit.xsd'), 'utf8');
+  const { valid, errors } = await validateXML({
+    xml: [{ fileName: 'report.xml', contents: text }],
+    schema: [{ fileName: 'junit.xsd', contents: schema }],
+  });
+  expect([valid, errors]).toEqual([true, []]);
+  return parseXml(text);
 }
 
 const all = (element: Element, name: string): Element[] => [
@@ -176,8 +153,7 @@ const all = (element: Element, name: string): Element[] => [
 describe('junit', () => {
   it('has a case for every host and rule in force, and counts them', async () => {
     const { code, text } = await run([write('plan.yaml', plan(3))], { output: 'junit' });
-    const report = parseXml(text);
-    checkJunit(report);
+    const report = await checkedJunit(text);
     const cases = all(report, 'testcase');
     const inForce = RULES.filter(({ severity }) => severity !== 'off').length;
     expect(cases).toHaveLength(2 * (inForce - 1) + 1);
@@ -189,15 +165,34 @@ describe('junit', () => {
 
   it('shows what is waived as skipped, and what cannot be judged as an error', async () => {
     const waivers = `waivers: [{rule: ZW001, reason: "<soon> & \\u0001", expires: 2027-01-01}, {rule: ZW002, reason: r, expires: 2027-01-01}]`;
-    const waived = parseXml(
+    const waived = await checkedJunit(
       (await run([write('plan.yaml', plan(3, waivers))], { output: 'junit' })).text,
     );
-    checkJunit(waived);
     expect(all(waived, 'skipped')).toHaveLength(1);
     expect(all(waived, 'failure')).toHaveLength(0);
-    const broken = parseXml((await run([write('plan.yaml', '[')], { output: 'junit' })).text);
-    checkJunit(broken);
+    const broken = await checkedJunit(
+      (await run([write('plan.yaml', '[')], { output: 'junit' })).text,
+    );
     expect(all(broken, 'error')).toHaveLength(1);
+  });
+});
+
+describe('junit and the schema', () => {
+  it('a report that lacks a count or has an element too many is refused by the schema', async () => {
+    const bad = '<testsuites><testsuite name="a"><note/></testsuite></testsuites>';
+    await expect(checkedJunit(bad)).rejects.toThrow(/required but missing|not expected/);
+  });
+
+  it('shows guests that no host takes beside the waivers of the plan', async () => {
+    const placed = plan(1)
+      .replace(/assignments:[^]*$/, 'assignments: auto\n')
+      .replace('200', '9000');
+    const { text } = await run([write('plan.yaml', placed)], { output: 'junit' });
+    const report = await checkedJunit(text);
+    const failed = all(report, 'testcase').filter(({ children }) =>
+      children.some(({ name }) => name === 'failure'),
+    );
+    expect(failed.map(({ attributes }) => attributes.name)).toEqual(['ZW002 failed-start']);
   });
 });
 

@@ -19,6 +19,8 @@ export function junit(reports: PlanReport[]): string {
   for (const { report, cases } of suites) {
     const suite = root.ele('testsuite', { name: clean(report.file) });
     counts(suite, cases);
+    const skipped = cases.filter((one) => one.skipped !== undefined).length;
+    suite.att('skipped', skipped);
     for (const test of cases) writeCase(suite, test);
   }
   return root.end({ pretty: true });
@@ -44,10 +46,6 @@ function counts(element: XMLElement, cases: TestCase[]): void {
   element.att(
     'errors',
     having(({ errors }) => errors.length > 0),
-  );
-  element.att(
-    'skipped',
-    having(({ skipped }) => skipped !== undefined),
   );
 }
 
@@ -77,7 +75,12 @@ function casesOf(report: PlanReport): TestCase[] {
 function verdictCases(file: string, verdict: GateVerdict): TestCase[] {
   const rules = verdict.rules.filter(({ severity }) => severity !== 'off');
   const ofHosts = rules.filter(({ code }) => code !== 'waiver');
-  const ofPlan = rules.filter(({ code }) => code === 'waiver');
+  // Findings about the plan itself: its waivers, and guests that no host takes.
+  const ofPlan = rules.filter(
+    ({ rule, code }) =>
+      code === 'waiver' ||
+      verdict.findings.some((finding) => finding.host === '' && finding.rule === rule),
+  );
   const testCase = (classname: string, host: string, { rule, code }: (typeof rules)[number]) => {
     const own = verdict.findings.filter((one) => one.host === host && one.rule === rule);
     return caseOf(classname, `${rule} ${code}`, own, verdict);
