@@ -8,7 +8,6 @@ import { deadNames } from './explain';
 import type { Judge, Objective } from './objective';
 import { compareOutcomes, firstDifference, scoreOf } from './objective';
 import type { Outcome } from './types';
-import { isBetter } from './rounds';
 import { variationsOf } from './variation';
 
 const FINALISTS_MAX = 6;
@@ -87,11 +86,10 @@ export class Finals {
   ranked(ordered: Evaluated[]): Finalist[] {
     const chosen = this.diverse(ordered);
     const entered = [this.baseline, ...chosen].flatMap((one) => this.enter(one) ?? []);
-    const dies = (finalist: Finalist): boolean => this.deaths(finalist, false) > 0;
     const rest = ordered.filter((one) => !chosen.includes(one) && one !== this.baseline);
     for (const one of rest.slice(0, REPLACEMENTS_MAX)) {
       const best = [...entered].sort((a, b) => this.compare(a, b))[0];
-      if (best && !dies(best)) break;
+      if (best && !this.dies(best)) break;
       const next = this.enter(one, best);
       if (next) entered.push(next);
     }
@@ -111,15 +109,13 @@ export class Finals {
       tries += 1;
       const one = this.evaluator.tryEvaluate(change);
       if (!one || !this.isAsGood(one, best)) return false;
-      // "Equal with fewer changes" is not transitive: every step is held against today's setting as well.
-      if (one !== this.baseline && !isBetter(one, this.baseline, this.judge)) return false;
-      if (
-        one !== this.baseline &&
-        ineligible(one.candidate.outcome, this.baseline.candidate.outcome)
-      )
-        return false;
+      const today = this.baseline.candidate.outcome;
+      if (one !== this.baseline && ineligible(one.candidate.outcome, today)) return false;
       const finalist = this.enter(one, best);
       if (!finalist || this.isFrailer(finalist, best)) return false;
+      // "Equal with fewer changes" is not transitive: every step is held against today's setting as well.
+      const asItIs = this.finalists.get(this.baseline);
+      if (asItIs && finalist !== asItIs && this.compare(finalist, asItIs) >= 0) return false;
       kept = finalist;
       return true;
     };
@@ -153,6 +149,11 @@ export class Finals {
         })),
       })),
     };
+  }
+
+  /** Whether likely variations kill somebody. */
+  dies(finalist: Finalist): boolean {
+    return this.deaths(finalist, false) > 0;
   }
 
   /** Why a finalist lost to the winner by what variations do to it; undefined where its own figures decide. */

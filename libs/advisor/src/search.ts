@@ -1,6 +1,7 @@
 import type { RivalFigures, Robustness, SearchReport } from './advice-types';
 import { crowded } from './bounds';
-import { NO_CHANGE, normalise } from './change';
+import { NO_CHANGE, normalise, startOrder } from './change';
+import { effectiveNumatune } from './compile';
 import { violation } from './constraints';
 import type { ResolvedDemand } from './demand';
 import { ineligible } from './eligible';
@@ -9,7 +10,8 @@ import type { Evaluated, Evaluator } from './evaluator';
 import { WORK_PER_RECLAIMED_PAGE } from './evaluator';
 import type { Finalist } from './finalists';
 import { Finals } from './finalists';
-import { judgeOf, scoreOf } from './objective';
+import type { Judge } from './objective';
+import { compareOutcomes, judgeOf, scoreOf } from './objective';
 import type { Note } from './placement';
 import { guestMemoryPages } from './placement';
 import { rivals as rivalsOf } from './rivals';
@@ -31,7 +33,7 @@ import {
 } from './rounds';
 import { scaleFor } from './scale';
 import { spaceOf } from './space';
-import type { Candidate } from './types';
+import type { AdviceRequest, Candidate, Change, NumatuneValue, PlacementMode } from './types';
 
 /** Growth of demand that advice must survive as well as today's setting does. */
 export const RESERVE_PERCENT = 10;
@@ -105,10 +107,16 @@ export function search(
   });
   evaluator.limit(FINALS_SHARE);
   const finals = new Finals(small, judge, today);
-  const eligible = small.evaluated
-    .filter((one) => one !== today && isGain(one, today, context))
-    .sort((a, b) => (isBetter(a, b, judge) ? -1 : isBetter(b, a, judge) ? 1 : 0));
-  const ranked = finals.ranked(best === today ? [] : eligible);
+  let ranked = finals.ranked(candidates(context));
+  const frail = ranked[0];
+  if (frail && finals.dies(frail)) {
+    bestOf(
+      context,
+      ranked.flatMap(({ one }) => softened(request, one.change)),
+      best,
+    );
+    ranked = finals.ranked(candidates(context));
+  }
   const winners = [...ranked];
   const [first] = winners;
   if (first && first.one !== today) winners.unshift(finals.minimised(first));
@@ -159,7 +167,7 @@ function predictedWork(demand: ResolvedDemand, estimator: Estimator): number {
 
 function rounds(
   context: RoundContext,
-  rivals: RoundContext['baseline']['change'][],
+  rivals: Change[],
   onBetter: (best: Evaluated) => void,
 ): { best: Evaluated; complete: boolean } {
   const { baseline, request, demand, judge } = context;
@@ -190,12 +198,44 @@ function rounds(
   return { best, complete: false };
 }
 
-function isGain(one: Evaluated, today: Evaluated, { judge }: RoundContext): boolean {
-  const { outcome } = today.candidate;
-  return ineligible(one.candidate.outcome, outcome) === undefined && isBetter(one, today, judge);
+/** What may be advised, the best as asked first; what is equal to today's setting may be better under variations. */
+function candidates({ evaluator, baseline, judge }: RoundContext): Evaluated[] {
+  return evaluator.evaluated
+    .filter((one) => one !== baseline && isNoLoss(one, baseline, judge))
+    .sort((a, b) => (isBetter(a, b, judge) ? -1 : isBetter(b, a, judge) ? 1 : 0));
 }
 
-/** The first winner that holds in full: better than today's setting and eligible; today's setting where none does. */
+function isNoLoss(one: Evaluated, today: Evaluated, judge: Judge): boolean {
+  const [then, now] = [one.candidate.outcome, today.candidate.outcome];
+  return ineligible(then, now) === undefined && compareOutcomes(then, now, judge) <= 0;
+}
+
+/** A configuration that dies under variations with guests that may fall back to other nodes instead. */
+function softened(request: AdviceRequest, change: Change): Change[] {
+  const bound = ({ mode }: { mode: PlacementMode }): boolean =>
+    mode === 'strict' || mode === 'restrictive';
+  const settings = Object.fromEntries(
+    startOrder(request).map((name) => [
+      name,
+      change.numatune[name] ?? effectiveNumatune(request, name),
+    ]),
+  );
+  if (!Object.values(settings).some(bound)) return [];
+  const numatune = Object.fromEntries(
+    Object.entries(settings).map(([name, setting]): [string, NumatuneValue] => {
+      const { nodeset, memnodes } = setting;
+      if (!bound(setting) || memnodes) return [name, setting];
+      return [name, { mode: nodeset.length > 1 ? 'interleave' : 'preferred', nodeset }];
+    }),
+  );
+  return [0, 1].map((zone_reclaim_mode) => ({
+    ...change,
+    numatune,
+    sysctl: { ...change.sysctl, zone_reclaim_mode },
+  }));
+}
+
+/** The first winner that is no worse than today's setting in full, and eligible; today's setting where none is. */
 function confirmed(
   context: RoundContext,
   evaluator: Evaluator,
@@ -205,7 +245,7 @@ function confirmed(
   for (const { one } of winners.slice(0, CONFIRMED_MAX)) {
     if (one === context.baseline) return baseline;
     const full = evaluator.evaluate(one.change);
-    if (isGain(full, baseline, context)) return full;
+    if (isNoLoss(full, baseline, context.judge)) return full;
   }
   return baseline;
 }
