@@ -1,9 +1,10 @@
 /** Changes of a request: put on top of it, brought into one form, counted, taken apart. */
-import type { HostSysctls } from '@zonewise/simulator';
-import { effectiveNumatune } from './compile';
+import type { GuestProcess, HostSysctls } from '@zonewise/simulator';
+import { effectiveNumatune, placedGuest } from './compile';
 import { resolveDemand } from './demand';
 import { nodeUnion, sameNodes } from './host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
+import { applyPinning } from './placement';
 import type { Change, HugepageDemand, NumatuneValue, SimulationRequest } from './types';
 
 export const NO_CHANGE: Change = { sysctl: {}, numatune: {} };
@@ -76,7 +77,7 @@ export function normalise(request: SimulationRequest, change: Change): Change {
   const numatune = byRank(change.numatune).filter(
     ([name, setting]) => !sameSetting(setting, effectiveNumatune(request, name)),
   );
-  const pinning = part('pinning');
+  const pinning = withoutIdlePins(request, Object.fromEntries(numatune), part('pinning'));
   const backing = part('backing');
   const diskCache = part('diskCache');
   const thpBefore = { ...request.host.thp, ...request.thp };
@@ -96,6 +97,23 @@ export function normalise(request: SimulationRequest, change: Change): Change {
     ...(pools.length > 0 && { hugepages: pools }),
     ...(reordered && { startOrder: change.startOrder }),
   };
+}
+
+/** Pins that move vCPUs: not those to nodes where the guest's numatune or its document has them anyway. */
+function withoutIdlePins(
+  request: SimulationRequest,
+  numatune: Change['numatune'],
+  pinning: Change['pinning'],
+): Change['pinning'] {
+  const kept = Object.entries(pinning ?? {}).filter(([name, pin]) => {
+    const unpinned = placedGuest(withChange(request, { sysctl: {}, numatune }), name);
+    return !sameCpuNodes(unpinned, applyPinning(unpinned, pin));
+  });
+  return kept.length > 0 ? Object.fromEntries(kept) : undefined;
+}
+
+function sameCpuNodes(a: GuestProcess, b: GuestProcess): boolean {
+  return a.regions.every(({ cpuNodes }, i) => sameNodes(cpuNodes, b.regions[i]?.cpuNodes ?? []));
 }
 
 /** Whether the demand writes this very pool, or writes none and the host has it. */
@@ -143,9 +161,14 @@ export function reductions(change: Change): { dropped: string; change: Change }[
     dropped: `domain ${name}`,
     change: withoutGuest(change, name),
   }));
-  const rest: { dropped: string; change: Change }[] = [];
+  const rest = Object.keys(change.pinning ?? {}).map((name) => ({
+    dropped: `pinning ${name}`,
+    change: { ...change, pinning: without(change.pinning ?? {}, name) },
+  }));
   for (const part of ['thp', 'hugepages', 'startOrder'] as const) {
-    if (change[part] !== undefined) rest.push({ dropped: part, change: without(change, part) });
+    if (change[part] !== undefined) {
+      rest.push({ dropped: part, change: { pinning: {}, ...without(change, part) } });
+    }
   }
   return [...sysctls, ...rest, ...perGuest];
 }
