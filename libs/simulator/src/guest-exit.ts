@@ -6,7 +6,7 @@ import { freeKernelBlocks, guestCaller, type KernelCaller } from './kernel-block
 import { passTime, type GuestState, type KernelState } from './kernel-state';
 import { ascending, partOf, piecesOf, spanOf, type Run } from './lru';
 import { uncharge, unchargeKernel } from './memcg';
-import { gathered, pointersOf } from './mmu-gather';
+import { gathered, pointersOf, type GatherRounds } from './mmu-gather';
 import { BlockCounts, type Mapping } from './page-map';
 import { endProcess } from './process-pages';
 import { freeSwap, freeSwapCache } from './swap';
@@ -37,6 +37,7 @@ export function rangeOf({ from, to, stepPages, keepPages }: FreePattern): FreeRa
 /**
  * Frees an owner's resident pages of a range, upwards, frames of its swap cache among them.
  * @param cpu position of the CPU whose lists take them
+ * @param rounds where not all pages can be freed at once
  * @returns pages freed
  */
 export function freeOffsets(
@@ -44,15 +45,16 @@ export function freeOffsets(
   mapping: Mapping,
   range: FreeRange,
   cpu: number,
+  rounds?: GatherRounds,
 ): number {
   endWritesOf(k, mapping);
   const runs = within(mapping.runs, range);
   if (!separate(mapping, runs))
-    return freeParts(k, mapping, ascending(partsOf(mapping, range), zoneOf), cpu);
+    return freeParts(k, mapping, ascending(partsOf(mapping, range), zoneOf), cpu, rounds);
   let freed = 0;
   for (const run of runs) {
     cutRange(run, range, (part) => {
-      freed += freeParts(k, mapping, [part], cpu);
+      freed += freeParts(k, mapping, [part], cpu, rounds);
     });
   }
   return freed;
@@ -98,8 +100,8 @@ export function zapOffsets(
   endWritesOf(k, mapping);
   let freed = 0;
   for (const call of callsOf(ascending(partsOf(mapping, rangeOf(pattern)), zoneOf), pattern)) {
-    gathered(k, caller, pointersOf(call), () => {
-      freed += freeParts(k, mapping, call, caller.cpu);
+    gathered(k, caller, pointersOf(call), (rounds) => {
+      freed += freeParts(k, mapping, call, caller.cpu, rounds);
     });
   }
   return freed;
@@ -107,19 +109,27 @@ export function zapOffsets(
 
 const zoneOf = (run: Run): Zone => run.zone;
 
-function freeParts(k: KernelState, mapping: Mapping, parts: Run[], cpu: number): number {
+function freeParts(
+  k: KernelState,
+  mapping: Mapping,
+  parts: Run[],
+  cpu: number,
+  rounds?: GatherRounds,
+): number {
   let freed = 0;
   for (const part of parts) {
     const swapped = part.owner === mapping.swapCache;
-    for (const piece of mapping.present ? piecesOf(part) : []) {
-      mapping.present!.spread(piece.offset, spanOf(piece), -piece.pages);
-      if (swapped) mapping.swapped?.spread(piece.offset, spanOf(piece), -piece.pages);
+    for (const freeable of rounds?.pieces(part) ?? [part]) {
+      for (const piece of mapping.present ? piecesOf(freeable) : []) {
+        mapping.present!.spread(piece.offset, spanOf(piece), -piece.pages);
+        if (swapped) mapping.swapped?.spread(piece.offset, spanOf(piece), -piece.pages);
+      }
+      if (swapped) freeSwap(k, mapping, freeable.pages);
+      freeSwapCache(k, freeable);
+      freed += freeable.pages;
+      uncharge(mapping.group, freeable.pages);
+      freeRun(k, freeable, cpu);
     }
-    if (swapped) freeSwap(k, mapping, part.pages);
-    freeSwapCache(k, part);
-    freed += part.pages;
-    uncharge(mapping.group, part.pages);
-    freeRun(k, part, cpu);
   }
   return freed;
 }
@@ -168,8 +178,13 @@ function* callsOf(parts: Run[], { from, stepPages }: FreePattern): Generator<Run
 }
 
 /** Frees everything of a mapping, swap included. */
-export function freeMapping(k: KernelState, mapping: Mapping, cpu: number): number {
-  const freed = freeOffsets(k, mapping, { from: 0, to: Infinity }, cpu);
+export function freeMapping(
+  k: KernelState,
+  mapping: Mapping,
+  cpu: number,
+  rounds?: GatherRounds,
+): number {
+  const freed = freeOffsets(k, mapping, { from: 0, to: Infinity }, cpu, rounds);
   freeSwap(k, mapping, mapping.swapPages);
   if (mapping.present) mapping.present = new BlockCounts();
   if (mapping.swapped) mapping.swapped = new BlockCounts();
@@ -183,8 +198,8 @@ export function exitGuest(k: KernelState, guest: GuestState): number {
   const runs = mappings.flatMap((mapping) => [...mapping.runs]);
   let freed = 0;
   const pointers = pointersOf(runs) + hugetlbPointers(guest) + guest.pageTables.length;
-  gathered(k, guestCaller(guest, cpu), pointers, () => {
-    for (const mapping of mappings) freed += freeMapping(k, mapping, cpu);
+  gathered(k, guestCaller(guest, cpu), pointers, (rounds) => {
+    for (const mapping of mappings) freed += freeMapping(k, mapping, cpu, rounds);
     exitHugetlb(k, guest, cpu);
     freeKernelBlocks(k, guest.pageTables, cpu);
     unchargeKernel(k, guest.group, cpu, guest.pageTables.length);
