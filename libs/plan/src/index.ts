@@ -36,7 +36,6 @@ export * from './verdict';
 export { PLAN_SCHEMA, planPartProblems, planSchemaProblems, type PlanPart } from './plan-schema';
 export {
   MAX_PLACED_GUESTS,
-  MAX_PLACEMENT_HOSTS,
   type PlacementDocument,
   type PlacementGuest,
   type PlacementHost,

@@ -4,7 +4,7 @@
  */
 import type { DemandProfile, GuestSpec, PlanLimits } from '@zonewise/advisor';
 import { parseDomain, type DomainView } from '@zonewise/libvirt-xml';
-import type { Objective } from '@zonewise/placement';
+import { MAX_CELLS, type Objective } from '@zonewise/placement';
 import type { HostModel, HostSysctls } from '@zonewise/simulator';
 import { domainXmlOf, type Flavour } from './flavour';
 import {
@@ -100,8 +100,6 @@ export interface ReadPlacement {
 
 type Outcome<T> = { ok: true; value: T } | { ok: false; problems: PlanProblem[] };
 
-/** Most hosts of one request. */
-export const MAX_PLACEMENT_HOSTS = 5000;
 /** Most guests to place in one request, flavours counted out. */
 export const MAX_PLACED_GUESTS = 20_000;
 
@@ -235,6 +233,13 @@ function keysOf(
   return keys;
 }
 
+function cellProblems({ name, path, view }: ReadGuest): PlanProblem[] {
+  const { length } = view.cells;
+  if (length <= MAX_CELLS) return [];
+  const message = `${name} has ${length} cells; at most ${MAX_CELLS} are placed.`;
+  return [{ code: 'plan-guest', path, message }];
+}
+
 /** Takes the host that is to be emptied out of the hosts; its guests come to those to place. */
 function evacuated(
   { evacuate }: PlacementDocument,
@@ -288,6 +293,7 @@ export function resolvePlacement(document: PlacementDocument): Outcome<ReadPlace
   if (problems.length > 0) return { ok: false, problems };
   const { hosts, guests: leaving } = evacuated(document, all, problems);
   const guests = [...leaving, ...asked];
+  problems.push(...guests.flatMap(cellProblems));
   const stay = hosts.flatMap(({ path, residents }) =>
     residents.map(({ view }) => ({ name: view.name, path })),
   );

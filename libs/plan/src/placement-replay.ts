@@ -63,7 +63,11 @@ export class HostReplays {
 
   /** @throws SimulatorInputError for a host that cannot be replayed at all */
   check(host: ReadHost, placed: Placed[]): HostCheck {
-    const ordered = [...placed].sort((a, b) => (this.likeness(a) < this.likeness(b) ? -1 : 1));
+    // Guests start in an order that does not depend on their names; equal ones stay as they came.
+    const ordered = placed
+      .map((each) => ({ each, like: this.likeness(each) }))
+      .sort((a, b) => (a.like === b.like ? 0 : a.like < b.like ? -1 : 1))
+      .map(({ each }) => each);
     const key = this.keyOf(host, ordered);
     let found = this.known.get(key);
     if (found === undefined) {

@@ -56,6 +56,15 @@ const cellGuest = (name: string, mib: number): string => `<domain type='kvm'>
   </numa></cpu>
 </domain>`;
 
+/** A guest with so many cells of 1 MiB and one vCPU. */
+const manyCells = (cells: number): string => `<domain type='kvm'>
+  <name>many</name>
+  <memory unit='MiB'>${cells}</memory>
+  <vcpu>${cells}</vcpu>
+  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+  <cpu><numa>${Array.from({ length: cells }, (_, id) => `<cell id='${id}' cpus='${id}' memory='1' unit='MiB'/>`).join('')}</numa></cpu>
+</domain>`;
+
 const cachedNode: NodeShape = { mib: 1024, cacheMib: 700, cpus: [0, 1, 2, 3] };
 const cachedHost = host('cached', [cachedNode], { sysctl: { zone_reclaim_mode: 1 } });
 
@@ -221,6 +230,7 @@ describe('placeGuests', () => {
     ['unknown-guest', '/antiAffinity/0/0', { antiAffinity: [['nobody']] }],
     ['unknown-host', '/evacuate', { evacuate: 'kvm3' }],
     ['too-many-guests', '/guests', { guests: guests('small', 20_001) }],
+    ['plan-guest', '/guests/0', { guests: [{ path: '/guests/0', xml: manyCells(65) }] }],
     ['plan-host', '/hosts/x', { hosts: [{ name: 'x', path: '/hosts/x', host: {} }] }],
   ])('says what is wrong: %s at %s', (code, path, over) => {
     expect(problems(over)).toEqual([{ code, path }]);
