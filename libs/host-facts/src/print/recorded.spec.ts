@@ -44,6 +44,7 @@ const HOSTS = [
   ['6.1, two nodes in use', EXAMPLE],
   ['5.10', join(FIXTURES, '5.10-L07-4n-512-dist')],
   ['6.1, a node without memory', join(FIXTURES, '6.1-L08-2n-memless1')],
+  ['6.1, a node without CPUs', join(FIXTURES, '6.1-L09-2n-cpuless1')],
   ['6.12', join(FIXTURES, '6.12-L07-4n-512-dist')],
 ] as const;
 
