@@ -1,3 +1,4 @@
+import { wideZoneinfo } from '../bench/wide-host';
 import { example, exampleTexts, fixture, imported, refused } from '../test/fixtures';
 import { pagesInBlocks } from './parse/buddyinfo';
 
@@ -361,5 +362,16 @@ describe('texts that are refused', () => {
     const numactlHardware =
       'available: 1 nodes (0)\nnode 0 cpus: 0\nnode 0 size: 0 MB\nnode 0 free: 0 MB\n';
     expect(codes(refused({ numactlHardware }))).toEqual(['no-memory']);
+  });
+});
+
+describe('a host of 64 nodes and 512 CPUs', () => {
+  it('is read with every zone and per-CPU list', () => {
+    const { model } = imported({ zoneinfo: wideZoneinfo(64, 512) });
+    expect(model.nodes.map(({ nodeId }) => nodeId)).toEqual([...Array(64).keys()]);
+    const lists = model.nodes.flatMap(({ zones }) => zones.map(({ pagesets }) => pagesets.length));
+    expect(lists.length).toBeGreaterThanOrEqual(64);
+    expect(new Set(lists)).toEqual(new Set([512]));
+    expect(model.nodes.flatMap(({ cpus }) => cpus)).toHaveLength(512);
   });
 });
