@@ -1,9 +1,15 @@
 /** What a recommendation carries and how it may be asked for, on the recorded host. */
+import { join } from 'node:path';
+import { advise } from '@zonewise/advisor';
+import { planRequests } from '@zonewise/plan';
+import { readPlanFile } from '../apps/cli/src/gate/plan-file';
 import { createTestApp, databaseKinds, TestApp } from './support/app';
 import { Client, Json } from './support/client';
 import { recordedBody } from './support/facts';
 
 const WAIT = { prefer: 'wait=60' };
+/** As it crosses HTTP. */
+const plain = (value: unknown): Json => JSON.parse(JSON.stringify(value));
 
 describe.each(databaseKinds('advice'))('advice on %s', (kind) => {
   let test: TestApp;
@@ -37,6 +43,20 @@ describe.each(databaseKinds('advice'))('advice on %s', (kind) => {
       ...{ name: `hosts/${hostId}/snapshots/1`, insightSubtype: 'HOST_SNAPSHOT' },
     });
     expect(associatedInsights.length).toBeGreaterThan(1);
+  });
+
+  it('is what zonewise advise answers for a plan of the same host and guests', () => {
+    const built = planRequests(readPlanFile(join(__dirname, '../examples/plan.yaml')).document);
+    if (!built.ok) throw new Error(JSON.stringify(built.problems));
+    const [{ request }] = built.value as [(typeof built.value)[number]];
+    const { evidence, ...local } = advise({ ...request, demand: {} });
+    const names = Object.keys(local).filter((name) => name !== 'exclusive');
+    for (const name of names) expect([name, advice[name]]).toEqual([name, plain(local)[name]]);
+    const { risks, ...rest } = plain(evidence);
+    expect(advice.evidence).toMatchObject(rest);
+    // Only what is stored can drift.
+    const others = advice.evidence.risks.filter((risk: Json) => risk.kind !== 'drift');
+    expect(others).toEqual(risks);
   });
 
   it('shows both replays step by step, and why memory went where it went', () => {
