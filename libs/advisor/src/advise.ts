@@ -59,10 +59,10 @@ export interface AdviceControl extends ReplayControl {
 
 /**
  * Searches placements and kernel settings with the simulator and answers with the best configuration that
- * was replayed, or with "leave it as it is". Objectives in order: nobody killed, no swap, stalls within
- * 4 s per GiB of guest memory, least remote memory, least page cache lost, least stall, fewest changes.
- * Advice that would kill more guests than today's setting when demand grows by 10 %, as many as it kills now,
- * or a running guest that lives today, is not given.
+ * was replayed, or with "leave it as it is". Objectives of the balanced profile in order: nobody killed, nobody killed
+ * under the likely variations, no swap, stalls within 4 s per GiB of guest memory, least remote memory by distance,
+ * least of it under variations, headroom, least page cache lost, least stall, fewest changes. Advice that would kill as
+ * many guests as today's setting kills now, or a running guest that lives today, is not given.
  *
  * The request's own sysctl and numatune overrides count as the setting as it is.
  *
@@ -234,9 +234,9 @@ function searchNotes(request: AdviceRequest): Note[] {
     {
       code: 'objective-order',
       message:
-        `Configurations are compared by: guests killed, memory swapped out, stalls over ` +
-        `${STALL_BUDGET_SECONDS_PER_GIB} s per GiB of a guest's memory, remote memory, page cache lost, stalls, number of changes. Advice must not kill ` +
-        `more than today's setting when guests grow by ${RESERVE_PERCENT} %, nor as many as it kills now, nor a running guest that lives today.`,
+        `Configurations are compared by: guests killed, guests killed under the likely variations, then in the profile's order ` +
+        `(balanced: memory swapped out, stalls over ${STALL_BUDGET_SECONDS_PER_GIB} s per GiB of a guest's memory, remote memory by distance, ` +
+        `headroom, page cache lost, stalls), number of changes. Advice must not kill as many as today's setting does, nor a running guest that lives today.`,
     },
     ...(overridden
       ? [

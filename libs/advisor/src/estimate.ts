@@ -39,6 +39,8 @@ export interface Estimate {
   spread: number;
   /** Pages of the page cache that guests take. */
   reclaimed: number;
+  /** Pages that the first node of their order had no free page for. */
+  missed: number;
 }
 
 export class Estimator {
@@ -112,7 +114,7 @@ export class Estimator {
       reclaimsLocal: (settings.zone_reclaim_mode & 7) !== 0,
       unmapped: this.managed.map((pages) => (pages * settings.min_unmapped_ratio) / 100),
     };
-    const sum = { kills: 0, swap: 0, cost: 0, pages: 0, reclaimed: 0 };
+    const sum = { kills: 0, swap: 0, cost: 0, pages: 0, reclaimed: 0, missed: 0 };
     for (const draws of guests) this.take(draws, state, sum);
     const shares = this.managed.map((pages, i) =>
       pages > 0 ? 1 - ((state.free[i] ?? 0) + (state.cache[i] ?? 0)) / pages : 0,
@@ -124,6 +126,7 @@ export class Estimator {
       fullest: Math.max(0, ...shares),
       spread: shares.reduce((total, share) => total + share * share, 0),
       reclaimed: sum.reclaimed,
+      missed: sum.missed,
     };
   }
 
@@ -158,6 +161,7 @@ export class Estimator {
       if (from === state.cache) sum.reclaimed += pages;
       sum.cost += pages * (draw.cost[node] ?? 0);
     };
+    sum.missed += Math.max(0, left - (state.free[draw.from[0] ?? 0] ?? 0));
     for (const node of draw.from) {
       put(node, state.free, state.free[node] ?? 0);
       if (left > 0 && state.reclaimsLocal && node === draw.local && !draw.cache) {
@@ -262,6 +266,7 @@ interface Sum {
   cost: number;
   pages: number;
   reclaimed: number;
+  missed: number;
 }
 
 /** Which of two estimates is better: negative for `a`; a thousandth of a distance or share is no difference. */

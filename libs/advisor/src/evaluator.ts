@@ -137,7 +137,7 @@ export class Evaluator {
       spills: eventsOf(result, 'spill'),
       kills: eventsOf(result, 'oom_kill'),
       assumptions,
-      cacheBeforePages: cacheBefore(result),
+      cacheBeforePages: cacheBefore(result) * this.scale,
       trace: traceOf(input, result),
     };
     this.seen.set(key, evaluated);

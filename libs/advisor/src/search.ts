@@ -156,13 +156,14 @@ export function search(
   };
 }
 
-/** What one replay of today's setting will cost, by counting. */
+/** What one replay will cost, by counting. */
 function predictedWork(demand: ResolvedDemand, estimator: Estimator): number {
   const draws = demand.planned.map((planned) => estimator.drawsOf(planned, NO_CHANGE));
-  const { reclaimed, swap } = estimator.estimate(draws, {});
+  // What has no free page at home may be reclaimed by another configuration.
+  const { reclaimed, missed, swap } = estimator.estimate(draws, {});
   const touched = draws.flat().reduce((sum, draw) => sum + draw.pages, 0);
   const background = demand.backgroundCache.reduce((sum, { pages }) => sum + pages, 0);
-  return touched + background + WORK_PER_RECLAIMED_PAGE * (reclaimed + swap);
+  return touched + background + WORK_PER_RECLAIMED_PAGE * (Math.max(reclaimed, missed) + swap);
 }
 
 function rounds(
@@ -299,6 +300,6 @@ function searchNotes(
   if (scale === 1) return notes;
   const message =
     `A replay of this plan is long, so configurations were told apart in miniature, all sizes divided by ${scale}; ` +
-    'the advised one and the setting as it is were replayed in full.';
+    'the advised one and the setting as it is were replayed in full. Marks and free pages named for the others are those of the miniature.';
   return [...notes, { code: 'search-in-miniature', message }];
 }
