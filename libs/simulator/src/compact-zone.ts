@@ -51,13 +51,35 @@ export interface CompactOutcome {
   captured: number;
 }
 
-/**
- * Compacts a zone. Nobody else acts while it does.
- * @param task how it searches from now on, and whether it scans whole zones, is noted in it for the zone it compacts next
- * @kernel mm/compaction.c compact_zone()
- * @differs no lock is contended, nothing else happens meanwhile
- */
+/** Compacts a zone at one moment: nobody else acts while it does. @kernel mm/compaction.c compact_zone() */
 export function compactZone(k: KernelState, zone: Zone, task: CompactTask): CompactOutcome {
+  const begun = begin(k, zone, task);
+  if (!('zone' in begun)) return begun;
+  const batches = scan(k, begun);
+  let batch = batches.next();
+  while (!batch.done) batch = batches.next();
+  return finish(k, begun, task, batch.value);
+}
+
+/**
+ * The same while others act between two batches of pages; yields the cost of each in ns.
+ * @differs no lock is contended, nothing else happens within a batch
+ */
+export function* compactZoneSteps(
+  k: KernelState,
+  zone: Zone,
+  task: CompactTask,
+): Generator<number, CompactOutcome> {
+  const begun = begin(k, zone, task);
+  if (!('zone' in begun)) return begun;
+  const { result, lastNs } = yield* interrupted(k, begun, scan(k, begun));
+  const outcome = finish(k, begun, task, result);
+  if (lastNs > 0) yield lastNs;
+  return outcome;
+}
+
+/** @returns the compaction that may begin, or that there is none */
+function begin(k: KernelState, zone: Zone, task: CompactTask): CompactControl | CompactOutcome {
   const { order, classIndex = 0, flags = 0 } = task;
   const nothing = { migrateScanned: 0, freeScanned: 0, costNs: 0, captured: -1 };
   if (order >= 0) {
@@ -65,9 +87,21 @@ export function compactZone(k: KernelState, zone: Zone, task: CompactTask): Comp
     if (suitable !== 'continue') return { ...nothing, result: suitable };
     if (compactionRestarting(zone, order)) resetZone(zone);
   }
-  const cc = compactControl(k, zone, task);
   zone.buddy.capture = task.direct === true ? { order, frame: -1 } : undefined;
-  const result = scan(k, cc);
+  return compactControl(k, zone, task);
+}
+
+/**
+ * What is over is counted.
+ * @param task how it searches from now on, and whether it scans whole zones, is noted in it for the zone it compacts next
+ */
+function finish(
+  k: KernelState,
+  cc: CompactControl,
+  task: CompactTask,
+  result: CompactResult,
+): CompactOutcome {
+  const { zone } = cc;
   releaseFreepages(k, cc);
   const captured = zone.buddy.capture?.frame ?? -1;
   zone.buddy.capture = undefined;
@@ -76,9 +110,13 @@ export function compactZone(k: KernelState, zone: Zone, task: CompactTask): Comp
   countVm(k, 'compact_migrate_scanned', cc.migrateScanned);
   countVm(k, 'compact_free_scanned', cc.freeScanned);
   const { migrateScanned, freeScanned } = cc;
-  const { compactScanNs, migrateNs } = k.hardware;
-  const costNs = (migrateScanned + freeScanned) * compactScanNs + cc.migrated * migrateNs;
-  return { result, migrateScanned, freeScanned, costNs, captured };
+  return { result, migrateScanned, freeScanned, costNs: costOf(k, cc), captured };
+}
+
+/** What the scanners did so far, ns. */
+function costOf({ hardware }: KernelState, cc: CompactControl): number {
+  const scanned = cc.migrateScanned + cc.freeScanned;
+  return scanned * hardware.compactScanNs + cc.migrated * hardware.migrateNs;
 }
 
 /** Where the scanners begin: at the zone's edges, or where the last run stopped. */
@@ -130,8 +168,33 @@ function compactControl(k: KernelState, zone: Zone, task: CompactTask): CompactC
   };
 }
 
+/**
+ * Yields the cost of each batch of a scan. Meanwhile it is known which pages stand where, whatever others do.
+ * @returns how the scan ended, and the cost of its last batch
+ */
+function* interrupted(
+  k: KernelState,
+  cc: CompactControl,
+  batches: Generator<void, CompactResult>,
+): Generator<number, { result: CompactResult; lastNs: number }> {
+  const { zone, lru } = cc;
+  let paidNs = 0;
+  for (let batch = batches.next(); ; batch = batches.next()) {
+    const costNs = costOf(k, cc) - paidNs;
+    if (batch.done) return { result: batch.value, lastNs: costNs };
+    if (costNs === 0) continue;
+    paidNs += costNs;
+    zone.lruFrames = lru;
+    zone.isolatedFreePages = cc.freePages.pages;
+    yield costNs;
+    zone.lruFrames = undefined;
+    zone.isolatedFreePages = 0;
+    lru.resume();
+  }
+}
+
 /** Batch by batch: isolate, move, until compact_finished() says so. */
-function scan(k: KernelState, cc: CompactControl): CompactResult {
+function* scan(k: KernelState, cc: CompactControl): Generator<void, CompactResult> {
   const { zone, state } = cc;
   const async = cc.mode === 'async';
   let keepCachedEqual = async && state.cachedMigrate[0] === state.cachedMigrate[1];
@@ -146,6 +209,8 @@ function scan(k: KernelState, cc: CompactControl): CompactResult {
       cc.rescan = pageblockStart(lastMigrated) === pageblockStart(cc.migrate);
     }
     again = false;
+    // What was freed is looked at before anybody else can have it.
+    yield;
     const before = cc.migrate;
     if (isolateMigratepages(k, cc)) {
       keepCachedEqual = false;

@@ -10,7 +10,7 @@ import {
   scoreLowMark,
 } from './fragmentation-score';
 import { hardwareProfiles } from './hardware-profile';
-import { kcompactdTurn, wakeupKcompactd } from './kcompactd';
+import { finishKcompactds, kcompactdTurn, wakeupKcompactd } from './kcompactd';
 import { buildKernel } from './kernel';
 import type { KernelState } from './kernel-state';
 import {
@@ -315,6 +315,7 @@ describe('kcompactd', () => {
     const task = zone.node.kcompactd;
     task.nextNs = 512e6;
     kcompactdTurn(k, zone.node);
+    finishKcompactds(k);
     expect(k.vmstat.compact_migrate_scanned).toBeGreaterThan(0);
     expect(task.nextNs).toBeCloseTo(64 * 512e6 + 512e6, -9);
   });
@@ -336,6 +337,7 @@ describe('kcompactd', () => {
     task.nextNs = 512e6;
     writeSysctl(k, 'compaction_proactiveness', 0);
     kcompactdTurn(k, zone.node);
+    finishKcompactds(k);
     expect([k.vmstat.compact_migrate_scanned, task.nextNs]).toEqual([undefined, Infinity]);
     k.timeNs = 600e6;
     writeSysctl(k, 'compaction_proactiveness', 50);
@@ -346,6 +348,7 @@ describe('kcompactd', () => {
     const { k, zone } = scattered();
     zone.node.kswapd.state = 'running';
     kcompactdTurn(k, zone.node);
+    finishKcompactds(k);
     expect(k.vmstat.compact_migrate_scanned).toBeUndefined();
   });
 
@@ -359,6 +362,7 @@ describe('kcompactd', () => {
       hardwareProfiles['generic-2s']!.firstCompactCheckNs,
     ]);
     kcompactdTurn(k, zone.node);
+    finishKcompactds(k);
     expect(k.vmstat.compact_daemon_wake).toBe(1);
     expect(task.order).toBe(0);
   });

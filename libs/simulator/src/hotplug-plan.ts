@@ -87,5 +87,6 @@ export function layoutFrom(basePfn: number, layout: ZoneLayout): ZoneLayout {
     locked: moved(layout.locked),
     huge: moved(layout.huge),
     pcp: moved(layout.pcp),
+    reservedFrom: layout.reservedFrom + shift,
   };
 }

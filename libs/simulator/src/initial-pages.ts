@@ -11,6 +11,8 @@ import { PAGES_PER_HUGE } from './constants';
 import { layoutFrom } from './hotplug-plan';
 import { fillPcps, pageblocksOf } from './initial-pcp';
 import { placePool, planPool } from './initial-hugetlb';
+import { IMAGE_PFN, kernelImage } from './kernel-image';
+import { placeSlabs } from './initial-slab';
 import { caveat, type KernelState } from './kernel-state';
 import { LRU_UNEVICTABLE, NR_LRU_LISTS, accountRun, newRun } from './lru';
 import { lruvecOf } from './lruvec';
@@ -18,7 +20,7 @@ import { newMapping, type Mapping } from './page-map';
 import { pcpPages } from './pcp';
 import { MIGRATE_TYPE_NAMES } from './types';
 import type { HostNode, HostZone, LruPages, ReplayInput } from './types';
-import { layOutZone, type Extent } from './zone-layout';
+import { layOutZone, type Extent, type ReservedPages } from './zone-layout';
 import type { NodeState, Zone } from './zone';
 
 /** Pages of one kind that shall stand on a list; frames are found once all of a zone's are known. */
@@ -59,10 +61,14 @@ export function startPages(
   }
   const placements = planLru(k, host, node, input, rooms);
   const pool = planPool(k, node, rooms);
+  const reservedFrom = new Map<Zone, number>();
   for (const zone of node.zones) {
     const own = placements.filter((placement) => placement.zone === zone);
-    placeZone(k, zone, hostZone(host, zone)!, freeBlocks.get(zone)!, own, pool.get(zone)!);
+    const source = hostZone(host, zone)!;
+    const placed = placeZone(k, zone, source, freeBlocks.get(zone)!, own, pool.get(zone)!);
+    reservedFrom.set(zone, placed);
   }
+  placeSlabs(node, reservedFrom);
 }
 
 function hostZone(host: HostNode, zone: Zone): HostZone | undefined {
@@ -299,7 +305,10 @@ function guestPages(zone: Zone, list: number, claim: Claim): Placement[] {
   ];
 }
 
-/** Gives every page of a zone its frame, and puts the placements on their lists. */
+/**
+ * Gives every page of a zone its frame, and puts the placements on their lists.
+ * @returns the first frame of the pages at its end that the allocator was never given
+ */
 function placeZone(
   k: KernelState,
   zone: Zone,
@@ -307,13 +316,14 @@ function placeZone(
   freeBlocks: number[][],
   placements: Placement[],
   poolPages: number,
-): void {
+): number {
   const pagesOf = (huge: boolean, list?: number): number =>
     placements
       .filter((p) => p.huge === huge && (list === undefined || p.list === list))
       .reduce((sum, p) => sum + p.pages, 0);
   const types = host.pageblocksByType;
   const { bootOrder } = k.profile;
+  const reserved = bootOrder ? undefined : reservedOf(k, zone);
   const laidOut = layOutZone({
     startPfn: zone.startPfn,
     spannedPages: zone.spanned,
@@ -326,6 +336,7 @@ function placeZone(
     ...(bootOrder && { boot: { lockedPages: pagesOf(false, LRU_UNEVICTABLE) } }),
     hugeLruPages: pagesOf(true) + poolPages * PAGES_PER_HUGE,
     pcpPages: heldPages(host, k),
+    ...(reserved && { reserved }),
   });
   const layout = layoutFrom(zone.buddy.basePfn, laidOut);
   zone.buddy.types.set(layout.pageblockTypes.subarray(0, zone.buddy.pageblocks));
@@ -363,6 +374,15 @@ function placeZone(
     }
   }
   placePool(k, zone, frames.huge.take(poolPages * PAGES_PER_HUGE));
+  return layout.reservedFrom;
+}
+
+/** What of a zone the allocator was never given: distributions initialise a node's last zone late, and put the kernel at 16 MiB. */
+function reservedOf({ profile }: KernelState, zone: Zone): ReservedPages {
+  return {
+    image: zone.startPfn === IMAGE_PFN ? kernelImage(profile.imageKib) : undefined,
+    late: zone === zone.node.zones[zone.node.zones.length - 1],
+  };
 }
 
 /** Cut by pageblock type: what lies in Movable pageblocks comes first. */

@@ -12,6 +12,7 @@ import {
 } from './compact-control';
 import { PAGE_ALLOC_COSTLY_ORDER } from './constants';
 import { isHugeHead } from './isolate-freepages';
+import { SLAB_PAGES } from './initial-slab';
 import { countVm, type KernelState } from './kernel-state';
 import { isMovable, putbackMovablePages } from './migrate';
 
@@ -82,7 +83,7 @@ interface BlockScan {
 /**
  * Isolates the movable pages of [low, end), until a batch waits.
  * @kernel mm/compaction.c isolate_migratepages_block()
- * @differs compound pages of the kernel's own are looked at page by page
+ * @differs of the kernel's own compound pages only the slabs that it began with are passed over
  */
 function isolateBlock(k: KernelState, cc: CompactControl, low: number, end: number): void {
   const scan: BlockScan = {
@@ -131,6 +132,9 @@ function scanKernelOnly(cc: CompactControl, scan: BlockScan): void {
   // A waiting request looks at one page of each aligned block, and gives the block up.
   const step = givesUp(cc) ? 2 ** cc.order : 1;
   scan.scanned = Math.ceil(end / step) - Math.floor(low / step);
+  if (step === 1 && end - low === PAGEBLOCK_PAGES) {
+    scan.scanned -= slabsOf(cc, low) * (SLAB_PAGES - 1);
+  }
   scan.low = end;
 }
 
@@ -139,11 +143,26 @@ function givesUp(cc: CompactControl): boolean {
   return cc.direct && cc.mode === 'async';
 }
 
+/** Slabs of a pageblock that take one look each: what they hold besides counts as looked at from 6.4 on. */
+function slabsOf({ zone, finishes }: CompactControl, frame: number): number {
+  return finishes ? 0 : (zone.slabs?.[frame >>> PAGEBLOCK_ORDER] ?? 0);
+}
+
+/** All pages of an aligned group from `frame` on are the kernel's. */
+function maybeSlab({ zone, lru }: CompactControl, frame: number): boolean {
+  if (frame % SLAB_PAGES !== 0) return false;
+  for (let at = frame; at < frame + SLAB_PAGES; at += 1) {
+    if (zone.buddy.orderAt(at) >= 0 || lru.at(at)) return false;
+  }
+  return true;
+}
+
 function scanBlock(k: KernelState, cc: CompactControl, scan: BlockScan): void {
   const { buddy } = cc.zone;
   const { end, frames } = scan;
   const skipOnFailure = givesUp(cc);
   let nextSkip = skipOnFailure ? blockEnd(scan.low, cc.order) : Infinity;
+  let slabs = slabsOf(cc, scan.low);
   for (; scan.low < end; scan.low += 1) {
     if (scan.low >= nextSkip) {
       if (frames.length > 0) return;
@@ -184,6 +203,10 @@ function scanBlock(k: KernelState, cc: CompactControl, scan: BlockScan): void {
       const rest = PAGEBLOCK_PAGES - 1 - (scan.low % PAGEBLOCK_PAGES);
       scan.low += rest;
       if (cc.finishes) scan.scanned += rest;
+    }
+    if (slabs > 0 && !run && maybeSlab(cc, scan.low)) {
+      slabs -= 1;
+      scan.low += SLAB_PAGES - 1;
     }
     if (!skipOnFailure) continue;
     if (frames.length > 0) giveUp(k, cc, frames);

@@ -1,6 +1,11 @@
 /** The background compactor of each node. */
 import { HUGE_ORDER, ZONE_MOVABLE } from './constants';
-import { compactZone, type CompactOutcome, type CompactTask } from './compact-zone';
+import {
+  compactZone,
+  compactZoneSteps,
+  type CompactOutcome,
+  type CompactTask,
+} from './compact-zone';
 import { compactionDefer, compactionDeferred, compactionDeferReset } from './compaction-defer';
 import { compactionSuitable } from './compaction-suitable';
 import { fragmentationScoreNode, scoreHighMark } from './fragmentation-score';
@@ -26,6 +31,8 @@ export interface KcompactdTask {
   classIndex: number;
   /** vm.compaction_proactiveness was written: it looks at the score at once. */
   triggered: boolean;
+  /** What it does at present; each step is one batch, its value the batch's cost in ns. It returns how long to wait then. */
+  run?: Generator<number, number>;
 }
 
 /**
@@ -64,7 +71,8 @@ export function wakeupKcompactd(
       zone.index <= task.classIndex &&
       compactionSuitable(k, zone, task.order, zone.min, task.classIndex) === 'continue',
   );
-  if (suitable) task.nextNs = Math.min(task.nextNs, atNs + k.hardware.kswapdWakeNs);
+  // Who is at work finds it when that is done.
+  if (suitable && !task.run) task.nextNs = Math.min(task.nextNs, atNs + k.hardware.kswapdWakeNs);
 }
 
 /** vm.compaction_proactiveness was written. @kernel mm/compaction.c compaction_proactiveness_sysctl_handler() */
@@ -72,36 +80,54 @@ export function triggerKcompactd(k: KernelState): void {
   if (!k.compaction || k.sysctl.compaction_proactiveness === 0) return;
   for (const { kcompactd } of k.nodes) {
     kcompactd.triggered = true;
-    kcompactd.nextNs = Math.min(kcompactd.nextNs, k.timeNs);
+    if (!kcompactd.run) kcompactd.nextNs = Math.min(kcompactd.nextNs, k.timeNs);
   }
 }
 
 /**
- * What the compactor does when its moment has come.
+ * What the compactor does when its moment has come: the next batch of its work.
  * @returns time that it worked, ns; its next moment is counted from the end of that
- * @kernel mm/compaction.c kcompactd()
  */
 export function kcompactdTurn(k: KernelState, node: NodeState): number {
   const task = node.kcompactd;
-  const startNs = task.nextNs;
-  endWrites(k, startNs);
+  task.run ??= kcompactd(k, node, task.nextNs);
+  const step = task.run.next();
+  if (!step.done) {
+    task.nextNs += step.value;
+    return step.value;
+  }
+  task.run = undefined;
+  task.nextNs += step.value;
+  return 0;
+}
+
+/** Lets every compactor finish what it is at. */
+export function finishKcompactds(k: KernelState): void {
+  for (const node of k.nodes) while (node.kcompactd.run) kcompactdTurn(k, node);
+}
+
+/**
+ * One round of a compactor's work; yields the cost of each batch in ns.
+ * @returns ns until it looks again
+ * @kernel mm/compaction.c kcompactd()
+ */
+function* kcompactd(k: KernelState, node: NodeState, atNs: number): Generator<number, number> {
+  const task = node.kcompactd;
+  endWrites(k, atNs);
   let waitNs = CHECK_NS;
-  let costNs = 0;
   if (task.order > 0 && !task.triggered) {
-    costNs = doWork(k, node);
+    yield* doWork(k, node);
   } else {
     if (shouldCompactProactively(k, node)) {
       const before = fragmentationScoreNode(node);
-      costNs = proactiveCompactNode(k, node);
+      yield* proactiveCompactNode(k, node);
       if (fragmentationScoreNode(node) >= before) waitNs = CHECK_NS * FRUITLESS_CHECKS;
     }
     task.triggered = false;
   }
-  // What was asked for before it was told to look at the score is done at once.
-  if (task.order > 0) waitNs = 0;
-  else if (k.sysctl.compaction_proactiveness === 0) waitNs = Infinity;
-  task.nextNs = startNs + costNs + waitNs;
-  return costNs;
+  // What was asked for meanwhile, or before it was told to look at the score, is done at once.
+  if (task.order > 0 || task.triggered) return 0;
+  return k.sysctl.compaction_proactiveness === 0 ? Infinity : waitNs;
 }
 
 /** @kernel mm/compaction.c should_proactive_compact_node() */
@@ -112,11 +138,10 @@ function shouldCompactProactively(k: KernelState, node: NodeState): boolean {
 }
 
 /** @kernel mm/compaction.c proactive_compact_node() */
-function proactiveCompactNode(k: KernelState, node: NodeState): number {
+function* proactiveCompactNode(k: KernelState, node: NodeState): Generator<number, void> {
   const cpu = nodeCpu(k, node);
-  let costNs = 0;
   for (const zone of node.zones) {
-    const outcome = compactZone(k, zone, {
+    const outcome = yield* compactZoneSteps(k, zone, {
       order: -1,
       mode: 'sync-light',
       cpu,
@@ -124,10 +149,8 @@ function proactiveCompactNode(k: KernelState, node: NodeState): number {
       wholeZone: true,
       ignoreSkipHint: true,
     });
-    costNs += outcome.costNs;
     if (k.profile.finishesPageblocks) countScans(k, outcome);
   }
-  return costNs;
 }
 
 /** What the compactor looked at, besides what all compaction did. */
@@ -137,19 +160,17 @@ function countScans(k: KernelState, { migrateScanned, freeScanned }: CompactOutc
 }
 
 /** Makes a block of the order that was asked for, zone by zone. @kernel mm/compaction.c kcompactd_do_work() */
-function doWork(k: KernelState, node: NodeState): number {
+function* doWork(k: KernelState, node: NodeState): Generator<number, void> {
   const task = node.kcompactd;
   const { order, classIndex } = task;
   const cpu = nodeCpu(k, node);
   countVm(k, 'compact_daemon_wake');
   // One task for all zones: what it learns in one it takes along to the next.
   const compact: CompactTask = { order, mode: 'sync-light', cpu, classIndex };
-  let costNs = 0;
   for (const zone of node.zones) {
     if (zone.index > classIndex || compactionDeferred(zone, order)) continue;
     if (compactionSuitable(k, zone, order, zone.min, zone.index) !== 'continue') continue;
-    const outcome = compactZone(k, zone, compact);
-    costNs += outcome.costNs;
+    const outcome = yield* compactZoneSteps(k, zone, compact);
     if (outcome.result === 'success') {
       compactionDeferReset(zone, order, false);
     } else if (outcome.result === 'partial' || outcome.result === 'complete') {
@@ -159,9 +180,9 @@ function doWork(k: KernelState, node: NodeState): number {
     }
     countScans(k, outcome);
   }
-  task.order = 0;
-  task.classIndex = ZONE_MOVABLE;
-  return costNs;
+  // A larger order that was asked for meanwhile, or one for a lower class, is done next.
+  if (task.order <= order) task.order = 0;
+  if (task.classIndex >= classIndex) task.classIndex = ZONE_MOVABLE;
 }
 
 /** Compacts a node on request, whole zones, with patience. @kernel mm/compaction.c compact_node() */

@@ -254,6 +254,7 @@ function buildZone(
     ),
     ...absentBelow(host.startPfn, basePfn, capacity),
     memmapPages: 0,
+    isolatedFreePages: 0,
     freeDrift: 0,
     statThreshold: 0,
     percpuDriftMark: 0,

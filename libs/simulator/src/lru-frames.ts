@@ -16,7 +16,8 @@ interface WidePiece {
 }
 
 /**
- * Changes of the lists other than through this class end its validity. An entry whose run has lost pages,
+ * Changes of the lists other than through this class end its validity, unless it hears of pages that join them (`joined()`,
+ * `resume()`). An entry whose run has lost pages,
  * or has left its list, is recognized when its pageblock is looked at.
  */
 export class LruFrames {
@@ -93,6 +94,19 @@ export class LruFrames {
     if (frame >>> PAGEBLOCK_ORDER !== this.tableBlock) return;
     this.table[frame & (PAGEBLOCK_PAGES - 1)] = holder;
     this.offsets[frame & (PAGEBLOCK_PAGES - 1)] = offset;
+  }
+
+  /** Pages joined a list as a part of `holder`. */
+  joined(holder: Run, part: Run): void {
+    eachPiece(part, (lowest, end) => {
+      if (end - lowest > WIDE_BLOCKS * PAGEBLOCK_PAGES) this.late.add(holder);
+      else this.enter(holder, lowest, end);
+    });
+  }
+
+  /** Others have acted: what is known of single frames is looked up anew. */
+  resume(): void {
+    this.tableBlock = -1;
   }
 
   private changed(run: Run): void {

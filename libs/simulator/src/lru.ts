@@ -59,7 +59,7 @@ export class Lru {
   push(run: Run): void {
     this.count(run, 1);
     const newest = this.newestRun;
-    if (newest && join(newest, run)) return;
+    if (newest && joins(newest, run)) return;
     run.list = this;
     run.newer = undefined;
     run.older = newest;
@@ -146,7 +146,7 @@ export class Lru {
       truncate(run, from);
     } else if (!run.huge && run.pages <= MAX_PLACES) {
       hollow(run, from, to, pages);
-    } else if (run.older && join(run.older, partOf(run, 0, from))) {
+    } else if (run.older && joins(run.older, partOf(run, 0, from))) {
       hollow(run, 0, to, to);
     } else {
       this.insertAfter(run, partOf(run, to, run.pages - to));
@@ -257,8 +257,8 @@ export class Lru {
   /** Joins a run whose marks have changed to its neighbours where nothing tells them apart any more. */
   rejoin(run: Run): void {
     const { older, newer } = run;
-    if (newer && join(run, newer)) this.unlink(newer);
-    if (older && join(older, run)) this.unlink(run);
+    if (newer && joins(run, newer)) this.unlink(newer);
+    if (older && joins(older, run)) this.unlink(run);
   }
 
   /** Makes each page of a run a run of its own, in its place; huge runs stay as they are. */
@@ -297,7 +297,7 @@ export class Lru {
     const front = partOf(run, 0, places);
     hollow(run, 0, places, places);
     if (run.older) {
-      if (!join(run.older, front)) this.insertAfter(run.older, front);
+      if (!joins(run.older, front)) this.insertAfter(run.older, front);
       return;
     }
     front.list = this;
@@ -332,8 +332,16 @@ export class Lru {
   }
 }
 
+/** join(), of which a compaction under way hears. */
+function joins(newest: Run, run: Run): boolean {
+  if (!join(newest, run)) return false;
+  run.zone.lruFrames?.joined(newest, run);
+  return true;
+}
+
 function own(run: Run): void {
   run.owner.runs.add(run);
+  run.zone.lruFrames?.joined(run, run);
   if (run.writeback) run.owner.writing.add(run);
 }
 

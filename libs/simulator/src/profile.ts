@@ -3,6 +3,7 @@
  * others the formulas are known (marks, reserves, list sizes, the watermark check), for reading what such
  * a kernel printed.
  */
+import type { KernelImageKib } from './kernel-image';
 import type { HostSysctls, KernelName, KernelProfileName } from './types';
 
 export interface KernelProfile {
@@ -58,8 +59,8 @@ export interface KernelProfile {
   /** Compaction finishes the pageblocks that it began, keeps free blocks whole, and counts background runs as the daemon's (6.4 to 6.9). */
   finishesPageblocks: boolean;
   /**
-   * Replays begin with zones as boots of this kernel were seen to leave them (`layOutZone()`); with others the few small blocks of
-   * Movable come first and locked pages lie with the rest, as their recordings are met best. No file of a host tells which it is.
+   * Replays begin with zones as boots of this kernel were seen to leave them (`layOutZone()`); with others as the order in which boot claims
+   * pageblocks has it (`orderByAddress()`). No file of a host tells which it is.
    */
   bootOrder: boolean;
   /** A range for a page of 1 GiB is emptied; before 5.13 it has to be free. */
@@ -72,6 +73,8 @@ export interface KernelProfile {
   swapBitmap: boolean;
   /** What a task runs at least while another waits for its CPU, ns on one CPU (half of `sched_latency`, since 6.6 `sched_base_slice`). */
   schedTurnNs: number;
+  /** The kernel's image: sizes that Debian's build of it prints when it boots. */
+  imageKib: KernelImageKib;
   /** zone_reclaim_mode starts as 1 on a host with a distance above `reclaimDistance`. */
   zoneReclaimByDistance: boolean;
   /** Nodes farther away than this are never reclaimed from for a zone's sake (`RECLAIM_DISTANCE`). */
@@ -118,6 +121,7 @@ const V6_1: KernelProfile = {
   swapClustersLast: false,
   swapBitmap: false,
   schedTurnNs: 3_000_000,
+  imageKib: { code: 14343, rodata: 8348, rwdata: 2327, init: 2612, bss: 5436 },
   zoneReclaimByDistance: false,
   reclaimDistance: 30,
   defaultSysctls: {
@@ -158,6 +162,7 @@ const V5_14: KernelProfile = {
 const V5_10: KernelProfile = {
   ...V5_14,
   name: '5.10',
+  imageKib: { code: 12296, rodata: 7008, rwdata: 2553, init: 2476, bss: 3704 },
   validated: true,
   departures: [
     ...V5_14.departures,
@@ -224,6 +229,7 @@ const V2_6_32: KernelProfile = {
 const V6_12: KernelProfile = {
   ...V6_1,
   name: '6.12',
+  imageKib: { code: 16384, rodata: 11008, rwdata: 2506, init: 3940, bss: 5280 },
   validated: true,
   departures: [
     'per-CPU lists grow and shrink between high_min and high_max, and refills double (6.7): the size given is high_min',

@@ -2,6 +2,7 @@
 import { ReplayCancelled } from './errors';
 import { buildKernel } from './kernel';
 import { caveat, type KernelState } from './kernel-state';
+import { finishKcompactds } from './kcompactd';
 import { finishKswapd, SCHEDULE_RULE } from './kswapd';
 import { isReplayedKernel, replayedKernelCaveat, unmodelledCaveat } from './replayed-kernel';
 import { takeSnapshot } from './snapshot';
@@ -78,6 +79,7 @@ function oneStep(
   const outcome = runStep(k, step, report);
   const durationNs = k.timeNs - startNs;
   finishKswapd(k, STEP_END_NS);
+  finishKcompactds(k);
   if (input.statRefresh) refreshVmstat(k);
   return {
     n: index + 1,

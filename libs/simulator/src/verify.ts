@@ -133,7 +133,8 @@ function checkZone(
     const held = pcp.lists.reduce((sum, list) => sum + list.count * 2 ** list.order, 0);
     if (pcp.pages !== held) fail(`${name}: ${held} pages on per-CPU lists, counted ${pcp.pages}`);
   }
-  const total = zone.buddy.freePages + pcpPages(zone) + lru + zone.kernelPages + zone.otherPages;
+  const inUse = lru + zone.kernelPages + zone.otherPages + zone.isolatedFreePages;
+  const total = zone.buddy.freePages + pcpPages(zone) + inUse;
   if (total !== zone.managed) fail(`${name}: pages add up to ${total}, managed ${zone.managed}`);
 }
 

@@ -8,6 +8,7 @@ import {
   strays,
   typeCounts,
 } from '../test/sound-layout';
+import type { KernelImage } from './kernel-image';
 import { layOutZone, type ZoneLayoutInput } from './zone-layout';
 
 describe('any zone', () => {
@@ -17,6 +18,7 @@ describe('any zone', () => {
     runs: { pages: number; free: boolean }[],
     types: number[],
     shares: number[],
+    reserved: ZoneLayoutInput['reserved'],
   ): ZoneLayoutInput {
     const counts = freeBlocks({});
     const typeAt = (pfn: number): number => types[Math.floor(pfn / 512) % types.length]!;
@@ -49,18 +51,40 @@ describe('any zone', () => {
     const pcpPages = Math.floor((usedPages - lruPages) * shares[1]!);
     const lockedShare = shares[2] ?? 0;
     const spannedPages = pfn - startPfn;
+    // Part of what the kernel has in use was never given to the allocator.
+    const kernelPages = usedPages - lruPages - pcpPages;
     return {
       startPfn,
       spannedPages,
-      managedPages: spannedPages,
+      managedPages: spannedPages - Math.floor(kernelPages * shares[3]!),
       freeBlocks: counts,
       pageblocks,
       lruPages,
       hugeLruPages: 0,
       pcpPages,
       ...(lockedShare > 0 && { boot: { lockedPages: Math.floor(lruPages * lockedShare) } }),
+      reserved,
     };
   }
+  const reserved = fc.option(
+    fc.record({
+      image: fc.option(
+        fc.constantFrom<KernelImage>(
+          { pages: 700, freed: [{ frame: 100, pages: 400 }] },
+          {
+            pages: 2000,
+            freed: [
+              { frame: 500, pages: 12 },
+              { frame: 1030, pages: 500 },
+            ],
+          },
+        ),
+        { nil: undefined },
+      ),
+      late: fc.boolean(),
+    }),
+    { nil: undefined },
+  );
   const share = fc.double({ min: 0, max: 1, noNaN: true });
   const real = fc
     .tuple(
@@ -76,9 +100,10 @@ describe('any zone', () => {
         { minLength: 1, maxLength: 60 },
       ),
       fc.array(fc.constantFrom(0, 1, 1, 1, 2, 3), { minLength: 1, maxLength: 8 }),
-      fc.tuple(share, share, fc.oneof(fc.constant(0), share)),
+      fc.tuple(share, share, fc.oneof(fc.constant(0), share), share),
+      reserved,
     )
-    .map(([startPfn, runs, types, shares]) => recorded(startPfn, runs, types, shares));
+    .map(([startPfn, runs, types, shares, kept]) => recorded(startPfn, runs, types, shares, kept));
 
   it('keeps all counts of a state that a kernel was in', () => {
     fc.assert(
@@ -116,7 +141,7 @@ describe('any zone', () => {
             .map((from, i, all) => ({ pages: (all[i + 1] ?? 1024) - from, free: i % 2 === 0 })),
         );
         const types = zone.flatMap(({ type }) => [type, type]);
-        const layout = layOutZone(recorded(0, runs, types, [0, 0]));
+        const layout = layOutZone(recorded(0, runs, types, [0, 0, 0, 0], undefined));
         expect(layout.notes).toEqual([]);
         expect(strays(layout)).toBe(0);
       }),
@@ -156,6 +181,7 @@ describe('any zone', () => {
     hugeLruPages: fc.nat({ max: 8 }).map((blocks) => blocks * 512),
     pcpPages: fc.nat({ max: 900 }),
     boot: fc.option(fc.record({ lockedPages: fc.nat({ max: 9000 }) }), { nil: undefined }),
+    reserved,
   });
 
   it('stays a possible state whatever the texts say, with all free pages that the span can hold', () => {

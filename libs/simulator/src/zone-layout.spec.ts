@@ -13,48 +13,48 @@ const UNMOVABLE = 0;
 const MOVABLE = 1;
 const RECLAIMABLE = 2;
 
-describe('recorded states of a freshly booted kernel', () => {
-  const dma: ZoneLayoutInput = {
-    startPfn: 1,
-    spannedPages: 4095,
-    managedPages: 3840,
-    freeBlocks: freeBlocks({
-      [UNMOVABLE]: [0, 0, 0, 0, 0, 0, 1, 1],
-      [MOVABLE]: [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3],
-    }),
-    pageblocks: [1, 7, 0, 0],
-    lruPages: 0,
-    hugeLruPages: 0,
-    pcpPages: 0,
-  };
-  const dma32: ZoneLayoutInput = {
-    startPfn: 4096,
-    spannedPages: 1044480,
-    managedPages: 36918,
-    freeBlocks: freeBlocks({
-      [UNMOVABLE]: [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0],
-      [MOVABLE]: [4, 2, 4, 4, 2, 3, 4, 1, 2, 2, 31],
-    }),
-    pageblocks: [2, 118, 0, 0],
-    lruPages: 0,
-    hugeLruPages: 0,
-    pcpPages: 2046,
-  };
-  const normal: ZoneLayoutInput = {
-    startPfn: 1048576,
-    spannedPages: 196608,
-    managedPages: 192403,
-    freeBlocks: freeBlocks({
-      [UNMOVABLE]: [0, 0, 1, 1, 0, 1, 0, 0, 1, 1, 0],
-      [MOVABLE]: [1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 181],
-      [RECLAIMABLE]: [1, 1, 0, 0, 0, 1, 0, 1, 0, 1, 0],
-    }),
-    pageblocks: [17, 365, 2, 0],
-    lruPages: 902,
-    hugeLruPages: 0,
-    pcpPages: 723,
-  };
+const dma: ZoneLayoutInput = {
+  startPfn: 1,
+  spannedPages: 4095,
+  managedPages: 3840,
+  freeBlocks: freeBlocks({
+    [UNMOVABLE]: [0, 0, 0, 0, 0, 0, 1, 1],
+    [MOVABLE]: [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3],
+  }),
+  pageblocks: [1, 7, 0, 0],
+  lruPages: 0,
+  hugeLruPages: 0,
+  pcpPages: 0,
+};
+const dma32: ZoneLayoutInput = {
+  startPfn: 4096,
+  spannedPages: 1044480,
+  managedPages: 36918,
+  freeBlocks: freeBlocks({
+    [UNMOVABLE]: [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0],
+    [MOVABLE]: [4, 2, 4, 4, 2, 3, 4, 1, 2, 2, 31],
+  }),
+  pageblocks: [2, 118, 0, 0],
+  lruPages: 0,
+  hugeLruPages: 0,
+  pcpPages: 2046,
+};
+const normal: ZoneLayoutInput = {
+  startPfn: 1048576,
+  spannedPages: 196608,
+  managedPages: 192403,
+  freeBlocks: freeBlocks({
+    [UNMOVABLE]: [0, 0, 1, 1, 0, 1, 0, 0, 1, 1, 0],
+    [MOVABLE]: [1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 181],
+    [RECLAIMABLE]: [1, 1, 0, 0, 0, 1, 0, 1, 0, 1, 0],
+  }),
+  pageblocks: [17, 365, 2, 0],
+  lruPages: 902,
+  hugeLruPages: 0,
+  pcpPages: 723,
+};
 
+describe('recorded states of a freshly booted kernel', () => {
   it.each([
     ['DMA', dma],
     ['DMA32', dma32],
@@ -115,15 +115,54 @@ describe('recorded states of a freshly booted kernel', () => {
     expect(Math.max(...big) + 1024).toBe(196608 - 1024);
   });
 
-  it('puts LRU pages in one run before the free blocks of order 9 and 10, which end the zone', () => {
-    const { free, lru, pcp } = layOutZone(normal);
-    expect(lru).toHaveLength(1);
-    expect(pcp).toEqual([{ frame: lru[0]!.frame - 723, pages: 723 }]);
+  it('puts LRU pages beside small free Movable blocks, before the free blocks of order 9 and 10, which end the zone', () => {
+    const { free, lru, pageblockTypes } = layOutZone(normal);
+    for (const { frame, pages } of lru) {
+      expect(pageblockTypes[Math.floor(frame / 512)]).toBe(MOVABLE);
+      expect(pageblockTypes[Math.floor((frame + pages - 1) / 512)]).toBe(MOVABLE);
+    }
     const whole = free.filter((block) => block.order >= 9).map((block) => block.frame);
-    expect(lru[0]!.frame + 902).toBeLessThanOrEqual(Math.min(...whole));
+    expect(lru[0]!.frame + lru[0]!.pages).toBeLessThanOrEqual(Math.min(...whole));
     expect(free.filter((block) => block.order === 10).map((block) => block.frame)).toEqual(
       Array.from({ length: 181 }, (_, i) => 196608 - (181 - i) * 1024),
     );
+  });
+});
+
+describe('where boot leaves pages that the allocator was never given', () => {
+  const late = { ...normal, reserved: { image: undefined, late: true } };
+
+  it('has the memmap at the end of a node, of type Unmovable, and the kernel at its start', () => {
+    const layout = layOutZone(late);
+    expectSound(late, layout);
+    expect(countsOf(layout)).toEqual(late.freeBlocks);
+    // 196,608 pages less 192,403 are eight pageblocks and a part.
+    expect(layout.reservedFrom).toBe(196608 - 8 * 512);
+    const types = [...layout.pageblockTypes];
+    expect(types.slice(-8)).toEqual(new Array(8).fill(UNMOVABLE));
+    // The first claim of Unmovable pages, that of Reclaimable ones, the other Unmovable ones, pages of users.
+    expect(types.slice(0, 4)).toEqual([UNMOVABLE, UNMOVABLE, RECLAIMABLE, RECLAIMABLE]);
+    // A pageblock of users lies among these, so that the free block of order 9 has its buddy beside it.
+    expect(types.slice(4, 12).filter((type) => type === UNMOVABLE)).toHaveLength(7);
+    expect(types.slice(12, -8)).toEqual(new Array(364).fill(MOVABLE));
+  });
+
+  it('counts them as Movable in a zone that was initialised at once', () => {
+    const layout = layOutZone({ ...late, reserved: { image: undefined, late: false } });
+    expect([...layout.pageblockTypes].slice(-8)).toEqual(new Array(8).fill(MOVABLE));
+  });
+
+  it('lays per-CPU pages into what came free of the kernel image', () => {
+    const image = { pages: 9216, freed: [{ frame: 3586, pages: 510 }] };
+    const input = { ...dma32, reserved: { image, late: false } };
+    const layout = layOutZone(input);
+    expectSound(input, layout);
+    expect(layout.pcp[0]).toEqual({ frame: 3586, pages: 510 });
+    expect(pagesIn(layout.pcp)).toBe(2046);
+    const first = Math.min(...layout.free.map(({ frame }) => frame));
+    expect(first).toBeGreaterThanOrEqual(9216);
+    // 61,440 pages less 36,918; the image keeps 8,706 of them.
+    expect(layout.reservedFrom).toBe((120 - 30) * 512);
   });
 });
 
@@ -147,6 +186,7 @@ describe('what the texts leave open', () => {
       locked: [],
       huge: [],
       pcp: [],
+      reservedFrom: 0,
       notes: [],
     });
   });

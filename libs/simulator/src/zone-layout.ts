@@ -1,6 +1,8 @@
-import { MAX_BLOCK_PAGES, MIGRATE_MOVABLE, NR_MIGRATE_TYPES } from './buddy';
+import { MAX_BLOCK_PAGES, MIGRATE_MOVABLE, MIGRATE_UNMOVABLE, NR_MIGRATE_TYPES } from './buddy';
 import { HUGE_ORDER, PAGES_PER_HUGE } from './constants';
 import { InvariantError } from './errors';
+import type { KernelImage } from './kernel-image';
+import { orderByAddress } from './zone-order';
 import {
   planPageblocks,
   TYPES_BY_ADDRESS,
@@ -17,6 +19,14 @@ import {
   sum,
   usableEnd,
 } from './zone-room';
+
+/** Pages of a zone that the allocator was never given. */
+export interface ReservedPages {
+  /** The kernel's image, where it lies at the start of the zone: what came free of it is on per-CPU lists first of all. */
+  image: KernelImage | undefined;
+  /** The zone is its node's last, whose pages were initialised late: reserved pageblocks at its end kept type Unmovable. */
+  late: boolean;
+}
 
 /** What the texts of a running host say about one zone: counts, no addresses. */
 export interface ZoneLayoutInput {
@@ -36,6 +46,8 @@ export interface ZoneLayoutInput {
   hugeLruPages: number;
   /** Pages on per-CPU lists. */
   pcpPages: number;
+  /** Where the pages lie that the allocator was never given; undefined: beside the kernel's other pages. */
+  reserved?: ReservedPages;
 }
 
 /** A run of pages; `frame` is relative to the layout's `basePfn`. */
@@ -67,6 +79,8 @@ export interface ZoneLayout {
   huge: Extent[];
   /** Pages on per-CPU lists, ascending. */
   pcp: Extent[];
+  /** First frame of the pageblocks at the end of the zone that the allocator was never given; the zone's end where it has none. */
+  reservedFrom: number;
   /** What the input asked for that could not be placed as asked; [] normally. */
   notes: string[];
 }
@@ -105,11 +119,29 @@ export function layOutZone(input: ZoneLayoutInput): ZoneLayout {
   const lockedPages = Math.min(input.boot?.lockedPages ?? 0, input.lruPages);
   const otherPages = input.lruPages - lockedPages + input.hugeLruPages + input.pcpPages;
   const boot = input.boot && { lockedPages, otherPages };
-  const plan = planPageblocks(free, geometryOf(start, end), counted, boot, notes);
+  const usable = geometryOf(start, end);
+  const plan = planPageblocks(free, usable, counted, boot, notes);
+  if (input.reserved && !input.boot) {
+    const reserved = Math.max(0, end - start - input.managedPages);
+    const { pages = 0, freed = [] } = input.reserved.image ?? {};
+    const kept = pages - freed.reduce((total, gap) => total + gap.pages, 0);
+    const hasImage = reserved >= kept;
+    orderByAddress(plan, usable, {
+      start: hasImage ? Math.floor(pages / PAGES_PER_HUGE) : 0,
+      end: Math.floor((hasImage ? reserved - kept : reserved) / PAGES_PER_HUGE),
+      endType: input.reserved.late ? MIGRATE_UNMOVABLE : MIGRATE_MOVABLE,
+    });
+  }
   placeSmallBlocks(free, plan);
   const pageblockTypes = new Uint8Array(Math.ceil(span.end / PAGES_PER_HUGE)).fill(MIGRATE_MOVABLE);
   pageblockTypes.set(plan.types);
-  return { basePfn, pageblockTypes, ...placeUsedPages(input, plan, notes), notes };
+  return {
+    basePfn,
+    pageblockTypes,
+    ...placeUsedPages(input, plan, notes),
+    reservedFrom: plan.reservedFrom,
+    notes,
+  };
 }
 
 function checkInput(input: ZoneLayoutInput): void {
@@ -182,7 +214,10 @@ function placeBlock(plan: PageblockPlan, from: number, order: number, type: numb
   return false;
 }
 
-/** LRU and per-CPU pages into pageblocks without free pages, from their end; only what is left over lies between small free blocks. */
+/**
+ * Huge pages into pageblocks without free pages; LRU pages into Movable ones of these, then beside the free pages of Movable
+ * pageblocks, per-CPU pages into what is left. Each takes from the end.
+ */
 function placeUsedPages(
   input: ZoneLayoutInput,
   plan: PageblockPlan,
@@ -190,7 +225,6 @@ function placeUsedPages(
 ): Pick<ZoneLayout, 'free' | 'lru' | 'locked' | 'huge' | 'pcp'> {
   const lockedPages = Math.min(input.boot?.lockedPages ?? 0, input.lruPages);
   const atTop = Math.min(lockedPages, plan.top.length * PAGES_PER_HUGE);
-  const area = extentsOf(plan.area);
   const areaPages = plan.area.length * PAGES_PER_HUGE;
   const hugePages = Math.min(input.hugeLruPages, areaPages);
   if (hugePages < input.hugeLruPages) {
@@ -201,31 +235,29 @@ function placeUsedPages(
   }
   const lruPages = input.lruPages - lockedPages + input.hugeLruPages - hugePages;
   const lockedBelow = lockedPages - atTop;
-  const tight = hugePages + lruPages + lockedBelow + input.pcpPages > areaPages;
-  const above = extentsOf(plan.top);
-  const ranges = tight ? gapsOf(plan).concat(area) : area;
-  const take = (pages: number, what: string, from = ranges): Extent[] => {
+  const take = (ranges: Extent[][], pages: number, what: string): Extent[] => {
     const taken: Extent[] = [];
     let left = pages;
-    for (let range = from.pop(); range !== undefined; range = from.pop()) {
-      const part = Math.min(left, range.pages);
-      range.pages -= part;
-      left -= part;
-      if (part > 0) taken.push({ frame: range.frame + range.pages, pages: part });
-      if (range.pages > 0) {
-        from.push(range);
-        break;
+    for (const some of ranges) {
+      while (left > 0 && some.length > 0) {
+        const range = some[some.length - 1]!;
+        const part = Math.min(left, range.pages);
+        range.pages -= part;
+        left -= part;
+        taken.push({ frame: range.frame + range.pages, pages: part });
+        if (range.pages === 0) some.pop();
       }
     }
     if (left > 0) notes.push(`${left} of ${pages} ${what} do not fit beside the free pages`);
     return joined(taken);
   };
-  const huge = take(hugePages, 'pages of huge pages');
-  const locked = take(atTop, 'locked pages', above);
-  if (tight) ranges.push(...above);
-  locked.push(...take(lockedBelow, 'locked pages'));
-  const lru = take(lruPages, 'LRU pages');
-  const pcp = take(input.pcpPages, 'pages on per-CPU lists');
+  const rooms = input.boot ? roomsAsBootLeft(plan) : roomsByType(input, plan);
+  const huge = take(rooms.whole, hugePages, 'pages of huge pages');
+  const locked = take([rooms.above], atTop, 'locked pages');
+  const { lists, pcps } = rooms.forPages();
+  locked.push(...take(lists, lockedBelow, 'locked pages'));
+  const lru = take(lists, lruPages, 'LRU pages');
+  const pcp = take(pcps, input.pcpPages, 'pages on per-CPU lists');
   const free = plan.lists.flatMap((frames, index) =>
     frames
       .sort((a, b) => a - b)
@@ -238,30 +270,102 @@ function placeUsedPages(
   return { free, lru, locked: joined(locked), huge, pcp };
 }
 
-/** Whole pageblocks, ascending, as runs. */
-function extentsOf(pageblocks: readonly number[]): Extent[] {
-  const extents: Extent[] = [];
-  for (const frame of pageblocks) {
-    const last = extents[extents.length - 1];
-    if (last !== undefined && last.frame + last.pages === frame) last.pages += PAGES_PER_HUGE;
-    else extents.push({ frame, pages: PAGES_PER_HUGE });
-  }
-  return extents;
-}
-
 /** Regions left between small free blocks, those to be filled first at the end: big ones, and the page last that keeps each from merging. */
-function gapsOf(plan: PageblockPlan): Extent[] {
+function gapsOf(plan: PageblockPlan, types: readonly number[]): Extent[] {
   const barriers: Extent[] = [];
   const gaps: Extent[] = [];
   for (let order = 0; order <= HUGE_ORDER; order++) {
-    for (const open of plan.open) {
-      for (const frame of open[order] ?? []) {
+    for (const type of types) {
+      for (const frame of plan.open[type]?.[order] ?? []) {
         barriers.push({ frame, pages: 1 });
         if (order > 0) gaps.push({ frame: frame + 1, pages: 2 ** order - 1 });
       }
     }
   }
   return barriers.concat(gaps);
+}
+
+/** Where pages go, in order of preference; each range gives up its end first. */
+interface Rooms {
+  /** Pageblocks without free pages. */
+  whole: Extent[][];
+  /** Those above all free blocks. */
+  above: Extent[];
+  /** For pages on LRU lists and on per-CPU lists, once huge and locked pages have their place. */
+  forPages(): { lists: Extent[][]; pcps: Extent[][] };
+}
+
+/** As boots of 6.12 were seen to leave them: pageblocks without free pages whatever their type. */
+function roomsAsBootLeft(plan: PageblockPlan): Rooms {
+  const area = pageblocksAsRuns(plan.area);
+  const above = pageblocksAsRuns(plan.top);
+  const lists = [area, above, gapsOf(plan, TYPES_BY_ADDRESS)];
+  return { whole: [area], above, forPages: () => ({ lists, pcps: lists }) };
+}
+
+/** LRU pages beside the free pages of Movable pageblocks before they go to the kernel's, per-CPU pages to the image's gaps first. */
+function roomsByType(input: ZoneLayoutInput, plan: PageblockPlan): Rooms {
+  const isUsers = (frame: number, i: number): boolean =>
+    i >= plan.reserved && plan.types[Math.floor(frame / PAGES_PER_HUGE)] === MIGRATE_MOVABLE;
+  const users = pageblocksAsRuns(plan.area.filter(isUsers));
+  const kernels = pageblocksAsRuns(plan.area.filter((frame, i) => !isUsers(frame, i)));
+  const kernelTypes = TYPES_BY_ADDRESS.filter((type) => type !== MIGRATE_MOVABLE);
+  return {
+    whole: [users, kernels],
+    above: [],
+    forPages: () => {
+      const image = imageGaps(input, plan, kernels);
+      const others = [
+        users,
+        gapsOf(plan, [MIGRATE_MOVABLE]),
+        without(kernels, image),
+        gapsOf(plan, kernelTypes),
+      ];
+      return { lists: [...others, image], pcps: [image, ...others] };
+    },
+  };
+}
+
+/** What came free of the kernel's image, as far as its pages could be placed and are left; that with the lowest address comes last. */
+function imageGaps(
+  input: ZoneLayoutInput,
+  { image }: PageblockPlan,
+  left: readonly Extent[],
+): Extent[] {
+  const end = image.frame + image.pageblocks * PAGES_PER_HUGE;
+  const isLeft = (gap: Extent): boolean =>
+    left.some((run) => run.frame <= gap.frame && gap.frame + gap.pages <= run.frame + run.pages);
+  return (input.reserved?.image?.freed ?? [])
+    .map(({ frame, pages }) => ({ frame: image.frame + frame, pages }))
+    .filter((gap) => gap.frame + gap.pages <= end && isLeft(gap))
+    .reverse();
+}
+
+/** The runs without the extents, each of which lies inside one of them. */
+function without(runs: readonly Extent[], extents: readonly Extent[]): Extent[] {
+  return runs.flatMap((run) => {
+    const left: Extent[] = [];
+    let { frame } = run;
+    const end = frame + run.pages;
+    const inside = extents.filter((extent) => extent.frame >= frame && extent.frame < end);
+    for (const extent of inside.sort((a, b) => a.frame - b.frame)) {
+      if (extent.frame > frame) left.push({ frame, pages: extent.frame - frame });
+      frame = extent.frame + extent.pages;
+    }
+    if (end > frame) left.push({ frame, pages: end - frame });
+    return left;
+  });
+}
+
+/** Pageblocks as runs, neighbours in one. */
+function pageblocksAsRuns(frames: readonly number[]): Extent[] {
+  const runs: Extent[] = [];
+  for (const frame of frames) {
+    const last = runs[runs.length - 1];
+    if (last !== undefined && last.frame + last.pages === frame) last.pages += PAGES_PER_HUGE;
+    else runs.push({ frame, pages: PAGES_PER_HUGE });
+  }
+  return runs;
 }
 
 function joined(extents: Extent[]): Extent[] {

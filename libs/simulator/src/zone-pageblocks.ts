@@ -28,6 +28,12 @@ export interface PageblockPlan {
   area: number[];
   /** The same above all free blocks, for locked pages; they take them from the end as well. */
   top: number[];
+  /** So many of them, the first ones, stand for pages that the allocator was never given. */
+  reserved: number;
+  /** Those of these that make up the kernel's image, from its first frame on. */
+  image: { frame: number; pageblocks: number };
+  /** First frame of those at the end of what is laid out. */
+  reservedFrom: number;
 }
 
 /** A zone as boot leaves it. */
@@ -150,6 +156,9 @@ function emptyPlan(usable: Geometry): PageblockPlan {
     lone: regions(),
     area: [],
     top: [],
+    reserved: 0,
+    image: { frame: usable.firstSlot * MAX_BLOCK_PAGES, pageblocks: 0 },
+    reservedFrom: usable.end,
   };
 }
 

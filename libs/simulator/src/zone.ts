@@ -3,6 +3,7 @@ import type { Buddy } from './buddy';
 import type { CompactState } from './compact-control';
 import type { BlockRule } from './fallback';
 import type { KcompactdTask } from './kcompactd';
+import type { LruFrames } from './lru-frames';
 import type { Lruvec } from './lruvec';
 import type { Pcp, PcpRule } from './pcp-rule';
 import type { Numastat, ZoneName } from './types';
@@ -63,6 +64,12 @@ export interface Zone {
   hugetlbBlocks: Set<number>;
   /** First frames of pages of 1 GiB that pools took while the replay ran. */
   giganticFrames: Set<number>;
+  /** Slabs in each pageblock of the kernel's, where there are any (see initial-slab.ts). */
+  slabs?: Uint8Array;
+  /** Where LRU pages stand, while a compaction of the zone waits for its next batch: it has to hear of new ones. */
+  lruFrames?: LruFrames;
+  /** Free pages that such a compaction holds. */
+  isolatedFreePages: number;
   /** What compaction remembers, once it has looked at the zone. */
   compaction?: CompactState;
   /** Pages of each pageblock that were ever handed out, where the hardware profile asks for it. */

@@ -20,6 +20,7 @@ export function makeZone(values: Partial<Zone> = {}): Zone {
     present: pages,
     usedPageblocks: pages / 512,
     memmapPages: 0,
+    isolatedFreePages: 0,
     buddy,
     freeDrift: 0,
     statThreshold: 0,

@@ -15,11 +15,12 @@ const MODELLED_GROUPS = 'LABCDEFGIJ';
 const FLOOR_PERCENT: Partial<Record<Kind, number>> = {
   layout: 100,
   oom: 100,
-  placement: 92,
-  numa: 95,
+  placement: 95,
+  numa: 96,
   levels: 86,
-  reclaim: 90,
-  compaction: 52,
+  // In F05 DMA32 is boosted where the kernel's kswapd reads later what it is woken for.
+  reclaim: 88,
+  compaction: 65,
 };
 
 const cases = [...readCases(ownCases())];

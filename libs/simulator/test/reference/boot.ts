@@ -66,6 +66,7 @@ function createNode(id: number, config: MachineNodeConfig, lists: Lists): Node {
       maxOrder: 0,
       highestZone: config.zones.at(-1)?.index ?? 0,
       triggered: false,
+      run: null,
     },
   };
 }

@@ -154,8 +154,11 @@ function releaseFreepages(system: System, cc: CompactControl): void {
   state.cachedFreePfn = Math.max(state.cachedFreePfn, pageblockStart(highest));
 }
 
-/** The two scanners in turns until one of the ends. @kernel mm/compaction.c compact_zone(), its loop */
-function scan(system: System, cc: CompactControl): number {
+/**
+ * The two scanners in turns until one of the ends; yields before each turn.
+ * @kernel mm/compaction.c compact_zone(), its loop
+ */
+function* scan(system: System, cc: CompactControl): Generator<void, number> {
   const { zone } = cc;
   const state = zone.compaction;
   const async = cc.mode === 'async';
@@ -169,6 +172,7 @@ function scan(system: System, cc: CompactControl): number {
     const iterationStart = cc.migratePfn;
     cc.rescan = pageblockStart(lastMigrated) === pageblockStart(iterationStart);
     note(system, 'pageblock scanned again', cc.rescan ? 1 : 0);
+    yield;
     if (isolateMigratepages(system, cc)) {
       updateCached = false;
       lastMigrated = iterationStart;
@@ -200,12 +204,15 @@ function scan(system: System, cc: CompactControl): number {
 }
 
 /**
- * Compacts the zone of a task.
+ * Compacts the zone of a task; others may act where it yields what it has cost since it did so last.
  * @kernel mm/compaction.c compact_zone()
- * @differs no lock is contended; it happens at one moment
- * @returns how it ended; what it cost is the caller's to pass
+ * @differs no lock is contended; what lies between two yields happens at one moment
+ * @returns how it ended; what it cost since the last yield is the caller's to pass
  */
-export function compactZone(system: System, cc: CompactControl): number {
+export function* compactInTurns(
+  system: System,
+  cc: CompactControl,
+): Generator<number, { status: number; restNs: number }> {
   const { zone } = cc;
   cc.totalMigrateScanned = 0;
   cc.totalFreeScanned = 0;
@@ -214,7 +221,7 @@ export function compactZone(system: System, cc: CompactControl): number {
   cc.nrFreepages = 0;
   const suitable = compactionSuitable(system, zone, cc.order, cc.flags, cc.classIndex);
   if (suitable !== COMPACT_CONTINUE) {
-    return suitable;
+    return { status: suitable, restNs: 0 };
   }
   note(system, 'zone compacted');
   if (isRestarting(zone, cc.order)) {
@@ -222,11 +229,30 @@ export function compactZone(system: System, cc: CompactControl): number {
   }
   cc.fastStartPfn = 0;
   placeScanners(cc);
-  const result = scan(system, cc);
+  let passedNs = 0;
+  const turns = scan(system, cc);
+  let turn = turns.next();
+  for (; !turn.done; turn = turns.next()) {
+    const costNs = compactCostNs(system, cc);
+    if (costNs > passedNs) {
+      yield costNs - passedNs;
+    }
+    passedNs = costNs;
+  }
   releaseFreepages(system, cc);
   count(system, 'compact_migrate_scanned', cc.totalMigrateScanned);
   count(system, 'compact_free_scanned', cc.totalFreeScanned);
-  return result;
+  return { status: turn.value, restNs: compactCostNs(system, cc) - passedNs };
+}
+
+/** The same at one moment. @returns how it ended; what it cost is the caller's to pass */
+export function compactZone(system: System, cc: CompactControl): number {
+  const turns = compactInTurns(system, cc);
+  let turn = turns.next();
+  while (!turn.done) {
+    turn = turns.next();
+  }
+  return turn.value.status;
 }
 
 /** What the last zone cost. */

@@ -6,7 +6,7 @@ import {
   compactControl,
 } from './compact-control';
 import type { CompactControl } from './compact-control';
-import { compactCostNs, compactZone } from './compact-zone';
+import { compactCostNs, compactInTurns, compactZone } from './compact-zone';
 import { deferCompaction, deferReset, isDeferred } from './compaction-defer';
 import { note } from './events';
 import {
@@ -56,7 +56,7 @@ export function wakeupKcompactd(
       compactionSuitable(system, zone, task.maxOrder, NO_RIGHTS, task.highestZone) ===
         COMPACT_CONTINUE,
   );
-  if (suitable) {
+  if (suitable && task.run === null) {
     note(system, 'kcompactd woken');
     task.nextNs = Math.min(task.nextNs, atNs + system.config.costs.kswapdWakeNs);
   }
@@ -70,15 +70,16 @@ export function triggerKcompactds(system: System): void {
   for (const { kcompactd, zones } of system.nodes) {
     if (zones.length > 0) {
       kcompactd.triggered = true;
-      kcompactd.nextNs = Math.min(kcompactd.nextNs, system.timeNs);
+      if (kcompactd.run === null) {
+        kcompactd.nextNs = Math.min(kcompactd.nextNs, system.timeNs);
+      }
     }
   }
 }
 
-/** @kernel mm/compaction.c kcompactd_do_work() @returns what it took */
-function doWork(system: System, node: Node, first: Zone): number {
+/** @kernel mm/compaction.c kcompactd_do_work() */
+function* doWork(system: System, node: Node, first: Zone): Generator<number, void> {
   const task = node.kcompactd;
-  let costNs = 0;
   count(system, 'compact_daemon_wake');
   note(system, 'kcompactd worked');
   const cc: CompactControl = compactControl(first, {
@@ -96,8 +97,10 @@ function doWork(system: System, node: Node, first: Zone): number {
       continue;
     }
     cc.zone = zone;
-    const status = compactZone(system, cc);
-    costNs += compactCostNs(system, cc);
+    const { status, restNs } = yield* compactInTurns(system, cc);
+    if (restNs > 0) {
+      yield restNs;
+    }
     if (status === COMPACT_SUCCESS) {
       deferReset(system, zone, cc.order, false);
     } else if (status === COMPACT_PARTIAL_SKIPPED || status === COMPACT_COMPLETE) {
@@ -107,9 +110,12 @@ function doWork(system: System, node: Node, first: Zone): number {
     count(system, 'compact_daemon_migrate_scanned', cc.totalMigrateScanned);
     count(system, 'compact_daemon_free_scanned', cc.totalFreeScanned);
   }
-  task.maxOrder = 0;
-  task.highestZone = node.zones.at(-1)?.index ?? 0;
-  return costNs;
+  if (task.maxOrder <= cc.order) {
+    task.maxOrder = 0;
+  }
+  if (task.highestZone >= cc.classIndex) {
+    task.highestZone = node.zones.at(-1)?.index ?? 0;
+  }
 }
 
 /** @kernel mm/compaction.c should_proactive_compact_node() */
@@ -122,41 +128,43 @@ function shouldCompactProactively(system: System, node: Node): boolean {
   return fragmentationScoreNode(system, node) > mark;
 }
 
-/** All zones of a node, whole. @returns what it took */
-function compactWholeZones(
-  system: System,
-  node: Node,
+/** How a zone is compacted from one end to the other. */
+function wholeZone(
+  zone: Zone,
   task: Pick<CompactControl, 'mode' | 'proactive' | 'cpu'>,
-): number {
-  let costNs = 0;
+): CompactControl {
+  const whole = { order: -1, flags: NO_RIGHTS, wholeZone: true, ignoreSkipHint: true };
+  return compactControl(zone, { ...whole, ...task });
+}
+
+/** @kernel mm/compaction.c proactive_compact_node() */
+function* proactiveCompactNode(system: System, node: Node): Generator<number, void> {
+  const how = { mode: 'sync-light' as const, proactive: true, cpu: cpuOf(system, node) };
   for (const zone of node.zones) {
-    const whole = { order: -1, flags: NO_RIGHTS, wholeZone: true, ignoreSkipHint: true };
-    const cc = compactControl(zone, { ...whole, ...task });
-    compactZone(system, cc);
-    costNs += compactCostNs(system, cc);
+    const { restNs } = yield* compactInTurns(system, wholeZone(zone, how));
+    if (restNs > 0) {
+      yield restNs;
+    }
   }
-  return costNs;
 }
 
 /**
- * What it does when its moment has come.
- * @kernel mm/compaction.c kcompactd(), proactive_compact_node()
- * @returns what it took
+ * What it does when its moment has come; yields what that costs, bit by bit.
+ * @kernel mm/compaction.c kcompactd()
+ * @returns how long it waits then
  */
-export function kcompactdTurn(system: System, node: Node): number {
+function* round(system: System, node: Node): Generator<number, number> {
   const task = node.kcompactd;
   const first = node.zones[0] as Zone;
   endWrites(system, task.nextNs);
   let waitNs = CHECK_NS;
-  let costNs = 0;
   if (task.maxOrder > 0 && !task.triggered) {
-    costNs = doWork(system, node, first);
+    yield* doWork(system, node, first);
   } else {
     if (shouldCompactProactively(system, node)) {
       note(system, 'proactive compaction');
       const before = fragmentationScoreNode(system, node);
-      const how = { mode: 'sync-light' as const, proactive: true, cpu: cpuOf(system, node) };
-      costNs = compactWholeZones(system, node, how);
+      yield* proactiveCompactNode(system, node);
       if (fragmentationScoreNode(system, node) >= before) {
         note(system, 'proactive compaction in vain');
         waitNs = CHECK_NS * FRUITLESS_CHECKS;
@@ -164,18 +172,32 @@ export function kcompactdTurn(system: System, node: Node): number {
     }
     task.triggered = false;
   }
-  if (task.maxOrder > 0) {
+  if (task.maxOrder > 0 || task.triggered) {
     // What was asked for meanwhile, or before it was told to look at the score, is done at once.
-    waitNs = 0;
-  } else if (proactiveness(system) === 0) {
-    waitNs = Infinity;
+    return 0;
   }
-  task.nextNs += costNs + waitNs;
-  return costNs;
+  return proactiveness(system) === 0 ? Infinity : waitNs;
+}
+
+/** Lets it go on, or begin. @returns what that took */
+export function kcompactdTurn(system: System, node: Node): number {
+  const task = node.kcompactd;
+  task.run ??= round(system, node);
+  const step = task.run.next();
+  task.nextNs += step.value;
+  if (!step.done) {
+    return step.value;
+  }
+  task.run = null;
+  return 0;
 }
 
 /** Somebody writes to a node's `compact`. @kernel mm/compaction.c compact_node() */
 export function compactNode(system: System, node: Node, cpu: number): void {
   endWrites(system, system.timeNs);
-  system.timeNs += compactWholeZones(system, node, { mode: 'sync', proactive: false, cpu });
+  for (const zone of node.zones) {
+    const cc = wholeZone(zone, { mode: 'sync', proactive: false, cpu });
+    compactZone(system, cc);
+    system.timeNs += compactCostNs(system, cc);
+  }
 }

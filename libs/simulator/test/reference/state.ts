@@ -116,6 +116,8 @@ export interface Kcompactd {
   highestZone: number;
   /** It shall look at the score at once. */
   triggered: boolean;
+  /** What it is at: yields what that cost since the last yield, returns how long it waits then. */
+  run: Iterator<number, number> | null;
 }
 
 export interface Node {
