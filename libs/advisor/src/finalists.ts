@@ -7,6 +7,7 @@ import type { Change, Evaluated, Evaluator } from './evaluator';
 import { deadNames } from './explain';
 import type { Judge, Objective } from './objective';
 import { compareOutcomes, firstDifference, scoreOf } from './objective';
+import { isBetter, isPerfect } from './rounds';
 import type { Outcome } from './types';
 import { variationsOf } from './variation';
 
@@ -84,6 +85,9 @@ export class Finals {
    * @returns finalists, the best first; today's setting is one of them where the budget allows any
    */
   ranked(ordered: Evaluated[]): Finalist[] {
+    const today = this.enter(this.baseline);
+    // Nothing can be better than what has every figure at its best and survives the likely variations.
+    if (today && isPerfect(this.baseline, this.judge) && !this.dies(today)) return [today];
     const chosen = this.diverse(ordered);
     const entered = [this.baseline, ...chosen].flatMap((one) => this.enter(one) ?? []);
     const rest = ordered.filter((one) => !chosen.includes(one) && one !== this.baseline);
@@ -103,6 +107,7 @@ export class Finals {
   minimised(best: Finalist): Finalist {
     let kept = best;
     let tries = 0;
+    const gains = isBetter(best.one, this.baseline, this.judge);
     const attempt = (change: Change): boolean => {
       if (tries >= REDUCTIONS_MAX || changeCount(change) >= changeCount(kept.one.change))
         return false;
@@ -114,6 +119,7 @@ export class Finals {
       const finalist = this.enter(one, best);
       if (!finalist || this.isFrailer(finalist, best)) return false;
       // "Equal with fewer changes" is not transitive: every step is held against today's setting as well.
+      if (gains && !isBetter(one, this.baseline, this.judge)) return false;
       const asItIs = this.finalists.get(this.baseline);
       if (asItIs && finalist !== asItIs && this.compare(finalist, asItIs) >= 0) return false;
       kept = finalist;
