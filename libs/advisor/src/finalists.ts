@@ -89,15 +89,20 @@ export class Finals {
     // Nothing can be better than what has every figure at its best and survives the likely variations.
     if (today && isPerfect(this.baseline, this.judge) && !this.dies(today)) return [today];
     const chosen = this.diverse(ordered);
-    const entered = [this.baseline, ...chosen].flatMap((one) => this.enter(one) ?? []);
+    const entered = chosen.flatMap((one) => this.enter(one) ?? []);
+    // Differences within tolerances are not transitive: everybody is held against today's setting first.
+    const order = (): Finalist[] => {
+      const gains = entered.filter((one) => !today || this.compare(one, today) < 0);
+      return [...gains.sort((a, b) => this.compare(a, b)), ...(today ? [today] : [])];
+    };
     const rest = ordered.filter((one) => !chosen.includes(one) && one !== this.baseline);
     for (const one of rest.slice(0, REPLACEMENTS_MAX)) {
-      const best = [...entered].sort((a, b) => this.compare(a, b))[0];
+      const best = order()[0];
       if (best && !this.dies(best)) break;
       const next = this.enter(one, best);
       if (next) entered.push(next);
     }
-    return entered.sort((a, b) => this.compare(a, b));
+    return order();
   }
 
   /**
