@@ -162,6 +162,11 @@ export class Finals {
     };
   }
 
+  /** Everybody replayed under all variations, today's setting first. */
+  get entered(): Finalist[] {
+    return [...this.finalists.values()];
+  }
+
   /** Whether likely variations kill somebody. */
   dies(finalist: Finalist): boolean {
     return this.deaths(finalist, false) > 0;

@@ -135,7 +135,7 @@ export function search(
   return {
     ...{ baseline, advised },
     evaluated: all,
-    rejected: refusals(context, all, { finals, winners, advised, full }),
+    rejected: refusals(context, all, { finals, advised, full }),
     notes: searchNotes(
       request.host,
       demand,
@@ -253,7 +253,6 @@ function confirmed(
 
 interface Refused {
   finals: Finals;
-  winners: Finalist[];
   advised: Evaluated;
   full: (one: Evaluated) => Evaluated;
 }
@@ -262,16 +261,16 @@ interface Refused {
 function refusals(
   { baseline, judge }: RoundContext,
   all: Evaluated[],
-  { finals, winners, advised, full }: Refused,
+  { finals, advised, full }: Refused,
 ): Map<string, string> {
   const reasons = new Map<string, string>();
-  const winner = winners.find(({ one }) => full(one) === advised);
+  const winner = finals.entered.find(({ one }) => full(one) === advised);
   for (const one of all) {
     if (one === advised || one.change === baseline.change) continue;
     const why = ineligible(one.candidate.outcome, baseline.candidate.outcome);
     if (why !== undefined && isBetter(one, baseline, judge)) reasons.set(one.candidate.id, why);
   }
-  for (const loser of winners) {
+  for (const loser of finals.entered) {
     const why = winner && loser !== winner ? finals.whyFrail(loser, winner) : undefined;
     if (why !== undefined) reasons.set(full(loser.one).candidate.id, why);
   }
