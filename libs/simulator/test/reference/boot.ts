@@ -173,6 +173,7 @@ export function boot(config: MachineConfig, mutation: Mutation | null): System {
     vmstat: new Map(),
     events: noEvents(),
     capture: null,
+    isolatedFree: new Set(),
     runningCpu: -1,
   };
   system.cpus = system.nodes.flatMap((node) => node.cpus.map((number) => ({ number, node })));

@@ -229,6 +229,7 @@ export function* compactInTurns(
   }
   cc.fastStartPfn = 0;
   placeScanners(cc);
+  system.isolatedFree.add(cc.freepages);
   let passedNs = 0;
   const turns = scan(system, cc);
   let turn = turns.next();
@@ -240,6 +241,7 @@ export function* compactInTurns(
     passedNs = costNs;
   }
   releaseFreepages(system, cc);
+  system.isolatedFree.delete(cc.freepages);
   count(system, 'compact_migrate_scanned', cc.totalMigrateScanned);
   count(system, 'compact_free_scanned', cc.totalFreeScanned);
   return { status: turn.value, restNs: compactCostNs(system, cc) - passedNs };

@@ -208,6 +208,9 @@ export function verify(system: System): void {
     swapCache.forEach((page) => see(page, 1, 'as swap cache'));
   }
   hugePagesOf(system).forEach((page) => see(page, 512, 'in the pool of huge pages'));
+  for (const pages of system.isolatedFree) {
+    pages.forEach((page) => see(page, 1, 'isolated by a free scanner'));
+  }
   for (const node of system.nodes) {
     node.lru.forEach((list, i) => {
       const pages = system.lists.toArray(list);

@@ -237,6 +237,8 @@ export interface System {
   events: EventCounts;
   /** Of the task that compacts for its request. */
   capture: Capture | null;
+  /** Free pages that a compaction which has not ended holds, for what it moves next. */
+  isolatedFree: Set<number[]>;
   /** Position of the CPU that allocates at present, -1 if none does. */
   runningCpu: number;
 }
