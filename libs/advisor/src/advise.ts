@@ -9,7 +9,7 @@ import type { Budget, Change, Evaluated, Replay } from './evaluator';
 import { changeCount, normalise } from './change';
 import { checkAdvisable } from './constraints';
 import { Evaluator } from './evaluator';
-import { exclusiveAlternatives, reserveMargin } from './evidence/exclusive';
+import { exclusiveAlternatives, isAlternative, reserveMargin } from './evidence/exclusive';
 import { replayEvidence } from './evidence/explanation';
 import type { PaceSensitivity } from './evidence/risks';
 import { risksOf } from './evidence/risks';
@@ -147,12 +147,16 @@ export function adviseWith(
       },
     };
   };
+  // Found in miniature where the search was; an alternative that is offered was replayed in full.
   const rivals = exclusiveAlternatives(
-    evaluator,
+    small.evaluator,
     judge,
-    { baseline, advised },
+    small,
     new Set(rejected.keys()),
-  );
+  ).flatMap(({ change }) => {
+    const one = evaluator.tryEvaluate(change);
+    return one !== undefined && isAlternative(one, baseline, judge) ? [one] : [];
+  });
   const exclusive = rivals.map((one) => ({
     one,
     margin: reserveMargin(evaluator, one.change, RESERVE_PERCENT),

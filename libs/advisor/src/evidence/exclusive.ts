@@ -23,8 +23,7 @@ export function exclusiveAlternatives(
   const seen = decisionsOf(advised.change);
   return evaluator.evaluated
     .filter(({ candidate }) => !refused.has(candidate.id))
-    .filter(({ candidate }) => deadNames(candidate.outcome).length === 0)
-    .filter((one) => compareOutcomes(one.candidate.outcome, baseline.candidate.outcome, judge) < 0)
+    .filter((one) => isAlternative(one, baseline, judge))
     .sort((a, b) => compareOutcomes(a.candidate.outcome, b.candidate.outcome, judge))
     .filter(({ change }) => {
       const decisions = [...decisionsOf(change)];
@@ -35,11 +34,22 @@ export function exclusiveAlternatives(
     .slice(0, EXCLUSIVE_MAX);
 }
 
-/** What kinds of change it makes, whichever guests and nodes it is about. */
+/** Whether it betters today's setting and kills nobody. */
+export function isAlternative(one: Evaluated, baseline: Evaluated, judge: Judge): boolean {
+  const { outcome } = one.candidate;
+  if (deadNames(outcome).length > 0) return false;
+  return compareOutcomes(outcome, baseline.candidate.outcome, judge) < 0;
+}
+
+/**
+ * What kinds of change it makes, whichever guests and nodes it is about. Pins and the like go along with a numatune
+ * or a setting; they are a decision of their own only where there is neither.
+ */
 function decisionsOf(change: Change): Set<string> {
   const modes = Object.values(change.numatune).map(({ mode }) => `numatune ${mode}`);
+  const main = [...modes, ...Object.keys(change.sysctl)];
   const parts = Object.keys(change).filter((part) => part !== 'numatune' && part !== 'sysctl');
-  return new Set([...modes, ...Object.keys(change.sysctl), ...parts]);
+  return new Set(main.length > 0 ? main : parts);
 }
 
 /** The growth that an alternative was replayed with: the reserve that advice needs, and no bisection. */
