@@ -170,8 +170,11 @@ it.each(databaseKinds('first snapshots'))(
     const dataSource = await openDataSource(dataSourceOptions(database));
     try {
       // Back to before there were snapshots, however many migrations came after.
-      while (await dataSource.createQueryRunner().hasTable('host_snapshots'))
-        await dataSource.undoLastMigration();
+      const hasSnapshots = async (): Promise<boolean> => {
+        const queryRunner = dataSource.createQueryRunner();
+        return queryRunner.hasTable('host_snapshots').finally(() => queryRunner.release());
+      };
+      while (await hasSnapshots()) await dataSource.undoLastMigration();
       await storeOldHost(dataSource);
       await dataSource.runMigrations();
       const rows = await dataSource.query<Record<string, unknown>[]>(
