@@ -149,7 +149,6 @@ function compactControl(k: KernelState, zone: Zone, task: CompactTask): CompactC
     wholeZone,
     ignoreSkipHint: task.ignoreSkipHint ?? false,
     ignoreBlockSuitable: task.ignoreBlockSuitable ?? false,
-    proactiveness: k.sysctl.compaction_proactiveness,
     unevictable: k.sysctl.compact_unevictable_allowed !== 0,
     migrate,
     free,
@@ -204,7 +203,7 @@ function* scan(k: KernelState, cc: CompactControl): Generator<void, CompactResul
   let again = false;
   for (;;) {
     if (!again) {
-      const finished = compactFinished(cc);
+      const finished = compactFinished(k, cc);
       if (finished !== 'continue') return finished;
       cc.rescan = pageblockStart(lastMigrated) === pageblockStart(cc.migrate);
     }
@@ -256,7 +255,7 @@ function finishesBlock(cc: CompactControl): boolean {
 }
 
 /** @kernel mm/compaction.c __compact_finished() */
-function compactFinished(cc: CompactControl): CompactResult {
+function compactFinished(k: KernelState, cc: CompactControl): CompactResult {
   const { zone, state } = cc;
   const { buddy } = zone;
   if (scannersMet(cc)) {
@@ -267,7 +266,9 @@ function compactFinished(cc: CompactControl): CompactResult {
   }
   if (cc.proactive) {
     if (zone.node.kswapd.state === 'running') return 'partial';
-    return fragmentationScoreZone(zone) > scoreLowMark(cc.proactiveness) ? 'continue' : 'success';
+    // Read each time: it may be written while the zone is compacted.
+    const lowMark = scoreLowMark(k.sysctl.compaction_proactiveness);
+    return fragmentationScoreZone(zone) > lowMark ? 'continue' : 'success';
   }
   if (cc.order < 0 || cc.migrate % PAGEBLOCK_PAGES !== 0) return 'continue';
   for (let order = cc.order; order < MAX_ORDER; order += 1) {
