@@ -1,19 +1,11 @@
 import { Body, Controller, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
-import {
-  ApiAcceptedResponse,
-  ApiBody,
-  ApiCreatedResponse,
-  ApiHeader,
-  ApiOkResponse,
-  ApiOperation,
-  ApiParam,
-  ApiTags,
-} from '@nestjs/swagger';
+import { ApiBody, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import type { HeadroomAnswer } from '@zonewise/plan';
 import type { Request, Response } from 'express';
 import { ApiProblems } from '../docs/api-problems';
 import { prefersAsync } from '../http/prefer';
 import { JobAnswers } from '../jobs/job-answers';
+import { ApiMayMakeJob } from '../jobs/job-docs';
 import { JobDto } from '../jobs/job.dto';
 import { IdParam } from '../work/id-param';
 import { HeadroomAnswerDto, HeadroomDto } from './headroom.dto';
@@ -45,32 +37,12 @@ export class HeadroomController {
       'On each node and on the whole host, beside the stored domains: what adding up says (free memory above marks and reserves, page cache that may go, free huge pages), and what replays say, with what ends it. The same as `zonewise headroom`. A host that takes long is asked for with `Prefer: respond-async`.',
   })
   @ApiParam({ name: 'hostId', format: 'uuid' })
-  @ApiHeader({
-    name: 'Prefer',
-    required: false,
-    description:
-      '`respond-async`: answer with a job. `wait=N`: wait for the job up to N seconds (at most 60).',
-    schema: { type: 'string', example: 'respond-async, wait=30' },
-  })
   @ApiBody({ type: HeadroomDto, examples: EXAMPLES })
-  @ApiOkResponse({ type: HeadroomAnswerDto })
-  @ApiAcceptedResponse({ type: JobDto, description: 'A job; Location is its address.' })
-  @ApiCreatedResponse({ type: HeadroomAnswerDto, description: 'The job ended within `wait`.' })
-  @ApiProblems(
-    'malformed-json',
-    'validation-failed',
-    'host-not-found',
+  @ApiMayMakeJob(
+    HeadroomAnswerDto,
     'domain-not-found',
-    'job-final',
-    'idempotency-key-in-use',
-    'body-too-large',
-    'unsupported-media-type',
     'unknown-host-node',
     'invalid-simulation-request',
-    'idempotency-key-reused',
-    'replay-failed',
-    'queue-full',
-    'time-limit',
   )
   async count(
     @IdParam('hostId', 'host-not-found') hostId: string,

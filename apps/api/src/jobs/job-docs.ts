@@ -1,5 +1,5 @@
 import { applyDecorators, Type } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiCreatedResponse, ApiHeader } from '@nestjs/swagger';
+import { ApiAcceptedResponse, ApiCreatedResponse, ApiHeader, ApiOkResponse } from '@nestjs/swagger';
 import { ApiProblems } from '../docs/api-problems';
 import type { ProblemCode } from '../http/problem-codes';
 import { JobDto } from './job.dto';
@@ -51,6 +51,38 @@ export function ApiMakesJob(
       'unsupported-media-type',
       'unknown-host-node',
       'invalid-simulation-request',
+      'idempotency-key-reused',
+      'replay-failed',
+      'queue-full',
+      'time-limit',
+      ...problems,
+    ),
+  );
+}
+
+const PREFER_ASYNC = {
+  name: 'Prefer',
+  required: false,
+  description:
+    '`respond-async`: answer with a job. `wait=N`: wait for the job up to N seconds (at most 60).',
+  schema: { type: 'string' as const, example: 'respond-async, wait=30' },
+};
+
+/** A route that answers at once where the work is small, and with a job where it is large or the caller asks for one. */
+export function ApiMayMakeJob(result: Type, ...problems: ProblemCode[]): MethodDecorator {
+  return applyDecorators(
+    ApiHeader(PREFER_ASYNC),
+    ApiOkResponse({ type: result }),
+    ApiAcceptedResponse({ type: JobDto, description: 'A job; Location is its address.' }),
+    ApiCreatedResponse({ type: result, description: 'The job ended within `wait`.' }),
+    ApiProblems(
+      'malformed-json',
+      'validation-failed',
+      'host-not-found',
+      'body-too-large',
+      'unsupported-media-type',
+      'job-final',
+      'idempotency-key-in-use',
       'idempotency-key-reused',
       'replay-failed',
       'queue-full',

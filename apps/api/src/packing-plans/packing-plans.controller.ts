@@ -1,9 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
 import {
-  ApiAcceptedResponse,
   ApiBody,
-  ApiCreatedResponse,
-  ApiHeader,
   ApiNoContentResponse,
   ApiOkResponse,
   ApiOperation,
@@ -16,6 +13,7 @@ import { ApiProblems } from '../docs/api-problems';
 import { exampleFile, exampleTexts } from '../docs/examples';
 import { prefersAsync } from '../http/prefer';
 import { JobAnswers } from '../jobs/job-answers';
+import { ApiMayMakeJob } from '../jobs/job-docs';
 import { JobDto } from '../jobs/job.dto';
 import { IdParam } from '../work/id-param';
 import { CheckPlanDto } from './packing-plan.dto';
@@ -49,30 +47,7 @@ export class PackingPlansController {
     description: `The same verdict as \`zonewise gate\`: each host of the plan is replayed as it stands and held against its policies and limits. A plan that fails is an answer (200 with verdict \`fail\`); one that cannot be judged is a problem (422). A plan of more than ${HOSTS_AT_ONCE} hosts, or one that is asked for with \`Prefer: respond-async\`, becomes a job (202).`,
   })
   @ApiBody({ type: CheckPlanDto, examples: examples() })
-  @ApiHeader({
-    name: 'Prefer',
-    required: false,
-    description:
-      '`respond-async`: answer with a job. `wait=N`: wait for the job up to N seconds (at most 60).',
-    schema: { type: 'string', example: 'respond-async, wait=30' },
-  })
-  @ApiOkResponse({ type: GateVerdictDto })
-  @ApiAcceptedResponse({ type: JobDto, description: 'A job; Location is its address.' })
-  @ApiCreatedResponse({ type: GateVerdictDto, description: 'The job ended within `wait`.' })
-  @ApiProblems(
-    'malformed-json',
-    'validation-failed',
-    'host-not-found',
-    'body-too-large',
-    'unsupported-media-type',
-    'job-final',
-    'idempotency-key-in-use',
-    'idempotency-key-reused',
-    'plan-not-judgeable',
-    'replay-failed',
-    'queue-full',
-    'time-limit',
-  )
+  @ApiMayMakeJob(GateVerdictDto, 'plan-not-judgeable')
   async check(
     @Body() body: CheckPlanDto,
     @Req() request: Request,

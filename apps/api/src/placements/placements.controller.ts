@@ -1,9 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
 import {
-  ApiAcceptedResponse,
   ApiBody,
-  ApiCreatedResponse,
-  ApiHeader,
   ApiNoContentResponse,
   ApiOkResponse,
   ApiOperation,
@@ -15,6 +12,7 @@ import type { Request, Response } from 'express';
 import { ApiProblems } from '../docs/api-problems';
 import { prefersAsync } from '../http/prefer';
 import { JobAnswers } from '../jobs/job-answers';
+import { ApiMayMakeJob } from '../jobs/job-docs';
 import { JobDto } from '../jobs/job.dto';
 import { IdParam } from '../work/id-param';
 import { PlacementDto } from './placement-answer.dto';
@@ -46,30 +44,7 @@ export class PlacementsController {
     description: `Guests are packed by adding up what each NUMA node has left after marks, reserves and pools; then every host that would change is replayed, and what a replay refuses goes back to be placed elsewhere. A guest that fits nowhere is an answer (200, in \`refused\`, with node, zone, mark and shortfall). A request with more than ${HOSTS_AT_ONCE} hosts or ${GUESTS_AT_ONCE} guests, or one that is asked for with \`Prefer: respond-async\`, becomes a job (202). Nothing changes on any host.`,
   })
   @ApiBody({ type: CreatePlacementDto, examples: placementExamples() })
-  @ApiHeader({
-    name: 'Prefer',
-    required: false,
-    description:
-      '`respond-async`: answer with a job. `wait=N`: wait for the job up to N seconds (at most 60).',
-    schema: { type: 'string', example: 'respond-async, wait=30' },
-  })
-  @ApiOkResponse({ type: PlacementDto })
-  @ApiAcceptedResponse({ type: JobDto, description: 'A job; Location is its address.' })
-  @ApiCreatedResponse({ type: PlacementDto, description: 'The job ended within `wait`.' })
-  @ApiProblems(
-    'malformed-json',
-    'validation-failed',
-    'host-not-found',
-    'body-too-large',
-    'unsupported-media-type',
-    'job-final',
-    'idempotency-key-in-use',
-    'idempotency-key-reused',
-    'placement-not-readable',
-    'replay-failed',
-    'queue-full',
-    'time-limit',
-  )
+  @ApiMayMakeJob(PlacementDto, 'placement-not-readable')
   async create(
     @Body() body: CreatePlacementDto,
     @Req() request: Request,
