@@ -1,6 +1,7 @@
+import type { RegionSpec } from '@zonewise/simulator';
 import { host, planned } from '../test/builders';
 import { checkPlan } from './check-plan';
-import type { PlanLimits, SimulationRequest } from './types';
+import type { GuestSpec, PlanLimits, SimulationRequest } from './types';
 
 const strict = (name: string, mib: number) =>
   planned(name, mib, 0, {
@@ -39,6 +40,35 @@ test('a guest killed by the start of another is an oom-kill', () => {
   const found = codes({}, { guests });
   expect(found).toHaveLength(1);
   expect(['oom-kill first', 'failed-start second']).toContain(found[0]);
+});
+
+test('a guest on huge pages starts where its pool has them all, and says of which pool how many are missing', () => {
+  const pooled = (name: string, mib: number, region: Partial<RegionSpec>) =>
+    planned(name, mib, 0, {
+      region: { hugetlb: { sizeKib: 2048, reserve: true }, ...region },
+    });
+  const bound = { policy: { mode: 'bind' as const, nodes: [0] } };
+  const demand = { touchPercent: 10, hugepages: [0, 1].map((node) => ({ node, count: 40 })) };
+  const run = (...guests: GuestSpec[]) => checkPlan(request({ guests, demand }), {});
+  const fits = run(pooled('a', 64, bound));
+  expect(fits.violations).toEqual([]);
+  // All of it, whatever share of its memory the guest touches by itself.
+  expect(fits.outcome.guests[0]?.pagesByNode).toContainEqual({ nodeId: 0, pages: 64 * 256 });
+  // 80 pages are free, 40 on its node: reserved, and SIGBUS when QEMU touches the 41st.
+  const sigbus = run(pooled('a', 120, bound));
+  expect(sigbus.violations).toMatchObject([
+    { code: 'failed-start', guest: 'a', node: 0, sizeKib: 2048, shortfallPages: 20 * 512 },
+  ]);
+  expect(sigbus.violations[0]?.message).toBe(
+    'a does not start: it needs 60 huge pages of 2048 KiB from node 0, and 40 are free there.',
+  );
+  expect(run(pooled('a', 120, {})).violations).toEqual([]);
+  // Not even reserved.
+  const enomem = run(pooled('a', 64, {}), pooled('b', 100, {}));
+  expect(enomem.violations).toMatchObject([
+    { code: 'failed-start', guest: 'b', sizeKib: 2048, shortfallPages: 2 * 512 },
+  ]);
+  expect(enomem.violations[0]).not.toHaveProperty('node');
 });
 
 test('waiting for reclaim counts against maxStallMs', () => {

@@ -1,8 +1,15 @@
-import { PAGES_PER_MIB, type ReplayControl, type ReplayResult } from '@zonewise/simulator';
+import {
+  PAGES_PER_MIB,
+  PAGE_KIB,
+  type ReplayControl,
+  type ReplayResult,
+} from '@zonewise/simulator';
 import { resolveDemand } from './demand';
 import { AdvisorInputError } from './errors';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
 import { formatCount, formatMib, formatPercent } from './format';
+import { placedGuest } from './compile';
+import { poolShortfall } from './pool-shortfall';
 import type { Simulation } from './simulate';
 import { simulate } from './simulate';
 import type { PlanLimits, PlanVerdict, SimulationRequest } from './types';
@@ -50,8 +57,8 @@ function deathViolations(request: SimulationRequest, simulation: Simulation): Vi
   const starts = [...failed].map(([guest, start]): Violation => {
     const kill = kills.find((event) => event.victim === guest);
     const why = kill ? ` ${kill.constraint}: ${kill.summary}` : '';
-    const { message, shortfallPages } = start;
-    const found = { found: 1, limit: 0, shortfallPages, message: message + why };
+    const { message, ...short } = start;
+    const found = { found: 1, limit: 0, ...short, message: message + why };
     return { code: 'failed-start', guest, ...found };
   });
   const others = kills
@@ -83,16 +90,36 @@ interface FailedStart {
   message: string;
   /** Of its memory, that it did not get; at least one. */
   shortfallPages: number;
+  /** Of the pool that had too few. */
+  sizeKib?: number;
+  node?: number;
 }
 
 /** Guests killed in their own start step, with a sentence each; guest steps are in start order. */
 function failedStarts(request: SimulationRequest, result: ReplayResult): Map<string, FailedStart> {
-  const starts = result.steps.filter((step) => step.op === 'guest');
+  const starts = result.steps.flatMap((step, at) =>
+    step.op === 'guest' ? [{ step, before: result.steps[at - 1]?.snapshot ?? result.initial }] : [],
+  );
   const failed = new Map<string, FailedStart>();
   resolveDemand(request).planned.forEach(({ spec }, i) => {
-    const step = starts[i];
-    if (!step || step.status === 'ok') return;
+    const start = starts[i];
+    if (!start || start.step.status === 'ok') return;
+    const { step, before } = start;
     const name = spec.guest.name;
+    const status = step.status;
+    const pool =
+      status === 'enomem' || status === 'sigbus'
+        ? poolShortfall(placedGuest(request, name), before)
+        : null;
+    if (pool !== null) {
+      const { sizeKib, pages, node } = pool;
+      failed.set(name, {
+        message: `${name} does not start: ${pool.message}`,
+        shortfallPages: (pages * sizeKib) / PAGE_KIB,
+        ...(node === undefined ? { sizeKib } : { sizeKib, node }),
+      });
+      return;
+    }
     const done = formatCount(step.pagesDone);
     const message = `${name} did not start: ${step.status} after ${done} pages of its memory.`;
     const wanted = spec.guest.regions.reduce((sum, { sizePages }) => sum + sizePages, 0);

@@ -46,7 +46,10 @@ export function resolveDemand(request: SimulationRequest): ResolvedDemand {
         : pages(own.diskCacheMib, `${path}/diskCacheMib`);
     return {
       spec,
-      touchPages: spec.guest.regions.map((region) => Math.floor((region.sizePages * touch) / 100)),
+      // Huge pages are touched by QEMU when it starts, whatever the guest does.
+      touchPages: spec.guest.regions.map(({ sizePages, hugetlb }) =>
+        hugetlb ? sizePages : Math.floor((sizePages * touch) / 100),
+      ),
       diskCachePages: disk,
     };
   });

@@ -310,6 +310,8 @@ export interface PlanVerdict {
     limit: number;
     /** Of a guest that did not start, pages that it did not get; of a killed process, pages that it held. */
     shortfallPages?: number;
+    /** Where the shortfall is one of a pool: size of its huge pages. */
+    sizeKib?: number;
     message: string;
   }[];
   outcome: Outcome;

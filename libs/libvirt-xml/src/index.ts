@@ -13,6 +13,7 @@ export {
   placementFor,
   runtimePlacement,
 } from './runtime-placement';
+export { DEFAULT_HUGEPAGE_KIB, hugepageKibOf } from './hugepages';
 export { checkStart } from './start-check';
 export type { StartHost } from './start-check';
 export { patchDomain } from './patch-domain';

@@ -1,11 +1,14 @@
 /** Guest RAM as regions: one per guest cell, each with the policy that QEMU sets on it. */
 import type { MemoryPolicy, RegionSpec } from '@zonewise/simulator';
-import type { Assumptions } from './assumptions';
+import { Assumptions } from './assumptions';
 import { nodesText, sameSet } from './bitmap';
+import { hugepageKibOf, mountableKib } from './hugepages';
 import type { DomainView, HostPlacement, NumatuneMode } from './types';
 import { cpuNodesOf } from './vcpu-nodes';
 
 export const PAGE_KIB = 4;
+
+const NO_PINS: DomainView['cputune'] = { vcpupin: [], emulatorpin: null, iothreadpin: [] };
 
 export interface PlacementContext {
   view: DomainView;
@@ -105,23 +108,24 @@ export function regionOf(ram: Ram, context: PlacementContext): RegionSpec {
   const cpusetMems = cpusetOf(ram, context);
   const strict = view.numatune.memory?.mode === 'strict' && view.cells.length <= 1;
   const near = policy.mode === 'preferred' || policy.mode === 'bind' || ram.mode === 'restrictive';
-  const cpuNodes = cpuNodesOf(
-    view,
-    host,
-    ram.vcpus,
-    view.vcpu.placement === 'auto' ? advised : null,
-    { nodes: ram.nodes, near, affinity: strict ? ram.nodes : null },
-    assumptions,
-  );
-  const pooled = inHugePool(ram, context);
+  const automatic = view.vcpu.placement === 'auto' ? advised : null;
+  const choice = { nodes: ram.nodes, near, affinity: strict ? ram.nodes : null };
+  const cpuNodes = cpuNodesOf(view, host, ram.vcpus, automatic, choice, assumptions);
+  const hugetlb = hugetlbOf(ram, context, () => {
+    const { emulatorpin } = view.cputune;
+    const cpuset = emulatorpin ?? view.vcpu.cpuset;
+    const emulator = { ...view, vcpu: { ...view.vcpu, cpuset }, cputune: NO_PINS };
+    return cpuNodesOf(emulator, host, [0], automatic, choice, new Assumptions());
+  });
   return {
     cell: ram.cell,
-    sizePages: pooled ? 0 : Math.ceil(ram.memoryKib / PAGE_KIB),
+    sizePages: Math.ceil(ram.memoryKib / PAGE_KIB),
     policy,
     policyScope: 'mbind',
     cpuNodes,
     ...(cpusetMems === null ? {} : { cpusetMems }),
-    thp: thpOf(ram, context, pooled),
+    thp: thpOf(ram, context, hugetlb !== undefined),
+    ...(hugetlb === undefined ? {} : { hugetlb }),
     pinned: pinnedOf(view, assumptions),
   };
 }
@@ -169,18 +173,26 @@ function said(nodes: number[], mode: NumatuneMode, assumptions: Assumptions): nu
   return nodes;
 }
 
-function inHugePool(ram: Ram, { view, assumptions }: PlacementContext): boolean {
-  const pages = view.memoryBacking.hugepages;
-  const page =
-    pages?.find(({ nodeset }) => nodeset?.includes(ram.owner)) ??
-    pages?.find(({ nodeset }) => nodeset === null);
-  if (page === undefined) return false;
-  const size = page.sizeKib === null ? 'of the default size' : `of ${page.sizeKib} KiB`;
+/**
+ * Huge pages are mapped without MAP_NORESERVE and preallocated by the emulator's threads before the vCPUs run:
+ * a mapping that cannot be reserved, and a page that the policy's nodes do not have, fail the start.
+ * @param populating nodes whose CPUs the emulator runs on
+ */
+function hugetlbOf(
+  ram: Ram,
+  { view, assumptions }: PlacementContext,
+  populating: () => number[],
+): RegionSpec['hugetlb'] {
+  const size = hugepageKibOf(view, ram.owner);
+  const sizeKib = size === null ? undefined : mountableKib(size);
+  if (sizeKib === undefined) return undefined;
+  const cpuNodes = populating();
+  const whose = view.cells.length > 0 ? `Cell ${ram.cell}` : 'Guest RAM';
   assumptions.add(
     'hugepages-pool',
-    `${view.cells.length > 0 ? `Cell ${ram.cell}` : 'Guest RAM'} (${ram.memoryKib} KiB) comes out of the pool of huge pages ${size}; the pool is no free memory of the host, so the region counts with 0 pages. Whether the pools of the nodes suffice is not checked.`,
+    `${whose} (${ram.memoryKib} KiB) comes out of the pools of huge pages of ${sizeKib} KiB: QEMU reserves all of them and touches them at start, from CPUs of ${nodesText(cpuNodes)}; where a pool has too few, it does not start.`,
   );
-  return true;
+  return { sizeKib, reserve: true, cpuNodes };
 }
 
 /**

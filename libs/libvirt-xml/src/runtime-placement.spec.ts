@@ -111,12 +111,33 @@ describe('runtimePlacement', () => {
     expect(codes(xml)).toContain(code);
   });
 
-  it('takes nothing from free memory for cells in huge pages', () => {
-    const backing =
-      "<memoryBacking><hugepages><page size='2' unit='M' nodeset='1'/></hugepages></memoryBacking>";
-    const xml = domainXml({ backing, cpu: CELLS });
-    expect(regions(xml).map(({ sizePages }) => sizePages)).toEqual([131072, 0]);
+  it('takes cells in huge pages out of the pools, populated by the emulator', () => {
+    const of = (size: string) =>
+      `<memoryBacking><hugepages><page size='${size}' unit='M' nodeset='1'/></hugepages></memoryBacking>`;
+    const xml = domainXml({ backing: of('2'), cpu: CELLS });
+    expect(regions(xml)).toMatchObject([
+      { sizePages: 131072, thp: 'huge' },
+      { sizePages: 131072, thp: 'nohuge', hugetlb: { sizeKib: 2048, reserve: true } },
+    ]);
+    expect(regions(xml)[0]).not.toHaveProperty('hugetlb');
     expect(codes(xml)).toContain('hugepages-pool');
+    const other = runtimePlacement(view(domainXml({ backing: of('16'), cpu: CELLS })), TWO_NODES);
+    expect(other).toMatchObject({
+      ok: false,
+      problems: [{ code: 'hugepages-unavailable', found: '16384 KiB' }],
+    });
+  });
+
+  it.each([
+    ['wherever an emulator without a pin runs', '', [0, 1]],
+    ['where the emulator is pinned', "<emulatorpin cpuset='0'/>", [0]],
+  ])('populates huge pages %s', (_what, pin, nodes) => {
+    const xml = domainXml({
+      backing: '<memoryBacking><hugepages/></memoryBacking>',
+      vcpu: '<vcpu>1</vcpu>',
+      tune: `<cputune><vcpupin vcpu='0' cpuset='2'/>${pin}</cputune>`,
+    });
+    expect(regions(xml)).toMatchObject([{ cpuNodes: [1], hugetlb: { cpuNodes: nodes } }]);
   });
 
   it('pins locked memory and memory of assigned devices', () => {

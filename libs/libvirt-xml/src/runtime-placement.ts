@@ -8,7 +8,9 @@ import type {
   NumatuneMode,
   ParseOutcome,
   RuntimePlacement,
+  XmlProblem,
 } from './types';
+import { mountableKib } from './hugepages';
 import { PAGE_KIB, ramOf, regionOf } from './regions';
 import type { PlacementContext } from './regions';
 
@@ -32,8 +34,7 @@ const FOREIGN = new Set([...FOREIGN_TYPES, 'parallels', 'bhyve', 'vz']);
  *
  * @returns the guest (pages of 4 KiB) with the rules used, or the nodesets and CPU sets that the host
  * cannot satisfy, with line and column in the document
- * @differs guest RAM on shared memory is counted as anonymous memory without THP; a region backed by
- * huge pages has size 0, because the pool's pages are not free memory of the host any more
+ * @differs guest RAM on shared memory is counted as anonymous memory without THP
  */
 export function runtimePlacement(
   view: DomainView,
@@ -51,6 +52,7 @@ export function runtimePlacement(
       found: view.type,
     });
   }
+  problems.push(...hugepageProblems(view));
   if (problems.length > 0) return { ok: false, problems };
   const assumptions = new Assumptions();
   const advised = adviseAuto(view, host, assumptions);
@@ -69,6 +71,23 @@ export function runtimePlacement(
   };
   const diskCachePages = diskCache(view, assumptions);
   return { ok: true, value: { guest, diskCachePages, assumptions: assumptions.list() } };
+}
+
+/** libvirt finds no hugetlbfs mount of other sizes. */
+function hugepageProblems(view: DomainView): XmlProblem[] {
+  const path = '/domain/memoryBacking/hugepages';
+  const place = view.positions?.[path] ?? { line: 1, column: 1 };
+  return (view.memoryBacking.hugepages ?? []).flatMap(({ sizeKib }) =>
+    sizeKib === null || mountableKib(sizeKib) !== undefined
+      ? []
+      : [
+          {
+            code: 'hugepages-unavailable',
+            message: `an x86-64 host has no huge pages of ${sizeKib} KiB`,
+            ...{ path, ...place, expected: '2048 or 1048576 KiB', found: `${sizeKib} KiB` },
+          },
+        ],
+  );
 }
 
 /**

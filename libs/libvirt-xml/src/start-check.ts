@@ -3,6 +3,7 @@ import { Assumptions } from './assumptions';
 import { formatSet, nodesText } from './bitmap';
 import type { ProblemCode } from './codes';
 import { checkHost } from './host-check';
+import { hugepageKibOf } from './hugepages';
 import { ramOf } from './regions';
 import type { DomainView, HostPlacement, XmlProblem } from './types';
 import { SINCE, versionNumber } from './version';
@@ -27,7 +28,6 @@ export interface StartHost {
 }
 
 const BASE_PAGE_KIB = 4;
-const DEFAULT_HUGEPAGE_KIB = 2048;
 /** MPOL_PREFERRED_MANY came with Linux 5.15. */
 const PREFERRED_MANY = { major: 5, minor: 15 };
 /** So many sets of nodes are tried in every union; a guest with more has each looked at alone. */
@@ -127,18 +127,9 @@ function needsOf(view: DomainView, host: StartHost, placement: HostPlacement): N
       cell,
       kib: memoryKib,
       nodes: bound ? nodes : placement.memoryNodes,
-      pageKib: pageSizeOf(view, host, owner),
+      pageKib: hugepageKibOf(view, owner, host.defaultHugepageKib),
     };
   });
-}
-
-function pageSizeOf(view: DomainView, host: StartHost, cell: number): number | null {
-  const pages = view.memoryBacking.hugepages;
-  const page =
-    pages?.find(({ nodeset }) => nodeset?.includes(cell)) ??
-    pages?.find(({ nodeset }) => nodeset === null);
-  if (page === undefined) return null;
-  return page.sizeKib ?? host.defaultHugepageKib ?? DEFAULT_HUGEPAGE_KIB;
 }
 
 /**

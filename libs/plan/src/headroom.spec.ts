@@ -75,19 +75,22 @@ it('takes off what the guests of the host have, and adds nothing where they fail
   expect([full?.total.guests, full?.total.endedBy.code]).toEqual([0, 'as-is']);
 });
 
-it('counts pools of huge pages by adding up, less what planned guests take', () => {
+it('counts pools of huge pages, less what planned guests take', () => {
   const model = structuredClone(requestOf().host);
   model.nodes[1]!.hugepages = [{ sizeKib: 2048, totalPages: 80, freePages: 70 }];
   const pooled = { pooled: { memoryMib: 64, hugepagesKib: 2048 as const } };
   const request = { ...requestOf(), host: model };
-  const asked = (promised: number) => {
-    const outcome = headroom(request, { flavours: pooled }, [
-      { sizeKib: 2048, pages: promised, nodes: [1] },
-    ]);
+  const asked = (domains: PackingPlan['domains']) => {
+    const planned = { ...requestOf({ domains }), host: model };
+    const outcome = headroom(planned, { flavours: pooled });
     return outcome.ok ? outcome.value.flavours[0]!.nodes.map(({ guests }) => guests) : [];
   };
-  expect(asked(0)).toEqual([0, 2]);
-  expect(asked(10)).toEqual([0, 1]);
+  const db = domainXmlOf('db', {
+    ...{ memoryMib: 20, hugepagesKib: 2048 },
+    numatune: { mode: 'strict', nodeset: '1' },
+  });
+  expect(asked([])).toEqual([0, 2]);
+  expect(asked([{ xml: db }])).toEqual([0, 1]);
   const outcome = headroom(request, { flavours: pooled });
   expect(outcome.ok && outcome.value.flavours[0]?.nodes[1]?.endedBy).toMatchObject({
     code: 'hugepages',

@@ -18,7 +18,6 @@ import {
 } from '@zonewise/simulator';
 import { domainXmlOf, type Flavour } from './flavour';
 import { buildGuestSpec } from './guest-spec';
-import type { HugepageNeed } from './hugepage-guests';
 import { pointerPart } from './plan-document';
 import type { PlanProblem } from './plan-request';
 
@@ -85,7 +84,6 @@ interface Base {
   cachePages: Map<number, number>;
   failed: HeadroomEnd | null;
   verdict: PlanVerdict;
-  promised: HugepageNeed[];
   control?: ReplayControl;
 }
 
@@ -104,17 +102,15 @@ interface Kind {
 /**
  * Between the counts that were replayed, what holds for a number of guests is taken to hold for fewer.
  * @param request the host with the guests that it has, running or planned
- * @param promised huge pages that planned guests of the host take
  * @returns the counts, or why a flavour cannot be placed there at all, with pointers into `ask`
  * @throws AdvisorInputError, SimulatorInputError for a request that cannot be replayed
  */
 export function headroom(
   request: SimulationRequest,
   ask: HeadroomAsk,
-  promised: HugepageNeed[] = [],
   control?: ReplayControl,
 ): HeadroomOutcome {
-  const base = baseOf(request, ask, promised, control);
+  const base = baseOf(request, ask, control);
   const homes = base.model.nodes
     .filter(({ zones }) => zones.some(({ managedPages }) => managedPages > 0))
     .map(({ nodeId }) => nodeId);
@@ -155,12 +151,7 @@ export function headroom(
   return { ok: true, value };
 }
 
-function baseOf(
-  request: SimulationRequest,
-  ask: HeadroomAsk,
-  promised: HugepageNeed[],
-  control?: ReplayControl,
-): Base {
+function baseOf(request: SimulationRequest, ask: HeadroomAsk, control?: ReplayControl): Base {
   const { result } = simulate(request, control);
   const last = result.steps.at(-1)?.snapshot ?? result.initial;
   const model = modelAfter(request.host, last);
@@ -184,7 +175,7 @@ function baseOf(
         message: `The host fails without any further guest: ${first.message}`,
       }
     : null;
-  const common = { request, ask, model, capacity, cachePages, failed, verdict, promised };
+  const common = { request, ask, model, capacity, cachePages, failed, verdict };
   return control === undefined ? common : { ...common, control };
 }
 
@@ -240,7 +231,10 @@ function kindOf({ model }: Base, name: string, shape: Flavour, node: number | nu
       name,
       node,
       spec: spec.value,
-      pages: guest.regions.reduce((sum, { sizePages }) => sum + sizePages, guest.overheadPages),
+      pages: guest.regions.reduce(
+        (sum, { sizePages, hugetlb }) => (hugetlb ? sum : sum + sizePages),
+        guest.overheadPages,
+      ),
       pool:
         sizeKib === undefined
           ? null
@@ -363,20 +357,16 @@ function placeOf(capacity: NodeCapacity, node: number | null): Partial<HeadroomE
   };
 }
 
-/** Guests that the pools of huge pages have memory for: reserved in full at the start, so adding up is exact. */
+/** Guests that the pools of huge pages, as the host's own guests leave them, have memory for: each reserves all of it. */
 function poolRoom(
   base: Base,
   { pool, nodes }: Kind,
 ): { guests: number; endedBy: HeadroomEnd | null } {
   if (pool === null) return { guests: Infinity, endedBy: null };
-  const free = base.model.nodes
+  const left = base.model.nodes
     .filter(({ nodeId }) => nodes.includes(nodeId))
     .flatMap(({ hugepages }) => hugepages.filter(({ sizeKib }) => sizeKib === pool.sizeKib))
     .reduce((sum, { freePages }) => sum + freePages, 0);
-  const promised = base.promised
-    .filter(({ sizeKib, nodes: of }) => sizeKib === pool.sizeKib && overlap(of, nodes))
-    .reduce((sum, { pages }) => sum + pages, 0);
-  const left = Math.max(0, free - promised);
   const guests = Math.floor(left / pool.pages);
   const missing = pool.pages * (guests + 1) - left;
   const [only] = nodes;
@@ -390,9 +380,6 @@ function poolRoom(
     },
   };
 }
-
-const overlap = (some: number[] | null, nodes: number[]): boolean =>
-  some === null || some.some((node) => nodes.includes(node));
 
 /** What speaks against so many further guests, by replay. */
 function replayEnd(base: Base, kind: Kind, guests: number): HeadroomEnd | null {

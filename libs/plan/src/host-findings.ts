@@ -1,9 +1,7 @@
 /** What a host's replays break of the rules, with the places that cause it. */
-import type { PlanVerdict } from '@zonewise/advisor';
+import type { SimulationRequest } from '@zonewise/advisor';
 import { placeOfElement } from '@zonewise/libvirt-xml';
-import { PAGES_PER_MIB } from '@zonewise/simulator';
-import type { HostModel } from '@zonewise/simulator';
-import { hugepageShortfalls } from './hugepage-guests';
+import { PAGES_PER_MIB, PAGE_KIB } from '@zonewise/simulator';
 import type { HostReplays } from './judge-host';
 import type { HostPlan, PlanDocument } from './plan-document';
 import type { EffectiveRules } from './policies';
@@ -13,24 +11,44 @@ import type { Accounting, Finding, FindingPlace } from './verdict';
 /** A huge page where nothing else is said. */
 const KIB_PER_HUGE = 2048;
 
-/** As `free` counts: page cache is available, whatever it is. */
-export function accountingOf(model: HostModel, { outcome, demand }: PlanVerdict): Accounting {
-  const available = model.nodes.reduce(
+/**
+ * As `free` counts: page cache is available, whatever it is. Guests on huge pages take none of it: the pools that the
+ * plan makes do, and the guests have to fit the pools.
+ */
+export function accountingOf({ host, guests, demand }: SimulationRequest): Accounting {
+  const available = host.nodes.reduce(
     (sum, { zones, filePages }) =>
       zones.reduce((all, zone) => all + zone.freePages, sum) + filePages,
     0,
   );
-  const poolMib = (demand.hugepages ?? []).reduce(
-    (sum, { count, sizeKib = KIB_PER_HUGE }) => sum + (count * sizeKib) / 1024,
-    0,
-  );
-  const planned = outcome.guests
-    .filter(({ state }) => state === 'planned')
-    .reduce((sum, { memoryPages }) => sum + memoryPages, 0);
+  const pools = new Map<number, number>();
+  const add = (sizeKib: number, pages: number): void => {
+    pools.set(sizeKib, (pools.get(sizeKib) ?? 0) + pages);
+  };
+  let written = 0;
+  for (const { nodeId, hugepages } of host.nodes) {
+    for (const { sizeKib, freePages } of hugepages) add(sizeKib, freePages);
+    for (const { node, count, sizeKib = KIB_PER_HUGE } of demand.hugepages ?? []) {
+      if (node !== nodeId) continue;
+      const own = hugepages.find((pool) => pool.sizeKib === sizeKib);
+      const grows = count - (own?.totalPages ?? 0);
+      add(sizeKib, grows);
+      written += (grows * sizeKib) / PAGE_KIB;
+    }
+  }
+  let ordinary = 0;
+  for (const spec of guests) {
+    if (spec.state === 'running') continue;
+    for (const { sizePages, hugetlb } of spec.guest.regions) {
+      if (hugetlb) add(hugetlb.sizeKib, -Math.ceil((sizePages * PAGE_KIB) / hugetlb.sizeKib));
+      else ordinary += sizePages;
+    }
+  }
+  const planned = ordinary + Math.max(0, written);
   return {
     availableMib: Math.floor(available / PAGES_PER_MIB),
-    plannedMib: Math.ceil(planned / PAGES_PER_MIB + poolMib),
-    fits: planned + poolMib * PAGES_PER_MIB <= available,
+    plannedMib: Math.ceil(planned / PAGES_PER_MIB),
+    fits: planned <= available && [...pools.values()].every((left) => left >= 0),
   };
 }
 
@@ -46,7 +64,6 @@ export function hostFindings(
   { verdict, margin, headroom }: HostReplays,
   rules: EffectiveRules,
   document: PlanDocument,
-  model: HostModel,
 ): Finding[] {
   const make = (code: RuleCode, rest: Partial<Finding> & { message: string }): Finding[] => {
     const { severity, rule, limit } = rules[code];
@@ -70,15 +87,6 @@ export function hostFindings(
       message,
     });
   });
-  const obtained = (verdict.demand.hugepages ?? []).map(({ node, count, sizeKib }) => {
-    const short = verdict.violations.find(
-      (one) => one.code === 'hugepage-pool' && one.node === node,
-    );
-    return { node, sizeKib: sizeKib ?? KIB_PER_HUGE, pages: short?.found ?? count };
-  });
-  const poolless = hugepageShortfalls(host, model, obtained).flatMap((short) =>
-    make('failed-start', short),
-  );
   const tight =
     margin === undefined || margin.flipsAtPercent === null
       ? []
@@ -106,7 +114,7 @@ export function hostFindings(
         message:
           note?.message ?? `The host's kernel is not known to be the one replayed, ${kernel}.`,
       });
-  return [...broken, ...poolless, ...tight, ...full, ...unverified];
+  return [...broken, ...tight, ...full, ...unverified];
 }
 
 /** The entry of a pool, with the host or in the plan's demand. */

@@ -14,7 +14,6 @@ export {
   type HeadroomEnd,
   type HeadroomOutcome,
 } from './headroom';
-export { hugepageNeeds, type HugepageNeed } from './hugepage-guests';
 export { compareVerdicts } from './compare-verdicts';
 export {
   MAX_GUESTS,

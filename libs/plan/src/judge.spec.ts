@@ -302,7 +302,7 @@ describe('guests on huge pages', () => {
     const verdict = judged(over);
     expect(verdict.findings).toMatchObject([{ rule: 'ZW002', guest: 'b' }]);
     expect(verdict.findings[0]?.message).toContain(
-      'needs 32 huge pages of 2048 KiB from node 1, and 16',
+      'b does not start: it needs 32 huge pages of 2048 KiB from node 1, and 16 are free there',
     );
     const reversed = judged({ ...over, demand: { startOrder: ['b', 'a'] } });
     expect(reversed.findings).toMatchObject([{ rule: 'ZW002', guest: 'a' }]);

@@ -67,7 +67,7 @@ export function concludePlan(
       return [];
     }
     const replays = withNames(host, outcome.value);
-    findings.push(...hostFindings(host.host, replays, rules, document, host.request.request.host));
+    findings.push(...hostFindings(host.host, replays, rules, document));
     return [{ ...host, replays }];
   });
   if (problems.length > 0) return { ok: false, problems };
@@ -84,15 +84,14 @@ export function concludePlan(
     return {
       name: host.name,
       verdict: failed ? 'fail' : 'pass',
-      accounting: accountingOf(request.request.host, verdict),
+      accounting: accountingOf(request.request),
       outcome: verdict.outcome,
       profile: verdict.profile,
       ...(margin === undefined ? {} : { margin }),
       ...(headroom === undefined ? {} : { headroom }),
       demand: verdict.demand,
       caveats: [...request.caveats, ...verdict.caveats],
-      // The pools have been asked: that nobody did is not true here.
-      assumptions: verdict.assumptions.filter(({ code }) => code !== 'hugepages-pool'),
+      assumptions: verdict.assumptions,
       replays: replays.replays,
       ...(first === host.name ? {} : { sameAs: first }),
     };

@@ -1,6 +1,6 @@
 /** From documents and host models to the packer's shapes, and from a packed guest back to its document. */
 import type { NumatuneValue } from '@zonewise/advisor';
-import type { DomainView } from '@zonewise/libvirt-xml';
+import { hugepageKibOf, type DomainView } from '@zonewise/libvirt-xml';
 import {
   hostCapacity,
   pageTablePages,
@@ -14,7 +14,6 @@ import type { ReadGuest, ReadHost, ReadPlacement, Resident } from './placement-d
 
 /** QEMU itself, as a planned guest's process is counted; on the node of the first cell. */
 const OVERHEAD_PAGES = 4096;
-const DEFAULT_HUGEPAGE_KIB = 2048;
 
 /** A host as the packer sees it, with what its figures come from. */
 export interface ShapedHost {
@@ -49,19 +48,9 @@ function partsOf({ cells, memoryKib, vcpu, memoryDevices }: DomainView): Part[] 
   return parts;
 }
 
-function hugepageKib({ memoryBacking }: DomainView, cell: number): number | null {
-  const pages = memoryBacking.hugepages;
-  if (pages === null) return null;
-  if (pages.length === 0) return DEFAULT_HUGEPAGE_KIB;
-  const page =
-    pages.find(({ nodeset }) => nodeset?.includes(cell)) ??
-    pages.find(({ nodeset }) => nodeset === null);
-  return page === undefined ? null : (page.sizeKib ?? DEFAULT_HUGEPAGE_KIB);
-}
-
 function cellsOf(view: DomainView): CellShape[] {
   return partsOf(view).map(({ cell, memoryKib, vcpus }, i): CellShape => {
-    const sizeKib = hugepageKib(view, cell);
+    const sizeKib = hugepageKibOf(view, cell);
     const overhead = i === 0 ? OVERHEAD_PAGES : 0;
     if (sizeKib === null) {
       const pages = Math.ceil(memoryKib / PAGE_KIB);
@@ -160,7 +149,7 @@ function takeVcpus(nodes: NodeCapacity[], model: HostModel, view: DomainView): v
 }
 
 /** Takes the memory of guests that are there but not started yet: nobody else has counted it. */
-function takePlanned(nodes: NodeCapacity[], { spec, view }: Resident): void {
+function takePlanned(nodes: NodeCapacity[], { spec }: Resident): void {
   if (spec.state !== 'planned') return;
   const take = (allowed: number[], pages: number): void => {
     let left = pages;
@@ -171,19 +160,18 @@ function takePlanned(nodes: NodeCapacity[], { spec, view }: Resident): void {
       left -= taken;
     }
   };
-  spec.guest.regions.forEach(({ policy, cpuNodes, sizePages, cell }, i) => {
+  spec.guest.regions.forEach(({ policy, cpuNodes, sizePages, hugetlb }, i) => {
     const allowed = policy.nodes.length > 0 ? policy.nodes : cpuNodes;
-    const sizeKib = hugepageKib(view, cell);
-    if (sizeKib === null) take(allowed, sizePages + (i === 0 ? spec.guest.overheadPages : 0));
-    else {
-      let left = partsOf(view)[i] ? Math.ceil((partsOf(view)[i]?.memoryKib ?? 0) / sizeKib) : 0;
-      for (const node of nodes) {
-        if (allowed.length > 0 && !allowed.includes(node.nodeId)) continue;
-        const pool = node.hugepages.find((each) => each.sizeKib === sizeKib);
-        const taken = Math.min(left, pool?.pages ?? 0);
-        if (pool !== undefined) pool.pages -= taken;
-        left -= taken;
-      }
+    const overhead = i === 0 ? spec.guest.overheadPages : 0;
+    take(allowed, hugetlb ? overhead : sizePages + overhead);
+    if (!hugetlb) return;
+    let left = Math.ceil((sizePages * PAGE_KIB) / hugetlb.sizeKib);
+    for (const node of nodes) {
+      if (allowed.length > 0 && !allowed.includes(node.nodeId)) continue;
+      const pool = node.hugepages.find(({ sizeKib }) => sizeKib === hugetlb.sizeKib);
+      const taken = Math.min(left, pool?.pages ?? 0);
+      if (pool !== undefined) pool.pages -= taken;
+      left -= taken;
     }
   });
 }

@@ -34,6 +34,8 @@ export interface TouchTarget {
   index: number;
   /** The touch only reads. */
   readOnly?: boolean;
+  /** CPUs of the threads that touch it; absent: the region's. */
+  cpus?: readonly number[];
 }
 
 export function policyContext(
@@ -67,7 +69,7 @@ export function touchRange(
 ): number {
   const end = offset + pages;
   const { guest, region } = target;
-  const contexts = guest.cpuPositions[target.index]!.map((cpu) =>
+  const contexts = (target.cpus ?? guest.cpuPositions[target.index]!).map((cpu) =>
     policyContext(k, guest, region, cpu),
   );
   const huge = guest.hugetlb[target.index];

@@ -18,6 +18,7 @@ import { countVm, passTime, type GuestState, type KernelState } from './kernel-s
 import { hugetlbContext, type PolicyContext } from './mempolicy';
 import { allocContext, type AllocContext } from './page-alloc';
 import { PAGES_PER_HUGE } from './constants';
+import { cpusOf } from './task-cpu';
 import type { RegionSpec } from './types';
 
 /** A guest's mapping of hugetlb pages. */
@@ -31,6 +32,13 @@ export interface HugetlbMapping {
   claimed: Set<number>;
   /** Base pages by node position. */
   pagesByNode: number[];
+}
+
+/** CPUs of the threads that map and touch a region when its guest starts. */
+export function populatingCpus(k: KernelState, guest: GuestState, index: number): number[] {
+  const { hugetlb } = guest.spec.regions[index]!;
+  if (!hugetlb?.cpuNodes) return guest.cpuPositions[index]!;
+  return cpusOf(k, hugetlb.cpuNodes, guest.order, guest.spec.processPages !== undefined);
 }
 
 /**

@@ -241,3 +241,18 @@ describe('a host with pools', () => {
     expect(pools(result.steps[0]!)[1]).toEqual([20, 20, 0]);
   });
 });
+
+it('is populated at start from the CPUs of other threads, where the region says so', () => {
+  const start = (cpuNodes?: number[]): GuestStep => {
+    const hugetlb = { sizeKib: 2048 as const, reserve: true, ...(cpuNodes && { cpuNodes }) };
+    const policy: MemoryPolicy = { mode: 'default', nodes: [] };
+    const step = guestStep('g', 4 * HUGE, policy, { cpuNodes: [1], hugetlb }) as GuestStep;
+    return { ...step, touchPages: [4 * HUGE] };
+  };
+  const homes = (step: GuestStep) =>
+    guestOf(run(twoNodes(), [pool(4, 0), pool(4, 1), step]), 2).pagesByNode.filter(
+      ({ pages }) => pages > 0,
+    );
+  expect(homes(start())).toEqual([{ nodeId: 1, pages: 4 * HUGE }]);
+  expect(homes(start([0]))).toEqual([{ nodeId: 0, pages: 4 * HUGE }]);
+});

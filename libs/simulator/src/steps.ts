@@ -15,7 +15,7 @@ import {
   type GuestState,
   type KernelState,
 } from './kernel-state';
-import { mapHugetlb, zapHugetlb, type HugetlbMapping } from './hugetlb-fault';
+import { mapHugetlb, populatingCpus, zapHugetlb, type HugetlbMapping } from './hugetlb-fault';
 import { writeHugepages, writeOvercommit, type PoolChange } from './hugetlb-pool';
 import { allocKernelBlocks, guestCaller, kernelContext, type KernelCaller } from './kernel-block';
 import { compactNode } from './kcompactd';
@@ -208,7 +208,7 @@ function guestStep(
   guest.processPages = startProcess(k, step.guest.processPages, caller);
   for (const [i, region] of guest.spec.regions.entries()) {
     if (!region.hugetlb) continue;
-    guest.hugetlb[i] = mapHugetlb(k, region, guest.cpuPositions[i]![0]!);
+    guest.hugetlb[i] = mapHugetlb(k, region, populatingCpus(k, guest, i)[0]!);
     if (guest.hugetlb[i]) continue;
     exitGuest(k, guest);
     return { status: 'enomem', pagesDone: 0 };
@@ -218,8 +218,13 @@ function guestStep(
   let done = 0;
   for (let i = 0; i < guest.mappings.length; i += 1) {
     const wanted = step.touchPages[i] ?? 0;
-    const got = touchInTurns(k, targetOf(guest, i), 0, wanted, step.ratePagesPerSecond, (part) =>
-      tick((done + part) / Math.max(total, 1)),
+    const got = touchInTurns(
+      k,
+      startTarget(k, guest, i),
+      0,
+      wanted,
+      step.ratePagesPerSecond,
+      (part) => tick((done + part) / Math.max(total, 1)),
     );
     done += got;
     if (got < wanted || !guest.alive) return killed(guest, done);
@@ -235,6 +240,12 @@ function killed(guest: GuestState, pagesDone: number): StepOutcome {
 function targetOf(guest: GuestState, index: number): TouchTarget {
   const region = guest.spec.regions[index]!;
   return { guest, region, mapping: guest.mappings[index]!, index };
+}
+
+/** What a guest's start touches: huge pages are populated by threads of their own. */
+function startTarget(k: KernelState, guest: GuestState, index: number): TouchTarget {
+  const target = targetOf(guest, index);
+  return guest.hugetlb[index] ? { ...target, cpus: populatingCpus(k, guest, index) } : target;
 }
 
 /** Touches in pieces, so that progress is reported and a cancelled replay ends soon. */

@@ -195,8 +195,11 @@ export interface RegionSpec {
   cpusetMems?: number[];
   /** madvise of the region. `none` follows the host's setting alone. */
   thp: 'none' | 'huge' | 'nohuge';
-  /** It lies on huge pages of this size; `reserve`: they are reserved when it is mapped, as without MAP_NORESERVE. */
-  hugetlb?: { sizeKib: 2048 | 1048576; reserve: boolean };
+  /**
+   * It lies on huge pages of this size; `reserve`: they are reserved when it is mapped, as without MAP_NORESERVE.
+   * `cpuNodes`: where the threads run that map and touch it at start; absent: the region's own.
+   */
+  hugetlb?: { sizeKib: 2048 | 1048576; reserve: boolean; cpuNodes?: number[] };
   /** mlock or VFIO: never reclaimed once touched. */
   pinned: boolean;
 }

@@ -192,6 +192,8 @@ class InputCheck {
       this.cpuNodes(region.cpuNodes, `${at}.cpuNodes`);
       this.cpuset(region.cpusetMems, `${at}.cpusetMems`);
       this.hugepageSize(region.hugetlb?.sizeKib, `${at}.hugetlb.sizeKib`);
+      if (region.hugetlb?.cpuNodes)
+        this.cpuNodes(region.hugetlb.cpuNodes, `${at}.hugetlb.cpuNodes`);
       cells.set(region.cell, region.sizePages);
     });
     if (this.guests.has(guest.name))

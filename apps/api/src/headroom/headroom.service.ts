@@ -1,7 +1,6 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { parseDomain } from '@zonewise/libvirt-xml';
-import { hugepageNeeds, type HeadroomAnswer } from '@zonewise/plan';
+import type { HeadroomAnswer } from '@zonewise/plan';
 import { ProblemException } from '../http/problem';
 import { JobKinds, type JobOf, type JobRequests, type JobResults } from '../jobs/job-kinds';
 import { JobRequestBuilder } from '../jobs/job-request.builder';
@@ -56,18 +55,11 @@ export class HeadroomService implements OnModuleInit, JobResults<'headroom'> {
 
   private async workOf(hostId: string, body: HeadroomDto): Promise<JobRequests['headroom']> {
     const { flavours, pageCacheMib, limits, ...ask } = body;
-    const { simulation, documents } = await this.requests.build(hostId, ask);
-    const planned = new Set(
-      simulation.guests.filter(({ state }) => state === 'planned').map(({ guest }) => guest.name),
-    );
-    const promised = documents.flatMap(({ name, xml }) => {
-      const parsed = parseDomain(xml);
-      return parsed.ok && planned.has(name) ? hugepageNeeds(parsed.value) : [];
-    });
+    const { simulation } = await this.requests.build(hostId, ask);
     // DTO instances carry their class; a worker is sent plain data.
     const plain = JSON.parse(
       JSON.stringify({ flavours, pageCacheMib, limits }),
     ) as JobRequests['headroom']['ask'];
-    return { request: simulation, ask: plain, promised };
+    return { request: simulation, ask: plain };
   }
 }

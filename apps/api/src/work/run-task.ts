@@ -49,7 +49,7 @@ function compute(task: WorkTask, report: (progress: WorkProgress) => void): Work
       };
     }
     case 'headroom': {
-      const outcome = headroom(task.request, task.ask, task.promised);
+      const outcome = headroom(task.request, task.ask);
       if (outcome.ok) return outcome;
       const message = outcome.problems[0]?.message ?? 'The flavours do not fit the host.';
       const error: WorkError = { kind: 'input', code: 'flavour-unplaceable', message };

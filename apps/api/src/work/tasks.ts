@@ -11,7 +11,6 @@ import type {
   GateVerdict,
   HeadroomAnswer,
   HeadroomAsk,
-  HugepageNeed,
   JudgeOptions,
   PlacementAnswer,
   PlacementDocument,
@@ -43,8 +42,6 @@ export interface HeadroomTask {
   kind: 'headroom';
   request: SimulationRequest;
   ask: HeadroomAsk;
-  /** Huge pages that planned domains of the host take. */
-  promised: HugepageNeed[];
 }
 export interface PlacementTask {
   kind: 'placement';

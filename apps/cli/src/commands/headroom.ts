@@ -1,5 +1,4 @@
-import { parseDomain } from '@zonewise/libvirt-xml';
-import { headroom, hugepageNeeds, type Flavour, type HugepageNeed } from '@zonewise/plan';
+import { headroom, type Flavour } from '@zonewise/plan';
 import { fail } from '../gate/plan-folder';
 import { Refused } from './answer';
 import { perHost, suggestion, type ReplayOptions } from './replay-plan';
@@ -13,23 +12,18 @@ export interface HeadroomOptions extends ReplayOptions {
 
 /** How many more guests of each flavour the hosts of a plan take. */
 export function headroomOfPlan(path: string, options: HeadroomOptions = {}): number {
-  return perHost(path, { ...options, withIdle: true }, ({ request, caveats, documents }, plan) => {
+  return perHost(path, { ...options, withIdle: true }, ({ request, caveats }, plan) => {
     const ask = {
       flavours: chosen(plan.document.flavours ?? {}, options.flavour, plan.file),
       ...(options.pageCache === undefined ? {} : { pageCacheMib: mibOf(options.pageCache) }),
       ...(plan.document.limits === undefined ? {} : { limits: plan.document.limits }),
     };
-    const outcome = headroom(request, ask, documents.flatMap(promisedBy));
+    const outcome = headroom(request, ask);
     if (!outcome.ok) {
       throw new Refused(outcome.problems.map((problem) => ({ ...problem, file: plan.file })));
     }
     return { ...outcome.value, caveats: [...caveats, ...outcome.value.caveats] };
   });
-}
-
-function promisedBy(xml: string): HugepageNeed[] {
-  const parsed = parseDomain(xml);
-  return parsed.ok ? hugepageNeeds(parsed.value) : [];
 }
 
 function mibOf(text: string): number {

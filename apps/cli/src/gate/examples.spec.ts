@@ -15,6 +15,7 @@ const ACCEPTED_BY_ADDING_UP: Record<string, string[]> = {
   'fail-strict-shared-memory.yaml': ['ZW002'],
   'fail-hugepages-fragmented.yaml': ['ZW009'],
   'fail-hugepages-other-node.yaml': ['ZW002'],
+  'fail-hugepages-guest.yaml': ['ZW002', 'ZW009'],
 };
 
 async function judged(name: string): Promise<{ code: number; verdict: GateVerdict }> {
@@ -36,6 +37,25 @@ it.each(PLANS)('examples/plans/%s does what its name says', async (name) => {
   if (rules === undefined) return;
   expect(verdict.findings.map(({ rule }) => rule)).toEqual(rules);
   expect(verdict.hosts.filter(({ accounting }) => !accounting.fits)).toEqual([]);
+});
+
+it('replays guests on huge pages out of the pools that are there', async () => {
+  const { verdict } = await judged('pass-hugepages.yaml');
+  const [host] = verdict.hosts;
+  const pagesOf = (name: string) =>
+    host?.outcome.guests.find((guest) => guest.name === name)?.pagesByNode;
+  expect(pagesOf('db')).toEqual([
+    { nodeId: 0, pages: 0 },
+    { nodeId: 1, pages: 256 * 256 },
+  ]);
+  expect(pagesOf('cache')).toEqual([
+    { nodeId: 0, pages: 64 * 256 },
+    { nodeId: 1, pages: 64 * 256 },
+  ]);
+  const failed = (await judged('fail-hugepages-guest.yaml')).verdict;
+  expect(failed.findings[0]?.message).toBe(
+    'db does not start: it needs 32 huge pages of 2048 KiB from node 1, and 3 are free there.',
+  );
 });
 
 it('has both kinds of plans, and all that adding up accepts', () => {
