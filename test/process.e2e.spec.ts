@@ -46,6 +46,9 @@ describe('the process', () => {
     expect(address).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d*$/);
     const answer = await fetch(`${address}/health/ready`);
     expect(answer.status).toBe(200);
+    // Proxies and client pools drop an idle connection after a minute: the service must not be the first.
+    const seconds = /timeout=(\d+)/.exec(answer.headers.get('keep-alive') ?? '')?.[1];
+    expect(Number(seconds)).toBeGreaterThan(60);
     child.kill('SIGTERM');
     expect(await exited).toEqual([0, null]);
   });

@@ -9,6 +9,12 @@ import { mountDocs } from './docs/openapi';
 import { useBodyParsers } from './http/body-parsers';
 
 /**
+ * How long an idle connection is kept. Longer than the minute after which proxies and client pools close theirs, so that it is never
+ * this side that closes a connection on which a request is already under way.
+ */
+const KEEP_ALIVE_MS = 75_000;
+
+/**
  * The whole service, initialised but not listening: used by main.ts and by the tests.
  * Migrations have run when it resolves. `close()` ends open connections, event streams too.
  * @throws SettingsError when the SQLite file cannot be
@@ -34,6 +40,7 @@ export async function createApp(settings: Settings): Promise<NestExpressApplicat
   );
   useBodyParsers(app, settings.bodyLimitBytes);
   mountDocs(app);
+  app.getHttpServer().keepAliveTimeout = KEEP_ALIVE_MS;
   await app.init();
   return app;
 }
