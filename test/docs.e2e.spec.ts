@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import request from 'supertest';
 import { createTestApp, TestApp } from './support/app';
 
@@ -7,12 +9,19 @@ interface Operation {
   responses: Record<string, { content?: Record<string, unknown> }>;
 }
 
+const sourceTexts = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.spec.ts'))
+    .map((file) => readFileSync(join(folder, file), 'utf8'));
+
 describe('the documentation', () => {
   let testApp: TestApp;
+  let document: object;
   let paths: Record<string, Record<string, Operation>>;
   beforeAll(async () => {
     testApp = await createTestApp();
     const { body } = await request(testApp.server).get('/openapi.json').expect(200);
+    document = body;
     paths = body.paths;
   });
   afterAll(() => testApp.close());
@@ -41,6 +50,31 @@ describe('the documentation', () => {
       const good = Object.keys(operation.responses).filter((status) => status.startsWith('2'));
       expect([where, good.length]).not.toEqual([where, 0]);
     }
+  });
+
+  it('has a schema of its own for each class', () => {
+    // Nest keeps schemas by class name: of two classes with one name only one would be documented.
+    const names = sourceTexts(join(__dirname, '../apps/api/src')).flatMap((text) =>
+      [...text.matchAll(/^(?:export )?class (\w+Dto)\b/gm)].map((match) => match[1] ?? ''),
+    );
+    expect(names.length).toBeGreaterThan(50);
+    expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
+  });
+
+  it('refers to nothing that it lacks', () => {
+    const references = [...JSON.stringify(document).matchAll(/"\$ref":"(.*?)"/g)].map(
+      (match) => match[1] ?? '',
+    );
+    expect(references.length).toBeGreaterThan(50);
+    const missing = references.filter((reference) => {
+      const [root, ...keys] = reference.split('/');
+      const found = keys.reduce<unknown>(
+        (part, key) => (part as Record<string, unknown> | undefined)?.[key],
+        document,
+      );
+      return root !== '#' || found === undefined;
+    });
+    expect(missing).toEqual([]);
   });
 
   it('has host examples that work as they stand', async () => {

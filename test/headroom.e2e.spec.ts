@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { headroomOfPlan } from '../apps/cli/src/commands/headroom';
-import { createTestApp, TestApp } from './support/app';
+import { createTestApp, databaseKinds, TestApp } from './support/app';
 import { Client } from './support/client';
 
 describe('headroom of a stored host', () => {
@@ -57,20 +57,10 @@ describe('headroom of a stored host', () => {
     expect(JSON.parse(text)).toEqual({ host: 'kvm1', ...body });
   });
 
-  it('becomes a job when asked to', async () => {
-    const path = `/v1/hosts/${hostId}/headroom`;
-    const answer = await client.post(path, ask, { prefer: 'respond-async' });
-    expect([answer.status, answer.body.kind]).toEqual([202, 'headroom']);
-    const { resultUrl } = await client.finish(answer.body.id as string);
-    expect((await client.get(resultUrl)).body).toEqual((await client.post(path, ask)).body);
-    const none = await client.get('/v1/headrooms/00000000-0000-4000-8000-000000000000');
-    expect([none.status, none.body.code]).toEqual([404, 'headroom-not-found']);
-  });
-
   it.each([
     ['no flavours', {}, 400, 'flavours'],
     ['an empty list of them', { flavours: {} }, 400, 'flavours'],
-    ['a flavour without size', { flavours: { a: { vcpus: 1 } } }, 400, 'flavours'],
+    ['a flavour without size', { flavours: { a: { vcpus: 1 } } }, 400, 'flavours.a'],
     ['a negative cache', { ...ask, pageCacheMib: -1 }, 400, 'pageCacheMib'],
     [
       'a node that the host lacks',
@@ -81,5 +71,35 @@ describe('headroom of a stored host', () => {
   ])('refuses %s', async (_what, body, status, path) => {
     const answer = await client.post(`/v1/hosts/${hostId}/headroom`, body);
     expect([answer.status, answer.body.errors[0].path]).toEqual([status, path]);
+  });
+});
+
+describe.each(databaseKinds('headroom'))('headroom by a job on %s', (kind) => {
+  let test: TestApp;
+  let client: Client;
+
+  beforeAll(async () => {
+    test = await createTestApp({ kind });
+    await test.app.listen(0, '127.0.0.1');
+    client = new Client(await test.app.getUrl());
+  });
+  afterAll(() => test.close());
+
+  it('is kept until it is removed', async () => {
+    const path = `/v1/hosts/${await client.storeHost('for-a-job')}/headroom`;
+    const ask = { flavours: { large: { memoryMib: 2048 } } };
+    const answer = await client.post(path, ask, { prefer: 'respond-async' });
+    expect([answer.status, answer.body.kind]).toEqual([202, 'headroom']);
+    const { resultUrl } = await client.finish(answer.body.id as string);
+    expect((await client.get(resultUrl)).body).toEqual((await client.post(path, ask)).body);
+
+    expect((await client.send('DELETE', resultUrl)).status).toBe(204);
+    for (const method of ['GET', 'DELETE']) {
+      const gone = await client.send(method, resultUrl);
+      expect([gone.status, gone.body.code]).toEqual([404, 'headroom-not-found']);
+    }
+    // The job says where its answer was; it is no reason to fail.
+    const job = await client.get(`/v1/jobs/${answer.body.id}`);
+    expect(job.body).toMatchObject({ state: 'succeeded', resultUrl });
   });
 });

@@ -141,7 +141,8 @@ describe('the packing-plan check over HTTP', () => {
       'kvm2 pass',
     ]);
     const wrong = await check({ ...body, policies: { 'remote-shar': {} } });
-    expect([wrong.status, wrong.body.errors[0].path]).toEqual([400, 'policies']);
+    expect([wrong.status, wrong.body.errors[0].path]).toEqual([400, 'policies.remote-shar']);
+    expect(wrong.body.detail).toContain('did you mean remote-share?');
     const missing = await check({ ...body, assignments: { kvm1: ['web'] } });
     expect(missing.body.errors[0]).toMatchObject({ code: 'not-assigned', path: '/guests/1' });
   });

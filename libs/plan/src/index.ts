@@ -29,7 +29,7 @@ export { EVENT_KINDS, type PlanEvent } from './plan-events';
 export { domainXmlOf, type Flavour } from './flavour';
 export { effectiveRules, type Policies, type PolicyEntry } from './policies';
 export * from './rules';
-export { nearest } from './suggest';
+export { knownHint, nearest } from './suggest';
 export { isDay, type Waiver, type WaiverState } from './waivers';
 export * from './verdict';
 export { PLAN_SCHEMA, planPartProblems, planSchemaProblems, type PlanPart } from './plan-schema';

@@ -14,7 +14,7 @@ import {
   type PlanDomain,
   type PlanProblem,
 } from './plan-request';
-import { nearest } from './suggest';
+import { noSuchName } from './suggest';
 
 /** A guest that a host has, read already: those of stored hosts. */
 export interface Resident {
@@ -142,10 +142,7 @@ function unknown(
   name: string,
   known: string[],
 ): PlanProblem {
-  const near = nearest(name, known);
-  const hint = near === undefined ? '' : ` Did you mean ${JSON.stringify(near)}?`;
-  const message = `There is no ${what} ${JSON.stringify(name)} in the request.${hint}`;
-  return { code, path, message };
+  return { code, path, message: noSuchName(what, name, known, 'request') };
 }
 
 function readGuest(guest: PlacementGuest, flavours: Record<string, Flavour>): Outcome<ReadGuest[]> {

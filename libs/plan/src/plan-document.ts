@@ -11,7 +11,7 @@ import { timelinesOf, type PlanEvent, type Timeline } from './plan-events';
 import type { PackingPlan, PlanDomain, PlanProblem } from './plan-request';
 import type { Policies } from './policies';
 import type { Severity } from './rules';
-import { nearest } from './suggest';
+import { noSuchName } from './suggest';
 import type { Waiver } from './waivers';
 
 export interface PlanHost {
@@ -137,9 +137,7 @@ function unknownName(
   name = '',
   known: string[] = [],
 ): PlanProblem {
-  const near = nearest(name, known);
-  const hint = near === undefined ? '' : ` Did you mean ${JSON.stringify(near)}?`;
-  const message = `There is no ${what} ${JSON.stringify(name)} in the plan.${hint}`;
+  const message = noSuchName(what, name, known, 'plan');
   const expected = known.slice(0, 20).join(', ');
   return { code, path, message, ...(expected === '' ? {} : { expected }) };
 }

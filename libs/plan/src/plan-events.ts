@@ -1,7 +1,7 @@
 /** What happens over time in a plan, as what each of its hosts sees of it. */
 import type { GuestEvent } from '@zonewise/advisor';
 import type { PlanDomain, PlanProblem } from './plan-request';
-import { nearest } from './suggest';
+import { noSuchName } from './suggest';
 
 /** One thing that happens, named by its first field; `at` is for people. */
 export interface PlanEvent {
@@ -182,9 +182,7 @@ class Walk {
   }
 
   private unknown(path: string, what: 'guest' | 'host', name: string, known: string[]): void {
-    const near = nearest(name, known);
-    const hint = near === undefined ? '' : ` Did you mean ${JSON.stringify(near)}?`;
-    const message = `There is no ${what} ${JSON.stringify(name)} in the plan.${hint}`;
+    const message = noSuchName(what, name, known, 'plan');
     const code = what === 'guest' ? 'unknown-guest' : 'unknown-host';
     this.problems.push({ code, path, message });
   }

@@ -3,7 +3,7 @@ import Ajv, { type ErrorObject } from 'ajv';
 import type { PlanProblem } from './plan-request';
 import { pointerPart } from './plan-document';
 import schema from './schemas/packing-plan.schema.json';
-import { nearest } from './suggest';
+import { knownHint } from './suggest';
 
 /** The JSON Schema (draft 7) of a plan file. */
 export const PLAN_SCHEMA: Readonly<Record<string, unknown>> = schema;
@@ -26,8 +26,7 @@ function problemOf(error: ErrorObject): PlanProblem {
   if (keyword === 'additionalProperties') {
     const name = String(params.additionalProperty);
     const known = Object.keys((error.parentSchema?.properties as object | undefined) ?? {});
-    const near = nearest(name, known);
-    const hint = near === undefined ? `there are ${known.join(', ')}` : `did you mean ${near}?`;
+    const hint = knownHint(name, known);
     const path = `${instancePath}/${pointerPart(name)}`;
     return { code: 'unknown-field', path, message: `There is no field ${shown(name)}: ${hint}` };
   }
@@ -46,7 +45,7 @@ export function planPartProblems(part: PlanPart, value: unknown): PlanProblem[] 
   if (check === undefined) throw new Error(`The schema of a plan has no ${part}.`);
   if (check(value) === true) return [];
   const errors = (check.errors ?? []).filter(({ keyword }) => !COMBINED.has(keyword));
-  return errors.map(problemOf).slice(0, MAX_PROBLEMS);
+  return errors.slice(0, MAX_PROBLEMS).map(problemOf);
 }
 
 /** Host and domains, or hosts and guests: said once and not as what each half lacks. */
@@ -75,5 +74,6 @@ export function planSchemaProblems(plan: unknown, isPart = false): PlanProblem[]
   const errors = (validate.errors ?? []).filter(
     ({ keyword, schemaPath }) => !COMBINED.has(keyword) && !schemaPath.startsWith('#/anyOf'),
   );
-  return [...(isPart ? [] : shapeProblems(plan)), ...errors.map(problemOf)].slice(0, MAX_PROBLEMS);
+  const found = errors.slice(0, MAX_PROBLEMS).map(problemOf);
+  return [...(isPart ? [] : shapeProblems(plan)), ...found].slice(0, MAX_PROBLEMS);
 }

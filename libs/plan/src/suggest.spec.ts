@@ -1,4 +1,4 @@
-import { editDistance, nearest } from './suggest';
+import { editDistance, knownHint, nearest } from './suggest';
 
 it.each([
   ['limits', 'limits', 0],
@@ -17,4 +17,12 @@ it('suggests what is near, and nothing otherwise', () => {
   expect(nearest('hsot', known)).toBe('host');
   expect(nearest('memory', known)).toBeUndefined();
   expect(nearest('x'.repeat(10_000), known)).toBeUndefined();
+});
+
+it('hints at what is near, or else lists what there is', () => {
+  expect(knownHint('nodee', ['node', 'zone'])).toBe('did you mean node?');
+  expect(knownHint('colour', ['node', 'zone'])).toBe('there are node, zone');
+  expect(knownHint('colour', [])).toBe('there are none');
+  const many = Array.from({ length: 41 }, (_, i) => `field${i}`);
+  expect(knownHint('colour', many)).toMatch(/field39, \.\.\.$/);
 });

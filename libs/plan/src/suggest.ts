@@ -31,3 +31,27 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   }
   return best?.name;
 }
+
+/** Names that a hint lists where none is near. */
+const LISTED_MAX = 40;
+
+/** `did you mean X?`, or else what there is. */
+export function knownHint(word: string, known: readonly string[]): string {
+  const near = nearest(word, known);
+  if (near !== undefined) return `did you mean ${near}?`;
+  if (known.length === 0) return 'there are none';
+  const more = known.length > LISTED_MAX ? ', ...' : '';
+  return `there are ${known.slice(0, LISTED_MAX).join(', ')}${more}`;
+}
+
+/** Says that a name is none of those that a document gives, and which one was probably meant. */
+export function noSuchName(
+  what: string,
+  name: string,
+  known: readonly string[],
+  document: string,
+): string {
+  const near = nearest(name, known);
+  const hint = near === undefined ? '' : ` Did you mean ${JSON.stringify(near)}?`;
+  return `There is no ${what} ${JSON.stringify(name)} in the ${document}.${hint}`;
+}

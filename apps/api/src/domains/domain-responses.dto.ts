@@ -8,14 +8,10 @@ import {
   ResidencySource,
   StoredResidency,
 } from '../database/entities/domain.entity';
+import { NoteDto } from '../docs/note.dto';
 import { PageDto } from '../http/cursor';
 
 const MODES = ['strict', 'preferred', 'interleave', 'restrictive'];
-
-class NoteDto {
-  @ApiProperty() code: string;
-  @ApiProperty() message: string;
-}
 
 class VcpuDto {
   @ApiProperty() count: number;

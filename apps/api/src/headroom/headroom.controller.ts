@@ -1,9 +1,15 @@
-import { Body, Controller, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
-import { ApiBody, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { Body, Controller, Delete, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
+import {
+  ApiBody,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiParam,
+  ApiTags,
+} from '@nestjs/swagger';
 import type { HeadroomAnswer } from '@zonewise/plan';
 import type { Request, Response } from 'express';
 import { ApiProblems } from '../docs/api-problems';
-import { prefersAsync } from '../http/prefer';
 import { JobAnswers } from '../jobs/job-answers';
 import { ApiMayMakeJob } from '../jobs/job-docs';
 import { JobDto } from '../jobs/job.dto';
@@ -44,21 +50,17 @@ export class HeadroomController {
     'unknown-host-node',
     'invalid-simulation-request',
   )
-  async count(
+  count(
     @IdParam('hostId', 'host-not-found') hostId: string,
     @Body() body: HeadroomDto,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<HeadroomAnswer | JobDto> {
-    if (prefersAsync(request.headers.prefer)) {
-      const job = await this.headroom.submit(hostId, body);
-      return this.answers.answer(job, request, response, (id) => this.headroom.find(id));
-    }
-    const left = new AbortController();
-    response.once('close', () => {
-      left.abort();
+    return this.answers.answerOrSubmit(request, response, {
+      now: (signal) => this.headroom.count(hostId, body, signal),
+      submit: () => this.headroom.submit(hostId, body),
+      read: (id) => this.headroom.find(id),
     });
-    return this.headroom.count(hostId, body, left.signal);
   }
 
   @Get('headrooms/:headroomId')
@@ -68,5 +70,15 @@ export class HeadroomController {
   @ApiProblems('headroom-not-found')
   find(@IdParam('headroomId', 'headroom-not-found') id: string): Promise<HeadroomAnswer> {
     return this.headroom.find(id);
+  }
+
+  @Delete('headrooms/:headroomId')
+  @HttpCode(204)
+  @ApiOperation({ summary: 'Remove the answer of a job' })
+  @ApiParam({ name: 'headroomId', format: 'uuid' })
+  @ApiNoContentResponse({ description: 'Removed.' })
+  @ApiProblems('headroom-not-found')
+  remove(@IdParam('headroomId', 'headroom-not-found') id: string): Promise<void> {
+    return this.headroom.remove(id);
   }
 }

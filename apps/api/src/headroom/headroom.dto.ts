@@ -10,7 +10,7 @@ import {
 import { Nested } from '../http/field-decorators';
 import { PlanLimitsDto } from '../packing-plans/packing-plan.dto';
 import { PartOfPlan } from '../packing-plans/plan-part';
-import { NoteDto } from '../simulations/simulation.dto';
+import { NoteDto } from '../docs/note.dto';
 import { ReplayOverridesDto, StoredDomains } from '../work/replay-options.dto';
 import { WhenGiven } from '../work/when-given';
 

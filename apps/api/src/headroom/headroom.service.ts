@@ -48,9 +48,13 @@ export class HeadroomService implements OnModuleInit, JobResults<'headroom'> {
   /** @throws ProblemException headroom-not-found (404) */
   async find(id: string): Promise<HeadroomAnswer> {
     const answer = await this.results.find('headroom', id);
-    if (answer !== null) return answer;
-    const detail = `No headroom has the id ${id}.`;
-    throw new ProblemException('headroom-not-found', detail, { path: 'headroomId' });
+    if (answer === null) throw noHeadroom(id);
+    return answer;
+  }
+
+  /** @throws ProblemException headroom-not-found (404) */
+  async remove(id: string): Promise<void> {
+    if (!(await this.results.remove('headroom', id))) throw noHeadroom(id);
   }
 
   private async workOf(hostId: string, body: HeadroomDto): Promise<JobRequests['headroom']> {
@@ -62,4 +66,9 @@ export class HeadroomService implements OnModuleInit, JobResults<'headroom'> {
     ) as JobRequests['headroom']['ask'];
     return { request: simulation, ask: plain };
   }
+}
+
+function noHeadroom(id: string): ProblemException {
+  const detail = `No headroom has the id ${id}.`;
+  return new ProblemException('headroom-not-found', detail, { path: 'headroomId' });
 }

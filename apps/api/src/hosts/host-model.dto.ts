@@ -117,7 +117,7 @@ export class HostZoneDto implements HostZone {
   lru?: LruPagesDto;
 }
 
-export class HugepagesDto {
+export class HostHugepagesDto {
   @Whole({ min: 1 }) sizeKib: number;
   @Whole() totalPages: number;
   @Whole() freePages: number;
@@ -151,7 +151,7 @@ export class HostNodeDto implements HostNode {
   @Whole() writebackPages: number;
   @Whole() slabReclaimablePages: number;
   @Whole() slabUnreclaimablePages: number;
-  @NestedList(() => HugepagesDto, 16) hugepages: HugepagesDto[];
+  @NestedList(() => HostHugepagesDto, 16) hugepages: HostHugepagesDto[];
   @Nested(() => NumastatDto) numastat: NumastatDto;
 }
 

@@ -118,6 +118,22 @@ export class SnapshotDescriptionDto extends OmitType(InspectHostDto, ['kernelLog
 
 export class ImportHostDto extends IntersectionType(HostName, InspectHostDto) {}
 
+/** An archive has no fields of its own. */
+export class ImportHostQuery {
+  @ApiPropertyOptional({
+    description: "Name of a host sent as an archive. Default: the host's own.",
+  })
+  @WhenGiven()
+  @Matches(NAME, { message: NAME_MESSAGE })
+  name?: string;
+
+  @ApiPropertyOptional({ description: 'Of a host sent as an archive.' })
+  @WhenGiven()
+  @IsString()
+  @MaxLength(2000)
+  description?: string;
+}
+
 /** What to change; what is absent stays. */
 export class UpdateHostDto extends PickType(HostName, ['description'] as const) {
   @ApiPropertyOptional({ example: 'numa-host-1' })

@@ -69,7 +69,7 @@ export class HostSourceDto implements HostSource {
   @ApiProperty() sha256: string;
 }
 
-export class ZoneRowDto implements ZoneRow {
+export class HostZoneRowDto implements ZoneRow {
   @ApiProperty() nodeId: number;
   @ApiProperty({ enum: ['DMA', 'DMA32', 'Normal', 'Movable'] }) zone: ZoneRow['zone'];
   @ApiProperty() managedMib: number;
@@ -84,7 +84,7 @@ export class ZoneRowDto implements ZoneRow {
   aboveLowPages: number;
 }
 
-class FallbackOrderDto {
+export class FallbackOrderDto {
   @ApiProperty() nodeId: number;
   @ApiProperty({ type: [Number], example: [0, 1] }) order: number[];
 }
@@ -101,7 +101,7 @@ export class NodeRowDto implements NodeRow {
 }
 
 export class HostViewsDto implements HostViews {
-  @ApiProperty({ type: [ZoneRowDto] }) zones: ZoneRow[];
+  @ApiProperty({ type: [HostZoneRowDto] }) zones: ZoneRow[];
   @ApiProperty({ type: [FallbackOrderDto], description: '"Fallback order for Node n" per node.' })
   fallbackOrder: FallbackOrderDto[];
   @ApiProperty({ type: [NodeRowDto] }) nodes: NodeRow[];

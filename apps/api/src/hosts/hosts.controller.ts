@@ -21,7 +21,6 @@ import {
   ApiOkResponse,
   ApiOperation,
   ApiParam,
-  ApiQuery,
   ApiResponse,
   ApiTags,
   getSchemaPath,
@@ -37,7 +36,13 @@ import { PageQuery } from '../http/cursor';
 import { etagOf, isNotModified } from '../http/etag';
 import { MultipartFields, XmlAsField } from '../http/multipart';
 import { Collected, NamedHostFields } from './archive-body';
-import { CreateHostDto, ImportHostDto, InspectHostDto, UpdateHostDto } from './host-requests.dto';
+import {
+  CreateHostDto,
+  ImportHostDto,
+  ImportHostQuery,
+  InspectHostDto,
+  UpdateHostDto,
+} from './host-requests.dto';
 import { HostDto, HostInspectionDto, HostItemDto, HostPageDto } from './host-responses.dto';
 import { HostQuery, hostText } from './host-text';
 import { hostViews } from './host-views';
@@ -102,13 +107,13 @@ export class HostsController {
     description: `${MULTIPART_NOTE} ${ARCHIVE_NOTE}`,
   })
   @ApiConsumes('application/json', 'multipart/form-data', ...ARCHIVE_TYPES)
-  @ApiQuery({ name: 'name', required: false, description: 'Name of a host sent as an archive.' })
-  @ApiQuery({ name: 'description', required: false })
   @ApiBody({ schema: { $ref: getSchemaPath(ImportHostDto) }, examples: importExamples })
   @ApiCreatedResponse({ type: HostDto, description: 'Stored; Location and ETag are set.' })
   @ApiProblems(...BODY_PROBLEMS, ...FACT_PROBLEMS, 'malformed-archive', 'queue-full', 'name-taken')
   async import(
     @Body() body: ImportHostDto,
+    // Checked here; what reads the archive has taken them from the request itself.
+    @Query() _query: ImportHostQuery,
     @Collected() collection: Collection | undefined,
     @Res({ passthrough: true }) response: Response,
   ): Promise<HostDto> {

@@ -11,6 +11,7 @@ import {
   ValidateBy,
   ValidateNested,
 } from 'class-validator';
+import { foundOf, HoldsInside, pathBelow, unknownField } from './field-problems';
 
 /** Pages of 16 EiB: far beyond any host, far below 2^53. */
 export const MAX_PAGES = 2 ** 52;
@@ -48,10 +49,13 @@ export function WholeList(options: {
   );
 }
 
-/** A nested object that is validated itself. A list in its place is refused: validation would pass it by. */
+/**
+ * A nested object that is validated itself. A list in its place is refused: validation would pass it by.
+ * The documentation knows a function that answers the class by its name, `type`: hence the one around it.
+ */
 export function Nested(type: () => new () => object, api: ApiPropertyOptions = {}) {
   return applyDecorators(
-    ApiProperty({ ...api, type } as ApiPropertyOptions),
+    ApiProperty({ ...api, type: () => type() } as ApiPropertyOptions),
     IsObject({ message: 'must be an object' }),
     ValidateNested(),
     Type(type),
@@ -65,7 +69,7 @@ export function NestedList(
   api: ApiPropertyOptions = {},
 ) {
   return applyDecorators(
-    ApiProperty({ ...api, type, isArray: true, maxItems } as ApiPropertyOptions),
+    ApiProperty({ ...api, type: () => type(), isArray: true, maxItems } as ApiPropertyOptions),
     IsArray({ message: 'must be a list of objects' }),
     ArrayMaxSize(maxItems, { message: `must have at most ${maxItems} entries` }),
     IsObject({ each: true, message: 'must hold objects only' }),
@@ -122,22 +126,38 @@ export function DistanceMatrix(description?: string) {
 
 /** A long list of flat objects with exactly these fields: whole numbers from 0 to each one's maximum. */
 export function ListOfRecords(options: { fields: Record<string, number>; maxItems: number }) {
+  const { maxItems } = options;
   const fields = Object.entries(options.fields);
-  const isRecord = (item: unknown): boolean =>
+  const known = Object.keys(options.fields);
+  const isRecord = (item: unknown): item is Record<string, unknown> =>
     typeof item === 'object' &&
     item !== null &&
     Object.keys(item).length === fields.length &&
     fields.every(([name, max]) => isWhole((item as Record<string, unknown>)[name], max));
-  return ValidateBy({
-    name: 'listOfRecords',
-    validator: {
-      validate: (list) => isListOf(list, options.maxItems, isRecord),
-      defaultMessage: () =>
-        `must be a list of at most ${options.maxItems} objects with exactly the fields ${fields
-          .map(([name, max]) => `${name} (0 to ${max})`)
-          .join(', ')}, all whole numbers`,
-    },
+  const shape = fields.map(([name, max]) => `${name} (0 to ${max})`).join(', ');
+  return HoldsInside('listOfRecords', function* (list) {
+    if (!isListOf(list, maxItems, () => true)) {
+      const message = `must be a list of at most ${maxItems} objects with exactly the fields ${shape}, all whole numbers`;
+      yield { code: 'invalid-field', path: '', message };
+      return;
+    }
+    for (const [i, item] of (list as unknown[]).entries()) {
+      if (isRecord(item)) continue;
+      const unknown = unknownNames(item, known);
+      for (const name of unknown) {
+        const path = pathBelow(`[${i}]`, name);
+        yield { code: 'unknown-field', path, message: unknownField(name, known) };
+      }
+      if (unknown.length > 0) continue;
+      const message = `must have exactly the fields ${shape}, all whole numbers`;
+      yield { code: 'invalid-field', path: `[${i}]`, message, ...foundOf(item) };
+    }
   });
+}
+
+function unknownNames(item: unknown, known: string[]): string[] {
+  if (typeof item !== 'object' || item === null || Array.isArray(item)) return [];
+  return Object.keys(item).filter((name) => !known.includes(name));
 }
 
 export function isWholes(value: unknown, { max, maxItems }: { max: number; maxItems: number }) {

@@ -1,6 +1,6 @@
 import { HttpException, Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { waitSecondsOf } from '../http/prefer';
+import { prefersAsync, waitSecondsOf } from '../http/prefer';
 import { Problem, ProblemException } from '../http/problem';
 import { RETRY_AFTER_SECONDS } from '../work/work-pool';
 import { RESULT_PATHS } from './job-kinds';
@@ -13,6 +13,15 @@ class JobFailed extends ProblemException {
   constructor(problem: Problem) {
     super(problem.code, problem.detail, { path: problem.path, errors: problem.errors });
   }
+}
+
+/** Aborts when the caller goes away, or has its answer. */
+function leaving(response: Response): AbortController {
+  const left = new AbortController();
+  response.once('close', () => {
+    left.abort();
+  });
+  return left;
 }
 
 /** Answers a POST that made a job: at once with 202, or with the result when it is there in time. */
@@ -47,11 +56,28 @@ export class JobAnswers {
     return jobDto(latest);
   }
 
+  /**
+   * Answers a POST that may be answered at once: with a job where the work is large or the caller prefers one.
+   * @param ways how it is done at once (`signal`: the caller went away), handed over as a job, and read afterwards
+   */
+  async answerOrSubmit<T>(
+    request: Request,
+    response: Response,
+    ways: {
+      isLarge?: boolean;
+      now: (signal: AbortSignal) => Promise<T>;
+      submit: () => Promise<Job>;
+      read: (id: string) => Promise<T>;
+    },
+  ): Promise<T | JobDto> {
+    if (ways.isLarge === true || prefersAsync(request.headers.prefer)) {
+      return this.answer(await ways.submit(), request, response, ways.read);
+    }
+    return ways.now(leaving(response).signal);
+  }
+
   private async wait(job: Job, seconds: number, response: Response): Promise<Job> {
-    const left = new AbortController();
-    response.once('close', () => {
-      left.abort();
-    });
+    const left = leaving(response);
     response.setHeader('Preference-Applied', `wait=${seconds}`);
     return this.jobs.waitForEnd(job.id, seconds, left.signal);
   }

@@ -11,7 +11,6 @@ import type { GateVerdict } from '@zonewise/plan';
 import type { Request, Response } from 'express';
 import { ApiProblems } from '../docs/api-problems';
 import { exampleFile, exampleTexts } from '../docs/examples';
-import { prefersAsync } from '../http/prefer';
 import { JobAnswers } from '../jobs/job-answers';
 import { ApiMayMakeJob } from '../jobs/job-docs';
 import { JobDto } from '../jobs/job.dto';
@@ -48,21 +47,17 @@ export class PackingPlansController {
   })
   @ApiBody({ type: CheckPlanDto, examples: examples() })
   @ApiMayMakeJob(GateVerdictDto, 'plan-not-judgeable')
-  async check(
+  check(
     @Body() body: CheckPlanDto,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<GateVerdict | JobDto> {
-    const isLarge = (body.hosts?.length ?? 0) > HOSTS_AT_ONCE;
-    if (isLarge || prefersAsync(request.headers.prefer)) {
-      const job = await this.plans.submit(body);
-      return this.answers.answer(job, request, response, (id) => this.plans.verdict(id));
-    }
-    const left = new AbortController();
-    response.once('close', () => {
-      left.abort();
+    return this.answers.answerOrSubmit(request, response, {
+      isLarge: (body.hosts?.length ?? 0) > HOSTS_AT_ONCE,
+      now: (signal) => this.plans.check(body, signal),
+      submit: () => this.plans.submit(body),
+      read: (id) => this.plans.verdict(id),
     });
-    return this.plans.check(body, left.signal);
   }
 
   @Get('verdicts/:verdictId')

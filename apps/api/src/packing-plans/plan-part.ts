@@ -1,13 +1,8 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
 import { PLAN_SCHEMA, planPartProblems, type PlanPart } from '@zonewise/plan';
-import { registerDecorator } from 'class-validator';
+import { HoldsInside, pathOfPointer } from '../http/field-problems';
 import { WhenGiven } from '../work/when-given';
-
-function firstProblem(part: PlanPart, value: unknown): string | undefined {
-  const [problem] = planPartProblems(part, value);
-  return problem && `${problem.path}: ${problem.message}`;
-}
 
 /** Where the part has to be there, and may have only so many entries. */
 interface Needed {
@@ -19,21 +14,18 @@ function entriesProblem(value: unknown, { maxEntries }: Needed): string | undefi
   return entries >= 1 && entries <= maxEntries ? undefined : `must have 1 to ${maxEntries} entries`;
 }
 
-function MatchesPart(part: PlanPart, needed?: Needed): PropertyDecorator {
-  const problem = (value: unknown): string | undefined =>
-    firstProblem(part, value) ?? (needed === undefined ? undefined : entriesProblem(value, needed));
-  return (target, propertyName) => {
-    registerDecorator({
-      name: 'planPart',
-      target: target.constructor,
-      propertyName: String(propertyName),
-      validator: {
-        validate: (value: unknown) => problem(value) === undefined,
-        defaultMessage: (given) => problem(given?.value) ?? '',
-      },
-    });
-  };
-}
+const MatchesPart = (part: PlanPart, needed?: Needed): PropertyDecorator =>
+  HoldsInside('planPart', (value) => {
+    const problems = planPartProblems(part, value).map(({ code, path, message, found }) => ({
+      code: code === 'unknown-field' ? ('unknown-field' as const) : ('invalid-field' as const),
+      path: pathOfPointer(path),
+      message,
+      ...(found === undefined ? {} : { found }),
+    }));
+    const entries = needed && problems.length === 0 ? entriesProblem(value, needed) : undefined;
+    if (entries === undefined) return problems;
+    return [{ code: 'invalid-field' as const, path: '', message: entries }];
+  });
 
 /** A part of a plan that is the same in a plan file: the schema of plan files decides. */
 export function PartOfPlan(part: PlanPart, example: unknown, needed?: Needed): PropertyDecorator {

@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { RULE_CODES, RULES, SEVERITIES } from '@zonewise/plan';
 import type { Finding, GateVerdict, HostVerdict, RuleInForce, Severity } from '@zonewise/plan';
-import { NoteDto } from '../simulations/simulation.dto';
+import { NoteDto } from '../docs/note.dto';
 
 const ruleIds = RULES.map(({ id }) => id);
 const anObject = (description: string, example: object) => ({

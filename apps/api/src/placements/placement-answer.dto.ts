@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { OBJECTIVES, type Objective } from '@zonewise/placement';
 import type { GuestPlacement, GuestRefusal, HostEvidence, PlacementAnswer } from '@zonewise/plan';
-import { NoteDto } from '../simulations/simulation.dto';
+import { NoteDto } from '../docs/note.dto';
 
 const anObject = (description: string, example: object) => ({
   type: 'object' as const,

@@ -10,7 +10,6 @@ import {
 import type { PlacementAnswer } from '@zonewise/plan';
 import type { Request, Response } from 'express';
 import { ApiProblems } from '../docs/api-problems';
-import { prefersAsync } from '../http/prefer';
 import { JobAnswers } from '../jobs/job-answers';
 import { ApiMayMakeJob } from '../jobs/job-docs';
 import { JobDto } from '../jobs/job.dto';
@@ -45,20 +44,17 @@ export class PlacementsController {
   })
   @ApiBody({ type: CreatePlacementDto, examples: placementExamples() })
   @ApiMayMakeJob(PlacementDto, 'placement-not-readable')
-  async create(
+  create(
     @Body() body: CreatePlacementDto,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<PlacementAnswer | JobDto> {
-    if (isLarge(body) || prefersAsync(request.headers.prefer)) {
-      const job = await this.placements.submit(body);
-      return this.answers.answer(job, request, response, (id) => this.placements.get(id));
-    }
-    const left = new AbortController();
-    response.once('close', () => {
-      left.abort();
+    return this.answers.answerOrSubmit(request, response, {
+      isLarge: isLarge(body),
+      now: (signal) => this.placements.place(body, signal),
+      submit: () => this.placements.submit(body),
+      read: (id) => this.placements.get(id),
     });
-    return this.placements.place(body, left.signal);
   }
 
   @Get(':placementId')

@@ -1,4 +1,4 @@
-import { Inject, Injectable, Logger, OnModuleInit } from '@nestjs/common';
+import { Injectable, OnModuleInit } from '@nestjs/common';
 import {
   buildGuestSpec,
   type PlacementAnswer,
@@ -15,29 +15,18 @@ import { JobKinds, type JobOf, type JobRequests, type JobResults } from '../jobs
 import type { Job } from '../jobs/job.entity';
 import { JobsService } from '../jobs/jobs.service';
 import { StoredResults } from '../jobs/stored-results';
-import type { WorkError } from '../work/tasks';
-import {
-  queueFull,
-  WORK_LIMITS,
-  WorkAborted,
-  WorkLimits,
-  WorkPool,
-  WorkTimeout,
-} from '../work/work-pool';
+import { ImmediateWork, inputRefused } from '../work/immediate-work';
 import { CreatePlacementDto, PlacementHostDto } from './placement.dto';
 
 /** Places guests in the worker threads: small requests at once and without a trace, others as jobs. */
 @Injectable()
 export class PlacementsService implements OnModuleInit, JobResults<'placement'> {
-  private readonly logger = new Logger('Placements');
-
   constructor(
     private readonly transactions: Transactions,
-    private readonly pool: WorkPool,
+    private readonly work: ImmediateWork,
     private readonly kinds: JobKinds,
     private readonly jobs: JobsService,
     private readonly results: StoredResults,
-    @Inject(WORK_LIMITS) private readonly limits: WorkLimits,
   ) {}
 
   onModuleInit(): void {
@@ -50,19 +39,7 @@ export class PlacementsService implements OnModuleInit, JobResults<'placement'> 
    */
   async place(body: CreatePlacementDto, signal: AbortSignal): Promise<PlacementAnswer> {
     const document = await this.documentOf(body);
-    const limitMs = this.limits.planMs;
-    try {
-      const outcome = await this.pool.run({ kind: 'placement', document }, { signal, limitMs });
-      if (outcome.ok) return outcome.value;
-      throw this.problemOf(outcome.error);
-    } catch (error) {
-      if (error instanceof WorkAborted) throw queueFull();
-      if (!(error instanceof WorkTimeout)) throw error;
-      const detail =
-        `The guests were not placed within ${limitMs / 1000} seconds; ` +
-        'ask with Prefer: respond-async for a job.';
-      throw new ProblemException('time-limit', detail, { headers: { 'Retry-After': '60' } });
-    }
+    return this.work.run({ kind: 'placement', document }, 'placement-not-readable', signal);
   }
 
   /** @throws ProblemException as {@link place} before the work begins, and {@link JobsService.submit} */
@@ -117,7 +94,7 @@ export class PlacementsService implements OnModuleInit, JobResults<'placement'> 
     const { hostId, model, facts, domains, ...own } = dto;
     if (hostId === undefined || model !== undefined || facts !== undefined) {
       const message = 'A host is named by exactly one of hostId, model and facts.';
-      throw this.notReadable([{ code: 'plan-host', path, message }]);
+      throw notReadable([{ code: 'plan-host', path, message }]);
     }
     const { host, stored } = await this.transactions.read(async (manager) => ({
       host: await manager.findOneBy(Host, { id: hostId }),
@@ -153,22 +130,12 @@ export class PlacementsService implements OnModuleInit, JobResults<'placement'> 
       return [];
     });
     if (errors.length === 0) return residents;
-    throw this.notReadable(errors);
-  }
-
-  private problemOf({ kind, code, path, message, problems }: WorkError): ProblemException {
-    if (kind === 'internal') {
-      this.logger.error(`${code}: ${message}`);
-      return new ProblemException('replay-failed', 'The replay failed; the log says why.');
-    }
-    return this.notReadable(problems ?? [{ code, path: path ?? '', message }]);
-  }
-
-  private notReadable(errors: ProblemError[]): ProblemException {
-    const detail = errors[0]?.message ?? 'The request cannot be read.';
-    return new ProblemException('placement-not-readable', detail, { errors });
+    throw notReadable(errors);
   }
 }
+
+const notReadable = (errors: ProblemError[]): ProblemException =>
+  inputRefused('placement-not-readable', errors);
 
 /** Its name where none is given is its place in the request. */
 function inlineHost({ name, model, facts, ...own }: PlacementHostDto, path: string): PlacementHost {

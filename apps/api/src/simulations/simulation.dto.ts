@@ -1,5 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import type { Outcome, ReplayResult } from '@zonewise/advisor';
+import { NoteDto } from '../docs/note.dto';
+import { FallbackOrderDto } from '../hosts/host-responses.dto';
 import { PageDto } from '../http/cursor';
 import type { ResultBasis } from '../jobs/job-kinds';
 import { ReplayOverridesDto, StoredDomains } from '../work/replay-options.dto';
@@ -23,14 +25,6 @@ const freeObject = (description: string, example: object) => ({
 export class CreateSimulationDto extends ReplayOverridesDto {
   @StoredDomains()
   domains?: string[];
-}
-
-export class NoteDto {
-  @ApiProperty({ example: 'residency-estimated' })
-  code: string;
-
-  @ApiProperty()
-  message: string;
 }
 
 export class BasisDomainDto {
@@ -153,11 +147,6 @@ export class RateRowDto {
   @ApiProperty({ description: 'Pages that allocating tasks scanned per second.' }) pgscand: number;
   @ApiProperty({ description: 'Pages reclaimed per second.' }) pgsteal: number;
   @ApiProperty() pgfault: number;
-}
-
-export class FallbackOrderDto {
-  @ApiProperty() nodeId: number;
-  @ApiProperty({ type: [Number] }) order: number[];
 }
 
 export class SimulationDto extends SimulationSummaryDto {

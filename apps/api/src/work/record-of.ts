@@ -1,56 +1,39 @@
 import type { ClassConstructor } from 'class-transformer';
 import { plainToInstance } from 'class-transformer';
-import { registerDecorator, validateSync, ValidationError } from 'class-validator';
+import { validateSync } from 'class-validator';
+import { fieldProblems, foundOf, HoldsInside, pathBelow } from '../http/field-problems';
 
-function firstProblem(errors: ValidationError[], parent: string): string | null {
-  for (const error of errors) {
-    const path = `${parent}.${error.property}`;
-    const own = Object.values(error.constraints ?? {})[0];
-    if (own !== undefined) return `${path}: ${own}`;
-    const below = firstProblem(error.children ?? [], path);
-    if (below !== null) return below;
-  }
-  return null;
-}
-
-function problemOf<T extends object>(
-  value: unknown,
-  entryClass: ClassConstructor<T>,
-  maxEntries: number,
-): string | null {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return 'must be an object with one entry per name';
-  }
-  const entries = Object.entries(value);
-  if (entries.length > maxEntries) return `has at most ${maxEntries} entries`;
-  for (const [name, entry] of entries) {
-    if (name.length === 0 || name.length > 255) return 'has names of 1 to 255 characters';
-    if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) {
-      return `${name}: must be an object`;
-    }
-    const instance = plainToInstance(entryClass, entry as object);
-    const errors = validateSync(instance, { whitelist: true, forbidNonWhitelisted: true });
-    const problem = firstProblem(errors, name);
-    if (problem !== null) return problem;
-  }
-  return null;
-}
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** An object whose names are free (domain names) and whose entries are all of one class. */
 export function IsRecordOf<T extends object>(
   entryClass: ClassConstructor<T>,
   maxEntries: number,
 ): PropertyDecorator {
-  return (target, propertyName) => {
-    registerDecorator({
-      name: 'isRecordOf',
-      target: target.constructor,
-      propertyName: String(propertyName),
-      validator: {
-        validate: (value: unknown) => problemOf(value, entryClass, maxEntries) === null,
-        defaultMessage: (given) =>
-          `${given?.property ?? ''} ${problemOf(given?.value, entryClass, maxEntries) ?? ''}`,
-      },
-    });
-  };
+  const code = 'invalid-field';
+  return HoldsInside('isRecordOf', function* (value) {
+    if (!isObject(value)) {
+      const message = 'must be an object with one entry per name';
+      yield { code, path: '', message, ...foundOf(value) };
+      return;
+    }
+    const entries = Object.entries(value) as [string, unknown][];
+    if (entries.length > maxEntries) {
+      yield { code, path: '', message: `has at most ${maxEntries} entries` };
+      return;
+    }
+    for (const [name, entry] of entries) {
+      const path = pathBelow('', name);
+      if (name.length === 0 || name.length > 255) {
+        yield { code, path: '', message: 'has names of 1 to 255 characters' };
+      } else if (!isObject(entry)) {
+        yield { code, path, message: 'must be an object', ...foundOf(entry) };
+      } else {
+        const instance = plainToInstance(entryClass, entry);
+        const errors = validateSync(instance, { whitelist: true, forbidNonWhitelisted: true });
+        yield* fieldProblems(errors, path);
+      }
+    }
+  });
 }
