@@ -20,8 +20,8 @@ export function lostUnderVariations(
 }
 
 /**
- * What every recommendation promises of itself: it kills no running guest that lives today, nor as many guests as today's
- * setting where that kills any. Where it is as good as another one as asked, it loses no more guests under variations.
+ * What every recommendation promises of itself: it kills no running guest that lives today, nor more guests than today's
+ * setting. Where it is as good as another one as asked, it loses no more guests under variations.
  * @param allowed guests that may be lost under variations
  */
 export function advisable(

@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { validateHostModel } from '@zonewise/simulator';
 import { compileReplay } from '../src/compile';
 import { guestMemoryPages } from '../src/placement';
@@ -191,8 +194,14 @@ test('a small problem from search to summary: rivals, an unseen variation, the w
   ]);
   for (const { rivals } of compared.situations) {
     expect(rivals.map(({ name }) => name)).toContain('libvirt-default');
-    expect(rivals.length).toBeGreaterThan(6);
   }
+  expect(compared.situations[0]?.rivals.length).toBeGreaterThan(6);
+  // Who is left out of a situation had lost by then.
+  const present = (name: string): boolean =>
+    compared.situations.every(({ rivals }) => rivals.some((rival) => rival.name === name));
+  const overAll = overSituations(compared);
+  expect(overAll.advice.kills).toBe(0);
+  expect(peers(overAll, TOLERANCE).filter(({ name }) => !present(name))).toEqual([]);
   const asAsked = compared.situations.filter(({ situation: name }) => name === AS_ASKED.name);
   expect(asAsked.map((each) => [killsMore(each), remoteHolds(each, TOLERANCE)])).toEqual([
     [false, true],
@@ -203,7 +212,38 @@ test('a small problem from search to summary: rivals, an unseen variation, the w
   );
 });
 
+describe('a run that was interrupted', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'bench-advice-'));
+  const file = join(directory, 'figures.json');
+  afterAll(() => rmSync(directory, { recursive: true }));
+  const known = { ...result([situation({}, { name: 'libvirt-default' })]), id: '3-small' };
+
+  test('goes on with what is in its file', async () => {
+    writeFileSync(file, JSON.stringify(report(1, [known])));
+    const written = jest.spyOn(process.stdout, 'write').mockReturnValue(true);
+    await expect(main(['--only', '3', '--json', file, '--resume'])).resolves.toBe(0);
+    const [[line]] = written.mock.calls as [[string]];
+    written.mockRestore();
+    expect(JSON.parse(line)).toEqual({ summary: report(1, [known]).summary });
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ results: [{ id: '3-small' }] });
+  });
+
+  test.each([
+    ['of another seed', JSON.stringify(report(2, [known])), 'figures of seed 2'],
+    ['that is something else', '{}', 'no figures of this bench'],
+    ['that is no JSON', 'figures', 'not valid JSON'],
+  ])('refuses a file %s', async (_, content, message) => {
+    writeFileSync(file, content);
+    const written = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+    await expect(main(['--only', '3', '--json', file, '--resume'])).resolves.toBe(2);
+    expect(written.mock.calls.join('')).toContain(message);
+    written.mockRestore();
+    expect(readFileSync(file, 'utf8')).toBe(content);
+  });
+});
+
 test.each([
+  ['--resume', '--seed=1'],
   ['--seed', 'x'],
   ['--problems', '0'],
   ['--only', 'everything'],

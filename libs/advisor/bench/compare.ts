@@ -1,39 +1,55 @@
 /** One problem from end to end: advice, rivals, situations and, where it is small, its whole space. */
 import { createHash } from 'node:crypto';
 import { replay, type ReplayInput, type ReplayResult } from '@zonewise/simulator';
-import { adviseWith } from '../src/advise';
+import { chooseWith } from '../src/advise';
 import { normalise, withChange } from '../src/change';
 import { compileReplay } from '../src/compile';
 import { resolveDemand } from '../src/demand';
-import { firstDifference, judgeOf } from '../src/objective';
-import { condense } from '../src/outcome';
+import { firstDifference, judgeOf, stallLimitNs, tolerances } from '../src/objective';
+import { condense, isStalled } from '../src/outcome';
+import { guestMemoryPages } from '../src/placement';
 import { rivals } from '../src/rivals';
 import { configurations, spaceOf } from '../src/space';
 import type { AdviceBudget, Change, Outcome, SimulationRequest } from '../src/types';
 import { advisable, lostUnderVariations } from './advisable';
-import { figuresOf, type ProblemResult, type SituationResult } from './judge';
+import {
+  figuresOf,
+  overall,
+  type Figures,
+  type ProblemResult,
+  type SituationResult,
+} from './judge';
 import type { Problem } from './problems';
 import { AS_ASKED, situationsOf, type Situation } from './situations';
 
 /** An enumerated problem's search may replay its whole space. */
 const SMALL_BUDGET: AdviceBudget = { replaysMax: 1000, workMax: 6e9 };
 const BETTER_LISTED_MAX = 3;
+/** Above the rounding of sums of times. */
+const ROUNDING_NS = 1;
 
-/** Replays each input once, however often search and comparison ask for it. */
+/** Replays each input once, however often search and comparison ask for it, as far as anybody wants to know. */
 class Replays {
-  private readonly known = new Map<string, ReplayResult>();
+  private readonly known = new Map<string, { result: ReplayResult; limitNs: number }>();
 
-  readonly replay = (input: ReplayInput): ReplayResult => {
+  readonly replay = (asked: ReplayInput): ReplayResult => {
+    const { stallLimitNs: limitNs = Infinity, ...rest } = asked;
+    const input = { ...rest, stateHash: false };
     const key = createHash('sha256').update(JSON.stringify(input)).digest('base64');
     const found = this.known.get(key);
-    if (found) return found;
-    const result = replay(input);
-    this.known.set(key, result);
+    // What came to its end did so whatever the limit.
+    if (found && (found.limitNs >= limitNs || !isStalled(found.result))) return found.result;
+    const result = replay({ ...input, stallLimitNs: limitNs });
+    this.known.set(key, { result, limitNs });
     return result;
   };
 
-  outcome(request: SimulationRequest): Outcome {
-    return condense(request, this.replay(compileReplay(request).input));
+  /** @param stallMaxNs the replay ends once guests have waited longer than this; advice's own limit where that is less */
+  outcome(request: SimulationRequest, stallMaxNs = Infinity): Outcome {
+    const pages = request.guests.reduce((sum, { guest }) => sum + guestMemoryPages(guest), 0);
+    const limit = Math.min(stallLimitNs(pages), stallMaxNs);
+    const input = { ...compileReplay(request).input, stallLimitNs: limit };
+    return condense(request, this.replay(input));
   }
 }
 
@@ -43,25 +59,50 @@ function outcomeOf(
   problem: Problem,
   change: Change,
   situation: Situation,
+  stallMaxNs?: number,
 ): Outcome {
-  return replays.outcome(situation.apply(withChange(problem.request, change)));
+  return replays.outcome(situation.apply(withChange(problem.request, change)), stallMaxNs);
 }
 
-function compareIn(
+/** The rival that advice's gain is measured against: always replayed to the end. */
+const MEASURE = 'libvirt-default';
+
+/**
+ * Advice and rivals in all situations. Where the advice loses nobody, a rival's remaining replays are left out once it has
+ * lost more guests, swapped more or waited longer than the advice does in all: whatever they were, it is no peer any more.
+ */
+function compareAll(
   replays: Replays,
   problem: Problem,
   advised: Change,
-  situation: Situation,
-): SituationResult {
-  const figures = (change: Change) => figuresOf(outcomeOf(replays, problem, change, situation));
-  return {
-    situation: situation.name,
-    advice: figures(advised),
-    rivals: rivals(problem.request).map(({ name, change }) => ({
-      name,
-      ...figures(normalise(problem.request, change)),
-    })),
-  };
+  situations: Situation[],
+): SituationResult[] {
+  const { request } = problem;
+  const tolerance = tolerances(request.host);
+  const figures = (change: Change, situation: Situation, stallMaxNs?: number): Figures =>
+    figuresOf(outcomeOf(replays, problem, change, situation, stallMaxNs));
+  const advice = situations.map((situation) => figures(advised, situation));
+  const most = overall(advice);
+  const results = situations.map(({ name }, i): SituationResult => {
+    const own = advice[i];
+    if (own === undefined) throw new Error(`no figures in situation ${name}`);
+    return { situation: name, advice: own, rivals: [] };
+  });
+  for (const { name, change } of rivals(request)) {
+    const bounded = most.kills === 0 && name !== MEASURE;
+    const so: Figures[] = [];
+    for (const [i, situation] of situations.entries()) {
+      const { kills, swapPages, stallNs } = overall(so);
+      const waitable = most.stallNs + tolerance.stall - stallNs;
+      const lost = kills > 0 || swapPages > most.swapPages + tolerance.swap || waitable < 0;
+      if (bounded && lost) break;
+      const limit = bounded ? waitable + ROUNDING_NS : Infinity;
+      const found = figures(normalise(request, change), situation, limit);
+      so.push(found);
+      results[i]?.rivals.push({ name, ...found });
+    }
+  }
+  return results;
 }
 
 /**
@@ -99,16 +140,16 @@ function enumerate(
 export function compare(problem: Problem, number: number): ProblemResult {
   const replays = new Replays();
   const small = problem.kind === 'small';
-  const content = adviseWith(replays.replay, {
+  const chosen = chooseWith(replays.replay, {
     ...problem.request,
     ...(small && { options: { budget: SMALL_BUDGET } }),
   });
-  const advised = normalise(problem.request, content.evidence.advised);
+  const advised = normalise(problem.request, chosen.advised);
   return {
     id: problem.id,
     traits: problem.traits,
-    situations: situationsOf(number).map((each) => compareIn(replays, problem, advised, each)),
-    searchReplays: content.evidence.replays,
+    situations: compareAll(replays, problem, advised, situationsOf(number)),
+    searchReplays: chosen.replays,
     ...(small && { exhaustive: enumerate(replays, problem, advised) }),
   };
 }

@@ -63,7 +63,7 @@ export function figuresOf(outcome: Outcome): Figures {
 }
 
 /** What a configuration comes to over all situations of a problem: sums, and the mean of the remote cost. */
-function overall(figures: Figures[]): Figures {
+export function overall(figures: Figures[]): Figures {
   const sum = (of: (each: Figures) => number): number =>
     figures.reduce((total, each) => total + of(each), 0);
   return {

@@ -1,9 +1,9 @@
 /** Compares advice with rivals and with the optimum of small problems; see docs/BENCH-ADVICE.md. */
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { killsMore, overSituations, remoteHolds, type ProblemResult } from './judge';
 import { kindOf, type ProblemKind } from './problems';
-import { report, runProblems, toleranceOf } from './run';
+import { report, runProblems, toleranceOf, type Report } from './run';
 import { PROBLEMS } from './shares';
 import { measureSpeed } from './speed';
 
@@ -13,7 +13,8 @@ const USAGE = `Compares advice with rivals on generated problems, and with the o
   --seed N        which problems (default 1)
   --problems N    only the first N of ${PROBLEMS}
   --only KIND     only those of a kind: ${KINDS.join(', ')}; or one problem by its number
-  --json FILE     writes all figures there as well
+  --json FILE     writes all figures there as well, after every problem
+  --resume        goes on with the figures in FILE: only problems that are not in it are compared
   --speed         instead: how long advice takes on two hosts of stated sizes
 `;
 
@@ -21,6 +22,7 @@ interface Options {
   seed: number;
   numbers: number[];
   json?: string;
+  resume: boolean;
   speed: boolean;
 }
 
@@ -33,16 +35,21 @@ function optionsOf(argv: readonly string[]): Options | undefined {
       problems: { type: 'string', default: String(PROBLEMS) },
       only: { type: 'string' },
       json: { type: 'string' },
+      resume: { type: 'boolean', default: false },
       speed: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return undefined;
   const count = whole('--problems', values.problems, 1, 100_000);
+  if (values.resume && values.json === undefined) {
+    throw new Error('--resume without --json; expected the file that has the figures so far');
+  }
   const all = Array.from({ length: count }, (_, number) => number);
   return {
     seed: whole('--seed', values.seed, 0, 2 ** 31),
     numbers: chosen(all, values.only),
+    resume: values.resume,
     speed: values.speed,
     ...(values.json !== undefined && { json: values.json }),
   };
@@ -97,18 +104,55 @@ export async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const { seed, numbers, json } = options;
+  let before: ProblemResult[];
+  try {
+    before = json !== undefined && options.resume ? resultsIn(json, seed) : [];
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return 2;
+  }
+  const known = new Map(before.map((result) => [numberOf(result), result]));
+  const left = numbers.filter((number) => !known.has(number));
   const started = Date.now();
-  let count = 0;
-  const results = await runProblems(seed, numbers, (result) => {
-    count += 1;
-    process.stderr.write(`${count}/${numbers.length} ${progress(result, seed)}\n`);
+  const seconds = (): string => `${Math.round((Date.now() - started) / 1000)} s`;
+  const soFar = (): ProblemResult[] => numbers.flatMap((number) => known.get(number) ?? []);
+  await runProblems(seed, left, (result) => {
+    known.set(numberOf(result), result);
+    const count = soFar().length;
+    process.stderr.write(`${count}/${numbers.length} ${seconds()} ${progress(result, seed)}\n`);
+    if (json !== undefined) write(json, report(seed, soFar()));
   });
-  const seconds = Math.round((Date.now() - started) / 1000);
-  process.stderr.write(`${seconds} s\n`);
-  const { summary } = report(seed, results);
-  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ results, summary }, null, 1)}\n`);
-  process.stdout.write(`${JSON.stringify({ summary })}\n`);
+  const whole = report(seed, soFar());
+  if (json !== undefined) write(json, whole);
+  process.stdout.write(`${JSON.stringify({ summary: whole.summary })}\n`);
   return 0;
+}
+
+/** In one go: an interruption leaves the file of before. */
+function write(path: string, whole: Report): void {
+  const beside = `${path}.new`;
+  writeFileSync(beside, `${JSON.stringify(whole, null, 1)}\n`);
+  renameSync(beside, path);
+}
+
+function numberOf({ id }: ProblemResult): number {
+  return Number.parseInt(id, 10);
+}
+
+/**
+ * Figures of a run that was interrupted; none where there is no such file yet.
+ * @throws Error where the file is not one of this bench and seed
+ */
+function resultsIn(path: string, seed: number): ProblemResult[] {
+  if (!existsSync(path)) return [];
+  const found = JSON.parse(readFileSync(path, 'utf8')) as Partial<Report>;
+  if (!Array.isArray(found.results) || found.summary?.seed !== seed) {
+    const was = found.summary?.seed;
+    throw new Error(
+      `--resume: ${path} has ${was === undefined ? 'no figures of this bench' : `figures of seed ${was}`}; expected those of seed ${seed}`,
+    );
+  }
+  return found.results;
 }
 
 if (require.main === module) {

@@ -61,8 +61,8 @@ export interface AdviceControl extends ReplayControl {
  * Searches placements and kernel settings with the simulator and answers with the best configuration that
  * was replayed, or with "leave it as it is". Objectives of the balanced profile in order: nobody killed, nobody killed
  * under the likely variations, no swap, stalls within 4 s per GiB of guest memory, least remote memory by distance,
- * least of it under variations, headroom, least page cache lost, least stall, fewest changes. Advice that would kill as
- * many guests as today's setting kills now, or a running guest that lives today, is not given.
+ * least of it under variations, headroom, least page cache lost, least stall, fewest changes. Advice that would kill
+ * more guests than today's setting kills now, or a running guest that lives today, is not given.
  *
  * The request's own sysctl and numatune overrides count as the setting as it is.
  *
@@ -72,18 +72,41 @@ export function advise(request: AdviceRequest, control?: AdviceControl): AdviceC
   return adviseWith(replay, request, control);
 }
 
+interface Chosen {
+  demand: ResolvedDemand;
+  evaluator: Evaluator;
+  searched: SearchResult;
+}
+
+function choose(replayFn: Replay, request: AdviceRequest, control?: AdviceControl): Chosen {
+  checkAdvisable(request);
+  const demand = resolveDemand(request);
+  const budget = budgetOf(request, demand);
+  const evaluator = new Evaluator(request, replayFn, REPLAYS_EXPECTED, control, budget);
+  const searched = search(evaluator, placeable(demand), control?.onAnswer);
+  return { demand, evaluator, searched };
+}
+
+/**
+ * What `adviseWith` would advise, without the replays that only its evidence needs: margin, effect of each change, pace,
+ * alternatives.
+ */
+export function chooseWith(
+  replayFn: Replay,
+  request: AdviceRequest,
+): { advised: Candidate; replays: number } {
+  const { evaluator, searched } = choose(replayFn, request);
+  return { advised: searched.advised.candidate, replays: evaluator.replays };
+}
+
 /** `advise` with a given replay function; the search itself does not care who replays. */
 export function adviseWith(
   replayFn: Replay,
   request: AdviceRequest,
   control?: AdviceControl,
 ): AdviceContent {
-  checkAdvisable(request);
-  const demand = resolveDemand(request);
-  const budget = budgetOf(request, demand);
-  const evaluator = new Evaluator(request, replayFn, REPLAYS_EXPECTED, control, budget);
+  const { demand, evaluator, searched } = choose(replayFn, request, control);
   const judge = judgeOf(request.host, request.options);
-  const searched = search(evaluator, placeable(demand), control?.onAnswer);
   const { baseline, advised, rejected, notes, small } = searched;
   const flips = margin(small.evaluator, small.baseline, small.advised, demand);
   const groups = operationGroups(small.evaluator, small.advised, judge);
@@ -240,7 +263,7 @@ function searchNotes(request: AdviceRequest): Note[] {
       message:
         `Configurations are compared by: guests killed, guests killed under the likely variations, then in the profile's order ` +
         `(balanced: memory swapped out, stalls over ${STALL_BUDGET_SECONDS_PER_GIB} s per GiB of a guest's memory, remote memory by distance, ` +
-        `headroom, page cache lost, stalls), number of changes. Advice must not kill as many as today's setting does, nor a running guest that lives today.`,
+        `headroom, page cache lost, stalls), number of changes. Advice must not kill more than today's setting does, nor a running guest that lives today.`,
     },
     ...(overridden
       ? [

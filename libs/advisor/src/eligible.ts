@@ -4,8 +4,9 @@ import { formatList } from './format';
 import type { Outcome } from './types';
 
 /**
- * Why a configuration is no advice although its figures may be better: it kills a running guest that lives
- * today, or the same number of guests as today's setting, only others. Undefined where it may be advised.
+ * Why a configuration is no advice although its figures may be better: it kills a running guest that lives today, or more
+ * guests than today's setting. Which of the planned guests stay away where not all can start is not decided here: it may
+ * be others than today. Undefined where it may be advised.
  */
 export function ineligible(candidate: Outcome, today: Outcome): string | undefined {
   const dead = deadNames(candidate);
@@ -13,8 +14,9 @@ export function ineligible(candidate: Outcome, today: Outcome): string | undefin
   const victims = alive.map(({ name }) => name).filter((name) => dead.includes(name));
   if (victims.length > 0) return `Kills ${formatList(victims)}, which runs now and would survive.`;
   const deadNow = deadNames(today);
-  if (dead.length > 0 && dead.length >= deadNow.length) {
-    return `Kills ${formatList(dead)} instead of ${formatList(deadNow)}: no fewer than as it is.`;
+  if (dead.length > deadNow.length) {
+    const instead = deadNow.length === 0 ? 'nobody' : formatList(deadNow);
+    return `Kills ${formatList(dead)} instead of ${instead}: more than as it is.`;
   }
   return undefined;
 }

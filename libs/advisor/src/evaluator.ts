@@ -8,8 +8,10 @@ import { traceOf } from './evidence/trace';
 import { multiplied, scaled } from './scale';
 import { varied } from './variation';
 import type { Variation } from './advice-types';
-import { cacheBefore, condense } from './outcome';
+import { stallLimitNs } from './objective';
+import { cacheBefore, condense, isStalled } from './outcome';
 import type { Note } from './placement';
+import { guestMemoryPages } from './placement';
 import type { Candidate, AdviceRequest, Outcome, SimulationRequest } from './types';
 import type { Change } from './types';
 
@@ -52,6 +54,8 @@ class Meter {
 export const WORK_PER_RECLAIMED_PAGE = 40;
 const WORK_PER_REPLAY = 2e5;
 const WORK_PER_STEP_AND_NODE = 2e3;
+/** Who waits scans pages that cannot go, which takes the simulator time as well. */
+const WORK_PER_STALL_SECOND = 2e6;
 
 const FRACTION_BEFORE_END = 0.99;
 /** Of a request that has its changes already. */
@@ -72,6 +76,8 @@ export function evaluate(request: AdviceRequest, change: Change): Evaluated {
 export class Evaluator {
   readonly caveats: Note[] = [];
   private readonly seen = new Map<string, Evaluated>();
+  /** Configurations whose replay was given up, and how long guests had waited by then. */
+  private readonly givenUp = new Map<string, number>();
   private readonly seenGrown = new Map<string, Outcome>();
   /** Work of this evaluator's own replays, and how many these are. */
   private own = { work: 0, replays: 0 };
@@ -123,14 +129,26 @@ export class Evaluator {
 
   /** @throws ReplayCancelled when the caller's control says stop */
   evaluate(change: Change): Evaluated {
+    const evaluated = this.attempt(change, Infinity);
+    if (evaluated === undefined) throw new Error('a replay without a limit was given up');
+    return evaluated;
+  }
+
+  private attempt(change: Change, stallMaxNs: number): Evaluated | undefined {
     const normal = normalise(this.request, change);
     const key = JSON.stringify(normal);
     const known = this.seen.get(key);
     if (known) return known;
-    const { input, result, candidate, assumptions } = this.run(
+    if ((this.givenUp.get(key) ?? 0) >= stallMaxNs) return undefined;
+    const { input, result, candidate, assumptions, gaveUp } = this.run(
       withChange(this.request, normal),
       normal,
+      stallMaxNs,
     );
+    if (gaveUp) {
+      this.givenUp.set(key, stallMaxNs);
+      return undefined;
+    }
     const evaluated: Evaluated = {
       change: normal,
       candidate,
@@ -145,13 +163,14 @@ export class Evaluator {
   }
 
   /**
-   * The same unless it would be one replay too many.
+   * The same unless it would be one replay too many, or guests wait too long.
    * @param keep replays left for what comes after
+   * @param stallMaxNs the replay is given up once guests have waited longer than this
    */
-  tryEvaluate(change: Change, keep = 0): Evaluated | undefined {
+  tryEvaluate(change: Change, keep = 0, stallMaxNs = Infinity): Evaluated | undefined {
     const known = this.known(change);
     if (known) return known;
-    if (this.canReplay(keep)) return this.evaluate(change);
+    if (this.canReplay(keep)) return this.attempt(change, stallMaxNs);
     this.meter.skipped += 1;
     return undefined;
   }
@@ -159,6 +178,11 @@ export class Evaluator {
   /** The candidate if it was replayed. */
   known(change: Change): Evaluated | undefined {
     return this.seen.get(JSON.stringify(normalise(this.request, change)));
+  }
+
+  /** Whether its replay was given up because guests waited too long. */
+  wasGivenUp(change: Change): boolean {
+    return this.givenUp.has(JSON.stringify(normalise(this.request, change)));
   }
 
   canReplay(keep = 0): boolean {
@@ -200,9 +224,21 @@ export class Evaluator {
   private run(
     request: SimulationRequest,
     change: Change,
-  ): { input: ReplayInput; result: ReplayResult; candidate: Candidate; assumptions: Note[] } {
+    stallMaxNs = Infinity,
+  ): {
+    input: ReplayInput;
+    result: ReplayResult;
+    candidate: Candidate;
+    assumptions: Note[];
+    /** It ended before the end, and sooner than every replay does. */
+    gaveUp: boolean;
+  } {
     const small = scaled(request, this.scale);
-    const { input, assumptions } = compileReplay(small);
+    const compiled = compileReplay(small);
+    const { assumptions } = compiled;
+    const pages = small.guests.reduce((sum, { guest }) => sum + guestMemoryPages(guest), 0);
+    const most = stallLimitNs(pages);
+    const input = { ...compiled.input, stallLimitNs: Math.min(most, stallMaxNs / this.scale) };
     // Nobody compares the states of miniatures and variations.
     const hashed = this.scale === 1 && change !== NO_CHANGE_VARIED;
     const result = this.replay(
@@ -219,6 +255,7 @@ export class Evaluator {
       input,
       result,
       assumptions,
+      gaveUp: isStalled(result) && input.stallLimitNs < most,
       candidate: {
         id: `${this.prefix}${this.replays}`,
         ...change,
@@ -250,7 +287,8 @@ function workOf({ steps, totals }: ReplayResult): number {
     WORK_PER_REPLAY +
     WORK_PER_STEP_AND_NODE * nodes * steps.length +
     touched +
-    WORK_PER_RECLAIMED_PAGE * reclaimed
+    WORK_PER_RECLAIMED_PAGE * reclaimed +
+    (WORK_PER_STALL_SECOND * totals.stallNs) / 1e9
   );
 }
 

@@ -72,7 +72,7 @@ export function whyNot(loser: Evaluated, advised: Evaluated, judge: Judge): stri
     );
   }
   if (difference.better === 'a') {
-    return `Better in ${LABELS[difference.objective]} (${figures(lost)}), but not checked with more guest memory.`;
+    return `Better in ${OBJECTIVE_LABELS[difference.objective]} (${figures(lost)}), but not checked with more guest memory.`;
   }
   return `${DECISIVE[difference.objective](loser, advised)}.`;
 }
@@ -103,7 +103,7 @@ export function effectText(withIt: Outcome, without: Outcome, judge: Judge): str
   const gains = changed.filter((objective) => after[objective] < before[objective]);
   const costs = changed.filter((objective) => after[objective] > before[objective]);
   const phrase = (objective: Objective): string =>
-    `${LABELS[objective]} from ${FIGURES[objective](without)} to ${FIGURES[objective](withIt)}`;
+    `${OBJECTIVE_LABELS[objective]} from ${FIGURES[objective](without)} to ${FIGURES[objective](withIt)}`;
   const gain = gains.length > 0 ? `lowers ${formatList(gains.map(phrase))}` : 'changes no figure';
   const cost = costs.length > 0 ? `; it raises ${formatList(costs.map(phrase))}` : '';
   const cache = changed.includes('cache') ? '' : `; ${cacheText(withIt, without)}`;
@@ -118,7 +118,7 @@ function cacheText(withIt: Outcome, without: Outcome): string {
     : `page cache lost goes from ${before} to ${after}`;
 }
 
-const LABELS: Record<Objective, string> = {
+export const OBJECTIVE_LABELS: Record<Objective, string> = {
   kills: 'guests killed',
   swap: 'memory swapped out',
   'stall-excess': 'stalls over the budget',

@@ -1,5 +1,5 @@
 import type { Evaluated } from './evaluator';
-import { changeText, deadNames } from './explain';
+import { OBJECTIVE_LABELS, changeText, deadNames } from './explain';
 import { formatCount, formatList, formatMib, formatMs, formatPercent } from './format';
 import type { ImpactMeasure } from './evidence/impact';
 import { impactOf, otherImpacts } from './evidence/impact';
@@ -39,7 +39,7 @@ export function verdict(
   judge: Judge,
 ): Verdict {
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
-  if (deadNames(after).length > 0) return doesNotFit(baseline, advised, shortfall);
+  if (deadNames(after).length > 0) return doesNotFit(baseline, advised, shortfall, judge);
   if (advised === baseline) return optimized(baseline);
   const objective = firstDifference(before, after, judge)?.objective ?? 'cache';
   const { finding, measure, priority } = FOUND[objective];
@@ -128,7 +128,12 @@ function optimized(baseline: Evaluated): Verdict {
   };
 }
 
-function doesNotFit(baseline: Evaluated, advised: Evaluated, shortfall: number): Verdict {
+function doesNotFit(
+  baseline: Evaluated,
+  advised: Evaluated,
+  shortfall: number,
+  judge: Judge,
+): Verdict {
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
   const dead = deadNames(after);
   const unplaced = after.guests
@@ -143,7 +148,7 @@ function doesNotFit(baseline: Evaluated, advised: Evaluated, shortfall: number):
     advised === baseline
       ? ' No configuration that was replayed kills fewer.'
       : ` With the setting as it is ${formatList(deadNow)} would be; ${changeText(advised.change)} ` +
-        `is no way to run the plan, it only kills fewer.`;
+        `is no way to run the plan, it only ${dead.length < deadNow.length ? 'kills fewer' : `lowers ${loweredText(before, after, judge)}`}.`;
   return {
     finding: 'DOES_NOT_FIT',
     priority: 'P1',
@@ -153,6 +158,12 @@ function doesNotFit(baseline: Evaluated, advised: Evaluated, shortfall: number):
     primaryImpact: impactOf('guests-killed', before, after),
     additionalImpact: otherImpacts('guests-killed', before, after),
   };
+}
+
+/** What a configuration gains that kills as many. */
+function loweredText(before: Outcome, after: Outcome, judge: Judge): string {
+  const objective = firstDifference(before, after, judge)?.objective;
+  return objective === undefined ? 'the number of changes' : OBJECTIVE_LABELS[objective];
 }
 
 function remoteText(before: Outcome, after: Outcome): string {

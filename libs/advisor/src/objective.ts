@@ -9,6 +9,8 @@ import type { Outcome } from './types';
  */
 export const STALL_BUDGET_SECONDS_PER_GIB = 4;
 const PAGES_PER_GIB = 262144;
+/** Times the budget of all guests together after which a replay ends. */
+const STALL_BUDGETS_MAX = 4;
 
 /** Differences below these are noise of the model, not a reason to change a host. */
 const SWAP_TOLERANCE_PAGES = 256;
@@ -104,6 +106,29 @@ function largestRoomShare({ nodes }: Outcome): number {
 /** Stall that a guest of this size may have without counting against a configuration. */
 export function stallBudgetNs(memoryPages: number): number {
   return (memoryPages / PAGES_PER_GIB) * STALL_BUDGET_SECONDS_PER_GIB * 1e9;
+}
+
+/**
+ * How long guests of these sizes may wait in all before a replay ends: the guest that starts then counts as not started.
+ * Beyond 16 s per GiB (64 MiB/s) nobody waits for a start, and what is so slow takes as long to replay.
+ */
+export function stallLimitNs(memoryPages: number): number {
+  return STALL_BUDGETS_MAX * stallBudgetNs(memoryPages);
+}
+
+/**
+ * Waiting of all guests beyond which no outcome is better than this one; Infinity where something that counts more than
+ * waiting could still be better.
+ */
+export function stallToBeatNs(outcome: Outcome, { order, tolerance, weights }: Judge): number {
+  const score = scoreOf(outcome);
+  const at = order.findIndex((objective) => score[objective] > tolerance[objective]);
+  const before = at < 0 ? order : order.slice(0, at + 1);
+  const first = before.find((objective) => objective === 'stall-excess' || objective === 'stall');
+  if (weights !== undefined || first === undefined) return Infinity;
+  if (first === 'stall') return score.stall + tolerance.stall;
+  const pages = outcome.guests.reduce((sum, guest) => sum + guest.memoryPages, 0);
+  return stallBudgetNs(pages) + score['stall-excess'] + tolerance['stall-excess'];
 }
 
 /** How much of each figure counts as a difference on this host. */

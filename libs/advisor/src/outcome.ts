@@ -57,6 +57,11 @@ export function condense(request: SimulationRequest, result: ReplayResult): Outc
   };
 }
 
+/** Whether the replay ended because guests had waited too long. */
+export function isStalled({ steps }: ReplayResult): boolean {
+  return steps.at(-1)?.status === 'stalled';
+}
+
 /** Pages of the page cache that reclaim can take: file pages on the LRU lists. */
 export function fileCachePages(node: NodeSnapshot): number {
   return node.lru.activeFilePages + node.lru.inactiveFilePages;
@@ -67,18 +72,22 @@ export function cacheBefore(result: ReplayResult): number {
   return beforeGuests(result).nodes.reduce((sum, node) => sum + fileCachePages(node), 0);
 }
 
-/** Planned guests whose start ended without an OOM kill; guest steps are in start order. */
+/**
+ * Planned guests whose start ended without an OOM kill, or never came because the replay stalled; guest steps are in start
+ * order.
+ */
 function failedStarts(
   request: SimulationRequest,
   result: ReplayResult,
   oomKills: string[],
 ): string[] {
   const starts = result.steps.filter((step) => step.op === 'guest');
-  return resolveDemand(request).planned.flatMap(({ spec: { guest } }, i) =>
-    starts[i] === undefined || starts[i].status === 'ok' || oomKills.includes(guest.name)
-      ? []
-      : [guest.name],
-  );
+  const stalled = isStalled(result);
+  return resolveDemand(request).planned.flatMap(({ spec: { guest } }, i) => {
+    const start = starts[i];
+    const failed = start === undefined ? stalled : start.status !== 'ok';
+    return failed && !oomKills.includes(guest.name) ? [guest.name] : [];
+  });
 }
 
 function headroomShare(nodes: Outcome['nodes']): number {

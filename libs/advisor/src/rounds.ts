@@ -11,7 +11,7 @@ import type { Change, Evaluated, Evaluator } from './evaluator';
 import { formatCount } from './format';
 import { distanceBetween } from './host-nodes';
 import type { Judge } from './objective';
-import { compareOutcomes, scoreOf } from './objective';
+import { compareOutcomes, scoreOf, stallToBeatNs } from './objective';
 import { packing } from './packing';
 import { guestMemoryPages, isPinned } from './placement';
 import type { Space } from './space';
@@ -84,7 +84,12 @@ export function bestOf(
       pruned.add('constraints', 1, 'Configurations that the constraints forbid were not replayed.');
       continue;
     }
-    const next = evaluator.tryEvaluate(change, keep);
+    const next = evaluator.tryEvaluate(change, keep, stallToBeatNs(best.candidate.outcome, judge));
+    if (next === undefined && evaluator.wasGivenUp(change)) {
+      const message =
+        'Replays were given up once guests had waited longer than a known configuration, no worse in what counts more, lets them wait.';
+      pruned.add('stall-at-least', 1, message);
+    }
     if (next === undefined || next === baseline) continue;
     if (ineligible(next.candidate.outcome, baseline.candidate.outcome) !== undefined) continue;
     if (isBetter(next, best, judge)) best = next;
@@ -195,11 +200,11 @@ export function exhaustive(
     }
     best = bestOf(context, [{ sysctl: today ?? {}, numatune }], best);
     const known = evaluator.known({ sysctl: today ?? {}, numatune });
-    if (known === undefined) {
+    if (known === undefined && !evaluator.wasGivenUp({ sysctl: today ?? {}, numatune })) {
       complete = false;
       continue;
     }
-    if (nearNoMark(known)) {
+    if (known && nearNoMark(known)) {
       const message =
         'Host settings where no request failed a low mark and nothing was reclaimed: they decide nothing there.';
       pruned.add('no-mark-reached', others.length, message);
@@ -207,7 +212,9 @@ export function exhaustive(
     }
     const changes = others.map((sysctl) => ({ sysctl, numatune }));
     best = bestOf(context, changes, best);
-    complete &&= changes.every((change) => evaluator.known(change) !== undefined);
+    complete &&= changes.every(
+      (change) => evaluator.known(change) !== undefined || evaluator.wasGivenUp(change),
+    );
   }
   return { best, complete };
 }

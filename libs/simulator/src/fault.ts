@@ -1,7 +1,7 @@
 /** Guests touching their memory: faults by 2 MiB block, huge pages first where they are allowed. */
 import { PAGEBLOCK_ORDER } from './buddy';
 import { PAGES_PER_HUGE } from './constants';
-import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
+import { countVm, isStalled, passTime, type GuestState, type KernelState } from './kernel-state';
 import { accountRun, lruList, LRU_UNEVICTABLE, newRun, partOf, type Run } from './lru';
 import { allocByPolicy, allocHuge, allocTurns, madeOnce, type PolicyContext } from './mempolicy';
 import { exitGuest } from './guest-exit';
@@ -59,7 +59,7 @@ export function policyContext(
 
 /**
  * Touches [offset, offset + pages) of a region in ascending order.
- * @returns pages touched before the guest was killed, all of them when it lives
+ * @returns pages touched before the guest was killed or guests had waited too long, else all of them
  */
 export function touchRange(
   k: KernelState,
@@ -83,6 +83,7 @@ export function touchRange(
   let place = 0;
   let at = offset;
   while (at < end) {
+    if (isStalled(k)) return at - offset;
     const block = Math.floor(at / PAGES_PER_HUGE);
     const until = Math.min((block + 1) * PAGES_PER_HUGE, end);
     updateVmstat(k);

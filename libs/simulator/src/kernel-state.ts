@@ -163,6 +163,9 @@ export interface KernelState {
   /** CPU of the last request, -1 while nobody allocates. */
   allocatorCpu: number;
   totals: Totals;
+  /** How long guests have waited so far, and may wait before the replay ends. */
+  guestStallNs: number;
+  stallLimitNs: number;
   events: ReplayEvent[];
   /** Whose fault is being served, for events and stall time. */
   current: { name: string; guest?: GuestState; killed: boolean };
@@ -179,7 +182,14 @@ export function passTime(k: KernelState, ns: number, stall: boolean): void {
   k.timeNs += ns / Math.max(k.busyCpus.length, 1);
   if (!stall) return;
   k.totals.stallNs += ns;
-  if (k.current.guest) k.current.guest.stallNs += ns;
+  if (!k.current.guest) return;
+  k.current.guest.stallNs += ns;
+  k.guestStallNs += ns;
+}
+
+/** Whether guests have waited longer than the replay goes on for. */
+export function isStalled(k: KernelState): boolean {
+  return k.guestStallNs > k.stallLimitNs;
 }
 
 /** States once why a number of this result is less certain than it looks. */

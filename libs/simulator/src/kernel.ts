@@ -125,6 +125,8 @@ export function buildKernel(input: ReplayInput): KernelState {
       swappedOutPages: 0,
       cgroupReclaimedPages: 0,
     },
+    guestStallNs: 0,
+    stallLimitNs: input.stallLimitNs ?? Infinity,
     events: [],
     current: { name: 'host', killed: false },
     caveats: new Map(),

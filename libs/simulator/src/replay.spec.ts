@@ -300,6 +300,26 @@ describe('the replay itself', () => {
     expect(() => replay(input, { onProgress: () => false })).toThrow(ReplayCancelled);
   });
 
+  it('ends in the step in which guests have waited longer than its limit', () => {
+    const steps = [
+      cacheStep(30000, 0),
+      zrm(1),
+      guestStep('g', 8000, ON0),
+      guestStep('later', 100, ON0),
+    ];
+    const whole = run(twoNodes(), steps);
+    const { stallNs } = whole.totals;
+    expect(run(twoNodes(), steps, { stallLimitNs: stallNs })).toEqual(whole);
+    const ended = run(twoNodes(), steps, { stallLimitNs: stallNs / 2 });
+    expect(ended.steps.map(({ status }) => status)).toEqual(['ok', 'ok', 'stalled']);
+    expect(ended.steps[2]!.pagesDone).toBeGreaterThan(0);
+    expect(ended.steps[2]!.pagesDone).toBeLessThan(8000);
+    expect(ended.totals.stallNs).toBeGreaterThan(stallNs / 2);
+    expect(ended.totals.stallNs).toBeLessThan(stallNs);
+    expect(() => run(twoNodes(), steps, { stallLimitNs: -1 })).toThrow('stallLimitNs');
+    expect(() => run(twoNodes(), steps, { stallLimitNs: NaN })).toThrow('stallLimitNs');
+  });
+
   it('marks given by the host stay until something recomputes them', () => {
     const host = twoNodes();
     host.nodes[0]!.zones[0]!.lowPages += 7;

@@ -1,7 +1,7 @@
 /** The replay: steps in, snapshots, events and a state hash out. */
 import { ReplayCancelled } from './errors';
 import { buildKernel } from './kernel';
-import { caveat, type KernelState } from './kernel-state';
+import { caveat, isStalled, type KernelState } from './kernel-state';
 import { finishKcompactds } from './kcompactd';
 import { finishKswapd, SCHEDULE_RULE } from './kswapd';
 import { isReplayedKernel, replayedKernelCaveat, unmodelledCaveat } from './replayed-kernel';
@@ -34,7 +34,7 @@ export function replay(input: ReplayInput, control: ReplayControl = {}): ReplayR
   if (input.verify) verify(k, 0);
   const steps: StepResult[] = [];
   let before = initial;
-  input.steps.forEach((step, i) => {
+  for (const i of input.steps.keys()) {
     const report = (part: number): void => {
       const progress = {
         step: i + 1,
@@ -48,7 +48,8 @@ export function replay(input: ReplayInput, control: ReplayControl = {}): ReplayR
     before = result.snapshot;
     steps.push(result);
     report(1);
-  });
+    if (result.status === 'stalled') break;
+  }
   return {
     profile: {
       kernel: input.host.kernelProfile,
@@ -85,7 +86,7 @@ function oneStep(
     n: index + 1,
     op: step.op,
     ...(step.label !== undefined && { label: step.label }),
-    status: outcome.status,
+    status: isStalled(k) ? 'stalled' : outcome.status,
     pagesDone: outcome.pagesDone,
     ...(outcome.obtained !== undefined && { obtained: outcome.obtained }),
     durationNs,

@@ -10,6 +10,7 @@ import { addGuest } from './kernel';
 import {
   caveat,
   countVm,
+  isStalled,
   passTime,
   type CachedFile,
   type GuestState,
@@ -328,7 +329,7 @@ function touchManyStep(
     k,
     step.touches.flatMap(({ name, cell }) => findRegion(k, name, cell) ?? []),
   );
-  while (active) {
+  while (active && !isStalled(k)) {
     active = false;
     for (const touch of left) {
       const target = findRegion(k, touch.name, touch.cell);

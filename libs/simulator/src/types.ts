@@ -344,6 +344,11 @@ export interface ReplayInput {
   verify?: boolean;
   /** false: leave the hash of the final state empty, which takes a good part of a short replay. */
   stateHash?: boolean;
+  /**
+   * The replay ends, with status `stalled`, in the step in which guests have waited longer than this in all: what is so slow
+   * takes long to replay as well. Default: no limit.
+   */
+  stallLimitNs?: number;
 }
 
 /** What no file of a host prints, each as a share from 0 to 1. Another value is as likely as the one taken by default. */
@@ -366,8 +371,9 @@ export interface StepResult {
   n: number;
   op: ReplayStep['op'];
   label?: string;
-  /** `sigbus`: no huge page for a touch; `enomem`: huge pages that a mapping needs could not be reserved. Both end the guest; `enomem` of swapon: no memory for its tables, nothing has changed. `refused`: a memory block stayed as it was. */
-  status: 'ok' | 'killed' | 'sigbus' | 'enomem' | 'refused' | 'no_such_guest' | 'unmodelled';
+  /** `sigbus`: no huge page for a touch; `enomem`: huge pages that a mapping needs could not be reserved. Both end the guest; `enomem` of swapon: no memory for its tables, nothing has changed. `refused`: a memory block stayed as it was. `stalled`: guests have waited longer than the input's limit; no step follows. */
+  status:
+    'ok' | 'killed' | 'sigbus' | 'enomem' | 'refused' | 'stalled' | 'no_such_guest' | 'unmodelled';
   /** `hugepages`: what the file says afterwards, in huge pages. */
   obtained?: number;
   /** Pages touched or read by the step's own process. */

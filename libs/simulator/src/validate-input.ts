@@ -365,6 +365,10 @@ export function checkInput(input: ReplayInput): void {
       `${hardwareProfile} is not one of ${Object.keys(hardwareProfiles).join(', ')}`,
     );
   }
+  const { stallLimitNs } = input;
+  if (stallLimitNs !== undefined && !(stallLimitNs >= 0)) {
+    fail('out-of-range', 'stallLimitNs', `${String(stallLimitNs)} is not a time from 0`);
+  }
   for (const [name, share] of Object.entries(input.unseen ?? {})) {
     if (!(share >= 0 && share <= 1))
       fail('out-of-range', `unseen.${name}`, `${String(share)} is not a share from 0 to 1`);
