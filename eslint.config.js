@@ -52,6 +52,7 @@ module.exports = tseslint.config(
       only(['simulator', 'advisor', 'placement', 'libvirt-xml', 'host-facts']),
     ),
   },
+  { files: ['libs/replay-threads/src/**/*.ts'], rules: forbid(apps, pure, only(['plan'])) },
   {
     files: ['apps/cli/src/**/*.ts'],
     rules: {

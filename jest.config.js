@@ -19,7 +19,7 @@ module.exports = {
     ],
   },
   moduleNameMapper: {
-    '^@zonewise/(simulator|advisor|libvirt-xml|host-facts|placement|plan)$':
+    '^@zonewise/(simulator|advisor|libvirt-xml|host-facts|placement|plan|replay-threads)$':
       '<rootDir>/libs/$1/src/index.ts',
   },
   testTimeout: 60000,

@@ -27,7 +27,16 @@ export function checkPlan(
   control?: ReplayControl,
 ): PlanVerdict {
   checkLimits(limits);
-  const simulation = simulate(request, control);
+  return verdictOf(request, limits, simulate(request, control));
+}
+
+/** Holds a replay that was made against the limits; see {@link checkPlan}. */
+export function verdictOf(
+  request: SimulationRequest,
+  limits: PlanLimits,
+  simulation: Simulation,
+): PlanVerdict {
+  checkLimits(limits);
   const violations = [
     ...deathViolations(request, simulation),
     ...shareViolations(simulation, limits),

@@ -5,7 +5,7 @@ export { compileReplay, type CompiledReplay } from './compile';
 export { condense } from './outcome';
 export { applyPlacement, homeNodes, type Note } from './placement';
 export { simulate, type Simulation } from './simulate';
-export { checkPlan } from './check-plan';
+export { checkPlan, verdictOf } from './check-plan';
 export { grown } from './growth';
 export { formatNodeset } from './host-nodes';
 export { advise } from './advise';

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { replayThreads } from '@zonewise/replay-threads';
 import distribution from './distribution.json';
 import { FAMILIES, instance } from './instances';
 import { measure, median, type Measured } from './measure';
@@ -64,10 +65,10 @@ it('the summary counts what is worse, and takes medians', () => {
   expect(median([])).toBe(0);
 });
 
-it.each(FAMILIES)('%s: documents of an instance are placed with replays', (family) => {
+it.each(FAMILIES)('%s: documents of an instance are placed with replays', async (family) => {
   const made = instance(family, 3, 1, 3);
   expect(requestOf(made).guests).toHaveLength(3);
-  const answer = placeVerified(made);
+  const answer = await placeVerified(made, replayThreads(1));
   expect(answer.refused).toEqual([]);
   expect(answer.placements).toHaveLength(3);
   for (const { evidence } of answer.placements) expect(evidence.swapPages).toBe(0);

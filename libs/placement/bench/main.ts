@@ -1,10 +1,12 @@
 /** Measures the packer on instances that a seed decides, and a placement with all of its replays. */
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { replayThreads, type ReplayThreads } from '@zonewise/replay-threads';
 import { pack } from '../src';
 import { FAMILIES, instance, type Family } from './instances';
-import { cpuSeconds, measure, type Measured } from './measure';
+import { cpuSeconds, measure, threadSeconds, type Measured } from './measure';
 import {
   growthTable,
   instanceTable,
@@ -23,7 +25,8 @@ Seconds are CPU time of this process. docs/PLACEMENT.md says what the families a
   --only FAMILY   one of ${FAMILIES.join(', ')}
   --hosts N       hosts of an instance, with ten guests for each; default 1000
   --instances N   instances of each family; default 3
-  --verify WHAT   families that are placed with replays too: a family, all or none; default cloud-sizes
+  --verify WHAT   families that are placed with replays too: a family, all or none; default all
+  --threads N     threads that replay; the answers do not depend on it; default: as many as CPUs
   --help          prints this
   --no-growth     leaves out 100, 1,000 and 10,000 hosts
 `;
@@ -64,7 +67,8 @@ function read() {
         only: { type: 'string' },
         hosts: { type: 'string', default: '1000' },
         instances: { type: 'string', default: '3' },
-        verify: { type: 'string', default: 'cloud-sizes' },
+        verify: { type: 'string', default: 'all' },
+        threads: { type: 'string', default: String(availableParallelism()) },
         'no-growth': { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -81,6 +85,7 @@ function options(): {
   hosts: number;
   instances: number;
   verify: readonly Family[];
+  threads: number;
   growth: boolean;
 } {
   const values = read();
@@ -102,15 +107,25 @@ function options(): {
     hosts: whole('hosts', values.hosts, 1),
     instances: whole('instances', values.instances, 1),
     verify,
+    threads: whole('threads', values.threads, 1),
     growth: !values['no-growth'],
   };
 }
 
-function verified(family: Family, seed: number, hosts: number): Verified {
+async function verified(
+  family: Family,
+  seed: number,
+  hosts: number,
+  threads: ReplayThreads,
+): Promise<Verified> {
   const made = instance(family, seed, hosts, hosts * GUESTS_PER_HOST);
-  const { value: answer, seconds } = cpuSeconds(() =>
-    placeVerified(made, (name, done, of) => {
-      if (done % 50 === 0) say(`${family}: replaying ${name}, host ${done + 1} of ${of}`);
+  const {
+    value: answer,
+    seconds,
+    elapsedSeconds,
+  } = await threadSeconds(() =>
+    placeVerified(made, threads, (_name, done, of) => {
+      if (done % 50 === 0) say(`${family}: ${done} of ${of} hosts replayed`);
     }),
   );
   const { placements, refused, hostsUsed, search } = answer;
@@ -118,7 +133,7 @@ function verified(family: Family, seed: number, hosts: number): Verified {
   const text = JSON.stringify([placements, refused]);
   return {
     ...{ family, hosts, guests: made.guests.length, placed: placements.length, hostsUsed },
-    ...{ refused: refused.length, rounds, replays, sharedReplays, seconds },
+    ...{ refused: refused.length, rounds, replays, sharedReplays, seconds, elapsedSeconds },
     hash: createHash('sha256').update(text).digest('hex').slice(0, 16),
   };
 }
@@ -133,8 +148,9 @@ function grown(seed: number, hosts: number): Growth {
   return { family, hosts, guests: guests.length, arithmeticSeconds: seconds };
 }
 
-function main(): void {
-  const { seed, json, families, hosts, instances, verify, growth: withGrowth } = options();
+async function main(): Promise<void> {
+  const chosen = options();
+  const { seed, json, families, hosts, instances, verify, growth: withGrowth } = chosen;
   const measured: Measured[] = [];
   for (const family of families) {
     for (let i = 0; i < instances; i += 1) {
@@ -146,7 +162,10 @@ function main(): void {
     }
   }
   const growth = withGrowth ? GROWTH_HOSTS.map((size) => grown(seed * 1000, size)) : [];
-  const replayed = verify.map((family) => verified(family, seed * 1000, hosts));
+  const replayed: Verified[] = [];
+  const threads = replayThreads(chosen.threads);
+  for (const family of verify) replayed.push(await verified(family, seed * 1000, hosts, threads));
+  await threads.close();
   const summary = summarize(seed, measured, replayed);
   const parts = [
     instanceTable(measured),
@@ -160,4 +179,4 @@ function main(): void {
   writeFileSync(json, `${JSON.stringify(all, null, 2)}\n`);
 }
 
-main();
+void main();

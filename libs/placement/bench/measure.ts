@@ -33,6 +33,18 @@ export function cpuSeconds<T>(work: () => T): { value: T; seconds: number } {
   return { value, seconds: (user + system) / 1e6 };
 }
 
+/** The same of work that waits for threads of this process, with the time that passed. */
+export async function threadSeconds<T>(
+  work: () => Promise<T>,
+): Promise<{ value: T; seconds: number; elapsedSeconds: number }> {
+  const before = process.cpuUsage();
+  const begin = performance.now();
+  const value = await work();
+  const elapsedSeconds = (performance.now() - begin) / 1000;
+  const { user, system } = process.cpuUsage(before);
+  return { value, seconds: (user + system) / 1e6, elapsedSeconds };
+}
+
 export function packingHash({ placed, refused }: Packing): string {
   const text = JSON.stringify([placed, refused]);
   return createHash('sha256').update(text).digest('hex').slice(0, 16);

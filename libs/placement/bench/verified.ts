@@ -3,13 +3,15 @@ import { parseDomain } from '@zonewise/libvirt-xml';
 import {
   buildGuestSpec,
   domainXmlOf,
-  placeGuests,
+  inThreads,
+  placing,
   type Flavour,
   type PlacementAnswer,
   type PlacementDocument,
   type PlacementGuest,
   type Resident,
 } from '@zonewise/plan';
+import type { ReplayThreads } from '@zonewise/replay-threads';
 import type { HostModel } from '@zonewise/simulator';
 import type { DrawnCell, Instance } from './instances';
 
@@ -89,11 +91,12 @@ export function requestOf({ hosts, guests, drawn, models, family }: Instance): P
 }
 
 /** @throws Error when the request cannot be read: a defect of the bench */
-export function placeVerified(
+export async function placeVerified(
   instance: Instance,
+  threads: ReplayThreads,
   onHost?: (name: string, done: number, hosts: number) => void,
-): PlacementAnswer {
-  const outcome = placeGuests(requestOf(instance), onHost === undefined ? {} : { onHost });
+): Promise<PlacementAnswer> {
+  const outcome = await inThreads(placing(requestOf(instance)), threads.run, onHost);
   if (outcome.ok) return outcome.value;
   throw new Error(outcome.problems[0]?.message ?? 'the request cannot be read');
 }

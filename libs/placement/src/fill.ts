@@ -2,7 +2,8 @@
  * One host after the other, filled with the guests that use up best what it has: of the kinds that fit, the
  * one whose needs point where the rest of the host points (the dot product of vector bin packing).
  */
-import type { Fleet, GuestKind } from './fleet';
+import type { Fleet } from './fleet';
+import type { GuestKind } from './guest-kinds';
 
 /** Kinds that are weighed for one pick; of more, those that are alike in size are asked for one at a time. */
 const KINDS_WEIGHED = 64;

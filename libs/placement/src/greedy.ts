@@ -1,5 +1,7 @@
 /** One guest after the other, each on the host that a rule names: members of the portfolio. */
-import { VCPUS, type Fleet, type NodeRule } from './fleet';
+import type { Fleet } from './fleet';
+import { VCPUS } from './guest-kinds';
+import type { NodeRule } from './node-choice';
 import { ByFreeMemory, FirstFitIndex } from './host-index';
 
 /** Guests by memory, huge pages included, then by vCPUs, the largest first; equal ones in the order of the request. */

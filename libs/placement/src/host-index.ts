@@ -1,5 +1,7 @@
 /** Indexes over a fleet's hosts, so that a guest's host is found without asking every host. */
-import { MEMORY, type Fleet, type GuestKind, type NodeRule } from './fleet';
+import type { Fleet } from './fleet';
+import { MEMORY, type GuestKind } from './guest-kinds';
+import type { NodeRule } from './node-choice';
 
 /** Hosts in their order: the first that takes a guest, found by descending a tree of what nodes have at most. */
 export class FirstFitIndex {

@@ -2,7 +2,8 @@
  * Makes a packing better by moving single guests, within a bound of fits that are tried: guests without a host
  * get one where another can leave, and the least used hosts are emptied.
  */
-import { VCPUS, type Fleet, type GuestKind } from './fleet';
+import type { Fleet } from './fleet';
+import { VCPUS, type GuestKind } from './guest-kinds';
 import { byScarcity, scarcity } from './greedy';
 import { ByFreeMemory } from './host-index';
 

@@ -1,6 +1,7 @@
 /** A portfolio of packers over one fleet; the answer is the best of them, improved, and so never worse than any. */
 import { fillHosts } from './fill';
-import { Fleet, type Assignment, type GuestKind } from './fleet';
+import { Fleet, type Assignment } from './fleet';
+import type { GuestKind } from './guest-kinds';
 import { byDistance, byMemory, byScarcity, decreasing, firstFit, scarcity } from './greedy';
 import { emptyHosts, placeRefused } from './improve';
 import { refusalOf } from './refusal';

@@ -1,5 +1,6 @@
 /** Why a guest has no host: what the host that comes nearest lacks. */
-import { MEMORY, VCPUS, type Fleet, type GuestKind } from './fleet';
+import type { Fleet } from './fleet';
+import { MEMORY, VCPUS, type GuestKind } from './guest-kinds';
 import type { Refusal } from './types';
 
 interface Lack {

@@ -2,6 +2,7 @@
 import {
   checkPlan,
   simulate,
+  verdictOf,
   type GuestSpec,
   type PlanLimits,
   type PlanVerdict,
@@ -9,15 +10,10 @@ import {
 } from '@zonewise/advisor';
 import { parseDomain } from '@zonewise/libvirt-xml';
 import { hostCapacity, type NodeCapacity } from '@zonewise/placement';
-import {
-  PAGE_KIB,
-  PAGES_PER_MIB,
-  type HostModel,
-  type ReplayControl,
-  type Snapshot,
-} from '@zonewise/simulator';
+import { PAGE_KIB, PAGES_PER_MIB, type HostModel, type ReplayControl } from '@zonewise/simulator';
 import { domainXmlOf, type Flavour } from './flavour';
 import { buildGuestSpec } from './guest-spec';
+import { modelAfter } from './model-after';
 import { pointerPart } from './plan-document';
 import type { PlanProblem } from './plan-request';
 
@@ -138,8 +134,8 @@ export function headroom(
     pageCacheMib: ask.pageCacheMib ?? 0,
     seed: request.seed,
     profile: verdict.profile,
-    // The host as it is was replayed twice: for its verdict and for its state.
-    replays: counts.reduce((sum, { replays }) => sum + replays, 2),
+    // One is that of the host as it is.
+    replays: counts.reduce((sum, { replays }) => sum + replays, 1),
     caveats: verdict.caveats,
     assumptions: [
       ...verdict.assumptions,
@@ -152,7 +148,8 @@ export function headroom(
 }
 
 function baseOf(request: SimulationRequest, ask: HeadroomAsk, control?: ReplayControl): Base {
-  const { result } = simulate(request, control);
+  const simulation = simulate(request, control);
+  const { result } = simulation;
   const last = result.steps.at(-1)?.snapshot ?? result.initial;
   const model = modelAfter(request.host, last);
   const needPages = Math.floor((ask.pageCacheMib ?? 0) * PAGES_PER_MIB);
@@ -165,7 +162,7 @@ function baseOf(request: SimulationRequest, ask: HeadroomAsk, control?: ReplayCo
   const capacity = model.nodes.flatMap((node) =>
     hostCapacity({ ...model, nodes: [node] }, { pageCachePages: cachePages.get(node.nodeId) ?? 0 }),
   );
-  const verdict = checkPlan(request, ask.limits ?? {}, control);
+  const verdict = verdictOf(request, ask.limits ?? {}, simulation);
   const [first] = verdict.violations;
   const failed: HeadroomEnd | null = first
     ? {
@@ -177,33 +174,6 @@ function baseOf(request: SimulationRequest, ask: HeadroomAsk, control?: ReplayCo
     : null;
   const common = { request, ask, model, capacity, cachePages, failed, verdict };
   return control === undefined ? common : { ...common, control };
-}
-
-/** The host's model with what a replay left in place of what it began with. */
-function modelAfter(host: HostModel, { nodes }: Snapshot): HostModel {
-  return {
-    ...host,
-    nodes: host.nodes.map((node) => {
-      const now = nodes.find(({ nodeId }) => nodeId === node.nodeId);
-      if (now === undefined) return node;
-      return {
-        ...node,
-        ...{ lru: now.lru, dirtyPages: now.dirtyPages, writebackPages: now.writebackPages },
-        hugepages: now.hugepages,
-        zones: node.zones.map((zone) => {
-          const after = now.zones.find(({ name }) => name === zone.name);
-          if (after === undefined) return zone;
-          const { freePages, pcpPages, lowPages, minPages, protectionPages } = after;
-          return {
-            ...zone,
-            ...{ lowPages, minPages, protectionPages },
-            freePages: freePages + pcpPages,
-            pagesets: [],
-          };
-        }),
-      };
-    }),
-  };
 }
 
 type KindOutcome = { ok: true; value: Kind } | { ok: false; problems: PlanProblem[] };

@@ -2,7 +2,7 @@ export * from './guest-spec';
 export * from './plan-request';
 export * from './residency';
 export * from './start-host';
-export { concludePlan, hostOfTask, judgePlan, type JudgeOptions, type JudgeOutcome } from './judge';
+export { judgePlan, judging, type JudgeOptions, type JudgeOutcome } from './judge';
 export { replayTask, type HostTask, type TaskOutcome } from './judge-host';
 export { planRequests, preparePlan, type HostRequest, type PreparedPlan } from './prepare-plan';
 export {
@@ -42,10 +42,13 @@ export {
 } from './placement-document';
 export {
   placeGuests,
+  placing,
+  type PlaceOutcome,
   type GuestPlacement,
   type GuestRefusal,
   type HostEvidence,
   type PlaceOptions,
   type PlacementAnswer,
 } from './placement';
+export { inPlace, inThreads, type OnHost, type Replaying } from './replaying';
 export type { HostFailure } from './placement-replay';

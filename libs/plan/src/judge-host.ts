@@ -1,8 +1,9 @@
 /** One host of a plan: replayed as planned, with its guests grown, and with one guest more. */
-import { AdvisorInputError, checkPlan, grown } from '@zonewise/advisor';
+import { AdvisorInputError, checkPlan, grown, simulate, verdictOf } from '@zonewise/advisor';
 import type { GuestSpec, PlanLimits, PlanVerdict, SimulationRequest } from '@zonewise/advisor';
 import { PAGES_PER_MIB, SimulatorInputError } from '@zonewise/simulator';
 import type { HostModel, ReplayControl } from '@zonewise/simulator';
+import { modelAfter } from './model-after';
 import type { PlanProblem } from './plan-request';
 import { limitsOf, type EffectiveRules } from './policies';
 import type { HeadroomFigure, MarginFigure } from './verdict';
@@ -12,6 +13,8 @@ export interface HostReplays {
   verdict: PlanVerdict;
   margin?: MarginFigure;
   headroom?: HeadroomFigure[];
+  /** The host afterwards, where a task asks for it. */
+  model?: HostModel;
   replays: number;
 }
 
@@ -20,11 +23,13 @@ const OVERHEAD_PAGES = 4096;
 /** No domain may be called so: libvirt refuses a slash in names. */
 const PROBE = 'zonewise/one-more-guest';
 
-/** What one host of a plan is replayed with; plain data, so that any thread can do it. */
-export interface HostTask {
-  request: SimulationRequest;
-  rules: EffectiveRules;
-}
+/**
+ * What one host is replayed with: under a plan's rules, under limits, or to see the host as it is afterwards. Plain
+ * data, so that any thread can do it.
+ */
+export type HostTask = { request: SimulationRequest } & (
+  { rules: EffectiveRules } | { limits: PlanLimits } | { settled: true }
+);
 
 export type TaskOutcome = { ok: true; value: HostReplays } | { ok: false; problem: PlanProblem };
 
@@ -33,14 +38,24 @@ export type TaskOutcome = { ok: true; value: HostReplays } | { ok: false; proble
  * @returns the replays, or why the request cannot be replayed
  * @throws ReplayCancelled when `control` says stop
  */
-export function replayTask({ request, rules }: HostTask, control?: ReplayControl): TaskOutcome {
+export function replayTask(task: HostTask, control?: ReplayControl): TaskOutcome {
   try {
-    return { ok: true, value: replayHost(request, rules, control) };
+    return { ok: true, value: replayOf(task, control) };
   } catch (error) {
     if (!(error instanceof AdvisorInputError || error instanceof SimulatorInputError)) throw error;
     const { code, path, message } = error;
     return { ok: false, problem: { code, path, message } };
   }
+}
+
+function replayOf(task: HostTask, control?: ReplayControl): HostReplays {
+  const { request } = task;
+  if ('rules' in task) return replayHost(request, task.rules, control);
+  if ('limits' in task) return { verdict: checkPlan(request, task.limits, control), replays: 1 };
+  const simulation = simulate(request, control);
+  const { steps, initial } = simulation.result;
+  const model = modelAfter(request.host, steps.at(-1)?.snapshot ?? initial);
+  return { verdict: verdictOf(request, {}, simulation), model, replays: 1 };
 }
 
 /** @throws AdvisorInputError, SimulatorInputError for a request that cannot be replayed */

@@ -1,5 +1,5 @@
 import { compareVerdicts } from './compare-verdicts';
-import { judgePlan, type JudgeOptions } from './judge';
+import { judgePlan, type JudgeHereOptions } from './judge';
 import type { PlanDocument } from './plan-document';
 import type { GateVerdict } from './verdict';
 
@@ -35,9 +35,12 @@ function document(over: Partial<PlanDocument> = {}): PlanDocument {
   };
 }
 
-const options: JudgeOptions = { today: '2027-01-01', modelVersion: '0.1.0' };
+const options: JudgeHereOptions = { today: '2027-01-01', modelVersion: '0.1.0' };
 
-function judged(over: Partial<PlanDocument> = {}, more: Partial<JudgeOptions> = {}): GateVerdict {
+function judged(
+  over: Partial<PlanDocument> = {},
+  more: Partial<JudgeHereOptions> = {},
+): GateVerdict {
   const outcome = judgePlan(document(over), { ...options, ...more });
   if (!outcome.ok) throw new Error(JSON.stringify(outcome.problems));
   return outcome.value;

@@ -2,12 +2,14 @@
 import { createHash } from 'node:crypto';
 import type { ReplayControl } from '@zonewise/simulator';
 import { accountingOf, hostFindings } from './host-findings';
-import { replayTask, type TaskOutcome } from './judge-host';
+import type { TaskOutcome } from './judge-host';
 import type { PlanDocument } from './plan-document';
 import type { PlanProblem } from './plan-request';
 import type { EffectiveRules } from './policies';
-import { placed, preparePlan, withNames, type PreparedPlan } from './prepare-plan';
+import { placed, preparePlan, type PreparedHost, type PreparedPlan } from './prepare-plan';
+import { inPlace, type OnHost, type Replaying } from './replaying';
 import { reaches, ruleOfCode, type Severity } from './rules';
+import { withNames } from './stand-ins';
 import type { Finding, GateVerdict, HostVerdict } from './verdict';
 import { applyWaivers } from './waivers';
 
@@ -18,8 +20,11 @@ export interface JudgeOptions {
   modelVersion: string;
   /** Overrides the plan's own. */
   failLevel?: Severity;
-  /** Before each replayed host; `done` of `hosts` are behind. */
-  onHost?: (name: string, done: number, hosts: number) => void;
+}
+
+/** Of judging in place. */
+export interface JudgeHereOptions extends JudgeOptions {
+  onHost?: OnHost;
   control?: ReplayControl;
 }
 
@@ -31,27 +36,33 @@ export type JudgeOutcome =
  * @returns the verdict, or every reason why the plan cannot be judged
  * @throws ReplayCancelled when `control` says stop
  */
-export function judgePlan(document: PlanDocument, options: JudgeOptions): JudgeOutcome {
-  const prepared = preparePlan(document);
+export function judgePlan(document: PlanDocument, options: JudgeHereOptions): JudgeOutcome {
+  return inPlace(judging(document, options), options.onHost, options.control);
+}
+
+/** Judges a plan, leaving it to others where its hosts are replayed. */
+export function* judging(document: PlanDocument, options: JudgeOptions): Replaying<JudgeOutcome> {
+  const prepared = yield* preparePlan(document);
   if (!prepared.ok) return prepared;
   const plan = prepared.value;
-  const outcomes = plan.tasks.map((task, i) => {
-    options.onHost?.(hostOfTask(plan, i), i, plan.tasks.length);
-    return replayTask(task, options.control);
-  });
+  const hosts = plan.tasks.map((_task, i) => hostOfTask(plan, i));
+  const outcomes = plan.tasks.length === 0 ? [] : yield { tasks: plan.tasks, hosts };
   return concludePlan(plan, outcomes, options);
 }
 
 /** Name of the first host that a task is the replay of. */
-export function hostOfTask({ hosts }: PreparedPlan, task: number): string {
+function hostOfTask({ hosts }: PreparedPlan, task: number): string {
   return hosts.find((host) => host.task === task)?.host.name ?? '';
 }
+
+const namesOf = ({ request }: PreparedHost): string[] =>
+  request.request.guests.map(({ guest }) => guest.name);
 
 /**
  * The verdict from what the plan's tasks came to, wherever they were run.
  * @param outcomes in the order of the tasks
  */
-export function concludePlan(
+function concludePlan(
   plan: PreparedPlan,
   outcomes: TaskOutcome[],
   options: JudgeOptions,
@@ -63,10 +74,10 @@ export function concludePlan(
     const outcome = outcomes[host.task];
     if (outcome === undefined) throw new RangeError(`task ${host.task} has no outcome`);
     if (!outcome.ok) {
-      problems.push(placed(withNames(host, outcome.problem), host.host, document));
+      problems.push(placed(withNames(outcome.problem, namesOf(host)), host.host, document));
       return [];
     }
-    const replays = withNames(host, outcome.value);
+    const replays = withNames(outcome.value, namesOf(host));
     findings.push(...hostFindings(host.host, replays, rules, document));
     return [{ ...host, replays }];
   });

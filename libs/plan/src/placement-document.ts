@@ -37,6 +37,9 @@ export interface PlacementHost {
   /** Page cache that each node keeps; the rest of its clean cache may be taken. Default 0. */
   pageCacheMib?: number;
   sysctl?: Partial<HostSysctls>;
+  /** Pools of huge pages that are written, and page cache that is read, before the first new guest starts. */
+  hugepages?: DemandProfile['hugepages'];
+  backgroundCache?: DemandProfile['backgroundCache'];
 }
 
 /** Exactly one of xml and flavour. */

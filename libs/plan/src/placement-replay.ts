@@ -1,17 +1,15 @@
 /** The replay of a host with the guests that the packer gave it, and what speaks against it. */
 import { createHash } from 'node:crypto';
-import {
-  checkPlan,
-  type GuestSpec,
-  type PlanVerdict,
-  type SimulationRequest,
-} from '@zonewise/advisor';
+import type { DemandProfile, PlanVerdict, SimulationRequest } from '@zonewise/advisor';
 import { hostCapacity } from '@zonewise/placement';
-import type { HostModel, HostZone, ReplayControl } from '@zonewise/simulator';
+import { PAGE_KIB, type HostModel, type HostZone } from '@zonewise/simulator';
 import { buildGuestSpec } from './guest-spec';
+import type { HostTask, TaskOutcome } from './judge-host';
 import type { PlacementDocument, ReadGuest, ReadHost } from './placement-document';
 import { placedView, settingOf, type GuestSetting } from './placement-shape';
 import { requestProblem } from './plan-request';
+import type { Replaying } from './replaying';
+import { withNames, withoutNames } from './stand-ins';
 
 /** A guest on a host. */
 export interface Placed {
@@ -26,7 +24,7 @@ export interface HostFailure {
   host: string;
   /** The guest that goes back: the one that failed, or where another one suffers the last that came. */
   guest: string;
-  /** Code of a rule, such as `oom-kill`, or of the problem that keeps it from being replayed. */
+  /** Code of a rule, such as `oom-kill`, or `not-replayable`: the problem that keeps it from being replayed. */
   code: string;
   /** Who suffers. */
   victim: string;
@@ -35,6 +33,9 @@ export interface HostFailure {
   mark?: { name: 'min' | 'low'; pages: number };
   /** Pages that the victim did not get, or that had to be reclaimed for the new guests; absent where there are none. */
   shortfallPages?: number;
+  /** Where a pool was too small: pages of `sizeKib`, instead of zone, mark and `shortfallPages`. */
+  shortfallHugepages?: number;
+  sizeKib?: number;
   message: string;
 }
 
@@ -43,148 +44,178 @@ export interface HostCheck {
   verdict: PlanVerdict | null;
 }
 
-/** No domain may be called so: libvirt refuses a slash in names. */
-const STAND_IN = 'zonewise/guest-';
+/** A host's replay, wanted. */
+export interface Ask {
+  host: ReadHost;
+  /** New guests in the order in which they start. */
+  placed: Placed[];
+  /** Of all guests that are replayed. */
+  names: string[];
+  /** null: it cannot be replayed, for this reason. */
+  task: HostTask | null;
+  problem: string;
+  /** Equal for replays that differ in nothing but names. */
+  key: string;
+}
 
-/** Replays hosts; equal hosts with equal guests are replayed once. */
-export class HostReplays {
+/** Settings that move the marks. */
+const MARKS = ['min_free_kbytes', 'watermark_scale_factor', 'lowmem_reserve_ratio'] as const;
+
+/** Replays of a placement; equal hosts with equal guests are replayed once. */
+export class PlacementReplays {
   replays = 0;
   shared = 0;
-  private readonly known = new Map<
-    string,
-    { verdict: PlanVerdict | null; problem: string | null }
-  >();
-  private readonly modelHashes = new Map<HostModel, string>();
+  private readonly known = new Map<string, TaskOutcome>();
 
-  constructor(
-    private readonly document: PlacementDocument,
-    private readonly control?: ReplayControl,
-  ) {}
+  constructor(private readonly document: PlacementDocument) {}
 
-  /** @throws SimulatorInputError for a host that cannot be replayed at all */
-  check(host: ReadHost, placed: Placed[]): HostCheck {
+  /**
+   * Hosts as they are when the first new guest starts, where the request changes them before: marks, pools of huge
+   * pages as far as they are obtained, page cache.
+   * @returns models by host; without those that nothing changes, or that cannot be replayed
+   */
+  *settled(hosts: ReadHost[]): Replaying<Map<string, HostModel>> {
+    const asks = hosts
+      .filter(
+        ({ source: { sysctl = {}, hugepages = [], backgroundCache = [] } }) =>
+          hugepages.length + backgroundCache.length > 0 ||
+          MARKS.some((name) => sysctl[name] !== undefined),
+      )
+      .map((host) => {
+        const running = host.residents.flatMap(({ spec }) =>
+          spec.state === 'running' ? [spec] : [],
+        );
+        const request = this.requestOf(host, running);
+        return { host, names: [], placed: [], ...this.wanted(request, { settled: true }) };
+      });
+    yield* this.make(asks);
+    return new Map(
+      asks.flatMap(({ host, key }) => {
+        const outcome = this.known.get(key);
+        const model = outcome?.ok === true ? outcome.value.model : undefined;
+        return model === undefined ? [] : [[host.name, model] as const];
+      }),
+    );
+  }
+
+  /** @param placed the new guests of the host */
+  ask(host: ReadHost, placed: Placed[]): Ask {
     // Guests start in an order that does not depend on their names; equal ones stay as they came.
     const ordered = placed
-      .map((each) => ({ each, like: this.likeness(each) }))
+      .map((each) => ({ each, like: `${each.guest.kind} ${each.nodes.join(',')}` }))
       .sort((a, b) => (a.like === b.like ? 0 : a.like < b.like ? -1 : 1))
       .map(({ each }) => each);
-    const key = this.keyOf(host, ordered);
-    let found = this.known.get(key);
-    if (found === undefined) {
-      found = this.replay(host, ordered);
-      this.known.set(key, found);
-    } else this.shared += 1;
-    const names = ordered.map(({ guest }) => guest.name);
-    return this.judged(host, ordered, names, found);
-  }
-
-  private likeness({ guest, nodes }: Placed): string {
-    return `${guest.kind} ${nodes.join(',')}`;
-  }
-
-  private keyOf({ model, residents, source }: ReadHost, placed: Placed[]): string {
-    let hash = this.modelHashes.get(model);
-    if (hash === undefined) {
-      hash = createHash('sha256').update(JSON.stringify(model)).digest('hex');
-      this.modelHashes.set(model, hash);
+    const guests = host.residents.map(({ spec }) => spec);
+    let problem = '';
+    for (const { guest, setting } of ordered) {
+      const spec = buildGuestSpec(placedView(guest.view, setting), host.model, {
+        state: 'planned',
+      });
+      if (spec.ok) guests.push(spec.value);
+      else problem = spec.problems[0]?.message ?? 'It cannot start.';
     }
-    const specs = residents.map(({ spec }) => spec);
-    return JSON.stringify([
-      hash,
-      specs,
-      source.sysctl ?? {},
-      placed.map((each) => this.likeness(each)),
-    ]);
+    const common = { host, placed: ordered, names: guests.map(({ guest }) => guest.name) };
+    if (problem !== '') return { ...common, task: null, problem, key: '' };
+    const { limits = {} } = this.document;
+    return { ...common, ...this.wanted(this.requestOf(host, guests), { limits }) };
   }
 
-  private replay(
-    { model, residents, source }: ReadHost,
-    placed: Placed[],
-  ): { verdict: PlanVerdict | null; problem: string | null } {
-    const guests: GuestSpec[] = residents.map(({ spec }) => spec);
-    for (const [i, { guest, setting }] of placed.entries()) {
-      const view = { ...placedView(guest.view, setting), name: standIn(i) };
-      const spec = buildGuestSpec(view, model, { state: 'planned' });
-      if (!spec.ok)
-        return { verdict: null, problem: spec.problems[0]?.message ?? 'It cannot start.' };
-      guests.push(spec.value);
-    }
-    const { demand = {}, limits = {}, seed = 1, hardwareProfile } = this.document;
-    const request: SimulationRequest = {
-      ...{ host: model, guests, demand, seed },
-      ...(source.sysctl === undefined ? {} : { sysctl: source.sysctl }),
+  private requestOf(
+    { model, source }: ReadHost,
+    guests: SimulationRequest['guests'],
+  ): SimulationRequest {
+    const { demand = {}, seed = 1, hardwareProfile } = this.document;
+    const { sysctl, hugepages, backgroundCache } = source;
+    const own: DemandProfile = {
+      ...demand,
+      ...(hugepages === undefined ? {} : { hugepages }),
+      ...(backgroundCache === undefined ? {} : { backgroundCache }),
+    };
+    return {
+      ...{ host: model, guests, demand: own, seed },
+      ...(sysctl === undefined ? {} : { sysctl }),
       ...(hardwareProfile === undefined ? {} : { hardwareProfile }),
     };
-    const wrong = requestProblem(request);
-    if (wrong !== null) return { verdict: null, problem: wrong.message };
-    this.replays += 1;
-    return { verdict: checkPlan(request, limits, this.control), problem: null };
   }
 
-  private judged(
-    host: ReadHost,
-    placed: Placed[],
-    names: string[],
-    { verdict, problem }: { verdict: PlanVerdict | null; problem: string | null },
-  ): HostCheck {
+  private wanted(
+    request: SimulationRequest,
+    how: { limits: NonNullable<PlacementDocument['limits']> } | { settled: true },
+  ): Pick<Ask, 'task' | 'problem' | 'key'> {
+    const wrong = requestProblem(request);
+    if (wrong !== null) return { task: null, problem: wrong.message, key: '' };
+    const task: HostTask = { request: withoutNames(request), ...how };
+    const key = createHash('sha256').update(JSON.stringify(task)).digest('hex');
+    return { task, problem: '', key };
+  }
+
+  /** Makes the replays that are not known yet. */
+  *make(asks: Ask[]): Replaying<void> {
+    const wanted = new Map<string, { task: HostTask; host: string }>();
+    for (const { task, key, host } of asks) {
+      if (task === null) continue;
+      if (this.known.has(key) || wanted.has(key)) this.shared += 1;
+      else wanted.set(key, { task, host: host.name });
+    }
+    if (wanted.size === 0) return;
+    const batch = [...wanted.values()];
+    const outcomes = yield {
+      tasks: batch.map(({ task }) => task),
+      hosts: batch.map(({ host }) => host),
+    };
+    this.replays += batch.length;
+    [...wanted.keys()].forEach((key, i) => {
+      const outcome = outcomes[i];
+      if (outcome !== undefined) this.known.set(key, outcome);
+    });
+  }
+
+  /** What a replay that was made says. */
+  check({ host, placed, names, task, problem, key }: Ask): HostCheck {
     const last = placed[placed.length - 1];
     if (last === undefined)
       throw new Error(`${host.name}: a host without new guests is not replayed`);
-    if (verdict === null) {
+    const unreplayable = (why: string): HostCheck => {
       const guest = last.guest.name;
-      const message = `${guest} cannot be replayed on ${host.name}: ${problem ?? ''}`;
-      return {
-        verdict,
-        failure: { host: host.name, guest, code: 'not-replayable', victim: guest, message },
-      };
-    }
-    const named = withNames(verdict, names);
-    const [first] = named.violations;
-    if (first === undefined) return { verdict: named, failure: null };
-    const victim = first.guest;
-    const back = placed.find(({ guest }) => guest.name === victim) ?? last;
-    const node = back.nodes[0];
+      const message = `${guest} cannot be replayed on ${host.name}: ${why}`;
+      const failure = { host: host.name, guest, code: 'not-replayable', victim: guest, message };
+      return { verdict: null, failure };
+    };
+    if (task === null) return unreplayable(problem);
+    const outcome = this.known.get(key);
+    if (outcome === undefined) throw new Error(`${host.name} was not replayed`);
+    if (!outcome.ok) return unreplayable(outcome.problem.message);
+    const verdict = withNames(outcome.value.verdict, names);
+    // A pool that is not obtained in full is nobody's fault; who misses its pages fails to start.
+    const first = verdict.violations.find(({ code }) => code !== 'hugepage-pool');
+    if (first === undefined) return { verdict, failure: null };
+    const back = placed.find(({ guest }) => guest.name === first.guest) ?? last;
+    const node = first.node ?? back.nodes[0];
     return {
-      verdict: named,
+      verdict,
       failure: {
-        host: host.name,
-        guest: back.guest.name,
-        code: first.code,
-        victim,
-        ...zoneOf(host.model, node),
-        ...shortfallOf(first.shortfallPages ?? reclaimedFor(host.model, node, named, names)),
+        ...{ host: host.name, guest: back.guest.name, code: first.code, victim: first.guest },
+        ...(first.sizeKib === undefined
+          ? {
+              ...zoneOf(host.model, node),
+              ...shortfallOf(
+                first.shortfallPages ?? reclaimedFor(host.model, node, verdict, placed),
+              ),
+            }
+          : poolOf(node, first.sizeKib, first.shortfallPages ?? 0)),
         message: first.message,
       },
     };
   }
 }
 
-function standIn(index: number): string {
-  return `${STAND_IN}${index}`;
-}
-
-/** A verdict with the guests' own names in place of those that it was replayed under. */
-function withNames(verdict: PlanVerdict, names: string[]): PlanVerdict {
-  const own = (text: string): string =>
-    text.replace(/zonewise\/guest-(\d+)/g, (all, index: string) => names[Number(index)] ?? all);
-  return {
-    ...verdict,
-    violations: verdict.violations.map((violation) => ({
-      ...violation,
-      guest: own(violation.guest),
-      message: own(violation.message),
-    })),
-    outcome: {
-      ...verdict.outcome,
-      guests: verdict.outcome.guests.map((guest) => ({ ...guest, name: own(guest.name) })),
-      oomKills: verdict.outcome.oomKills.map(own),
-    },
-    assumptions: verdict.assumptions.map(({ code, message }) => ({ code, message: own(message) })),
-  };
-}
-
 function shortfallOf(pages: number): Pick<HostFailure, 'shortfallPages'> {
   return pages > 0 ? { shortfallPages: pages } : {};
+}
+
+function poolOf(node: number | undefined, sizeKib: number, pages: number): Partial<HostFailure> {
+  const shortfallHugepages = Math.ceil((pages * PAGE_KIB) / sizeKib);
+  return { ...(node === undefined ? {} : { node }), sizeKib, shortfallHugepages };
 }
 
 /** Pages that new guests have on a node beyond what was free there above the marks: what had to be reclaimed. */
@@ -192,12 +223,13 @@ function reclaimedFor(
   model: HostModel,
   nodeId: number | undefined,
   { outcome }: PlanVerdict,
-  names: string[],
+  placed: Placed[],
 ): number {
   const node = hostCapacity(model).find((each) => each.nodeId === nodeId);
   if (node === undefined) return 0;
+  const names = new Set(placed.map(({ guest }) => guest.name));
   const taken = outcome.guests
-    .filter(({ name }) => names.includes(name))
+    .filter(({ name }) => names.has(name))
     .flatMap(({ pagesByNode }) => pagesByNode.filter((entry) => entry.nodeId === nodeId))
     .reduce((sum, { pages }) => sum + pages, 0);
   return taken - (node.memoryPages - node.reclaimablePages);

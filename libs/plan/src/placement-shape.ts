@@ -176,13 +176,17 @@ function takePlanned(nodes: NodeCapacity[], { spec }: Resident): void {
   });
 }
 
-/** What a host can give to more guests. */
+/**
+ * What a host can give to more guests.
+ * @param model the host as the new guests find it, where the request changes it before
+ */
 export function shapeHost(
   read: ReadHost,
   cpuAllocationRatio: number,
   keys: ReadPlacement['keys'],
+  model = read.model,
 ): ShapedHost {
-  const { source, model, residents, name } = read;
+  const { source, residents, name } = read;
   const { reserved = {}, pageCacheMib = 0, group } = source;
   const capacity = hostCapacity(model, {
     cpuAllocationRatio,

@@ -1,7 +1,8 @@
 /** A plan that leaves it to the packer where its guests go, with the places that it found. */
-import { placeGuests, type GuestPlacement, type GuestRefusal } from './placement';
+import { placing, type GuestPlacement, type GuestRefusal } from './placement';
 import type { PlanDocument } from './plan-document';
 import type { PlanProblem } from './plan-request';
+import type { Replaying } from './replaying';
 
 /** A plan whose guests all have a host, but for those that found none. */
 export interface SettledPlan {
@@ -12,11 +13,8 @@ export interface SettledPlan {
 
 type SettleOutcome = { ok: true; value: SettledPlan } | { ok: false; problems: PlanProblem[] };
 
-/**
- * Places the guests of a plan that says `assignments: auto`; any other plan is settled already.
- * @differs the packer knows hosts as they are: neither pools of huge pages nor page cache that the plan makes first
- */
-export function settlePlan(document: PlanDocument): SettleOutcome {
+/** Places the guests of a plan that says `assignments: auto`; any other plan is settled already. */
+export function* settlePlan(document: PlanDocument): Replaying<SettleOutcome> {
   const { assignments, ...rest } = document;
   if (assignments !== 'auto') {
     const settled = assignments === undefined ? rest : { ...rest, assignments };
@@ -31,11 +29,15 @@ export function settlePlan(document: PlanDocument): SettleOutcome {
   if (problems.length > 0) return { ok: false, problems };
   const { hosts, guests, flavours, limits, demand = {}, seed, hardwareProfile } = document;
   const { touchPercent, rateMibPerSecond } = demand;
-  const outcome = placeGuests({
-    hosts: hosts.map(({ name, path, host, sysctl }) => ({
-      ...{ name, path, host },
-      sysctl: { ...document.sysctl, ...sysctl },
-    })),
+  const outcome = yield* placing({
+    hosts: hosts.map(({ name, path, host, sysctl, ...own }) => {
+      const { hugepages = demand.hugepages, backgroundCache = demand.backgroundCache } = own;
+      return {
+        ...{ name, path, host, sysctl: { ...document.sysctl, ...sysctl } },
+        ...(hugepages === undefined ? {} : { hugepages }),
+        ...(backgroundCache === undefined ? {} : { backgroundCache }),
+      };
+    }),
     guests: guests.map(({ path, name, xml, flavour, count }) => ({
       path,
       ...(name === undefined ? {} : { name }),

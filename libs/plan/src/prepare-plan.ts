@@ -5,7 +5,9 @@ import { resolvePlan, type HostPlan, type PlanDocument } from './plan-document';
 import { settlePlan, type SettledPlan } from './plan-placement';
 import { buildPlanRequest, type PlanProblem, type PlanRequest } from './plan-request';
 import { effectiveRules, policyProblems, type EffectiveRules } from './policies';
+import { inPlace, type Replaying } from './replaying';
 import { ruleOf } from './rules';
+import { withoutNames } from './stand-ins';
 import { isDay } from './waivers';
 import type { HostTask } from './judge-host';
 
@@ -47,7 +49,7 @@ export function planRequests(
   document: PlanDocument,
   withIdle = false,
 ): { ok: true; value: HostRequest[] } | { ok: false; problems: PlanProblem[] } {
-  const settled = settlePlan(document);
+  const settled = inPlace(settlePlan(document));
   if (!settled.ok) return settled;
   const resolved = resolvePlan(settled.value.document, homelessOf(settled.value));
   if (!resolved.ok) return resolved;
@@ -64,9 +66,9 @@ export function planRequests(
 }
 
 /** @returns the plan ready to be replayed, or every reason why it cannot be judged */
-export function preparePlan(document: PlanDocument): PrepareOutcome {
+export function* preparePlan(document: PlanDocument): Replaying<PrepareOutcome> {
   const wrong = ruleProblems(document);
-  const settled = settlePlan(document);
+  const settled = yield* settlePlan(document);
   if (!settled.ok) return { ok: false, problems: [...wrong, ...settled.problems] };
   const resolved = resolvePlan(settled.value.document, homelessOf(settled.value));
   if (!resolved.ok) return { ok: false, problems: [...wrong, ...resolved.problems] };
@@ -160,9 +162,6 @@ function ruleProblems({ policies = {}, waivers = [] }: PlanDocument): PlanProble
   return [...policy, ...waived];
 }
 
-/** No domain may be called so: libvirt refuses a slash in names. */
-const PLACEHOLDER = /zw\/(\d+)\//g;
-
 /** Hosts by what they are replayed with, names of guests aside. */
 function shared(built: BuiltHost[], rules: EffectiveRules): Pick<PreparedPlan, 'hosts' | 'tasks'> {
   const groups = new Map<string, { request: SimulationRequest; at: number[] }>();
@@ -179,46 +178,4 @@ function shared(built: BuiltHost[], rules: EffectiveRules): Pick<PreparedPlan, '
     return { request, rules };
   });
   return { hosts, tasks };
-}
-
-/** The request with its guests numbered instead of named. */
-function withoutNames(request: SimulationRequest): SimulationRequest {
-  const numbers = new Map(request.guests.map(({ guest }, i) => [guest.name, `zw/${i}/`]));
-  const nameOf = (name: string): string => numbers.get(name) ?? name;
-  const renamed = <T>(record: Record<string, T>): Record<string, T> =>
-    Object.fromEntries(Object.entries(record).map(([name, value]) => [nameOf(name), value]));
-  const { demand, numatune } = request;
-  const { startOrder, guests, events } = demand;
-  return {
-    ...request,
-    guests: request.guests.map((spec) => {
-      const name = nameOf(spec.guest.name);
-      return spec.state === 'running'
-        ? { ...spec, guest: { ...spec.guest, name } }
-        : { ...spec, guest: { ...spec.guest, name } };
-    }),
-    demand: {
-      ...demand,
-      ...(startOrder === undefined ? {} : { startOrder: startOrder.map(nameOf) }),
-      ...(guests === undefined ? {} : { guests: renamed(guests) }),
-      ...(events === undefined
-        ? {}
-        : {
-            events: events.map(({ label: _label, ...event }) => ({
-              ...event,
-              guest: nameOf(event.guest),
-            })),
-          }),
-    },
-    ...(numatune === undefined ? {} : { numatune: renamed(numatune) }),
-  };
-}
-
-/** What came out of a task as it is for one of its hosts: with the names of its guests. */
-export function withNames<T>({ request }: PreparedHost, value: T): T {
-  const names = request.request.guests.map(({ guest }) => guest.name);
-  const text = JSON.stringify(value).replace(PLACEHOLDER, (_all, number: string) =>
-    JSON.stringify(names[Number(number)] ?? '').slice(1, -1),
-  );
-  return JSON.parse(text) as T;
 }

@@ -20,6 +20,7 @@ import { allocContext, type AllocContext } from './page-alloc';
 import { PAGES_PER_HUGE } from './constants';
 import { cpusOf } from './task-cpu';
 import type { RegionSpec } from './types';
+import type { NodeState } from './zone';
 
 /** A guest's mapping of hugetlb pages. */
 export interface HugetlbMapping {
@@ -150,27 +151,42 @@ export function touchHugetlb(
 ): number {
   const { basePages } = mapping.h;
   const end = offset + pages;
+  const sources = contexts.map((pc) => sourceOf(k, mapping.h, pc));
   for (let at = offset; at < end;) {
     const index = Math.floor(at / basePages);
-    const pc = contexts[index % contexts.length]!;
-    if (!mapping.pages.has(index) && !faultPage(k, mapping, pc, index)) return at - offset;
+    const source = sources[index % sources.length]!;
+    if (!mapping.pages.has(index) && !faultPage(k, mapping, source, index)) return at - offset;
     at = Math.min((index + 1) * basePages, end);
   }
   return pages;
 }
 
+/** Where a thread's huge pages come from. */
+interface Source {
+  pc: PolicyContext;
+  /** Nodes in the order in which they are asked, where that is the same for all of a mapping. */
+  nodes?: NodeState[];
+}
+
+function sourceOf(k: KernelState, h: Hstate, pc: PolicyContext): Source {
+  if (pc.policy.mode === 'interleave') return { pc };
+  const nodes = allocZones(k, hugetlbContext(k, pc, h.order, 0)).allowed.map(({ node }) => node);
+  return { pc, nodes: [...new Set(nodes)] };
+}
+
 function faultPage(
   k: KernelState,
   mapping: HugetlbMapping,
-  pc: PolicyContext,
+  { pc, nodes }: Source,
   index: number,
 ): boolean {
   const { h } = mapping;
   countVm(k, 'pgfault');
   const reserved = mapping.reservedPages > 0 && !mapping.claimed.has(index);
   const page =
-    (reserved || freePages(h) > h.reservedPages ? dequeueByPolicy(k, h, pc, index) : undefined) ??
-    surplusByPolicy(k, h, pc, index);
+    (reserved || freePages(h) > h.reservedPages
+      ? dequeueByPolicy(k, h, pc, index, nodes)
+      : undefined) ?? surplusByPolicy(k, h, pc, index);
   if (!page) return false;
   if (reserved) {
     mapping.reservedPages -= 1;
@@ -189,15 +205,24 @@ function dequeueByPolicy(
   h: Hstate,
   pc: PolicyContext,
   index: number,
+  nodes: NodeState[] | undefined,
 ): HugetlbPage | undefined {
-  const ac = hugetlbContext(k, pc, h.order, index);
-  const within = dequeueWithin(k, h, ac);
+  const within = nodes
+    ? dequeueFrom(h, nodes)
+    : dequeueWithin(k, h, hugetlbContext(k, pc, h.order, index));
   if (within || pc.policy.mode !== 'preferred_many') return within;
   return dequeueWithin(k, h, hugetlbContext(k, pc, h.order, index, 'anywhere'));
 }
 
 function dequeueWithin(k: KernelState, h: Hstate, ac: AllocContext): HugetlbPage | undefined {
-  for (const { node } of allocZones(k, ac).allowed) {
+  return dequeueFrom(
+    h,
+    allocZones(k, ac).allowed.map(({ node }) => node),
+  );
+}
+
+function dequeueFrom(h: Hstate, nodes: readonly NodeState[]): HugetlbPage | undefined {
+  for (const node of nodes) {
     const page = dequeuePage(h, node);
     if (page) return page;
   }

@@ -35,10 +35,10 @@ function requestOf(given: PackingPlan) {
 }
 
 describe('runTask', () => {
-  it('reports progress that only grows and ends with the value', () => {
+  it('reports progress that only grows and ends with the value', async () => {
     const seen: WorkProgress[] = [];
     const task = { kind: 'simulation' as const, request: requestOf(plan) };
-    const outcome = runTask(task, (progress) => seen.push(progress));
+    const outcome = await runTask(task, (progress) => seen.push(progress));
     expect(outcome.ok).toBe(true);
     const fractions = seen.map(({ fraction }) => fraction);
     expect(fractions.length).toBeGreaterThan(0);
@@ -46,24 +46,24 @@ describe('runTask', () => {
     expect(fractions.at(-1)).toBeLessThanOrEqual(1);
   });
 
-  it('gives the same value when run twice', () => {
+  it('gives the same value when run twice', async () => {
     const run = () =>
       runTask({ kind: 'plan', document: documentOf(plan), options }, () => undefined);
-    expect(run()).toEqual(run());
+    expect(await run()).toEqual(await run());
   });
 
-  it('tells the caller what is wrong with an input', () => {
+  it('tells the caller what is wrong with an input', async () => {
     const request = { ...requestOf(plan), demand: { touchPercent: -1 } };
-    const outcome = runTask({ kind: 'simulation', request }, () => undefined);
+    const outcome = await runTask({ kind: 'simulation', request }, () => undefined);
     expect(outcome).toMatchObject({
       ok: false,
       error: { kind: 'input', code: 'invalid-demand', path: '/demand/touchPercent' },
     });
   });
 
-  it('collects what is wrong with a plan', () => {
+  it('collects what is wrong with a plan', async () => {
     const broken = { ...plan, domains: [{ xml: '<a/>' }, { xml: '<b/>' }] };
-    const outcome = runTask(
+    const outcome = await runTask(
       { kind: 'plan', document: documentOf(broken), options },
       () => undefined,
     );
@@ -71,9 +71,9 @@ describe('runTask', () => {
     expect(problems.map(({ path }) => path.slice(0, 10))).toEqual(['/domains/0', '/domains/1']);
   });
 
-  it('takes everything else for its own defect', () => {
+  it('takes everything else for its own defect', async () => {
     const request = { ...requestOf(plan), guests: null } as never;
-    const outcome = runTask({ kind: 'simulation', request }, () => undefined);
+    const outcome = await runTask({ kind: 'simulation', request }, () => undefined);
     expect(outcome).toMatchObject({ ok: false, error: { kind: 'internal' } });
   });
 });

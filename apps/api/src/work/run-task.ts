@@ -4,7 +4,8 @@ import { InvariantError, SimulatorInputError } from '@zonewise/simulator';
 import type { RecommendationContent } from '@zonewise/advisor';
 import type { ReplayControl } from '@zonewise/simulator';
 import { adviceFiles } from './advice-files';
-import { headroom, judgePlan, placeGuests } from '@zonewise/plan';
+import { headroom, inThreads, judging, placing, type OnHost, type Replaying } from '@zonewise/plan';
+import { replayThreads } from '@zonewise/replay-threads';
 import type { Advice, WorkError, WorkOutcome, WorkProgress, WorkTask } from './tasks';
 
 function describeError(error: unknown): WorkError {
@@ -32,7 +33,31 @@ function throttled(report: (progress: WorkProgress) => void): ReplayControl {
   };
 }
 
-function compute(task: WorkTask, report: (progress: WorkProgress) => void): WorkOutcome {
+/** Work on many hosts, which are replayed in threads of their own; they end with this one. */
+async function onHosts<T>(
+  work: Replaying<T>,
+  threads: number,
+  report: (progress: WorkProgress) => void,
+): Promise<T> {
+  let last = 0;
+  const onHost: OnHost = (name, done, hosts) => {
+    // Later rounds replay few hosts again: progress does not fall.
+    last = Math.max(last, done / hosts);
+    report({ fraction: last, message: `${name}: ${done} of ${hosts} hosts replayed` });
+  };
+  const pool = replayThreads(threads);
+  try {
+    return await inThreads(work, pool.run, onHost);
+  } finally {
+    await pool.close();
+  }
+}
+
+async function compute(
+  task: WorkTask,
+  report: (progress: WorkProgress) => void,
+  threads: number,
+): Promise<WorkOutcome> {
   const control = throttled(report);
   switch (task.kind) {
     case 'simulation':
@@ -56,23 +81,14 @@ function compute(task: WorkTask, report: (progress: WorkProgress) => void): Work
       return { ok: false, error: { ...error, problems: outcome.problems } };
     }
     case 'plan': {
-      const onHost = (name: string, done: number, hosts: number): void => {
-        report({ fraction: done / hosts, message: `${name}: host ${done + 1} of ${hosts}` });
-      };
-      const judged = judgePlan(task.document, { ...task.options, onHost });
+      const judged = await onHosts(judging(task.document, task.options), threads, report);
       if (judged.ok) return judged;
       const message = 'The plan cannot be judged.';
       const error: WorkError = { kind: 'input', code: 'plan-unreadable', message };
       return { ok: false, error: { ...error, problems: judged.problems } };
     }
     case 'placement': {
-      let last = 0;
-      const onHost = (name: string, done: number, hosts: number): void => {
-        // Later rounds replay few hosts again: progress does not fall.
-        last = Math.max(last, done / hosts);
-        report({ fraction: last, message: `${name}: host ${done + 1} of ${hosts}` });
-      };
-      const placed = placeGuests(task.document, { onHost });
+      const placed = await onHosts(placing(task.document), threads, report);
       if (placed.ok) return placed;
       const message = 'The placement cannot be worked out as asked.';
       const error: WorkError = { kind: 'input', code: 'placement-unreadable', message };
@@ -81,10 +97,17 @@ function compute(task: WorkTask, report: (progress: WorkProgress) => void): Work
   }
 }
 
-/** Runs a task to its end. Never throws: what goes wrong is in the outcome. */
-export function runTask(task: WorkTask, report: (progress: WorkProgress) => void): WorkOutcome {
+/**
+ * Runs a task to its end. Never throws: what goes wrong is in the outcome.
+ * @param threads that the hosts of a plan or a placement may be replayed in; the outcome does not depend on it
+ */
+export async function runTask(
+  task: WorkTask,
+  report: (progress: WorkProgress) => void,
+  threads = 1,
+): Promise<WorkOutcome> {
   try {
-    return compute(task, report);
+    return await compute(task, report, threads);
   } catch (error) {
     return { ok: false, error: describeError(error) };
   }

@@ -104,6 +104,8 @@ export interface WorkMessage {
   task: WorkTask;
   /** Receives `WorkProgress`. */
   port: MessagePort;
+  /** Threads that the hosts of a plan or a placement are replayed in while this one waits. */
+  threads: number;
 }
 export interface WorkProgress {
   /** 0..1, never falling. */

@@ -54,6 +54,7 @@ export function queueFull(): ProblemException {
 @Injectable()
 export class WorkPool implements BeforeApplicationShutdown {
   readonly threads: number;
+  private readonly replayThreads: number;
   private readonly pool: Piscina<WorkMessage, WorkOutcome>;
 
   constructor(
@@ -61,6 +62,7 @@ export class WorkPool implements BeforeApplicationShutdown {
     @Inject(WORK_LIMITS) private readonly limits: WorkLimits,
   ) {
     this.threads = settings.workers ?? Math.max(1, availableParallelism() - 1);
+    this.replayThreads = settings.workers ?? availableParallelism();
     this.pool = new Piscina<WorkMessage, WorkOutcome>({
       ...threadEntry(join(__dirname, 'worker')),
       minThreads: 0,
@@ -91,7 +93,7 @@ export class WorkPool implements BeforeApplicationShutdown {
     }, limitMs);
     try {
       const outcome = await this.pool.run(
-        { task, port: port2 },
+        { task, port: port2, threads: this.replayThreads },
         { transferList: [port2], signal: AbortSignal.any([signal, limit.signal]) },
       );
       return outcome as WorkOutcome<K>;

@@ -1,12 +1,13 @@
 /** Entry of a worker thread: one task at a time, progress over the task's own port. */
 import { runTask } from './run-task';
-import type { WorkMessage, WorkOutcome } from './tasks';
+import type { WorkMessage, WorkOutcome, WorkProgress } from './tasks';
 
-export default function work({ task, port }: WorkMessage): WorkOutcome {
+export default async function work({ task, port, threads }: WorkMessage): Promise<WorkOutcome> {
   try {
-    return runTask(task, (progress) => {
+    const report = (progress: WorkProgress): void => {
       port.postMessage(progress);
-    });
+    };
+    return await runTask(task, report, threads);
   } finally {
     port.close();
   }

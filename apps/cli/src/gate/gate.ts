@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import {
-  concludePlan,
+  inThreads,
   isDay,
+  judging,
   nearest,
-  preparePlan,
   RULES,
   ruleOf,
   SEVERITIES,
@@ -14,6 +14,7 @@ import {
   type JudgeOutcome,
   type Severity,
 } from '@zonewise/plan';
+import { replayThreads } from '@zonewise/replay-threads';
 import { packageRoot, version } from '../version';
 import { against, readBaseline } from './baseline';
 import { FORMATS, type FormatName } from './formats';
@@ -23,7 +24,6 @@ import { readPlanFile, type LoadedPlan } from './plan-file';
 import { fail, PlanFileError } from './plan-folder';
 import { locatedProblem, problemsBehind } from './problems';
 import { problemLine, type PlanReport, type ReportContext } from './report';
-import { runTasks } from './run-tasks';
 
 /** What the gate's exit code says. 1 and 2 differ so that a broken plan file never looks like a verdict. */
 const EXIT = { pass: 0, cannotJudge: 1, fail: 2 } as const;
@@ -136,15 +136,17 @@ async function judge(path: string, checked: Checked): Promise<PlanReport> {
 
 /** Judges in this process and its threads. */
 async function judgeHere(plan: LoadedPlan, options: JudgeOptions): Promise<JudgeOutcome> {
-  const prepared = preparePlan(plan.document);
-  if (!prepared.ok) return prepared;
-  const { tasks } = prepared.value;
-  const tell = (done: number): void => {
-    progress(plan.file, `${done} of ${tasks.length} hosts replayed`);
+  const tell = (done: number, hosts: number): void => {
+    progress(plan.file, `${done} of ${hosts} hosts replayed`);
   };
-  tell(0);
-  const outcomes = await runTasks(tasks, tell);
-  return concludePlan(prepared.value, outcomes, options);
+  const threads = replayThreads();
+  try {
+    return await inThreads(judging(plan.document, options), threads.run, (_name, done, hosts) => {
+      tell(done, hosts);
+    });
+  } finally {
+    await threads.close();
+  }
 }
 
 function exitCodeOf(reports: PlanReport[]): number {

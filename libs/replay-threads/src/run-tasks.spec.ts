@@ -1,5 +1,5 @@
-import { preparePlan, type PlanDocument } from '@zonewise/plan';
-import { runTasks } from './run-tasks';
+import { inPlace, preparePlan, type PlanDocument } from '@zonewise/plan';
+import { replayThreads } from './run-tasks';
 
 const numactl = (freeMib: number): string => `available: 2 nodes (0-1)
 node 0 cpus: 0 1
@@ -30,15 +30,19 @@ function plan(): PlanDocument {
 }
 
 it('answers the same in threads as in one, in the order of the tasks', async () => {
-  const prepared = preparePlan(plan());
+  const prepared = inPlace(preparePlan(plan()));
   if (!prepared.ok) throw new Error(JSON.stringify(prepared.problems));
   const { tasks } = prepared.value;
   expect(tasks).toHaveLength(9);
   const last = tasks[8]!;
   tasks[8] = { ...last, request: { ...last.request, hardwareProfile: 'none' } };
   const seen: number[] = [];
-  const inThreads = await runTasks(tasks, (done) => seen.push(done), 2);
+  const threads = replayThreads(2);
+  const inThreads = await threads.run(tasks, (done) => seen.push(done));
+  // The threads serve a second time.
+  expect(await threads.run(tasks, () => undefined)).toEqual(inThreads);
+  await threads.close();
   expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
-  expect(inThreads).toEqual(await runTasks(tasks, () => undefined, 1));
+  expect(inThreads).toEqual(await replayThreads(1).run(tasks, () => undefined));
   expect(inThreads.map(({ ok }) => ok)).toEqual([...Array<boolean>(8).fill(true), false]);
 });

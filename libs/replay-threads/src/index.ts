@@ -1,0 +1,1 @@
+export { replayThreads, type ReplayThreads } from './run-tasks';
