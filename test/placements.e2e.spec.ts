@@ -84,6 +84,22 @@ describe('placements over HTTP', () => {
     }
   });
 
+  it('writes pools of huge pages first, and places on them', async () => {
+    const pooled = { pooled: { memoryMib: 64, hugepagesKib: 2048 } };
+    const asked = (hugepages: object[]) =>
+      place({
+        hosts: [{ name: 'kvm1', facts, hugepages }],
+        ...{ flavours: pooled, guests: [{ name: 'db', flavour: 'pooled' }] },
+      });
+    const { body } = await asked([{ node: 1, count: 64 }]);
+    expect(body.placements).toMatchObject([{ guest: 'db', hostNodes: [1] }]);
+    expect((await asked([{ node: 1, count: 8 }])).body.refused).toMatchObject([
+      { guest: 'db', code: 'hugepages', sizeKib: 2048, shortfallHugepages: 24 },
+    ]);
+    const wrong = await asked([{ node: 9, count: 8 }]);
+    expect([wrong.status, wrong.body.errors[0].path]).toEqual([422, '/hosts/0/hugepages/0/node']);
+  });
+
   it('becomes a job where it is large or asked for as one', async () => {
     const body = { ...base, guests: small(2) };
     const now = await place(body);

@@ -10,6 +10,7 @@ import { domainXmlOf, type Flavour } from './flavour';
 import {
   readPlanGuests,
   readPlanHost,
+  requestProblem,
   type PackingPlan,
   type PlanDomain,
   type PlanProblem,
@@ -110,6 +111,20 @@ function under(prefix: string, problems: PlanProblem[]): PlanProblem[] {
   return problems.map((problem) => ({ ...problem, path: `${prefix}${problem.path}` }));
 }
 
+/** What is wrong with what the request does to a host before its new guests start. */
+function settingProblem(source: PlacementHost, model: HostModel): PlanProblem | null {
+  const { path, sysctl, hugepages, backgroundCache } = source;
+  const problem = requestProblem({
+    ...{ host: model, guests: [], seed: 1 },
+    demand: {
+      ...(hugepages === undefined ? {} : { hugepages }),
+      ...(backgroundCache === undefined ? {} : { backgroundCache }),
+    },
+    ...(sysctl === undefined ? {} : { sysctl }),
+  });
+  return problem && { ...problem, path: `${path}${problem.path.replace(/^\/demand/, '')}` };
+}
+
 function readHost(
   source: PlacementHost,
 ): Outcome<ReadHost & { caveats: ReadPlacement['caveats'] }> {
@@ -129,6 +144,8 @@ function readHost(
     if (!parsed.ok) throw new Error(`${name}: a document was read once and not again`);
     return { view: parsed.value, spec };
   });
+  const wrong = settingProblem(source, host.model);
+  if (wrong !== null) return { ok: false, problems: [wrong] };
   const value = { name, path, source, model: host.model, residents: [...residents, ...own] };
   return { ok: true, value: { ...value, caveats: host.caveats } };
 }

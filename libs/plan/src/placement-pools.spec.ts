@@ -104,6 +104,18 @@ describe('what a request does to hosts before their guests', () => {
     expect(answer.refused[0]!.shortfallPages).toBeLessThanOrEqual(4096);
   });
 
+  it.each([
+    ['hugepages', [{ node: 7, count: 1 }], '/hosts/kvm1/hugepages/0/node'],
+    ['backgroundCache', [{ node: 7, mib: 1 }], '/hosts/kvm1/backgroundCache/0/node'],
+    ['sysctl', { min_free_kbytes: -1 }, '/hosts/kvm1/sysctl/min_free_kbytes'],
+  ])('is refused where the host cannot do it: %s', (field, value, path) => {
+    const hosts = [host('kvm1', { [field]: value })];
+    expect(placeGuests(document({ hosts, guests: guests('small', 1) }))).toMatchObject({
+      ok: false,
+      problems: [{ path }],
+    });
+  });
+
   it('marks that it moves are kept', () => {
     const asked = (sysctl: object) =>
       placed({ hosts: [host('kvm1', { sysctl })], guests: guests('wide', 1) });

@@ -16,10 +16,10 @@ import {
 import { OBJECTIVES, type Objective } from '@zonewise/placement';
 import { MAX_DOMAINS, MAX_HOSTS, MAX_PLACED_GUESTS, type Flavour } from '@zonewise/plan';
 import { hardwareProfiles } from '@zonewise/simulator';
-import { MAX_CPUS, Nested, NestedList } from '../http/field-decorators';
+import { MAX_CPUS, MAX_NODES, Nested, NestedList } from '../http/field-decorators';
 import { PlanDomainDto, PlanHostDto, PlanLimitsDto } from '../packing-plans/packing-plan.dto';
 import { PartOfPlan } from '../packing-plans/plan-part';
-import { SysctlOverridesDto } from '../work/replay-options.dto';
+import { BackgroundCacheDto, HugepagesDto, SysctlOverridesDto } from '../work/replay-options.dto';
 import { WhenGiven } from '../work/when-given';
 
 const MAX_TEXT = 16 * 1024 * 1024;
@@ -93,6 +93,20 @@ export class PlacementHostDto extends PlanHostDto {
   @WhenGiven()
   @Nested(() => SysctlOverridesDto, { required: false, description: "Over the host's own." })
   sysctl?: SysctlOverridesDto;
+
+  @WhenGiven()
+  @NestedList(() => BackgroundCacheDto, MAX_NODES, {
+    required: false,
+    description: 'Page cache that is read (or written) before the new guests start.',
+  })
+  backgroundCache?: BackgroundCacheDto[];
+
+  @WhenGiven()
+  @NestedList(() => HugepagesDto, MAX_NODES, {
+    required: false,
+    description: 'Pools of huge pages that are written before the new guests start.',
+  })
+  hugepages?: HugepagesDto[];
 }
 
 /** A guest by exactly one of xml and flavour. */
