@@ -42,7 +42,7 @@ export interface Result {
   wallMs: number;
   /** Of the simulator, per request served or page freed. */
   nsPerPage: number;
-  /** How many times as long the reference takes per page; null where it did not run. */
+  /** How many times as long the reference takes per page, or the start from a new host; null where it did not run. */
   referenceRatio: number | null;
   referenceNsPerPage: number | null;
   /** Free lists and runs, the largest after any operation; null where they were not counted. */
@@ -75,7 +75,7 @@ type Memory = Pick<
   'bytesPerGib' | 'freeListBytesPerGib' | 'uniformBytesPerGib' | 'footprints'
 >;
 
-const NOT_COUNTED: Memory = {
+export const NOT_COUNTED: Memory = {
   bytesPerGib: null,
   freeListBytesPerGib: null,
   uniformBytesPerGib: null,
@@ -92,7 +92,7 @@ function counted(footprints: Footprints, gib: number): Memory {
   };
 }
 
-const nsPerPage = ({ cpuMs, pages }: Took): number => (cpuMs * 1e6) / Math.max(pages, 1);
+export const nsPerPage = ({ cpuMs, pages }: Took): number => (cpuMs * 1e6) / Math.max(pages, 1);
 
 /** Runs phases on new machines, some tries each. @returns the best try of each phase, and the last state's hash */
 function runPhases(
@@ -291,8 +291,8 @@ function sizeName(gib: number): string {
   return gib >= 1024 && gib % 1024 === 0 ? `${gib / 1024}TiB` : `${gib}GiB`;
 }
 
-/** What `npm run bench` runs. */
-export const BENCHES: readonly Bench[] = [
+/** What `npm run bench` runs of the core. */
+export const CORE_BENCHES: readonly Bench[] = [
   zoneBench(4),
   planBench(16, [64, 256, 1024, 4096, 24_576]),
   worstCase(1),

@@ -267,3 +267,39 @@ export function planOps(totalPages: number): MachineOp[] {
     { op: 'settle' },
   ];
 }
+
+const RECLAIM_GUESTS = 10;
+
+/** Two nodes with eight CPUs each. */
+export function reclaimMachine(totalPages: number, swapPages: number): MachineConfig {
+  const nodes = [0, 1].map((node) => ({
+    cpus: Array.from({ length: 8 }, (_, i) => node * 8 + i),
+    zones: [{ index: 2 as const, startPfn: (node + 1) * NODE_SPAN_PAGES, pages: totalPages / 2 }],
+  }));
+  return { ...machine(nodes, {}), swapPages };
+}
+
+/**
+ * Page cache on both nodes, then ten guests, five bound to each node, that grow in turn by a fourth of their
+ * memory; shares are 64ths of the whole.
+ */
+export function reclaimOps(
+  totalPages: number,
+  shares: { cache: number; guests: number },
+): [fill: MachineOp[], grow: MachineOp[]] {
+  const bind = (node: number): MachinePolicy => ({ mode: 'bind', nodes: [node] });
+  const fill = [0, 1].map((node) =>
+    allocPages({
+      ...{ owner: 1000 + node, kind: 'file', cpu: node * 8, policy: bind(node) },
+      count: Math.floor((totalPages * shares.cache) / 128),
+    }),
+  );
+  const piece = Math.floor((totalPages * shares.guests) / 64 / RECLAIM_GUESTS / CHUNKS);
+  const grow = Array.from({ length: RECLAIM_GUESTS * CHUNKS }, (_, i) => {
+    const guest = i % RECLAIM_GUESTS;
+    const node = guest % 2;
+    const cpu = node * 8 + Math.floor(guest / 2);
+    return allocPages({ owner: 1 + guest, cpu, policy: bind(node), count: piece });
+  });
+  return [fill, grow];
+}

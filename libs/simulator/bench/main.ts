@@ -2,7 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
-import { BENCHES, type Result } from './benches';
+import { CORE_BENCHES, type Bench, type Result } from './benches';
+import { RECLAIM_BENCHES } from './reclaim';
+
+/** What `npm run bench` runs. */
+const BENCHES: readonly Bench[] = [...CORE_BENCHES, ...RECLAIM_BENCHES];
 
 const USAGE = `Measures the simulator's core and the page-by-page reference on the same operations.
 Times are CPU time of this process, the best of some tries.

@@ -2,8 +2,8 @@
 import { PAGEBLOCK_ORDER } from './buddy';
 import { PAGES_PER_HUGE } from './constants';
 import { countVm, isStalled, passTime, type GuestState, type KernelState } from './kernel-state';
-import { accountRun, lruList, LRU_UNEVICTABLE, newRun, partOf, type Run } from './lru';
-import { allocByPolicy, allocHuge, allocTurns, madeOnce, type PolicyContext } from './mempolicy';
+import { accountRun, lruList, LRU_UNEVICTABLE, partOf, plainRun, type Run } from './lru';
+import { allocByPolicy, allocHuge, allocTurns, madeFor, type PolicyContext } from './mempolicy';
 import { exitGuest } from './guest-exit';
 import { touchHugetlb } from './hugetlb-fault';
 import { allocKernelBlock, freeKernelBlocks, guestCaller, kernelContext } from './kernel-block';
@@ -143,9 +143,10 @@ function touchBlock(
 function allocPageTable(k: KernelState, target: TouchTarget, pc: PolicyContext): boolean {
   const { guest } = target;
   const { cpu } = pc;
-  const ac = madeOnce(pc, 'page table', () =>
-    kernelContext(k, guestCaller(guest, cpu), { costNs: k.hardware.faultNs }),
-  );
+  const made = madeFor(pc);
+  const ac = (made.pageTable ??= kernelContext(k, guestCaller(guest, cpu), {
+    costNs: k.hardware.faultNs,
+  }));
   const page = allocKernelBlock(k, ac);
   if (page && !chargeKernel(k, { group: guest.group, cpu, guest }, 1)) {
     freeKernelBlocks(k, [page], cpu);
@@ -175,7 +176,7 @@ function touchHuge(k: KernelState, target: TouchTarget, pc: PolicyContext, block
   countVm(k, 'thp_fault_alloc');
   countVm(k, 'pgfault');
   mapping.present!.set(block, PAGES_PER_HUGE);
-  const run = guestRun(target, segment.zone, PAGES_PER_HUGE, frame, block * PAGES_PER_HUGE);
+  const run = guestRun(mapping, segment.zone, PAGES_PER_HUGE, frame, block * PAGES_PER_HUGE);
   run.huge = true;
   placeRun(target, run);
   answerForHigh(k, pc);
@@ -259,9 +260,7 @@ function placeInterleaved(
   countVm(k, 'pgfault', segment.pages);
   let at = offset;
   for (const { frame, count, step } of segment.runs) {
-    const run = guestRun(target, segment.zone, count, frame, at);
-    run.step = step;
-    run.stride = stride;
+    const run = guestRun(target.mapping, segment.zone, count, frame, at, step, stride);
     placeRun(target, run);
     at += count * stride;
   }
@@ -279,9 +278,7 @@ function placeFault(
   present.set(block, present.get(block) + segment.pages);
   countVm(k, 'pgfault', segment.pages);
   for (const { frame, count, step } of segment.runs) {
-    const run = guestRun(target, segment.zone, count, frame, at);
-    run.step = step;
-    placeRun(target, run);
+    placeRun(target, guestRun(target.mapping, segment.zone, count, frame, at, step));
     at += count;
   }
   noteSpill(k, target, pc, segment.zone);
@@ -289,22 +286,19 @@ function placeFault(
 
 /** Memory that a guest has just touched: mapped, young, dirty. */
 function guestRun(
-  target: { mapping: Mapping },
+  owner: Mapping,
   zone: Zone,
   pages: number,
   frame: number,
   offset: number,
+  step: 1 | -1 = 1,
+  stride = 1,
 ): Run {
-  return newRun({
-    owner: target.mapping,
-    zone,
-    pages,
-    frame,
-    offset,
-    mapped: true,
-    young: true,
-    dirty: true,
-  });
+  const run = plainRun(owner, zone, pages, frame, step, offset, stride);
+  run.mapped = true;
+  run.young = true;
+  run.dirty = true;
+  return run;
 }
 
 function placeRun(target: TouchTarget, run: Run): void {
@@ -326,8 +320,7 @@ export function touchOverhead(k: KernelState, guest: GuestState, pages: number):
     const segment = allocCharged(k, pc, pagesBeforeReclaim(k, pc.group, pc.cpu, pages - offset));
     if (!segment || !guest.alive) return false;
     for (const { frame, count, step } of segment.runs) {
-      const run = guestRun({ mapping: guest.overhead }, segment.zone, count, frame, offset);
-      run.step = step;
+      const run = guestRun(guest.overhead, segment.zone, count, frame, offset, step);
       guest.overhead.present!.spread(offset, count, count);
       accountRun(run, 1);
       lruList(lruvecOf(segment.zone.node, guest.group), run, false).push(run);
@@ -384,8 +377,7 @@ function placeReadBack(k: KernelState, target: TouchTarget, segment: Segment, at
   let offset = at;
   for (const { frame, count, step } of segment.runs) {
     const full = target.readOnly ? Math.min(swapFullPages(k, group), count) : count;
-    const run = guestRun(target, segment.zone, count, frame, offset);
-    run.step = step;
+    const run = guestRun(mapping, segment.zone, count, frame, offset, step);
     run.workingset = refault.workingset;
     run.swapCached = true;
     run.dirty = false;

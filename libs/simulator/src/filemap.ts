@@ -10,7 +10,7 @@ import {
   accountRun,
   ascending,
   lruList,
-  newRun,
+  plainRun,
   spanOf,
   type Run,
 } from './lru';
@@ -197,18 +197,12 @@ function placeCache(
   const lruvec = lruvecOf(node, pc.group);
   const shadow = workingsetRefault(k, file.mapping, block, pages, lruvec);
   for (const { frame, count, step } of segment.runs) {
-    const run = newRun({
-      owner: file.mapping,
-      zone,
-      pages: count,
-      frame,
-      step,
-      offset: block * PAGES_PER_HUGE + present.get(block),
-      // The read itself marks the page once; an activated refault starts without the mark.
-      referenced: !shadow.activate,
-      workingset: shadow.workingset,
-      dirty,
-    });
+    const offset = block * PAGES_PER_HUGE + present.get(block);
+    const run = plainRun(file.mapping, zone, count, frame, step, offset);
+    // The read itself marks the page once; an activated refault starts without the mark.
+    run.referenced = !shadow.activate;
+    run.workingset = shadow.workingset;
+    run.dirty = dirty;
     present.set(block, present.get(block) + count);
     accountRun(run, 1);
     lruList(lruvec, run, shadow.activate).push(run);

@@ -20,7 +20,8 @@ import { newMapping, type Mapping } from './page-map';
 import { pcpPages } from './pcp';
 import { MIGRATE_TYPE_NAMES } from './types';
 import type { HostNode, HostZone, LruPages, ReplayInput } from './types';
-import { layOutZone, type Extent, type ReservedPages } from './zone-layout';
+import type { Extent, ReservedPages } from './zone-layout';
+import { keptLayout } from './zone-layout-kept';
 import type { NodeState, Zone } from './zone';
 
 /** Pages of one kind that shall stand on a list; frames are found once all of a zone's are known. */
@@ -324,7 +325,7 @@ function placeZone(
   const types = host.pageblocksByType;
   const { bootOrder } = k.profile;
   const reserved = bootOrder ? undefined : reservedOf(k, zone);
-  const laidOut = layOutZone({
+  const laidOut = keptLayout({
     startPfn: zone.startPfn,
     spannedPages: zone.spanned,
     managedPages: zone.managed,
@@ -355,7 +356,7 @@ function placeZone(
       kernelPages: zone.managed - zone.buddy.freePages - heldPages(host, k) - lruPages,
       heldPages: heldPages(host, k),
     },
-    pageblocksOf([...layout.lru, ...layout.locked, ...layout.huge, ...layout.pcp]),
+    pageblocksOf(zone, [layout.lru, layout.locked, layout.huge, layout.pcp]),
     (pages) => pcpFrames.take(pages),
     k.unseen,
   );
@@ -417,7 +418,7 @@ class Frames {
   private at = 0;
   private used = 0;
 
-  constructor(private readonly extents: Extent[]) {}
+  constructor(private readonly extents: readonly Extent[]) {}
 
   take(pages: number): Extent[] {
     const taken: Extent[] = [];

@@ -67,7 +67,7 @@ export class KernelPieces {
   constructor(
     private readonly zone: Zone,
     private readonly type: number,
-    private readonly taken: ReadonlySet<number>,
+    private readonly taken: Pageblocks,
   ) {}
 
   /** @returns pieces of `pages` in all; fewer when the pageblocks have no more */
@@ -133,16 +133,19 @@ function gapsOf(zone: Zone, block: number): Extent[] {
   return gaps;
 }
 
+/** Pageblocks of a zone. */
+export type Pageblocks = Pick<ReadonlySet<number>, 'has'>;
+
 /** Pageblocks that extents touch. */
-export function pageblocksOf(extents: readonly Extent[]): Set<number> {
-  const blocks = new Set<number>();
-  for (const { frame, pages } of extents) {
-    const last = Math.floor((frame + pages - 1) / PAGEBLOCK_PAGES);
-    for (let block = Math.floor(frame / PAGEBLOCK_PAGES); block <= last; block += 1) {
-      blocks.add(block);
+export function pageblocksOf({ buddy }: Zone, lists: readonly (readonly Extent[])[]): Pageblocks {
+  const touched = new Uint8Array(buddy.pageblocks);
+  for (const extents of lists) {
+    for (const { frame, pages } of extents) {
+      const first = Math.floor(frame / PAGEBLOCK_PAGES);
+      touched.fill(1, first, Math.floor((frame + pages - 1) / PAGEBLOCK_PAGES) + 1);
     }
   }
-  return blocks;
+  return { has: (block) => touched[block] === 1 };
 }
 
 /** Kernel lists that a refill leaves half a batch on: order and type. */
@@ -169,7 +172,7 @@ export function fillPcps(
   held: readonly number[],
   local: readonly boolean[],
   used: UsedPages,
-  taken: ReadonlySet<number>,
+  taken: Pageblocks,
   movable: (pages: number) => Extent[],
   { listShare, kernelShare }: UnseenState,
 ): void {

@@ -173,8 +173,8 @@ export interface KernelState {
 }
 
 /** Adds to a /proc/vmstat event counter. */
-export function countVm(k: KernelState, name: string, by = 1): void {
-  if (by !== 0) k.vmstat[name] = (k.vmstat[name] ?? 0) + by;
+export function countVm({ vmstat }: KernelState, name: string, by = 1): void {
+  if (by !== 0) vmstat[name] = (vmstat[name] ?? 0) + by;
 }
 
 /** Lets virtual time pass, in parallel on all busy CPUs; `stall` books it to the guest that waits. */

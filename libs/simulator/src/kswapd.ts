@@ -125,7 +125,8 @@ function startRun(k: KernelState, node: NodeState, atNs: number): void {
  */
 function sharesCpu(k: KernelState, node: NodeState): boolean {
   if (node.cpus.length !== 1) return false;
-  return [...k.busyCpus, k.allocatorCpu].some((at) => k.cpus[at]?.node === node);
+  if (k.cpus[k.allocatorCpu]?.node === node) return true;
+  return k.busyCpus.some((at) => k.cpus[at]!.node === node);
 }
 
 /**
@@ -137,20 +138,26 @@ export function sliceNs({ schedTurnNs }: KernelProfile, cpus: number): number {
   return (Math.floor(turn / TICK_NS) + 1) * TICK_NS;
 }
 
-function nextTask(k: KernelState): NodeState | undefined {
-  let next: NodeState | undefined;
-  for (const node of k.nodes) {
-    if (node.kswapd.nextNs < (next?.kswapd.nextNs ?? Infinity)) next = node;
+/** When a kswapd, a kcompactd or the flusher acts next. */
+function nextTurnNs(k: KernelState): number {
+  let { nextNs } = k.flusher;
+  const { compaction } = k;
+  for (const { kswapd, kcompactd } of k.nodes) {
+    if (kswapd.nextNs < nextNs) nextNs = kswapd.nextNs;
+    if (compaction && kcompactd.nextNs < nextNs) nextNs = kcompactd.nextNs;
   }
-  return next;
+  return nextNs;
 }
 
 /** The node whose kcompactd acts next. */
 function nextCompactor(k: KernelState): NodeState | undefined {
   let next: NodeState | undefined;
   if (!k.compaction) return next;
+  let nextNs = Infinity;
   for (const node of k.nodes) {
-    if (node.kcompactd.nextNs < (next?.kcompactd.nextNs ?? Infinity)) next = node;
+    if (node.kcompactd.nextNs >= nextNs) continue;
+    next = node;
+    ({ nextNs } = node.kcompactd);
   }
   return next;
 }
@@ -159,14 +166,15 @@ function nextCompactor(k: KernelState): NodeState | undefined {
 export function advanceKswapd(k: KernelState): void {
   flushMemcgStats(k);
   for (;;) {
-    const node = nextTask(k);
-    const kswapdNs = node?.kswapd.nextNs ?? Infinity;
-    const compactor = nextCompactor(k);
-    const kcompactdNs = compactor?.kcompactd.nextNs ?? Infinity;
-    const nextNs = Math.min(kswapdNs, kcompactdNs, k.flusher.nextNs);
+    const nextNs = nextTurnNs(k);
     if (nextNs > k.timeNs) break;
-    if (node && kswapdNs === nextNs) takeTurn(k, node);
-    else if (compactor && kcompactdNs === nextNs) compact(k, compactor);
+    const node = k.nodes.find(({ kswapd }) => kswapd.nextNs === nextNs);
+    if (node) {
+      takeTurn(k, node);
+      continue;
+    }
+    const compactor = nextCompactor(k);
+    if (compactor?.kcompactd.nextNs === nextNs) compact(k, compactor);
     else flusherTurn(k);
   }
   endWrites(k, k.timeNs);
@@ -189,13 +197,7 @@ export function advanceKcompactd(k: KernelState): void {
 
 /** How many requests of a cost fit before some kswapd or the flusher acts again. */
 export function pagesBeforeKswapd(k: KernelState, costNs: number): number {
-  const nextNs = Math.min(
-    nextTask(k)?.kswapd.nextNs ?? Infinity,
-    nextCompactor(k)?.kcompactd.nextNs ?? Infinity,
-    k.flusher.nextNs,
-    vmstatDueNs(k),
-    k.statsFlushNs,
-  );
+  const nextNs = Math.min(nextTurnNs(k), vmstatDueNs(k), k.statsFlushNs);
   if (nextNs === Infinity || costNs <= 0) return Infinity;
   const ns = (nextNs - k.timeNs) * Math.max(k.busyCpus.length, 1);
   return Math.max(Math.ceil(ns / costNs), 1);

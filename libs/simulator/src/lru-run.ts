@@ -44,33 +44,74 @@ export interface Run {
   older: Run | undefined;
 }
 
-/** What a run needs to be made; marks that are not given are clear, and it is not scattered. */
-export function newRun(
-  values: Pick<Run, 'owner' | 'zone' | 'pages' | 'frame' | 'offset'> & Partial<Run>,
+/**
+ * A run with all marks clear that is not scattered. Arguments one by one, fields always in this order: runs are
+ * made all the time, and reading objects of many shapes, as newRun() does, takes several times as long.
+ */
+export function plainRun(
+  owner: Mapping,
+  zone: Zone,
+  pages: number,
+  frame: number,
+  step: 1 | -1,
+  offset: number,
+  stride = 1,
 ): Run {
-  // Field by field, always in this order: a spread would be many times as slow, and runs are made all the time.
   return {
-    owner: values.owner,
-    zone: values.zone,
-    pages: values.pages,
-    frame: values.frame,
-    step: values.step ?? 1,
-    offset: values.offset,
-    stride: values.stride ?? 1,
+    owner,
+    zone,
+    pages,
+    frame,
+    step,
+    offset,
+    stride,
     places: undefined,
-    mapped: values.mapped ?? false,
-    young: values.young ?? false,
-    referenced: values.referenced ?? false,
-    workingset: values.workingset ?? false,
-    dirty: values.dirty ?? false,
-    writeback: values.writeback ?? false,
-    reclaim: values.reclaim ?? false,
-    swapCached: values.swapCached ?? false,
-    huge: values.huge ?? false,
+    mapped: false,
+    young: false,
+    referenced: false,
+    workingset: false,
+    dirty: false,
+    writeback: false,
+    reclaim: false,
+    swapCached: false,
+    huge: false,
     list: undefined,
     newer: undefined,
     older: undefined,
   };
+}
+
+/** What a run needs to be made; marks that are not given are clear, and it is not scattered. */
+export function newRun(
+  values: Pick<Run, 'owner' | 'zone' | 'pages' | 'frame' | 'offset'> & Partial<Run>,
+): Run {
+  const { owner, zone, pages, frame, step = 1, offset, stride = 1 } = values;
+  const run = plainRun(owner, zone, pages, frame, step, offset, stride);
+  run.mapped = values.mapped ?? false;
+  run.young = values.young ?? false;
+  run.referenced = values.referenced ?? false;
+  run.workingset = values.workingset ?? false;
+  run.dirty = values.dirty ?? false;
+  run.writeback = values.writeback ?? false;
+  run.reclaim = values.reclaim ?? false;
+  run.swapCached = values.swapCached ?? false;
+  run.huge = values.huge ?? false;
+  return run;
+}
+
+/** Pages with the owner and marks of a run, on no list. */
+function likeRun(run: Run, pages: number, frame: number, step: 1 | -1, offset: number): Run {
+  const made = plainRun(run.owner, run.zone, pages, frame, step, offset, run.stride);
+  made.mapped = run.mapped;
+  made.young = run.young;
+  made.referenced = run.referenced;
+  made.workingset = run.workingset;
+  made.dirty = run.dirty;
+  made.writeback = run.writeback;
+  made.reclaim = run.reclaim;
+  made.swapCached = run.swapCached;
+  made.huge = run.huge;
+  return made;
 }
 
 /** Places of a run, those without a page included. */
@@ -120,12 +161,8 @@ export function pieceStep(run: Run, place: number, end: number): 1 | -1 {
 
 /** A copy of pages of one piece of a run that stands on no list and is not scattered. */
 export function partOf(run: Run, from: number, pages: number): Run {
-  const copy = newRun(run);
-  copy.frame = frameAt(run, from);
-  copy.step = pieceStep(run, from, from + pages);
-  copy.offset = run.offset + from * run.stride;
-  copy.pages = pages;
-  return copy;
+  const step = pieceStep(run, from, from + pages);
+  return likeRun(run, pages, frameAt(run, from), step, run.offset + from * run.stride);
 }
 
 /** The pieces of a run, none of them scattered, oldest first; the run itself where it is not. */
@@ -168,10 +205,9 @@ export function sliceOf(run: Run, from: number, to: number): Run | undefined {
 
 /** A run like another one, with places that begin at one of its. */
 function runWith(run: Run, places: Places, first: number): Run {
-  const made = newRun(run);
-  made.frame = frameAt(run, first);
-  made.offset = run.offset + first * run.stride;
-  made.pages = places.count(0, places.span);
+  const pages = places.count(0, places.span);
+  const frame = frameAt(run, first);
+  const made = likeRun(run, pages, frame, run.step, run.offset + first * run.stride);
   made.places = places;
   settle(made);
   return made;
@@ -233,11 +269,9 @@ export function extract(
     picks(offset + place * stride),
   );
   if (!split) return undefined;
-  const taken = newRun(run);
-  taken.offset = offset + split.first * stride;
-  taken.pages = split.pages;
+  const frame = split.places.listed ? split.places.frameAt(0) : run.frame + run.step * split.first;
+  const taken = likeRun(run, split.pages, frame, run.step, offset + split.first * stride);
   taken.places = split.places;
-  taken.frame = split.places.listed ? split.places.frameAt(0) : run.frame + run.step * split.first;
   settle(taken);
   run.pages -= taken.pages;
   if (run.pages > 0) {

@@ -29,6 +29,7 @@ export {
   pagesBetween,
   partOf,
   piecesOf,
+  plainRun,
   spanOf,
   type Run,
 } from './lru-run';

@@ -136,15 +136,18 @@ export function noteCost(
 ): void {
   const rotations = k.profile.lruCost === 'io-and-rotations';
   const cost = rotations ? ioPages * SWAP_CLUSTER_MAX + rotatedPages : ioPages;
-  for (const level of lruvec === node ? [node] : [lruvec, node]) {
-    if (type === 'anon') level.anonCost += cost;
-    else level.fileCost += cost;
-    let lruPages = 0;
-    for (const list of EVICTABLE_LISTS) lruPages += statPages(level, list);
-    if (level.anonCost + level.fileCost <= Math.floor(lruPages / 4)) continue;
-    level.anonCost = Math.floor(level.anonCost / 2);
-    level.fileCost = Math.floor(level.fileCost / 2);
-  }
+  if (lruvec !== node) addCost(lruvec, type, cost);
+  addCost(node, type, cost);
+}
+
+function addCost(level: Lruvec, type: 'anon' | 'file', cost: number): void {
+  if (type === 'anon') level.anonCost += cost;
+  else level.fileCost += cost;
+  let lruPages = 0;
+  for (const list of EVICTABLE_LISTS) lruPages += statPages(level, list);
+  if (level.anonCost + level.fileCost <= Math.floor(lruPages / 4)) return;
+  level.anonCost = Math.floor(level.anonCost / 2);
+  level.fileCost = Math.floor(level.fileCost / 2);
 }
 
 function isNode(lruvec: Lruvec): lruvec is NodeState {

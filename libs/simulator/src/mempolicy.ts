@@ -28,8 +28,25 @@ export interface PolicyContext {
   /** Virtual time per base page on the CPU's own node, and what is added on others. */
   costNs: number;
   remoteCostNs: number;
-  /** Requests that were made before under this context, so that their zonelists are filtered once. */
-  made?: Map<string, AllocContext>;
+  /** What was made before under this context. */
+  made?: MadeContexts;
+}
+
+/** Requests of a task, so that their zonelists are filtered once, and what else its policy comes to. */
+interface MadeContexts {
+  page?: AllocContext;
+  pageTable?: AllocContext;
+  /** By position of the node whose turn it is. */
+  turns: AllocContext[];
+  /** The nodes that take turns. */
+  nodes?: NodeState[];
+  /** Others by their kind. */
+  kinds: Map<string, AllocContext>;
+}
+
+/** What was made before under a context. */
+export function madeFor(pc: PolicyContext): MadeContexts {
+  return (pc.made ??= { turns: [], kinds: new Map() });
 }
 
 export function nodeById(k: KernelState, id: number): NodeState {
@@ -69,18 +86,22 @@ function contextFor(
 }
 
 /** A request that a task makes again and again, with its zonelists filtered once. */
-export function madeOnce(pc: PolicyContext, kind: string, make: () => AllocContext): AllocContext {
-  const made = (pc.made ??= new Map<string, AllocContext>());
-  let ac = made.get(kind);
+function madeOnce(pc: PolicyContext, kind: string, make: () => AllocContext): AllocContext {
+  const { kinds } = madeFor(pc);
+  let ac = kinds.get(kind);
   if (!ac) {
     ac = make();
-    made.set(kind, ac);
+    kinds.set(kind, ac);
   }
   return ac;
 }
 
 /** Nodes of an interleave policy in ascending order, within the cpuset. */
-export function interleaveNodes(k: KernelState, pc: PolicyContext): NodeState[] {
+export function interleaveNodes(k: KernelState, pc: PolicyContext): readonly NodeState[] {
+  return (madeFor(pc).nodes ??= nodesInTurn(k, pc));
+}
+
+function nodesInTurn(k: KernelState, pc: PolicyContext): NodeState[] {
   const ids = pc.policy.nodes.filter((id) => pc.cpusetMems?.has(id) ?? true);
   return (ids.length > 0 ? ids : pc.policy.nodes)
     .slice()
@@ -97,8 +118,9 @@ export function allocByPolicy(
   pc: PolicyContext,
   want: number,
 ): Segment | undefined {
-  if (pc.policy.mode !== 'preferred_many')
-    return allocPages(k, contextFor(k, pc, 'page', {}), want);
+  if (pc.policy.mode !== 'preferred_many') {
+    return allocPages(k, (madeFor(pc).page ??= baseContext(k, pc)), want);
+  }
   const within = contextFor(k, pc, 'page in the set', { directReclaim: false });
   return (
     allocPages(k, within, want) ??
@@ -108,7 +130,12 @@ export function allocByPolicy(
 
 /** A request for a page whose turn is `target`'s: that node's own list, without a mask. */
 function turnContext(k: KernelState, pc: PolicyContext, target: NodeState): AllocContext {
-  return contextFor(k, pc, `page on ${target.id}`, { preferred: target, nodemask: null });
+  const { turns } = madeFor(pc);
+  return (turns[target.position] ??= {
+    ...baseContext(k, pc),
+    preferred: target,
+    nodemask: null,
+  });
 }
 
 /** Allocates for an interleaved page whose turn is `target`'s. */
@@ -180,7 +207,7 @@ interface QuietRounds {
 const NO_ROUNDS: QuietRounds = { rounds: 0, oneZone: false };
 
 /** Rounds that the nodes' zones can serve from the CPU's lists and by whole refills, before any kswapd acts. */
-function quietRounds(k: KernelState, pc: PolicyContext, nodes: NodeState[]): QuietRounds {
+function quietRounds(k: KernelState, pc: PolicyContext, nodes: readonly NodeState[]): QuietRounds {
   const costNs = pc.costNs + pc.remoteCostNs + k.hardware.freshPageNs;
   let rounds = Math.floor(pagesBeforeKswapd(k, costNs) / nodes.length);
   const zones: Zone[] = [];

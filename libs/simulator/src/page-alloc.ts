@@ -40,6 +40,7 @@ import {
 import { updateVmstat, vmstatDueNs } from './vmstat-work';
 import { nodeDirtyOk } from './writeback';
 import type { NodeState, Zone } from './zone';
+import { markOf, NO_ZONES, walkFor, type Walk } from './zone-walk';
 
 /** One kind of request: who asks, from which CPU, for which nodes (`struct alloc_context` and gfp). */
 export interface AllocContext {
@@ -93,8 +94,6 @@ export interface Segment {
   runs: PcpRun[];
 }
 
-type Mark = 'min' | 'low' | 'high';
-
 /** A request for user memory by default; `values` says how it differs. */
 export function allocContext(
   values: Partial<AllocContext> & Pick<AllocContext, 'cpu' | 'preferred'>,
@@ -123,19 +122,6 @@ export function allocContext(
   };
 }
 
-/** What one walk of the zonelist may do. */
-interface Walk {
-  /** The preferred zone. */
-  preferred: Zone | undefined;
-  mark: Mark;
-  flags: number;
-  want: number;
-  /** Set when node reclaim worked without success: the next request would try it again. */
-  reclaimTried: boolean;
-  /** Zones that passed their mark but had no block to give: each further request asks them in vain. */
-  vain: Zone[];
-}
-
 /**
  * Walks a zonelist at a mark and takes up to `want` requests' worth from the first zone that passes.
  * @kernel mm/page_alloc.c get_page_from_freelist()
@@ -148,20 +134,19 @@ function getPageFromFreelist(
 ): Segment | undefined {
   const { preferred } = walk;
   if (!preferred) return undefined;
-  let flags = walk.flags;
   for (;;) {
-    const noFallback = (flags & ALLOC_NOFRAGMENT) !== 0;
+    const noFallback = (walk.flags & ALLOC_NOFRAGMENT) !== 0;
     for (const zone of zonelist) {
       if (ac.write && walk.mark === 'low' && !nodeDirtyOk(k, zone.node)) continue;
       if (noFallback && k.nodes.length > 1 && zone.node !== preferred.node) {
         // Memory nearby is worth more than an unfragmented zone.
         break;
       }
-      const segment = tryZone(k, ac, preferred, zone, flags, walk);
+      const segment = tryZone(k, ac, preferred, zone, walk);
       if (segment) return segment;
     }
     if (!noFallback) return undefined;
-    flags &= ~ALLOC_NOFRAGMENT;
+    walk.flags &= ~ALLOC_NOFRAGMENT;
   }
 }
 
@@ -170,15 +155,13 @@ function tryZone(
   ac: AllocContext,
   preferred: Zone,
   zone: Zone,
-  flags: number,
   walk: Walk,
 ): Segment | undefined {
-  const request: WatermarkRequest = { order: ac.order, classIndex: ac.classIndex, flags };
   const { boost } = zone;
-  const aboveHigh = !zone.belowHigh && isAboveHigh(zone, request);
-  const mark = aboveHigh ? zone.high : zone[walk.mark];
+  const aboveHigh = !zone.belowHigh && isAboveHigh(zone, walk);
+  const mark = aboveHigh ? zone.high : markOf(zone, walk.mark);
   const atomic = ac.high && !ac.directReclaim;
-  if (!aboveHigh && !zoneWatermarkFast(zone, mark, request, atomic && walk.mark === 'min')) {
+  if (!aboveHigh && !zoneWatermarkFast(zone, mark, walk, atomic && walk.mark === 'min')) {
     const result = nodeReclaim(
       k,
       preferred.node,
@@ -192,36 +175,30 @@ function tryZone(
     }
     walk.reclaimTried = true;
     // A kswapd that ends its run meanwhile takes the boost back; the mark was read before.
-    if (!zoneWatermarkOk(zone, mark + boost - zone.boost, request)) return undefined;
+    if (!zoneWatermarkOk(zone, mark + boost - zone.boost, walk)) return undefined;
   }
   const cost = requestNs(k, ac, zone);
   // One by one: pages that pass only without the boost, and after a try to reclaim, which the next request repeats.
-  const needed = neededPages(zone, mark, request);
+  const needed = neededPages(zone, mark, walk);
+  walk.neededPages = needed;
   // So are the last ones above the mark, while NR_FREE_PAGES runs ahead.
   // Each success with the HighAtomic right may reserve its own pageblock.
   const single =
-    walk.reclaimTried || zone.buddy.freePages <= needed || (flags & ALLOC_HIGHATOMIC) !== 0;
-  const runs = rmqueue(
-    zone,
-    {
-      cpu: ac.cpu,
-      order: ac.order,
-      type: ac.type,
-      flags,
-      boostFactor: k.sysctl.watermark_boost_factor,
-      neededPages: needed,
-    },
-    single ? 1 : Math.min(walk.want, pagesBeforeKswapd(k, cost)),
-  );
+    walk.reclaimTried ||
+    walk.want === 1 ||
+    zone.buddy.freePages <= needed ||
+    (walk.flags & ALLOC_HIGHATOMIC) !== 0;
+  const want = single ? 1 : Math.min(walk.want, pagesBeforeKswapd(k, cost));
+  const runs = rmqueue(zone, walk, want);
   if (zone.boostedWatermark) {
     zone.boostedWatermark = false;
     wakeupKswapd(k, zone.node, 0, zone.index);
   }
   if (runs.length === 0) {
-    walk.vain.push(zone);
+    walk.vain = [...walk.vain, zone];
     return undefined;
   }
-  return handOut(k, ac, preferred, zone, runs, flags, cost, walk.vain);
+  return handOut(k, ac, preferred, zone, runs, walk.flags, cost, walk.vain);
 }
 
 function handOut(
@@ -265,14 +242,7 @@ export function allocPages(k: KernelState, ac: AllocContext, want: number): Segm
     if (k.timeNs >= vmstatDueNs(k)) updateVmstat(k);
     if (!ac.secondPass) advanceKswapd(k);
   }
-  const walk: Walk = {
-    preferred,
-    mark: 'low',
-    flags: fastFlags(k, ac, preferred),
-    want,
-    reclaimTried: false,
-    vain: [],
-  };
+  const walk = walkFor(k, ac, preferred, 'low', fastFlags(k, ac, preferred), want, NO_ZONES);
   const segment = getPageFromFreelist(k, ac, allowed, walk);
   if (segment) return segment;
   return allocPagesSlowpath(k, ac, walk.reclaimTried ? 1 : walk.want, walk.vain);
@@ -282,8 +252,13 @@ export function allocPages(k: KernelState, ac: AllocContext, want: number): Segm
 function fastFlags(k: KernelState, ac: AllocContext, preferred: Zone | undefined): number {
   const flags = ac.wakeKswapd ? ALLOC_KSWAPD : 0;
   if (preferred?.index !== ZONE_NORMAL) return flags;
-  const hasDma32 = preferred.node.zones.some((zone) => zone.index === ZONE_DMA32);
-  return k.nodes.length > 1 && !hasDma32 ? flags : flags | ALLOC_NOFRAGMENT;
+  if (k.nodes.length > 1 && !hasDma32(preferred.node)) return flags;
+  return flags | ALLOC_NOFRAGMENT;
+}
+
+function hasDma32({ zones }: NodeState): boolean {
+  for (const zone of zones) if (zone.index === ZONE_DMA32) return true;
+  return false;
 }
 
 /** @kernel mm/page_alloc.c gfp_to_alloc_flags() @differs no real-time tasks, no CMA */
@@ -313,35 +288,45 @@ function allocPagesSlowpath(
   k: KernelState,
   ac: AllocContext,
   want: number,
-  vain: Zone[],
+  vain: readonly Zone[],
 ): Segment | undefined {
   const flags = slowFlags(ac);
-  const { named, allowed, slow } = allocZones(k, ac);
-  // Who can neither wait nor go without leaves the cpuset at once, and the policy where it tries again.
-  const urgent = ac.high && !ac.directReclaim;
-  let zonelist = urgent ? named : slow;
-  let preferred = named[0];
+  const { named, slow } = allocZones(k, ac);
+  const zonelist = isUrgent(ac) ? named : slow;
+  const preferred = named[0];
   if (!preferred) return undefined;
-  const atMin = (most: number, asked: Zone[] = []): Segment | undefined =>
-    getPageFromFreelist(k, ac, zonelist, {
-      preferred,
-      mark: 'min',
-      flags,
-      want: most,
-      reclaimTried: false,
-      vain: asked,
-    });
-  const costly = ac.order > PAGE_ALLOC_COSTLY_ORDER;
   if (ac.wakeKswapd) wakeAllKswapds(k, ac, zonelist);
   // A kswapd that found nothing to do may find it after the next page.
-  const quiet = zonelist.every(({ node }) => isSettled(node));
-  const first = atMin(quiet ? want : 1, vain);
+  const most = allSettled(zonelist) ? want : 1;
+  const walk = walkFor(k, ac, preferred, 'min', flags, most, vain);
+  const first = getPageFromFreelist(k, ac, zonelist, walk);
   if (first) {
     // Each further page of the segment would have woken them again.
     if (ac.wakeKswapd && first.pages >> ac.order > 1) wakeAllKswapds(k, ac, zonelist);
     return first;
   }
-  if (ac.reclaiming) return undefined;
+  return ac.reclaiming ? undefined : reclaimAndRetry(k, ac, flags);
+}
+
+/** Who can neither wait nor go without leaves the cpuset at once, and the policy where it tries again. */
+function isUrgent(ac: AllocContext): boolean {
+  return ac.high && !ac.directReclaim;
+}
+
+function allSettled(zonelist: readonly Zone[]): boolean {
+  for (const { node } of zonelist) if (!isSettled(node)) return false;
+  return true;
+}
+
+/** The slow path from where waking kswapd was not enough. @kernel mm/page_alloc.c __alloc_pages_slowpath() */
+function reclaimAndRetry(k: KernelState, ac: AllocContext, flags: number): Segment | undefined {
+  const { named, allowed, slow } = allocZones(k, ac);
+  const urgent = isUrgent(ac);
+  let zonelist: readonly Zone[] = urgent ? named : slow;
+  let preferred = named[0];
+  const atMin = (most: number): Segment | undefined =>
+    getPageFromFreelist(k, ac, zonelist, walkFor(k, ac, preferred, 'min', flags, most, NO_ZONES));
+  const costly = ac.order > PAGE_ALLOC_COSTLY_ORDER;
   const tries = compactTries();
   const compact = (): Segment | undefined =>
     directCompact(k, ac, named, flags, tries, () => atMin(1));
@@ -376,14 +361,8 @@ function allocPagesSlowpath(
     noProgressLoops = freed > 0 && !costly ? 0 : noProgressLoops + 1;
     if (shouldReclaimRetry(k, ac, named, flags, noProgressLoops)) continue;
     if (freed > 0 && shouldCompactRetry(k, ac, named, flags, tries)) continue;
-    const last = getPageFromFreelist(k, ac, allowed, {
-      preferred,
-      mark: 'high',
-      flags: 0,
-      want: 1,
-      reclaimTried: false,
-      vain: [],
-    });
+    const atHigh = walkFor(k, ac, preferred, 'high', 0, 1, NO_ZONES);
+    const last = getPageFromFreelist(k, ac, allowed, atHigh);
     if (last || costly || ac.retryMayFail || ac.thisNode) return last;
     const victim = outOfMemory(k, ac);
     if (!victim || victim === ac.guest) {

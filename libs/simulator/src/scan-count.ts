@@ -79,33 +79,74 @@ export function getScanCount(
   sc: ScanControl,
   balance: ScanBalance,
 ): ScanPlan {
-  const divisor = 2 ** sc.priority;
-  const shifted = (list: number): number =>
-    Math.floor(listPagesInClass(node, lruvec, list, sc.classIndex) / divisor);
-  const { deactivateAnon, deactivateFile } = balance;
-  const share = (list: number, part: number, of: number): number =>
-    part === of ? shifted(list) : Math.floor((shifted(list) * part) / Math.max(of, 1));
-  const all = (anon: number, file: number, scale: boolean): ScanPlan => {
-    const sum = scale ? anon + file : 1;
-    const nr: ScanPlan['nr'] = [
-      share(LRU_INACTIVE_ANON, anon, sum),
-      share(LRU_ACTIVE_ANON, anon, sum),
-      share(LRU_INACTIVE_FILE, file, sum),
-      share(LRU_ACTIVE_FILE, file, sum),
-    ];
-    return { deactivateAnon, deactivateFile, nr };
-  };
+  const all = (anon: 0 | 1, file: 0 | 1): ScanPlan =>
+    planOf(node, lruvec, sc, balance, anon, file, 1);
   const { swappiness } = k.sysctl;
-  if (!sc.maySwap || !canSwap(k, lruvec.group)) return all(0, 1, false);
-  if (sc.group && swappiness === 0) return all(0, 1, false);
-  if (sc.priority === 0 && swappiness > 0) return all(1, 1, false);
-  if (balance.fileIsTiny) return all(1, 0, false);
-  if (balance.cacheTrim) return all(0, 1, false);
+  if (!sc.maySwap || !canSwap(k, lruvec.group)) return all(0, 1);
+  if (sc.group && swappiness === 0) return all(0, 1);
+  if (sc.priority === 0 && swappiness > 0) return all(1, 1);
+  if (balance.fileIsTiny) return all(1, 0);
+  if (balance.cacheTrim) return all(0, 1);
   const total = balance.anonCost + balance.fileCost;
   const anonCost = total + balance.anonCost;
   const fileCost = total + balance.fileCost;
   const sum = anonCost + fileCost;
   const anonShare = Math.floor((swappiness * (sum + 1)) / (anonCost + 1));
   const fileShare = Math.floor(((200 - swappiness) * (sum + 1)) / (fileCost + 1));
-  return all(anonShare, fileShare, true);
+  return planOf(node, lruvec, sc, balance, anonShare, fileShare, anonShare + fileShare);
+}
+
+/** The parts of `of` of each kind's lists, at a priority. */
+function planOf(
+  node: NodeState,
+  lruvec: Lruvec,
+  sc: ScanControl,
+  { deactivateAnon, deactivateFile }: ScanBalance,
+  anon: number,
+  file: number,
+  of: number,
+): ScanPlan {
+  return {
+    deactivateAnon,
+    deactivateFile,
+    nr: [
+      shareOf(node, lruvec, LRU_INACTIVE_ANON, sc, anon, of),
+      shareOf(node, lruvec, LRU_ACTIVE_ANON, sc, anon, of),
+      shareOf(node, lruvec, LRU_INACTIVE_FILE, sc, file, of),
+      shareOf(node, lruvec, LRU_ACTIVE_FILE, sc, file, of),
+    ],
+  };
+}
+
+function shareOf(
+  node: NodeState,
+  lruvec: Lruvec,
+  list: number,
+  { classIndex, priority }: ScanControl,
+  part: number,
+  of: number,
+): number {
+  if (part === 0) return 0;
+  const shifted = Math.floor(listPagesInClass(node, lruvec, list, classIndex) / 2 ** priority);
+  return part === of ? shifted : Math.floor((shifted * part) / Math.max(of, 1));
+}
+
+/** After the goal is met: drop the smaller type, cut the other in proportion. False: stop. */
+export function rebalance(nr: number[], targets: readonly number[]): boolean {
+  const file = nr[LRU_INACTIVE_FILE]! + nr[LRU_ACTIVE_FILE]!;
+  const anon = nr[LRU_INACTIVE_ANON]! + nr[LRU_ACTIVE_ANON]!;
+  if (file === 0 || anon === 0) return false;
+  const small = file > anon ? LRU_INACTIVE_ANON : LRU_INACTIVE_FILE;
+  const big = small === LRU_INACTIVE_ANON ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
+  const percentage = Math.floor(
+    (Math.min(file, anon) * 100) / (targets[small]! + targets[small + 1]! + 1),
+  );
+  nr[small] = 0;
+  nr[small + 1] = 0;
+  for (const list of [big, big + 1]) {
+    const scanned = targets[list]! - nr[list]!;
+    const kept = Math.floor((targets[list]! * (100 - percentage)) / 100);
+    nr[list] = Math.max(kept - scanned, 0);
+  }
+  return true;
 }

@@ -36,10 +36,12 @@ export interface SwapWrites {
   slots: Map<number, { slot: number; left: number }>;
   /** Behind a plug or at the device, in order of their first page. */
   requests: SwapRequest[];
+  /** No request is over before then. */
+  firstDoneNs: number;
 }
 
 export function noSwapWrites(): SwapWrites {
-  return { nextSlot: 1, slots: new Map(), requests: [] };
+  return { nextSlot: 1, slots: new Map(), requests: [], firstDoneNs: Infinity };
 }
 
 /**
@@ -146,8 +148,9 @@ export function flushPlug(k: KernelState, plug: SwapPlug, nowNs: number): void {
   for (const request of plug.requests) {
     if (request.doneNs !== Infinity) continue;
     request.doneNs = nowNs + swapWriteNs + request.pages * swapWritePageNs;
+    k.swapWrites.firstDoneNs = Math.min(k.swapWrites.firstDoneNs, request.doneNs);
   }
-  plug.requests = [];
+  if (plug.requests.length > 0) plug.requests = [];
 }
 
 /**
@@ -155,10 +158,15 @@ export function flushPlug(k: KernelState, plug: SwapPlug, nowNs: number): void {
  * @kernel mm/page_io.c end_swap_bio_write(), mm/swap.c folio_rotate_reclaimable()
  */
 export function endWrites(k: KernelState, nowNs: number): void {
-  const { requests } = k.swapWrites;
+  const writes = k.swapWrites;
+  if (writes.firstDoneNs > nowNs) return;
+  const { requests } = writes;
   const over = requests.filter(({ doneNs }) => doneNs <= nowNs);
-  if (over.length === 0) return;
-  k.swapWrites.requests = requests.filter(({ doneNs }) => doneNs > nowNs);
+  writes.requests = requests.filter(({ doneNs }) => doneNs > nowNs);
+  writes.firstDoneNs = Infinity;
+  for (const { doneNs } of writes.requests) {
+    writes.firstDoneNs = Math.min(writes.firstDoneNs, doneNs);
+  }
   over.sort((a, b) => a.doneNs - b.doneNs);
   for (const request of over) endRequest(k, request);
 }

@@ -1,6 +1,6 @@
 /** Swap space as a count of slots, without clusters and devices. */
 import { countVm, type KernelState } from './kernel-state';
-import { accountRun, newRun, spanOf, type Run } from './lru';
+import { accountRun, plainRun, spanOf, type Run } from './lru';
 import type { MemoryGroup } from './memcg';
 import { newMapping, type Mapping } from './page-map';
 
@@ -46,20 +46,13 @@ export function addToSwap(k: KernelState, run: Run): Run {
   countVm(k, 'nr_vmscan_write', run.pages);
   if (run.huge) countVm(k, 'thp_swpout', run.pages / 512);
   accountRun(run, -1);
-  const { zone, pages, frame, step, offset, stride, workingset, huge } = run;
-  return newRun({
-    owner: swapCacheOf(k, run.owner),
-    zone,
-    pages,
-    frame,
-    step,
-    offset,
-    stride,
-    workingset,
-    huge,
-    writeback: true,
-    reclaim: true,
-  });
+  const { zone, pages, frame, step, offset, stride } = run;
+  const cached = plainRun(swapCacheOf(k, run.owner), zone, pages, frame, step, offset, stride);
+  cached.workingset = run.workingset;
+  cached.huge = run.huge;
+  cached.writeback = true;
+  cached.reclaim = true;
+  return cached;
 }
 
 /**

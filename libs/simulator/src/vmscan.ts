@@ -28,6 +28,7 @@ import {
   getScanCount,
   inactiveIsLow,
   prepareScanCount,
+  rebalance,
   type ScanBalance,
   type ScanPlan,
 } from './scan-count';
@@ -131,26 +132,6 @@ function* shrinkLruvec(
   }
 }
 
-/** After the goal is met: drop the smaller type, cut the other in proportion. False: stop. */
-function rebalance(nr: number[], targets: readonly number[]): boolean {
-  const file = nr[LRU_INACTIVE_FILE]! + nr[LRU_ACTIVE_FILE]!;
-  const anon = nr[LRU_INACTIVE_ANON]! + nr[LRU_ACTIVE_ANON]!;
-  if (file === 0 || anon === 0) return false;
-  const small = file > anon ? LRU_INACTIVE_ANON : LRU_INACTIVE_FILE;
-  const big = small === LRU_INACTIVE_ANON ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
-  const percentage = Math.floor(
-    (Math.min(file, anon) * 100) / (targets[small]! + targets[small + 1]! + 1),
-  );
-  nr[small] = 0;
-  nr[small + 1] = 0;
-  for (const list of [big, big + 1]) {
-    const scanned = targets[list]! - nr[list]!;
-    const kept = Math.floor((targets[list]! * (100 - percentage)) / 100);
-    nr[list] = Math.max(kept - scanned, 0);
-  }
-  return true;
-}
-
 function shrinkList(
   k: KernelState,
   node: NodeState,
@@ -183,7 +164,7 @@ interface Isolated {
  */
 function isolate(lru: Lru, pages: number, sc: ScanControl): Isolated {
   const runs: Run[] = [];
-  const skipped: Run[] = [];
+  let skipped: Run[] | undefined;
   let left = pages;
   let scannedPages = 0;
   while (left > 0) {
@@ -191,7 +172,7 @@ function isolate(lru: Lru, pages: number, sc: ScanControl): Isolated {
     if (!oldest) break;
     if (oldest.zone.index > sc.classIndex) {
       scannedPages += oldest.pages;
-      skipped.push(lru.remove(oldest));
+      (skipped ??= []).push(lru.remove(oldest));
       continue;
     }
     const run = lru.take(left)!;
@@ -200,7 +181,7 @@ function isolate(lru: Lru, pages: number, sc: ScanControl): Isolated {
     if (run.mapped && !sc.mayUnmap) lru.push(run);
     else runs.push(run);
   }
-  for (const run of skipped) lru.push(run);
+  if (skipped) for (const run of skipped) lru.push(run);
   return { runs, scannedPages };
 }
 
@@ -235,9 +216,9 @@ function shrinkInactiveList(
 ): number {
   endWrites(k, localNs(k, node, sc));
   const { runs, scannedPages } = isolate(lruvec.lists[list]!, pages, sc);
-  const who = sc.kswapd ? 'kswapd' : 'direct';
   const type = list < LRU_INACTIVE_FILE ? 'anon' : 'file';
-  if (!sc.group) countVm(k, `pgscan_${who}`, scannedPages);
+  // Whole names: one that is put together is looked for among all names each time.
+  if (!sc.group) countVm(k, sc.kswapd ? 'pgscan_kswapd' : 'pgscan_direct', scannedPages);
   countVm(k, type === 'anon' ? 'pgscan_anon' : 'pgscan_file', scannedPages);
   sc.costNs += scannedPages * k.hardware.scanNs;
   if (runs.length === 0) return 0;
@@ -256,7 +237,7 @@ function shrinkInactiveList(
   }
   endWrites(k, localNs(k, node, sc));
   for (const [run, where] of batch.back) putBack(k, node, lruvec, list, run, where);
-  if (!sc.group) countVm(k, `pgsteal_${who}`, reclaimed);
+  if (!sc.group) countVm(k, sc.kswapd ? 'pgsteal_kswapd' : 'pgsteal_direct', reclaimed);
   countVm(k, type === 'anon' ? 'pgsteal_anon' : 'pgsteal_file', reclaimed);
   sc.costNs += reclaimed * k.hardware.stealNs;
   noteCost(k, node, lruvec, type, batch.pageouts, scannedPages - reclaimed);
@@ -355,6 +336,21 @@ function shrinkRun(
     batch.back.push([run, 'keep']);
     return;
   }
+  writeOut(k, node, lruvec, run, sc, batch, startNs, slotPages);
+}
+
+/** Pages that are not on swap yet are written there, as far as there are slots. @kernel mm/vmscan.c pageout() */
+function writeOut(
+  k: KernelState,
+  node: NodeState,
+  lruvec: Lruvec,
+  run: Run,
+  sc: ScanControl,
+  batch: Batch,
+  startNs: number,
+  slotPages: number,
+): void {
+  const rmapNs = run.mapped ? k.hardware.rmapNs : 0;
   const pageTimes = (index: number): number =>
     startNs + (index + 1) * (rmapNs + k.hardware.pageoutNs);
   const slots = Math.min(slotPages, run.pages);

@@ -10,7 +10,7 @@ import {
   type Run,
 } from './lru';
 import { ageNonresident, statPages, lruvecOf, noteCost, noteRefaults, type Lruvec } from './lruvec';
-import type { Mapping } from './page-map';
+import type { Mapping, Shadow } from './page-map';
 import { canSwap } from './swap';
 import type { NodeState } from './zone';
 
@@ -35,16 +35,15 @@ export function workingsetEviction(
   ageNonresident(node, lruvec, run.pages);
   if (!owner.evicted) return;
   // In a swap cache offsets may descend.
-  const ends = [run.offset, run.offset + spanOf(run) - run.stride];
-  const first = Math.floor(Math.min(...ends) / PAGES_PER_HUGE);
-  const last = Math.floor(Math.max(...ends) / PAGES_PER_HUGE);
+  const { offset, workingset } = run;
+  const end = offset + spanOf(run) - run.stride;
+  const first = Math.floor(Math.min(offset, end) / PAGES_PER_HUGE);
+  const last = Math.floor(Math.max(offset, end) / PAGES_PER_HUGE);
+  const { nonresidentAge: age, group } = lruvec;
   for (let block = first; block <= last; block += 1) {
-    owner.evicted.set(block, {
-      nodePosition: node.position,
-      age: lruvec.nonresidentAge,
-      ...(lruvec.group && { group: lruvec.group }),
-      workingset: run.workingset,
-    });
+    const shadow: Shadow = { nodePosition: node.position, age, workingset };
+    if (group) shadow.group = group;
+    owner.evicted.set(block, shadow);
   }
 }
 
@@ -64,7 +63,7 @@ export function workingsetRefault(
   if (!shadow) return { activate: false, workingset: false };
   const file = kind === 'file';
   const node = k.nodes[shadow.nodePosition]!;
-  countVm(k, `workingset_refault_${kind}`, pages);
+  countVm(k, file ? 'workingset_refault_file' : 'workingset_refault_anon', pages);
   const evictedFrom = lruvecOf(node, shadow.group);
   let workingset = statPages(evictedFrom, LRU_ACTIVE_FILE);
   if (!file) workingset += statPages(evictedFrom, LRU_INACTIVE_FILE);
@@ -76,10 +75,10 @@ export function workingsetRefault(
   if (activate) {
     noteRefaults(node, lruvec, file ? 1 : 0, pages);
     ageNonresident(node, lruvec, pages);
-    countVm(k, `workingset_activate_${kind}`, pages);
+    countVm(k, file ? 'workingset_activate_file' : 'workingset_activate_anon', pages);
     if (shadow.workingset) {
       noteCost(k, node, lruvec, kind, pages, 0);
-      countVm(k, `workingset_restore_${kind}`, pages);
+      countVm(k, file ? 'workingset_restore_file' : 'workingset_restore_anon', pages);
     }
   }
   return { activate, workingset: activate && shadow.workingset };

@@ -183,10 +183,18 @@ function rolesOf(
     0,
   );
   const slots = inUse - top;
-  const frames = (from: number, to: number): number[] =>
-    Array.from({ length: to - from }, (_, i) => (usable.firstSlot + from + i) * MAX_BLOCK_PAGES);
-  const pairs = (slotFrames: readonly number[]): number[] =>
-    slotFrames.flatMap((frame) => [frame, frame + PAGES_PER_HUGE]);
+  const frames = (from: number, to: number): number[] => {
+    const found: number[] = [];
+    for (let slot = from; slot < to; slot++) {
+      found.push((usable.firstSlot + slot) * MAX_BLOCK_PAGES);
+    }
+    return found;
+  };
+  const pairs = (slotFrames: readonly number[]): number[] => {
+    const found: number[] = [];
+    for (const frame of slotFrames) found.push(frame, frame + PAGES_PER_HUGE);
+    return found;
+  };
   const lowest = slots - shared - below;
   const besideKernel = frames(lowest, slots - ofMovable - below);
   const besideMovable = frames(slots - ofMovable, slots);
