@@ -3,6 +3,7 @@ import { JobsAndResults1700000000001 } from './1700000000001-jobs-and-results';
 import { HostSnapshots1700000000002 } from './1700000000002-host-snapshots';
 import { JobsWithoutHost1700000000010 } from './1700000000010-jobs-without-host';
 import { ExclusiveAdviceAndVerifications1700000000020 } from './1700000000020-exclusive-advice-and-verifications';
+import { SharedDatabase1700000000030 } from './1700000000030-shared-database';
 
 /** Every migration, oldest first. Run at start; each can be reverted. */
 export const migrations = [
@@ -11,4 +12,5 @@ export const migrations = [
   HostSnapshots1700000000002,
   JobsWithoutHost1700000000010,
   ExclusiveAdviceAndVerifications1700000000020,
+  SharedDatabase1700000000030,
 ];

@@ -67,6 +67,11 @@ async function administer(url: string, statement: string): Promise<void> {
   }
 }
 
+/** Another process's service on the database of the first. */
+export async function createSecondApp({ settings }: TestApp): Promise<NestExpressApplication> {
+  return createApp(settings);
+}
+
 export interface TestAppOptions {
   kind?: DatabaseKind;
   settings?: Partial<Settings>;

@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { SETTINGS, Settings } from '../config/settings';
 import { dataSourceOptions, openDataSource } from './data-source';
+import { Presence } from './presence';
 import { Transactions } from './transactions';
 
 /** Entities are registered by the feature modules with `TypeOrmModule.forFeature`. */
@@ -22,7 +23,7 @@ import { Transactions } from './transactions';
       },
     }),
   ],
-  providers: [Transactions],
-  exports: [Transactions],
+  providers: [Transactions, Presence],
+  exports: [Transactions, Presence],
 })
 export class DatabaseModule {}

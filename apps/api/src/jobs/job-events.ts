@@ -37,6 +37,11 @@ export class JobEvents {
     for (const listener of [...(this.listeners.get(jobId) ?? [])]) listener(event);
   }
 
+  /** Jobs that somebody waits for. */
+  get jobIds(): string[] {
+    return [...this.listeners.keys()];
+  }
+
   /** Number of open subscriptions, for tests and for seeing a leak. */
   get size(): number {
     return [...this.listeners.values()].reduce((sum, listeners) => sum + listeners.size, 0);

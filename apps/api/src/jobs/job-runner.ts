@@ -1,10 +1,4 @@
-import {
-  BeforeApplicationShutdown,
-  Inject,
-  Injectable,
-  Logger,
-  OnApplicationBootstrap,
-} from '@nestjs/common';
+import { Inject, Injectable, Logger, OnApplicationBootstrap } from '@nestjs/common';
 import type { Problem } from '../http/problem';
 import type { WorkOutcome, WorkProgress, WorkTask } from '../work/tasks';
 import {
@@ -23,13 +17,15 @@ import {
   problemOfTimeout,
   problemOfWork,
 } from './job-problems';
-import { JobStore } from './job-store';
+import { type Claim, JobStore } from './job-store';
 import type { Job, JobKind } from './job.entity';
 
 /** Progress reaches the database at most this often; listeners hear all of it. */
 const PROGRESS_WRITE_MS = 1000;
 
 interface ActiveJob {
+  /** null until the database gave the job to this process. */
+  claim: Claim | null;
   abort: AbortController;
   progress: number;
   message: string | null;
@@ -51,10 +47,10 @@ function taskOf({ kind }: Job, request: JobRequests[JobKind]): WorkTask {
 
 /**
  * Runs jobs in the worker threads, oldest first, as many at a time as there are threads. The database
- * decides what a job's state is; this class only acts on it.
+ * decides what a job's state is and which process runs it; this class only acts on it.
  */
 @Injectable()
-export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class JobRunner implements OnApplicationBootstrap {
   private readonly logger = new Logger('Jobs');
   private readonly waiting: string[] = [];
   private readonly active = new Map<string, ActiveJob>();
@@ -71,10 +67,49 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    const left = await this.store.recover(problemOfExhaustion());
-    if (left.length > 0) this.logger.log(`${left.length} jobs of an earlier process are run`);
-    this.waiting.push(...left);
+    await this.recover();
+    this.waiting.push(...(await this.store.queued()));
     this.pump();
+  }
+
+  /** Queues what ended processes left running. */
+  async recover(): Promise<void> {
+    const left = await this.store.recover(problemOfExhaustion());
+    if (left > 0) this.logger.log(`${left} jobs of a process that has ended are taken up`);
+  }
+
+  /**
+   * Makes up for what other processes did: forgets waiting jobs that they took, ends work that is no longer this
+   * process's, and where a thread is idle takes the oldest that waits, whoever accepted it.
+   */
+  async catchUp(): Promise<void> {
+    // What begins while the rows are read is not held against them.
+    const working = [...this.active].filter(([, { claim }]) => claim !== null);
+    const waiting = [...this.waiting];
+    const ids = [...waiting, ...working.map(([jobId]) => jobId)];
+    const standing = new Map((await this.store.statesOf(ids)).map((job) => [job.id, job]));
+    for (const [jobId, { abort, claim }] of working) {
+      const job = standing.get(jobId);
+      const isOurs = job?.state === 'running' && job.processNumber === claim?.processNumber;
+      if (!isOurs) abort.abort();
+    }
+    for (const jobId of waiting) if (standing.get(jobId)?.state !== 'queued') this.forget(jobId);
+    const idle = this.pool.threads - this.active.size - this.waiting.length;
+    if (idle <= 0 || this.stopping) return;
+    const queued = await this.store.queued(this.pool.threads);
+    const known = new Set([...this.waiting, ...this.active.keys()]);
+    this.waiting.push(...queued.filter((jobId) => !known.has(jobId)));
+    this.pump();
+  }
+
+  /** Ends all work: the others have taken this process for ended. */
+  abortAll(): void {
+    for (const { abort } of this.active.values()) abort.abort();
+  }
+
+  /** Whether the job's work is under way in this process. */
+  runs(jobId: string): boolean {
+    return this.active.has(jobId);
   }
 
   /**
@@ -105,12 +140,17 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
 
   /** Ends a job's work, after the database said that it is cancelled. */
   abort(jobId: string): void {
-    const position = this.waiting.indexOf(jobId);
-    if (position >= 0) this.waiting.splice(position, 1);
+    this.forget(jobId);
     this.active.get(jobId)?.abort.abort();
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
+  private forget(jobId: string): void {
+    const position = this.waiting.indexOf(jobId);
+    if (position >= 0) this.waiting.splice(position, 1);
+  }
+
+  /** Ends the work and puts its jobs back. */
+  async stop(): Promise<void> {
     this.stopping = true;
     this.waiting.length = 0;
     this.events.stop();
@@ -124,6 +164,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       const jobId = this.waiting.shift();
       if (jobId === undefined) return;
       const active: ActiveJob = {
+        claim: null,
         abort: new AbortController(),
         progress: 0,
         message: null,
@@ -141,7 +182,9 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       await this.run(jobId, active);
     } catch (error) {
       this.logger.error(error);
-      await this.fail(jobId, problemOfCrash()).catch((second: unknown) => {
+      const { claim } = active;
+      if (claim === null) return;
+      await this.fail(claim, problemOfCrash()).catch((second: unknown) => {
         // The row stays `running`; the next start of the process takes it up again.
         this.logger.error(second);
       });
@@ -152,7 +195,9 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 
   private async run(jobId: string, active: ActiveJob): Promise<void> {
-    if (!(await this.store.start(jobId))) return;
+    const claim = await this.store.start(jobId);
+    if (claim === null) return;
+    active.claim = claim;
     this.events.publish(jobId, { type: 'state', state: 'running' });
     const [job, request] = [await this.store.find(jobId), await this.store.requestOf(jobId)];
     if (job === null || request === null) {
@@ -164,50 +209,57 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
         signal: active.abort.signal,
         limitMs: this.limits.jobMs,
         onProgress: (progress) => {
-          this.onProgress(jobId, active, progress);
+          this.onProgress(claim, active, progress);
         },
       });
-      await this.end(job, request, outcome);
+      await this.end(claim, job, request, outcome);
     } catch (error) {
-      if (error instanceof WorkAborted) await this.onAbort(jobId);
+      if (error instanceof WorkAborted) await this.onAbort(claim);
       else if (error instanceof WorkTimeout) {
-        await this.fail(jobId, problemOfTimeout(this.limits.jobMs));
+        await this.fail(claim, problemOfTimeout(this.limits.jobMs));
       } else throw error;
     }
   }
 
-  private async end(job: Job, request: JobRequests[JobKind], outcome: WorkOutcome): Promise<void> {
+  private async end(
+    claim: Claim,
+    job: Job,
+    request: JobRequests[JobKind],
+    outcome: WorkOutcome,
+  ): Promise<void> {
     if (!outcome.ok) {
       if (outcome.error.kind === 'internal') {
         this.logger.error(`job ${job.id}: ${outcome.error.code}: ${outcome.error.message}`);
       }
-      await this.fail(job.id, problemOfWork(outcome.error, job.kind));
+      await this.fail(claim, problemOfWork(outcome.error, job.kind));
       return;
     }
     // The worker answers in the shape of the task's kind, which is the job's.
     const results = this.kinds.resultsOf(job.kind) as {
       store: (...given: unknown[]) => Promise<string>;
     };
-    const stored = await this.store.succeed(job.id, (manager) =>
+    const stored = await this.store.succeed(claim, (manager) =>
       results.store(manager, job, request, outcome.value),
     );
     if (stored) this.events.publish(job.id, { type: 'state', state: 'succeeded' });
-    else await this.onAbort(job.id);
+    else await this.onAbort(claim);
   }
 
-  private async fail(jobId: string, problem: Problem): Promise<void> {
-    if (await this.store.fail(jobId, problem)) {
-      this.events.publish(jobId, { type: 'state', state: 'failed' });
+  private async fail(claim: Claim, problem: Problem): Promise<void> {
+    if (await this.store.fail(claim, problem)) {
+      this.events.publish(claim.jobId, { type: 'state', state: 'failed' });
     }
   }
 
-  /** The work ended early: the process stops, the job was cancelled, or its host was deleted. */
-  private async onAbort(jobId: string): Promise<void> {
-    if (this.stopping) await this.store.release(jobId);
+  /** The work ended early: the process stops, the job was cancelled or taken by another, or its host was deleted. */
+  private async onAbort(claim: Claim): Promise<void> {
+    const { jobId } = claim;
+    if (this.stopping) await this.store.release(claim);
     else if ((await this.store.find(jobId)) === null) this.events.publish(jobId, { type: 'gone' });
   }
 
-  private onProgress(jobId: string, active: ActiveJob, { fraction, message }: WorkProgress): void {
+  private onProgress(claim: Claim, active: ActiveJob, { fraction, message }: WorkProgress): void {
+    const { jobId } = claim;
     if (fraction <= active.progress || active.abort.signal.aborted) return;
     active.progress = fraction;
     active.message = message;
@@ -217,7 +269,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     active.writing = true;
     active.writtenAt = now;
     this.store
-      .progress(jobId, fraction, message)
+      .progress(claim, fraction, message)
       .then((running) => {
         if (!running) active.abort.abort();
       })

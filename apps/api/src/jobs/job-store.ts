@@ -1,22 +1,37 @@
 import { Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
+import { type EntityManager, In, IsNull } from 'typeorm';
+import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialEntity';
+import { Presence } from '../database/presence';
 import { Transactions } from '../database/transactions';
 import type { Problem } from '../http/problem';
 import type { JobRequests } from './job-kinds';
-import { Job, type JobKind, JobState } from './job.entity';
+import { Job, type JobKind } from './job.entity';
 
 /** Starts of a job, after which a crash is taken for its own fault. */
 export const MAX_ATTEMPTS = 3;
 
 const now = (): string => new Date().toISOString();
 
+/** What the row says of a job's course. */
+export type JobStanding = Pick<Job, 'id' | 'state' | 'progress' | 'message' | 'processNumber'>;
+
+/** A job that a process has taken. What it writes holds only as long as the job is still its own. */
+export interface Claim {
+  jobId: string;
+  processNumber: number;
+}
+
 /**
  * The job state machine in the database: queued -> running -> succeeded | failed, and cancelled from
- * queued or running. Every step names the state that it leaves, so that of two that race one wins.
+ * queued or running. Every step names the state that it leaves, and from `running` also the process that it
+ * leaves, so that of two that race one wins.
  */
 @Injectable()
 export class JobStore {
-  constructor(private readonly transactions: Transactions) {}
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly presence: Presence,
+  ) {}
 
   find(id: string): Promise<Job | null> {
     return this.transactions.read((manager) => manager.findOneBy(Job, { id }));
@@ -29,107 +44,134 @@ export class JobStore {
     return job?.request ?? null;
   }
 
-  /** @returns whether it was queued and is now this process's to run */
-  start(id: string): Promise<boolean> {
+  /** @returns null when it is not queued (any more): of several processes one takes it */
+  start(id: string): Promise<Claim | null> {
+    const { number: processNumber } = this.presence;
     return this.transactions.run(async (manager) => {
       const result = await manager
         .createQueryBuilder()
         .update(Job)
         .set({
           state: 'running',
+          processNumber,
           attempts: () => 'attempts + 1',
           startedAt: now(),
           updatedAt: now(),
         })
         .where({ id, state: 'queued' })
         .execute();
-      return result.affected === 1;
+      return result.affected === 1 ? { jobId: id, processNumber } : null;
     });
   }
 
   /** @returns whether it is still running; a job that is not must not go on */
-  progress(id: string, progress: number, message: string): Promise<boolean> {
-    return this.transactions.run((manager) =>
-      this.move(manager, id, ['running'], { progress, message }),
-    );
+  progress(claim: Claim, progress: number, message: string): Promise<boolean> {
+    return this.transactions.run((manager) => this.leave(manager, claim, { progress, message }));
   }
 
   /**
    * Stores the result and ends the job, both or neither.
    * @returns whether it was still running
    */
-  succeed(id: string, store: (manager: EntityManager) => Promise<string>): Promise<boolean> {
+  succeed(claim: Claim, store: (manager: EntityManager) => Promise<string>): Promise<boolean> {
     return this.transactions.run(async (manager) => {
       const end = { state: 'succeeded' as const, progress: 1, message: null, finishedAt: now() };
-      if (!(await this.move(manager, id, ['running'], end))) return false;
+      if (!(await this.leave(manager, claim, end))) return false;
       const resultId = await store(manager);
-      await manager.update(Job, { id }, { resultId });
+      await manager.update(Job, { id: claim.jobId }, { resultId });
       return true;
     });
   }
 
-  fail(id: string, error: Problem): Promise<boolean> {
-    return this.transactions.run((manager) =>
-      this.move(manager, id, ['running'], { state: 'failed', error, finishedAt: now() }),
-    );
+  fail(claim: Claim, error: Problem): Promise<boolean> {
+    const end = { state: 'failed' as const, error, finishedAt: now() };
+    return this.transactions.run((manager) => this.leave(manager, claim, end));
   }
 
   /** @returns whether it had not ended before */
   cancel(id: string): Promise<boolean> {
-    return this.transactions.run((manager) =>
-      this.move(manager, id, ['queued', 'running'], { state: 'cancelled', finishedAt: now() }),
-    );
+    return this.transactions.run(async (manager) => {
+      const result = await manager
+        .createQueryBuilder()
+        .update(Job)
+        .set({ state: 'cancelled', finishedAt: now(), updatedAt: now() })
+        .where('id = :id AND state IN (:...leaving)', { id, leaving: ['queued', 'running'] })
+        .execute();
+      return result.affected === 1;
+    });
   }
 
   /** Puts a running job back without counting the attempt: the process was asked to stop. */
-  release(id: string): Promise<void> {
-    return this.transactions.run(async (manager) => {
-      await manager
-        .createQueryBuilder()
-        .update(Job)
-        .set({ state: 'queued', progress: 0, attempts: () => 'attempts - 1', updatedAt: now() })
-        .where({ id, state: 'running' })
-        .execute();
-    });
+  async release(claim: Claim): Promise<void> {
+    const back = { state: 'queued' as const, progress: 0, attempts: () => 'attempts - 1' };
+    await this.transactions.run((manager) => this.leave(manager, claim, back));
   }
 
   /**
-   * Takes up what an earlier process left: running jobs are queued again, those that were begun
+   * Takes up what processes left that have ended: running jobs are queued again, those that were begun
    * {@link MAX_ATTEMPTS} times fail.
-   * @returns the queued jobs, oldest first
+   * @returns how many were queued again or failed
    */
-  recover(exhausted: Problem): Promise<string[]> {
-    return this.transactions.run(async (manager) => {
-      const left = await manager.find(Job, {
-        where: [{ state: 'running' }, { state: 'queued' }],
-        order: { createdAt: 'ASC', id: 'ASC' },
-      });
-      const again: string[] = [];
-      for (const { id, state, attempts } of left) {
-        if (state === 'running' && attempts >= MAX_ATTEMPTS) {
-          const end = { state: 'failed' as const, error: exhausted, finishedAt: now() };
-          await this.move(manager, id, ['running'], end);
-          continue;
-        }
-        const back = { state: 'queued' as const, progress: 0, message: null };
-        if (state === 'running') await this.move(manager, id, ['running'], back);
-        again.push(id);
-      }
-      return again;
-    });
+  async recover(exhausted: Problem): Promise<number> {
+    const running = await this.transactions.read((manager) =>
+      manager.find(Job, {
+        where: { state: 'running' },
+        select: { id: true, attempts: true, processNumber: true },
+      }),
+    );
+    if (running.length === 0) return 0;
+    const hasEnded = await this.presence.ended();
+    const left = running.filter(({ processNumber }) => hasEnded(processNumber));
+    let taken = 0;
+    for (const { id: jobId, attempts, processNumber } of left) {
+      const change =
+        attempts >= MAX_ATTEMPTS
+          ? { state: 'failed' as const, error: exhausted, finishedAt: now() }
+          : { state: 'queued' as const, progress: 0, message: null };
+      const isMoved = await this.transactions.run((manager) =>
+        this.leave(manager, { jobId, processNumber }, change),
+      );
+      if (isMoved) taken += 1;
+    }
+    return taken;
   }
 
-  private async move(
+  /** Jobs that nobody has taken, oldest first. */
+  async queued(limit?: number): Promise<string[]> {
+    const jobs = await this.transactions.read((manager) =>
+      manager.find(Job, {
+        where: { state: 'queued' },
+        order: { createdAt: 'ASC', id: 'ASC' },
+        select: { id: true },
+        take: limit,
+      }),
+    );
+    return jobs.map(({ id }) => id);
+  }
+
+  /** What stands about jobs now; those that are gone are not among them. */
+  async statesOf(ids: string[]): Promise<JobStanding[]> {
+    if (ids.length === 0) return [];
+    return this.transactions.read((manager) =>
+      manager.find(Job, {
+        where: { id: In(ids) },
+        select: { id: true, state: true, progress: true, message: true, processNumber: true },
+      }),
+    );
+  }
+
+  /** Moves a running job on if it is still of the process of the claim. */
+  private async leave(
     manager: EntityManager,
-    id: string,
-    leaving: JobState[],
-    change: Partial<Pick<Job, 'state' | 'progress' | 'message' | 'error' | 'finishedAt'>>,
+    { jobId, processNumber }: { jobId: string; processNumber: number | null },
+    change: Omit<QueryDeepPartialEntity<Job>, 'host'>,
   ): Promise<boolean> {
+    const owner = processNumber === null ? IsNull() : processNumber;
     const result = await manager
       .createQueryBuilder()
       .update(Job)
       .set({ ...change, updatedAt: now() })
-      .where('id = :id AND state IN (:...leaving)', { id, leaving })
+      .where({ id: jobId, state: 'running', processNumber: owner })
       .execute();
     return result.affected === 1;
   }

@@ -57,6 +57,10 @@ export class Job {
   @Column('integer')
   attempts: number;
 
+  /** Of the process that runs it, or ran it last ({@link Presence}). */
+  @Column('integer', { nullable: true })
+  processNumber: number | null;
+
   @Column('varchar', { length: 24 })
   createdAt: string;
 

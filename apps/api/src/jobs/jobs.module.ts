@@ -12,6 +12,7 @@ import { JobEvents } from './job-events';
 import { JobKinds } from './job-kinds';
 import { JobRequestBuilder } from './job-request.builder';
 import { JobRunner } from './job-runner';
+import { JobWatch } from './job-watch';
 import { JobStore } from './job-store';
 import { JobResult } from './job-result.entity';
 import { Job } from './job.entity';
@@ -31,6 +32,7 @@ import { StoredResults } from './stored-results';
     JobEvents,
     JobStore,
     JobRunner,
+    JobWatch,
     JobsService,
     JobAnswers,
     JobRequestBuilder,

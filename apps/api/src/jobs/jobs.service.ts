@@ -44,6 +44,7 @@ export class JobsService {
       resultId: null,
       error: null,
       attempts: 0,
+      processNumber: null,
       createdAt: now,
       updatedAt: now,
       startedAt: null,

@@ -14,6 +14,10 @@ export class IdempotencyKey {
   @Column('integer', { nullable: true })
   status: number | null;
 
+  /** Of the process that answers the first request ({@link Presence}). */
+  @Column('integer', { nullable: true })
+  processNumber: number | null;
+
   @Column('simple-json', { nullable: true })
   headers: Record<string, string> | null;
 

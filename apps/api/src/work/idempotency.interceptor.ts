@@ -10,8 +10,9 @@ import {
 import { AnyFilesInterceptor } from '@nestjs/platform-express';
 import type { Request, Response } from 'express';
 import { from, lastValueFrom, Observable, of } from 'rxjs';
-import { LessThan } from 'typeorm';
+import { IsNull, LessThan } from 'typeorm';
 import { SETTINGS, Settings } from '../config/settings';
+import { Presence } from '../database/presence';
 import { isUniqueViolation, Transactions } from '../database/transactions';
 import { ProblemException } from '../http/problem';
 import { IdempotencyKey } from './idempotency-key.entity';
@@ -83,6 +84,7 @@ export class IdempotencyInterceptor implements NestInterceptor, OnApplicationBoo
 
   constructor(
     private readonly transactions: Transactions,
+    private readonly presence: Presence,
     @Inject(SETTINGS) { bodyLimitBytes: bytes }: Settings,
   ) {
     const limits = { fileSize: bytes, fieldSize: bytes, parts: MAX_PARTS };
@@ -90,8 +92,24 @@ export class IdempotencyInterceptor implements NestInterceptor, OnApplicationBoo
   }
 
   async onApplicationBootstrap(): Promise<void> {
+    const open = await this.transactions.read((manager) =>
+      manager.find(IdempotencyKey, { where: { status: IsNull() } }),
+    );
+    for (const row of open) await this.forgetIfEnded(row);
+  }
+
+  /** A request that an ended process did not answer counts as not made. */
+  private async forgetIfEnded({ key, processNumber }: IdempotencyKey): Promise<boolean> {
+    const hasEnded = await this.presence.ended();
+    if (!hasEnded(processNumber)) return false;
+    await this.forget(key, processNumber);
+    return true;
+  }
+
+  private async forget(key: string, processNumber: number | null): Promise<void> {
+    const owner = processNumber ?? IsNull();
     await this.transactions.run((manager) =>
-      manager.createQueryBuilder().delete().from(IdempotencyKey).where('status IS NULL').execute(),
+      manager.delete(IdempotencyKey, { key, processNumber: owner, status: IsNull() }),
     );
   }
 
@@ -118,21 +136,27 @@ export class IdempotencyInterceptor implements NestInterceptor, OnApplicationBoo
   ): Promise<unknown> {
     const request = context.switchToHttp().getRequest<Request>();
     const early = isMultipart(request) ? '' : fingerprintOf(request);
-    const earlier = await this.claim(key, early);
+    const { number: processNumber } = this.presence;
+    const earlier = await this.claim(key, early, processNumber);
     if (earlier !== null) return this.repeat(earlier, context);
     let kept = false;
     try {
       const body: unknown = await lastValueFrom(next.handle(), { defaultValue: undefined });
-      await this.keep(key, early === '' ? fingerprintOf(request) : early, context, body);
+      const fingerprint = early === '' ? fingerprintOf(request) : early;
+      await this.keep({ key, processNumber, fingerprint }, context, body);
       kept = true;
       return body;
     } finally {
-      if (!kept) await this.transactions.run((manager) => manager.delete(IdempotencyKey, { key }));
+      if (!kept) await this.forget(key, processNumber);
     }
   }
 
   /** @returns null when the key is now this request's, else the row of the earlier one */
-  private async claim(key: string, fingerprint: string): Promise<IdempotencyKey | null> {
+  private async claim(
+    key: string,
+    fingerprint: string,
+    processNumber: number,
+  ): Promise<IdempotencyKey | null> {
     const now = Date.now();
     const row = {
       key,
@@ -140,6 +164,7 @@ export class IdempotencyInterceptor implements NestInterceptor, OnApplicationBoo
       status: null,
       headers: null,
       body: null,
+      processNumber,
       createdAt: new Date(now).toISOString(),
       expiresAt: new Date(now + KEPT_MS).toISOString(),
     };
@@ -156,6 +181,9 @@ export class IdempotencyInterceptor implements NestInterceptor, OnApplicationBoo
       manager.findOneBy(IdempotencyKey, { key }),
     );
     if (earlier !== null && earlier.status !== null) return earlier;
+    if (earlier !== null && (await this.forgetIfEnded(earlier))) {
+      return this.claim(key, fingerprint, processNumber);
+    }
     throw new ProblemException(
       'idempotency-key-in-use',
       'The request that came first with this Idempotency-Key is not answered yet; repeat later.',
@@ -186,8 +214,13 @@ export class IdempotencyInterceptor implements NestInterceptor, OnApplicationBoo
   }
 
   private async keep(
-    key: string,
-    fingerprint: string,
+    {
+      key,
+      processNumber,
+      fingerprint,
+    }: Record<'key' | 'fingerprint', string> & {
+      processNumber: number;
+    },
     context: ExecutionContext,
     body: unknown,
   ): Promise<void> {
@@ -200,7 +233,7 @@ export class IdempotencyInterceptor implements NestInterceptor, OnApplicationBoo
     await this.transactions.run((manager) =>
       manager.update(
         IdempotencyKey,
-        { key },
+        { key, processNumber, status: IsNull() },
         {
           fingerprint,
           status: response.statusCode,

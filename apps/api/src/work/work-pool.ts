@@ -14,6 +14,8 @@ export interface WorkLimits {
   maxWaiting: number;
   jobMs: number;
   planMs: number;
+  /** How often a process looks what others that serve the same database have done, and left. */
+  pollMs: number;
   /** Heap of a worker thread; a replay that needs more fails instead of starving the process. */
   workerHeapMib: number;
 }
@@ -24,6 +26,7 @@ export const DEFAULT_WORK_LIMITS: WorkLimits = {
   maxWaiting: 100,
   jobMs: 15 * 60 * 1000,
   planMs: 60 * 1000,
+  pollMs: 1000,
   workerHeapMib: 2048,
 };
 
