@@ -5,7 +5,13 @@ import { chooseWith } from '../src/advise';
 import { normalise, withChange } from '../src/change';
 import { compileReplay } from '../src/compile';
 import { resolveDemand } from '../src/demand';
-import { firstDifference, judgeOf, stallLimitNs, tolerances } from '../src/objective';
+import {
+  firstDifference,
+  judgeOf,
+  stallLimitNs,
+  stallToBeatNs,
+  tolerances,
+} from '../src/objective';
 import { condense, isStalled } from '../src/outcome';
 import { guestMemoryPages } from '../src/placement';
 import { rivals } from '../src/rivals';
@@ -79,9 +85,9 @@ function compareAll(
 ): SituationResult[] {
   const { request } = problem;
   const tolerance = tolerances(request.host);
-  const figures = (change: Change, situation: Situation, stallMaxNs?: number): Figures =>
-    figuresOf(outcomeOf(replays, problem, change, situation, stallMaxNs));
-  const advice = situations.map((situation) => figures(advised, situation));
+  const advice = situations.map((situation) =>
+    figuresOf(outcomeOf(replays, problem, advised, situation)),
+  );
   const most = overall(advice);
   const results = situations.map(({ name }, i): SituationResult => {
     const own = advice[i];
@@ -97,12 +103,20 @@ function compareAll(
       const lost = kills > 0 || swapPages > most.swapPages + tolerance.swap || waitable < 0;
       if (bounded && lost) break;
       const limit = bounded ? waitable + ROUNDING_NS : Infinity;
-      const found = figures(normalise(request, change), situation, limit);
+      const outcome = outcomeOf(replays, problem, normalise(request, change), situation, limit);
+      // Guests that had not started yet may start after all.
+      const stopped = outcome.failedStarts.length > 0 && waitedNs(outcome) > limit;
+      const found = figuresOf(stopped ? { ...outcome, failedStarts: [] } : outcome);
       so.push(found);
-      results[i]?.rivals.push({ name, ...found });
+      results[i]?.rivals.push({ name, ...found, ...(stopped && { stopped }) });
     }
   }
   return results;
+}
+
+/** How long guests have waited in all. */
+function waitedNs({ guests }: Outcome): number {
+  return guests.reduce((sum, { stallNs }) => sum + stallNs, 0);
 }
 
 /**
@@ -120,9 +134,11 @@ function enumerate(
   const best = outcomeOf(replays, problem, advised, AS_ASKED);
   const outcome = (each: SimulationRequest): Outcome => replays.outcome(each);
   const allowed = lostUnderVariations(request, advised, outcome);
+  // What waits longer is not better, whatever it comes to.
+  const stallMaxNs = stallToBeatNs(best, judge);
   const better: { configuration: string; by: string }[] = [];
   for (const change of configurations(space)) {
-    const found = outcomeOf(replays, problem, change, AS_ASKED);
+    const found = outcomeOf(replays, problem, change, AS_ASKED, stallMaxNs);
     const difference = firstDifference(found, best, judge);
     if (difference?.better !== 'a') continue;
     // Who kills fewer as asked is better whatever variations do.

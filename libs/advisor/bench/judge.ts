@@ -17,7 +17,8 @@ export interface Figures {
 
 export interface Compared {
   advice: Figures;
-  rivals: (Figures & { name: string })[];
+  /** `stopped`: its replay ended once it was no measure of the advice any more; figures are those up to there. */
+  rivals: (Figures & { name: string; stopped?: true })[];
 }
 
 export interface SituationResult extends Compared {

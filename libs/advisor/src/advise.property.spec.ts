@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { host, planned, running } from '../test/builders';
-import { advise } from './advise';
+import { replay } from '@zonewise/simulator';
+import type { ReplayInput, ReplayResult } from '@zonewise/simulator';
+import { advise, chooseWith } from './advise';
 import { changeCount } from './change';
 import { compareOutcomes, judgeOf } from './objective';
 import type { GuestSpec, PlacementMode, AdviceRequest } from './types';
@@ -90,6 +92,41 @@ test('advice is never worse than the setting as it is, changes something or noth
       expect(advise(request)).toEqual(content);
     }),
     { numRuns: 15, seed: 20261121 },
+  );
+});
+
+/**
+ * What every search replays whatever its budget: today's setting and the advice in miniature and in full, two more winners in
+ * full where the first does not hold, and the first two finalists under six variations.
+ */
+const ALWAYS = 4 + 2 + 2 * 6;
+
+test('a search ends within its budget and what every search replays, however long replays are', () => {
+  const budgets = fc.record({
+    replaysMax: fc.integer({ min: 1, max: 40 }),
+    pagesEach: fc.constantFrom(0, 1e6, 1e9),
+  });
+  fc.assert(
+    fc.property(requests, budgets, (request, { replaysMax, pagesEach }) => {
+      let calls = 0;
+      const counted = (input: ReplayInput): ReplayResult => {
+        calls += 1;
+        const result = replay(input);
+        const [first, ...rest] = result.steps;
+        if (pagesEach === 0 || first === undefined) return result;
+        return { ...result, steps: [{ ...first, pagesDone: pagesEach }, ...rest] };
+      };
+      const workMax = 3e8;
+      const { replays } = chooseWith(counted, {
+        ...request,
+        options: { budget: { replaysMax, workMax } },
+      });
+      expect(replays).toBe(calls);
+      const paid =
+        pagesEach === 0 ? replaysMax : Math.min(replaysMax, Math.max(12, workMax / pagesEach));
+      expect(calls).toBeLessThanOrEqual(paid + ALWAYS);
+    }),
+    { numRuns: 20, seed: 20261122 },
   );
 });
 
