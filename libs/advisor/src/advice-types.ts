@@ -29,6 +29,11 @@ export interface AdviceConstraints {
    * change must not exceed it. Default: not limited.
    */
   maxOvercommitPercent?: number;
+  /**
+   * vCPUs per CPU of a node that a change may bring there; what a node carries as it is stays allowed. Default: one, or, where
+   * the host has more vCPUs than CPUs, the node's even share and the largest guest on top, up to 5 (vcpu-load.ts).
+   */
+  vcpuOvercommitMax?: number;
 }
 
 export interface AdviceBudget {

@@ -23,9 +23,11 @@ import { STALL_BUDGET_SECONDS_PER_GIB, compareOutcomes, judgeOf, type Judge } fr
 import { operationGroups } from './operations';
 import type { Note } from './placement';
 import { paretoFront } from './pareto';
+import { poolNotes } from './pools';
 import type { OnAnswer, SearchResult } from './search';
 import { REPLAYS_EXPECTED, RESERVE_PERCENT, placeable, search } from './search';
 import type { AdviceContent, AdviceRequest, Candidate, RecommendationContent } from './types';
+import { vcpuNotes } from './vcpu-load';
 
 const ALTERNATIVES_MAX = 24;
 /** The simulator's own default. */
@@ -165,6 +167,8 @@ export function adviseWith(
           ...chosen.assumptions,
           ...notes,
           ...searchNotes(request),
+          ...vcpuNotes(request),
+          ...poolNotes(request),
           ...boundNotes(evaluator, demand, others.length),
         ]),
       },

@@ -1,20 +1,13 @@
-import { PAGE_KIB } from '@zonewise/simulator';
 import type { HostModel, HostSysctls } from '@zonewise/simulator';
+import { thpChanges } from './backing-candidates';
 import { roomPages, wantedPages } from './bounds';
 import type { ResolvedDemand } from './demand';
 import type { Change, Evaluated } from './evaluator';
-import { withChange, without } from './change';
-import { placedGuest } from './compile';
+import { without } from './change';
 import { memoryNodes, nearestFirst } from './host-nodes';
 import { guestCpuNodes, hasCellNodes, homeNodes, tunedRegions } from './placement';
 import { zoneReclaimModes } from './space';
-import type {
-  AdviceRequest,
-  GuestSpec,
-  HugepageDemand,
-  NumatuneSetting,
-  PlacementMode,
-} from './types';
+import type { AdviceRequest, GuestSpec, NumatuneSetting, PlacementMode } from './types';
 
 /** Modes that advice may choose, in the order in which ties are decided. */
 export const ADVISED_MODES: readonly Exclude<PlacementMode, 'none'>[] = [
@@ -27,11 +20,18 @@ export const ADVISED_MODES: readonly Exclude<PlacementMode, 'none'>[] = [
 const SCALE_FACTORS = [50, 100, 200, 300];
 const SCALE_FACTOR_MAX = 3000;
 
-/** A guest's setting under a mode, on the nodes where it belongs today. */
+/** Room that guests with a node of their own have been promised, by node. */
+type Booked = Map<number, number>;
+
+/**
+ * A guest's setting under a mode, on the nodes where it belongs today. One preferred node is that with most of its memory and
+ * CPUs; for a guest that floats the one with the most room that nobody was promised.
+ */
 export function settingAtHome(
   spec: GuestSpec,
   mode: PlacementMode,
   host: HostModel,
+  booked: Booked = new Map(),
 ): NumatuneSetting {
   const home = homeNodes(spec, host);
   if (mode === 'none') return { mode, nodeset: [] };
@@ -40,7 +40,26 @@ export function settingAtHome(
   }
   // Cells with nodes of their own keep them: one preferred node for all would take them apart.
   const single = mode === 'preferred' && !hasCellNodes(tunedRegions(spec));
-  return { mode, nodeset: single ? home.slice(0, 1) : home };
+  return { mode, nodeset: single ? [mainNode(spec, host, home, booked)] : home };
+}
+
+/** The node of a set that has most of a guest's memory by its regions' nodes and their CPUs; of equals the roomiest. */
+function mainNode(spec: GuestSpec, host: HostModel, home: number[], booked: Booked): number {
+  const weights = new Map(home.map((node) => [node, 0]));
+  const cpus = new Map(host.nodes.map((node) => [node.nodeId, node.cpus.length]));
+  for (const { policy, cpuNodes, sizePages } of tunedRegions(spec)) {
+    const named = policy.nodes.length > 0 ? policy.nodes : cpuNodes;
+    const all = named.reduce((sum, node) => sum + (cpus.get(node) ?? 0), 0);
+    for (const node of named) {
+      const share = all > 0 ? (cpus.get(node) ?? 0) / all : 1 / named.length;
+      const so = weights.get(node);
+      if (so !== undefined) weights.set(node, so + sizePages * share);
+    }
+  }
+  const most = Math.max(...weights.values());
+  const main = home.filter((node) => (weights.get(node) ?? 0) >= most - 0.5);
+  const room = (node: number): number => roomPages(host, node) - (booked.get(node) ?? 0);
+  return main.reduce((best, node) => (room(node) > room(best) ? node : best));
 }
 
 /** All planned guests changed alike, with each zone_reclaim_mode; the first one is no change at all. */
@@ -61,8 +80,15 @@ function allAlike(
   demand: ResolvedDemand,
   host: HostModel,
 ): Change['numatune'] {
+  const booked: Booked = new Map();
   return Object.fromEntries(
-    demand.planned.map(({ spec }) => [spec.guest.name, settingAtHome(spec, mode, host)]),
+    demand.planned.map((planned) => {
+      const { spec } = planned;
+      const setting = settingAtHome(spec, mode, host, booked);
+      const pages = wantedPages(planned) / setting.nodeset.length;
+      for (const node of setting.nodeset) booked.set(node, (booked.get(node) ?? 0) + pages);
+      return [spec.guest.name, setting];
+    }),
   );
 }
 
@@ -167,17 +193,13 @@ export function symptomChanges(
     if (ratio.some((value) => value > 0)) changes.push(withSysctl({ lowmem_reserve_ratio: ratio }));
     changes.push(...orderChanges(change, demand));
   }
-  const thp = demand.planned.some(({ spec }) =>
-    spec.guest.regions.some((one) => one.thp === 'huge'),
-  );
-  if (waits && thp) changes.push({ ...change, thp: { ...change.thp, defrag: 'defer' } });
+  if (waits) changes.push(...thpChanges(request, demand, change));
   const cached = demand.planned.filter(({ diskCachePages }) => diskCachePages > 0);
   if (cached.length > 0 && (dead || away || waits || outcome.cacheLostPages > 0)) {
     const none = cached.map(({ spec }): [string, 'none'] => [spec.guest.name, 'none']);
     const diskCache: Change['diskCache'] = { ...change.diskCache, ...Object.fromEntries(none) };
     changes.push({ ...change, diskCache });
   }
-  if (outcome.failedStarts.length > 0) changes.push(...poolChanges(request, demand, change));
   return changes;
 }
 
@@ -187,35 +209,4 @@ function orderChanges(change: Change, demand: ResolvedDemand): Change[] {
     .sort((a, b) => wantedPages(b) - wantedPages(a))
     .map(({ spec }) => spec.guest.name);
   return [bySize, [...bySize].reverse()].map((startOrder) => ({ ...change, startOrder }));
-}
-
-/** Pools of the size that the guests' policies ask of each node. */
-function poolChanges(request: AdviceRequest, demand: ResolvedDemand, change: Change): Change[] {
-  const changed = withChange(request, change);
-  const wanted = new Map<string, HugepageDemand>();
-  for (const { spec } of demand.planned) {
-    for (const region of placedGuest(changed, spec.guest.name).regions) {
-      if (!region.hugetlb) continue;
-      const { sizeKib } = region.hugetlb;
-      const nodes = region.policy.nodes.length > 0 ? region.policy.nodes : region.cpuNodes;
-      const pages = Math.ceil((region.sizePages * PAGE_KIB) / sizeKib / nodes.length);
-      for (const node of nodes) {
-        const key = `${node} ${sizeKib}`;
-        const so = wanted.get(key) ?? {
-          node,
-          sizeKib,
-          count: usedPages(request.host, node, sizeKib),
-        };
-        wanted.set(key, { ...so, count: so.count + pages });
-      }
-    }
-  }
-  return wanted.size > 0 ? [{ ...change, hugepages: [...wanted.values()] }] : [];
-}
-
-function usedPages(host: HostModel, nodeId: number, sizeKib: number): number {
-  const pool = host.nodes
-    .find((node) => node.nodeId === nodeId)
-    ?.hugepages.find((each) => each.sizeKib === sizeKib);
-  return pool ? pool.totalPages - pool.freePages : 0;
 }

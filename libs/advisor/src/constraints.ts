@@ -9,6 +9,7 @@ import { AdvisorInputError } from './errors';
 import { managedPages, memoryNodes, nodeUnion, nodesText } from './host-nodes';
 import { guestMemoryPages } from './placement';
 import type { AdviceRequest, Change, GuestSpec } from './types';
+import { VcpuLimits } from './vcpu-load';
 
 /** Nodes that a changed nodeset may name, ascending. */
 export function allowedNodes({ host, options }: AdviceRequest): number[] {
@@ -59,8 +60,21 @@ export function overcommitted(
   });
 }
 
-/** Why a change may not be advised whatever its figures; undefined where the constraints allow it. */
-export function violation(request: AdviceRequest, change: Change): string | undefined {
+/** Why a configuration is not replayed, by the bound that left it out. */
+export interface Violation {
+  bound: 'constraints' | 'vcpu-overcommit';
+  message: string;
+}
+
+/** Why a change may not be advised whatever its figures; undefined where it may. */
+export function violation(request: AdviceRequest, change: Change): Violation | undefined {
+  const forbidden = forbiddenBy(request, change);
+  if (forbidden !== undefined) return { bound: 'constraints', message: forbidden };
+  const crowds = new VcpuLimits(request).violation(withChange(request, change));
+  return crowds === undefined ? undefined : { bound: 'vcpu-overcommit', message: crowds };
+}
+
+function forbiddenBy(request: AdviceRequest, change: Change): string | undefined {
   const constraints = request.options?.constraints;
   if (constraints === undefined) return undefined;
   const { pinnedGuests = [], forbiddenNodes = [], fixedSysctls = [] } = constraints;
@@ -163,6 +177,10 @@ function checkConstraints(request: AdviceRequest, constraints: AdviceConstraints
   const percent = constraints.maxOvercommitPercent;
   if (percent !== undefined && !(Number.isFinite(percent) && percent > 0)) {
     invalid('constraints/maxOvercommitPercent', percent, 'a number above 0');
+  }
+  const vcpus = constraints.vcpuOvercommitMax;
+  if (vcpus !== undefined && !(Number.isFinite(vcpus) && vcpus > 0)) {
+    invalid('constraints/vcpuOvercommitMax', vcpus, 'a number above 0');
   }
   contradictions(request, pinnedGuests);
 }

@@ -1,5 +1,6 @@
 import { host, planned } from '../test/builders';
 import { advise } from './advise';
+import { jointChanges } from './candidates';
 import { NO_CHANGE, normalise } from './change';
 import { checkAdvisable, overcommitted, violation } from './constraints';
 import { resolveDemand } from './demand';
@@ -8,7 +9,7 @@ import { packing } from './packing';
 import { scaleFor, scaled } from './scale';
 import { simulate } from './simulate';
 import { configurations, spaceOf } from './space';
-import type { AdviceConstraints, AdviceRequest } from './types';
+import type { AdviceConstraints, AdviceRequest, GuestSpec } from './types';
 import { varied } from './variation';
 
 /** Node 0 full of page cache, two guests that prefer it. */
@@ -34,6 +35,16 @@ test('counting sees the spill that the replay shows, and none where node reclaim
   expect(remoteCost).toBeGreaterThan(0.3);
   expect(Math.abs(estimator.estimate(draws, {}).remoteCost - remoteCost)).toBeLessThan(0.05);
   expect(estimator.estimate(draws, { zone_reclaim_mode: 1 }).remoteCost).toBe(0);
+});
+
+test('memory that finds neither free pages nor page cache is counted as a kill', () => {
+  const full = request({ host: host([{ mib: 1024, anonMib: 900 }, { mib: 1024 }]) });
+  const demand = resolveDemand(full);
+  const estimator = new Estimator(full, demand);
+  const strict = { a: { mode: 'strict' as const, nodeset: [0] } };
+  const change = { sysctl: {}, numatune: strict };
+  const draws = demand.planned.map((one) => estimator.drawsOf(one, change));
+  expect(estimator.estimate(draws, {})).toMatchObject({ kills: 1, swap: 0, reclaimed: 0 });
 });
 
 test('a packing moves no more guests than it must, and their vCPUs with them only where it may', () => {
@@ -74,15 +85,17 @@ test('a pin to where the vCPUs are anyway is no change', () => {
 
 test('constraints hold for every change, and what nobody could keep is refused with its place', () => {
   const strict = { sysctl: {}, numatune: { a: { mode: 'strict' as const, nodeset: [1] } } };
-  expect(violation(constrained({ pinnedGuests: ['a'] }), strict)).toBe('a is to stay as it is.');
-  expect(violation(constrained({ forbiddenNodes: [1] }), strict)).toBe(
+  expect(violation(constrained({ pinnedGuests: ['a'] }), strict)?.message).toBe(
+    'a is to stay as it is.',
+  );
+  expect(violation(constrained({ forbiddenNodes: [1] }), strict)?.message).toBe(
     'Node 1 is not to be named.',
   );
   expect(violation(constrained({ maxOvercommitPercent: 30 }), strict)).toBeUndefined();
   const tight = constrained({ maxOvercommitPercent: 26 });
   const both = { ...strict, numatune: { ...strict.numatune, b: strict.numatune.a } };
   expect(overcommitted(tight)).toEqual([]);
-  expect(violation(tight, both)).toMatch(/26 % of their memory are 136314/);
+  expect(violation(tight, both)?.message).toMatch(/26 % of their memory are 136314/);
   const refused = (asked: AdviceRequest): unknown => {
     try {
       checkAdvisable(asked);
@@ -132,4 +145,30 @@ test('a variation changes what it names', () => {
   expect(reversed.demand.startOrder).toEqual(['b', 'a']);
   const cached = varied(request(), { name: 'cache', cachePercent: 10 });
   expect(cached.demand.backgroundCache).toHaveLength(2);
+});
+
+test('a guest that floats is offered the roomiest node as its preferred one, each the room that is left', () => {
+  const asked = request({
+    host: host([{ mib: 1024, anonMib: 500 }, { mib: 1024, anonMib: 100 }, { mib: 1024 }]),
+  });
+  const floating = (name: string, mib: number): GuestSpec => ({
+    ...planned(name, mib, 0, {
+      numatune: { mode: 'none', nodeset: [] },
+      region: { policy: { mode: 'default', nodes: [] }, cpuNodes: [0, 1, 2] },
+    }),
+    cpusPinned: false,
+  });
+  const own = planned('own', 64, 1);
+  const guests = [floating('a', 600), floating('b', 300), floating('c', 300), own];
+  const demand = resolveDemand({ ...asked, guests });
+  const preferred = jointChanges({ ...asked, guests }, demand).find(
+    ({ numatune }) => numatune.own?.mode === 'preferred',
+  );
+  const nodes = Object.entries(preferred?.numatune ?? {}).map(([name, at]) => [name, at.nodeset]);
+  expect(nodes).toEqual([
+    ['a', [2]],
+    ['b', [1]],
+    ['c', [1]],
+    ['own', [1]],
+  ]);
 });

@@ -30,6 +30,8 @@ export type Draws = Draw[];
 
 /** Figures by counting, each the smaller the better, in the order in which they decide. */
 export interface Estimate {
+  /** vCPUs beyond what the CPUs of nodes may carry; only a packing counts them. */
+  crowded?: number;
   kills: number;
   swap: number;
   remoteCost: number;
@@ -172,6 +174,7 @@ export class Estimator {
     if (draw.cache) return 0;
     // Every node is at its low mark: kswapd works on all of them, and what it frees is taken where it comes.
     const all = draw.from.reduce((pages, node) => pages + (state.cache[node] ?? 0), 0);
+    if (all === 0) return left;
     const wanted = Math.min(left, all);
     for (const node of draw.from) put(node, state.cache, ((state.cache[node] ?? 0) / all) * wanted);
     return left < 1 ? 0 : left;
@@ -271,6 +274,8 @@ interface Sum {
 
 /** Which of two estimates is better: negative for `a`; a thousandth of a distance or share is no difference. */
 export function compareEstimates(a: Estimate, b: Estimate): number {
+  const crowded = (a.crowded ?? 0) - (b.crowded ?? 0);
+  if (Math.abs(crowded) > 1e-6) return crowded;
   if (a.kills !== b.kills) return a.kills - b.kills;
   if (Math.abs(a.swap - b.swap) > 256) return a.swap - b.swap;
   if (Math.abs(a.remoteCost - b.remoteCost) > 1e-4) return a.remoteCost - b.remoteCost;

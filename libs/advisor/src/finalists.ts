@@ -1,7 +1,8 @@
 /** From everything replayed to one advice: the same variations for all finalists, then the simplest that is as good. */
 import type { Robustness } from './advice-types';
 import type { Variation } from './advice-types';
-import { changeCount, reductions, without } from './change';
+import { changeCount, normalise, reductions, without } from './change';
+import { violation } from './constraints';
 import { ineligible } from './eligible';
 import type { Change, Evaluated, Evaluator } from './evaluator';
 import { deadNames } from './explain';
@@ -116,6 +117,9 @@ export class Finals {
     const attempt = (change: Change): boolean => {
       if (tries >= REDUCTIONS_MAX || changeCount(change) >= changeCount(kept.one.change))
         return false;
+      // A pin less may bring vCPUs back to where others have been pinned.
+      const { request } = this.evaluator;
+      if (violation(request, normalise(request, change)) !== undefined) return false;
       tries += 1;
       const one = this.evaluator.tryEvaluate(change);
       if (!one || !this.isAsGood(one, best)) return false;

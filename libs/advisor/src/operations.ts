@@ -3,10 +3,11 @@ import { NO_CHANGE, changeCount, startOrder, without as withoutEntry } from './c
 import { effectiveNumatune } from './compile';
 import type { Change, Evaluated, Evaluator } from './evaluator';
 import { effectText, settingText } from './explain';
-import { formatList, formatMib } from './format';
+import { formatCount, formatList, formatMib } from './format';
 import { nodesText } from './host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
 import type { Judge } from './objective';
+import { basePages, poolNeeds } from './pools';
 import { hasCellNodes, nodesByRegion, tunedRegions } from './placement';
 import type {
   BackingValue,
@@ -161,9 +162,12 @@ function documentParts({ request }: Evaluator, change: Change): Part[] {
     ...Object.entries(change.pinning ?? {}).map(([name, value]) =>
       part('pinning', name, '/domain/vcpu/@cpuset', `pinned to the CPUs of ${pinText(value)}`),
     ),
-    ...Object.entries(change.backing ?? {}).map(([name, value]) =>
-      part('backing', name, '/domain/memoryBacking', `on ${BACKINGS[value]}`),
-    ),
+    ...Object.entries(change.backing ?? {}).map(([name, value]): Part => {
+      const plain = part('backing', name, '/domain/memoryBacking', `on ${BACKINGS[value]}`);
+      if (typeof value !== 'number') return plain;
+      const cost = `; its memory is not swapped, merged or given back while it runs`;
+      return { ...plain, says: (...found) => `${plain.says(...found)}${cost}` };
+    }),
     ...Object.entries(change.diskCache ?? {}).map(([name, value]) =>
       part('diskCache', name, '/domain/devices/disk/driver/@cache', `with disk cache ${value}`),
     ),
@@ -188,6 +192,13 @@ function poolPart({ request }: Evaluator, change: Change, pool: HugepageDemand):
     .find(({ nodeId }) => nodeId === node)
     ?.hugepages.find((one) => one.sizeKib === sizeKib);
   const rest = (change.hugepages ?? []).filter((one) => one !== pool);
+  const now = poolNeeds(request).find((one) => one.node === node && one.sizeKib === sizeKib);
+  const balance =
+    now && now.short > 0
+      ? `${formatCount(now.short)} pages short`
+      : now && now.idle > 0
+        ? `${formatCount(now.idle)} pages larger than its guests need`
+        : undefined;
   return {
     group: 'pools',
     without: { ...change, hugepages: rest },
@@ -198,7 +209,9 @@ function poolPart({ request }: Evaluator, change: Change, pool: HugepageDemand):
       previousValue: found?.totalPages ?? 0,
     },
     says: (_with, _without, effect) =>
-      `${count} huge pages of ${sizeKib} KiB on node ${node} ${effect}`,
+      `${count} huge pages of ${sizeKib} KiB on node ${node} ${effect}; ` +
+      `${formatMib(count * basePages(sizeKib))} of the node are locked away from page cache and from guests on other pages, ` +
+      `used or not${balance === undefined ? '' : ` (as it is the pool is ${balance})`}`,
   };
 }
 

@@ -13,7 +13,7 @@ type GuestOutcome = Outcome['guests'][number];
  *
  * A page is remote when it lies on a node outside its region's `cpuNodes`; shares are weighted by pages
  * (resident guest RAM, without QEMU's overhead). `cacheLostPages` compares the clean page cache of every
- * node before the first guest with the end, and counts only nodes that lost some.
+ * node before the first guest and the pools with the end, and counts only nodes that lost some.
  *
  * @differs cache that the guests' own disks read in hides an equal loss of older cache on that node
  */
@@ -67,7 +67,7 @@ export function fileCachePages(node: NodeSnapshot): number {
   return node.lru.activeFilePages + node.lru.inactiveFilePages;
 }
 
-/** Page cache over all nodes before the first guest step. */
+/** Page cache over all nodes before the first guest, and before the pools of huge pages. */
 export function cacheBefore(result: ReplayResult): number {
   return beforeGuests(result).nodes.reduce((sum, node) => sum + fileCachePages(node), 0);
 }
@@ -165,8 +165,9 @@ function lastSnapshot(result: ReplayResult): Snapshot {
   return result.steps.at(-1)?.snapshot ?? result.initial;
 }
 
+/** Before the first guest, and before the pools of huge pages that are made for guests and take page cache like them. */
 function beforeGuests(result: ReplayResult): Snapshot {
-  const first = result.steps.findIndex((step) => step.op === 'guest');
+  const first = result.steps.findIndex(({ op }) => op === 'guest' || op === 'hugepages');
   if (first < 0) return result.initial;
   return result.steps[first - 1]?.snapshot ?? result.initial;
 }

@@ -1,4 +1,5 @@
 /** Placements found by counting: every guest on nodes that have room for it, near its vCPUs, or its vCPUs near them. */
+import { NO_CHANGE, withChange } from './change';
 import { allowedNodes, mayMove } from './constraints';
 import { effectiveNumatune, placedGuest } from './compile';
 import type { ResolvedDemand } from './demand';
@@ -6,7 +7,15 @@ import type { Draws, Estimate, Estimator } from './estimate';
 import { compareEstimates } from './estimate';
 import { cpuNodes, nearestFirst, nodeUnion, sameNodes } from './host-nodes';
 import { guestCpuNodes, isPinned, tunedRegions } from './placement';
-import type { AdviceRequest, Change, HostSysctls, NumatuneValue, PinningValue } from './types';
+import type {
+  AdviceRequest,
+  Change,
+  GuestSpec,
+  HostSysctls,
+  NumatuneValue,
+  PinningValue,
+} from './types';
+import { VcpuLimits, vcpuShares } from './vcpu-load';
 
 type Planned = ResolvedDemand['planned'][number];
 
@@ -15,6 +24,8 @@ interface Option {
   numatune?: NumatuneValue;
   pinning?: PinningValue;
   draws: Draws;
+  /** vCPUs that it brings to each node, by position. */
+  vcpus: number[];
 }
 
 /** Passes over all guests; each one only ever improves. */
@@ -44,11 +55,18 @@ export function packing(
   const bySize = options
     .map((_, i) => i)
     .sort((a, b) => (sizes[b] ?? 0) - (sizes[a] ?? 0) || a - b);
-  const of = (chosen: number[]): Estimate =>
-    estimator.estimate(
-      chosen.flatMap((option, i) => (option < 0 ? [] : [options[i]?.[option]?.draws ?? []])),
+  const limits = new VcpuLimits(request);
+  const others = othersVcpus(request, demand);
+  const of = (chosen: number[]): Estimate => {
+    const taken = chosen.flatMap((option, i) => options[i]?.[option] ?? []);
+    const estimate = estimator.estimate(
+      taken.map(({ draws }) => draws),
       rules.sysctl,
     );
+    const load = [...others];
+    for (const { vcpus } of taken) vcpus.forEach((count, i) => (load[i] = (load[i] ?? 0) + count));
+    return { ...estimate, crowded: limits.beyond(load) };
+  };
   const today = improved(
     options.map(() => 0),
     options,
@@ -59,6 +77,21 @@ export function packing(
   const order = compareEstimates(anew.estimate, today.estimate);
   const best = order < 0 ? restored(anew.chosen, of) : today.chosen;
   return changeOf(best, options, demand.planned, rules.sysctl);
+}
+
+/** vCPUs by node of the guests that nothing moves. */
+function othersVcpus(request: AdviceRequest, demand: ResolvedDemand): number[] {
+  const moved = new Set(demand.planned.map(({ spec }) => spec.guest.name));
+  const load = request.host.nodes.map(() => 0);
+  for (const spec of request.guests) {
+    if (moved.has(spec.guest.name)) continue;
+    optionVcpus(request, spec).forEach((count, i) => (load[i] = (load[i] ?? 0) + count));
+  }
+  return load;
+}
+
+function optionVcpus(request: AdviceRequest, { guest, vcpus = 0 }: GuestSpec): number[] {
+  return vcpuShares(request.host, placedGuest(request, guest.name), vcpus);
 }
 
 type Of = (chosen: number[]) => Estimate;
@@ -138,7 +171,10 @@ function optionsOf(
   estimator: Estimator,
   rules: PackingRules,
 ): Option[] {
-  const asIs: Option = { draws: estimator.drawsOf(planned, { sysctl: {}, numatune: {} }) };
+  const asIs: Option = {
+    draws: estimator.drawsOf(planned, NO_CHANGE),
+    vcpus: optionVcpus(request, planned.spec),
+  };
   if (!mayMove(request, planned.spec)) return [asIs];
   const { spec } = planned;
   const name = spec.guest.name;
@@ -153,7 +189,8 @@ function optionsOf(
       numatune: { [name]: setting.numatune },
       ...(setting.pinning && { pinning: { [name]: setting.pinning } }),
     };
-    return [{ ...setting, draws: estimator.drawsOf(planned, change) }];
+    const vcpus = optionVcpus(withChange(request, change), spec);
+    return [{ ...setting, draws: estimator.drawsOf(planned, change), vcpus }];
   });
   return [asIs, ...options];
 }

@@ -1,8 +1,10 @@
 /** The rounds of a search: which configurations are replayed, in which order, and what is left out by which bound. */
 import type { HostSysctls } from '@zonewise/simulator';
 import type { Rival, SearchReport } from './advice-types';
+import { hugepageChanges } from './backing-candidates';
 import { guestChanges, jointChanges, moveChanges, pureChanges, symptomChanges } from './candidates';
 import { changeCount, normalise } from './change';
+import type { Violation } from './constraints';
 import { violation } from './constraints';
 import type { ResolvedDemand } from './demand';
 import { ineligible } from './eligible';
@@ -44,6 +46,20 @@ export class Pruned {
     this.bounds.set(bound, { count: so + count, message });
   }
 
+  /** A configuration that may not be advised; of crowded CPUs the first one is told. */
+  forbid({ bound, message }: Violation): void {
+    if (bound === 'constraints') {
+      this.add(bound, 1, 'Configurations that the constraints forbid were not replayed.');
+      return;
+    }
+    const first = this.bounds.get(bound)?.message;
+    this.add(
+      bound,
+      1,
+      first ?? `Configurations that crowd CPUs were not replayed; the first: ${message}`,
+    );
+  }
+
   get list(): SearchReport['pruned'] {
     return [...this.bounds].map(([bound, entry]) => ({ bound, ...entry }));
   }
@@ -81,7 +97,7 @@ export function bestOf(
   for (const change of changes) {
     const why = violation(request, normalise(request, change));
     if (why !== undefined) {
-      pruned.add('constraints', 1, 'Configurations that the constraints forbid were not replayed.');
+      pruned.forbid(why);
       continue;
     }
     const next = evaluator.tryEvaluate(change, keep, stallToBeatNs(best.candidate.outcome, judge));
@@ -161,12 +177,23 @@ export function refineGuests(context: RoundContext, start: Evaluated): Evaluated
   }, start);
 }
 
-/** Kernel settings, disk caches, pools and the order of starts, as far as the best so far shows what they are for. */
+/** Kernel settings, disk caches, huge pages and the order of starts, as far as the best so far shows what they are for. */
 export function answerSymptoms(context: RoundContext, start: Evaluated): Evaluated {
-  const changes = symptomChanges(context.request, context.demand, start);
+  const best = answerOnce(context, start);
+  return best === start ? best : answerOnce(context, best);
+}
+
+function answerOnce(context: RoundContext, start: Evaluated): Evaluated {
+  const { request, demand } = context;
+  return answerPools(context, bestOf(context, symptomChanges(request, demand, start), start));
+}
+
+/** Huge pages alone: what decides where guests do not start for want of them. */
+export function answerPools(context: RoundContext, start: Evaluated): Evaluated {
+  const { changes, lastResort = [], pruned } = hugepageChanges(context, start);
+  for (const { bound, count, message } of pruned) context.pruned.add(bound, count, message);
   const best = bestOf(context, changes, start);
-  if (best === start) return best;
-  return bestOf(context, symptomChanges(context.request, context.demand, best), best);
+  return best.candidate.outcome.failedStarts.length > 0 ? bestOf(context, lastResort, best) : best;
 }
 
 /**
@@ -179,7 +206,7 @@ export function exhaustive(
   space: Space,
   start: Evaluated,
 ): { best: Evaluated; complete: boolean } {
-  const { evaluator, pruned, judge } = context;
+  const { evaluator, request, pruned, judge } = context;
   const [today, ...others] = space.host;
   let best = start;
   let complete = true;
@@ -196,6 +223,11 @@ export function exhaustive(
       const message =
         'Guests bound to nodes away from their vCPUs: at least more remote than a configuration with neither kills nor swap nor stalls over the budget.';
       pruned.add('remote-at-least', hosts, message);
+      continue;
+    }
+    const why = violation(request, normalise(request, { sysctl: {}, numatune }));
+    if (why !== undefined) {
+      pruned.forbid(why);
       continue;
     }
     best = bestOf(context, [{ sysctl: today ?? {}, numatune }], best);

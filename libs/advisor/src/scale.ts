@@ -168,9 +168,13 @@ function scaledGuest(spec: GuestSpec, k: number): GuestSpec {
 }
 
 function scaledDemand(demand: DemandProfile, k: number): DemandProfile {
-  const { guests, backgroundCache } = demand;
+  const { guests, backgroundCache, hugepages } = demand;
   return {
     ...demand,
+    // Pools that a candidate asks for: guests are whole huge pages in a miniature too.
+    ...(hugepages && {
+      hugepages: hugepages.map((pool) => ({ ...pool, count: Math.ceil(pool.count / k) })),
+    }),
     ...(guests && {
       guests: Object.fromEntries(
         Object.entries(guests).map(([name, own]) => [

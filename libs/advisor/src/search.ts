@@ -19,6 +19,7 @@ import type { RoundContext } from './rounds';
 import {
   EXHAUSTIVE_MAX,
   Pruned,
+  answerPools,
   answerSymptoms,
   bestOf,
   exhaustive,
@@ -100,7 +101,7 @@ export function search(
     ...{ evaluator: small, baseline: today },
   };
   const rivals = rivalsOf(request, demand).filter(
-    ({ change }) => violation(request, normalise(request, change)) === undefined,
+    ({ change }) => violation(request, normalise(request, change))?.bound !== 'constraints',
   );
   const { best, complete } = rounds(context, rivalChanges(rivals), (found) => {
     onAnswer?.({ baseline: today.candidate, advised: found.candidate, replays: evaluator.replays });
@@ -177,6 +178,7 @@ function rounds(
     if (next !== best) onBetter(next);
     best = next;
   };
+  if (baseline.candidate.outcome.failedStarts.length > 0) told(answerPools(context, best));
   told(bestOf(context, packings(context), best));
   told(bestOf(context, rivals, best));
   told(jointRound(context, best));

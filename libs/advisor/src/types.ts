@@ -90,6 +90,8 @@ export type GuestSpec = {
    * are touched from some of the host's CPU nodes only counts as pinned.
    */
   cpusPinned?: boolean;
+  /** vCPUs that the guest starts with. Absent: not known, and pinning it anew is not measured by them. */
+  vcpus?: number;
   /**
    * Regions, by `cell`, whose nodes the document names outside of numatune (memory devices with a nodemask
    * of their own). No advice moves them, and no `<memnode>` can name them.

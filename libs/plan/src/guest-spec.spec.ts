@@ -111,12 +111,12 @@ describe('buildGuestSpec', () => {
     })),
   } as unknown as HostModel;
 
-  it('names the regions that numatune does not decide: devices with a nodemask of their own', () => {
+  it('names the regions that numatune does not decide: devices with a nodemask of their own; and tells its vCPUs', () => {
     const xml = `<domain type='kvm'>
   <name>a</name>
   <maxMemory slots='2' unit='MiB'>1024</maxMemory>
   <memory unit='MiB'>768</memory>
-  <vcpu>2</vcpu>
+  <vcpu current='1'>2</vcpu>
   <numatune><memory mode='preferred' nodeset='0'/></numatune>
   <os><type>hvm</type></os>
   <cpu><numa><cell id='0' cpus='0-1' memory='512' unit='MiB'/></numa></cpu>
@@ -131,7 +131,8 @@ describe('buildGuestSpec', () => {
     if (!view.ok) throw new Error(JSON.stringify(view.problems));
     const spec = buildGuestSpec(view.value, host, { state: 'planned' });
     if (!spec.ok) throw new Error(JSON.stringify(spec.problems));
-    const { guest, ownNodesCells } = spec.value;
+    const { guest, ownNodesCells, vcpus } = spec.value;
+    expect(vcpus).toBe(1);
     expect(guest.regions.map(({ cell, policy }) => ({ cell, nodes: policy.nodes }))).toEqual([
       { cell: 0, nodes: [0] },
       { cell: ownNodesCells?.[0], nodes: [1] },

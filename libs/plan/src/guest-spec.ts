@@ -136,6 +136,7 @@ export function buildGuestSpec(
   const common = {
     numatune: configuredNumatune(view, placementHost.memoryNodes),
     diskCachePages,
+    vcpus: view.vcpu.current,
     cpusPinned: view.vcpu.cpuset !== null || view.cputune.vcpupin.length > 0,
     ownNodesCells: guest.regions.map(({ cell }) => cell).filter((cell) => !isGuestCell(view, cell)),
   };

@@ -31,6 +31,7 @@ const INT_MAX = 2 ** 31 - 1;
 const MAX_NODE_ID = 1023;
 const MAX_WEIGHT = 1e6;
 const MAX_PERCENT = 10_000;
+const MAX_VCPU_OVERCOMMIT = 1000;
 const MAX_REPLAYS = 100_000;
 const MAX_WORK = 1e13;
 const MAX_SYSCTLS = 64;
@@ -103,6 +104,19 @@ export class AdviceConstraintsDto implements AdviceConstraints {
   @Min(1)
   @Max(MAX_PERCENT)
   maxOvercommitPercent?: number;
+
+  @ApiPropertyOptional({
+    minimum: 0.01,
+    maximum: MAX_VCPU_OVERCOMMIT,
+    example: 2,
+    description:
+      "vCPUs per CPU of a node that a change may bring there. Default: one, or, where the host has more vCPUs than CPUs, the node's even share and the largest guest on top, up to 5.",
+  })
+  @WhenGiven()
+  @IsNumber({ allowNaN: false, allowInfinity: false })
+  @Min(0.01)
+  @Max(MAX_VCPU_OVERCOMMIT)
+  vcpuOvercommitMax?: number;
 }
 
 export class AdviceBudgetDto implements AdviceBudget {

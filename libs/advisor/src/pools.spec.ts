@@ -1,0 +1,159 @@
+import { host, planned } from '../test/builders';
+import { advise } from './advise';
+import { hugepageChanges, thpChanges } from './backing-candidates';
+import { NO_CHANGE } from './change';
+import { resolveDemand } from './demand';
+import { evaluate } from './evaluator';
+import { judgeOf } from './objective';
+import { poolNeeds } from './pools';
+import type { AdviceRequest, GuestSpec, HostModel } from './types';
+
+/** A host with a pool of 2 MiB pages on each node, all of them free. */
+function pooledHost(...pools: number[]): HostModel {
+  const model = host(pools.map(() => ({ mib: 1024 })));
+  const nodes = model.nodes.map((node, i) => {
+    const count = pools[i] ?? 0;
+    const zones = node.zones.map((zone) => {
+      const freePages = zone.freePages - count * 512;
+      return {
+        ...zone,
+        freePages,
+        freeBlocks: [...zone.freeBlocks.slice(0, 10), freePages / 1024],
+      };
+    });
+    const hugepages = [{ sizeKib: 2048, totalPages: count, freePages: count }];
+    return { ...node, zones, ...(count > 0 && { hugepages }) };
+  });
+  return { ...model, nodes };
+}
+
+const pooled = (name: string, mib: number, node: number): GuestSpec =>
+  planned(name, mib, node, {
+    numatune: { mode: 'strict', nodeset: [node] },
+    region: {
+      policy: { mode: 'bind', nodes: [node] },
+      cpusetMems: [node],
+      hugetlb: { sizeKib: 2048, reserve: true },
+    },
+  });
+
+test('a pool that is too small for its guests is brought to what they want, by a replay that shows it', () => {
+  const asked: AdviceRequest = {
+    ...{ host: pooledHost(100, 0), guests: [pooled('a', 256, 0)], demand: {}, seed: 1 },
+  };
+  expect(poolNeeds(asked)).toEqual([
+    { node: 0, sizeKib: 2048, total: 100, wanted: 128, short: 28, idle: 0 },
+  ]);
+  const { evidence, content, finding } = advise(asked);
+  expect(evidence.baseline.outcome.failedStarts).toEqual(['a']);
+  expect(finding).toBe('OOM_RISK');
+  // 128 pages, and 26 for what the likely variations grow.
+  expect(evidence.advised).toMatchObject({ hugepages: [{ node: 0, sizeKib: 2048, count: 154 }] });
+  expect(evidence.advised.outcome.failedStarts).toEqual([]);
+  const [operation] = content.operationGroups.flatMap(({ operations }) => operations);
+  expect(operation).toMatchObject({
+    ...{ resourceType: 'hugepages', resource: 'node0', value: 154, previousValue: 100 },
+    path: '/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages',
+  });
+  expect(operation?.reason).toContain('308 MiB of the node are locked away');
+  expect(operation?.reason).toContain('28 pages short');
+  expect(evidence.assumptions.find(({ code }) => code === 'hugepage-pool-short')?.message).toBe(
+    'The pool of 2048 KiB pages of node 0 (100 pages) is 28 pages short of what its guests want: a guest that finds none does not start, or gets SIGBUS.',
+  );
+});
+
+test('a guest whose own node cannot give the pool gets one elsewhere, or none', () => {
+  const full = pooledHost(0, 0);
+  const [first, second] = full.nodes;
+  const crowded = host([{ mib: 1024, anonMib: 900 }, { mib: 1024 }]).nodes[0];
+  const asked: AdviceRequest = {
+    host: { ...full, nodes: [crowded ?? first!, second!] },
+    guests: [pooled('a', 256, 0)],
+    ...{ demand: {}, seed: 1 },
+  };
+  const { advised, baseline } = advise(asked).evidence;
+  expect(baseline.outcome.failedStarts).toEqual(['a']);
+  expect(advised.outcome.failedStarts).toEqual([]);
+  expect(advised.outcome.oomKills).toEqual([]);
+});
+
+test('idle pages of a pool are given back where guests are remote for want of them, and only told where not', () => {
+  const [first] = pooledHost(384).nodes;
+  const [, second] = host([{ mib: 1024 }, { mib: 1024, anonMib: 700 }]).nodes;
+  const model = { ...host([{ mib: 1024 }, { mib: 1024 }]), nodes: [first!, second!] };
+  const idle = (mib: number): AdviceRequest => ({
+    ...{ host: model, guests: [planned('a', mib, 0)], demand: {}, seed: 1 },
+  });
+  const needy = advise(idle(512));
+  expect(needy.evidence.baseline.outcome.remoteShare).toBeGreaterThan(0.4);
+  expect(needy.evidence.advised.hugepages).toEqual([{ node: 0, sizeKib: 2048, count: 0 }]);
+  expect(needy.evidence.advised.outcome.remoteShare).toBe(0);
+  expect(needy.evidence.assumptions.map(({ code }) => code)).toContain('hugepage-pool-idle');
+  const calm = advise(idle(64)).evidence;
+  expect(calm.advised.hugepages).toBeUndefined();
+  expect(calm.assumptions.find(({ code }) => code === 'hugepage-pool-idle')?.message).toContain(
+    '384 idle pages (768 MiB)',
+  );
+});
+
+test('guests are put on pools only where reclaim of their memory hurts and the node has room; the bound names itself', () => {
+  const asked = (over: Partial<AdviceRequest> = {}): AdviceRequest => ({
+    host: host([{ mib: 1024, cacheMib: 600 }, { mib: 1024 }]),
+    guests: [planned('a', 512, 0)],
+    ...{ demand: {}, seed: 1, ...over },
+  });
+  const proposed = (request: AdviceRequest, swapped: number) => {
+    const best = evaluate(request, NO_CHANGE);
+    const { outcome } = best.candidate;
+    const candidate = { ...best.candidate, outcome: { ...outcome, swappedOutPages: swapped } };
+    const context = { request, demand: resolveDemand(request), judge: judgeOf(request.host) };
+    return hugepageChanges(context, { ...best, candidate });
+  };
+  expect(proposed(asked(), 0)).toMatchObject({
+    changes: [],
+    pruned: [{ bound: 'pool-spares-nothing', count: 1 }],
+  });
+  const counts = [308, 256];
+  expect(proposed(asked(), 5000).changes).toEqual(
+    counts.map((count) => ({
+      ...NO_CHANGE,
+      backing: { a: 2048 },
+      hugepages: [{ node: 0, sizeKib: 2048, count }],
+    })),
+  );
+  const tight = asked({ host: host([{ mib: 1024, anonMib: 900 }, { mib: 1024 }]) });
+  expect(proposed(tight, 5000)).toMatchObject({
+    changes: [],
+    pruned: [{ bound: 'pool-room', count: 1 }],
+  });
+});
+
+test('files of transparent huge pages are tried as far as they spare a fault its reclaim', () => {
+  const values = (
+    enabled: 'always' | 'madvise' | 'never',
+    defrag: string,
+    thp: 'huge' | 'none',
+  ) => {
+    const asked = {
+      host: { ...host([{ mib: 512 }]), thp: { enabled, defrag } },
+      guests: [planned('a', 64, 0, { region: { thp } })],
+      ...{ demand: {}, seed: 1 },
+    } as AdviceRequest;
+    return thpChanges(asked, resolveDemand(asked), NO_CHANGE).map(({ thp: files }) => files);
+  };
+  expect(values('madvise', 'madvise', 'huge')).toEqual([
+    { defrag: 'defer' },
+    { defrag: 'never' },
+    { enabled: 'never' },
+  ]);
+  expect(values('always', 'always', 'none').map((files) => files?.defrag)).toEqual([
+    'defer+madvise',
+    'madvise',
+    'defer',
+    'never',
+    undefined,
+  ]);
+  expect(values('madvise', 'always', 'none')).toEqual([]);
+  expect(values('always', 'defer', 'huge')).toEqual([]);
+  expect(values('never', 'always', 'huge')).toEqual([]);
+});
