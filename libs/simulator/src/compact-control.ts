@@ -81,8 +81,6 @@ export interface CompactControl {
   wholeZone: boolean;
   ignoreSkipHint: boolean;
   ignoreBlockSuitable: boolean;
-  /** vm.compact_unevictable_allowed: locked pages are moved as well. */
-  unevictable: boolean;
   /** Next frames of the two scanners. */
   migrate: number;
   free: number;

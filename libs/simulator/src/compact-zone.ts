@@ -149,7 +149,6 @@ function compactControl(k: KernelState, zone: Zone, task: CompactTask): CompactC
     wholeZone,
     ignoreSkipHint: task.ignoreSkipHint ?? false,
     ignoreBlockSuitable: task.ignoreBlockSuitable ?? false,
-    unevictable: k.sysctl.compact_unevictable_allowed !== 0,
     migrate,
     free,
     searchOrder: task.searchOrder ?? task.order,

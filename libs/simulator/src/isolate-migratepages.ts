@@ -160,6 +160,8 @@ function maybeSlab({ zone, lru }: CompactControl, frame: number): boolean {
 function scanBlock(k: KernelState, cc: CompactControl, scan: BlockScan): void {
   const { buddy } = cc.zone;
   const { end, frames } = scan;
+  // Read for each batch: it may be written while the zone is compacted.
+  const unevictable = k.sysctl.compact_unevictable_allowed !== 0;
   const skipOnFailure = givesUp(cc);
   let nextSkip = skipOnFailure ? blockEnd(scan.low, cc.order) : Infinity;
   let slabs = slabsOf(cc, scan.low);
@@ -183,7 +185,7 @@ function scanBlock(k: KernelState, cc: CompactControl, scan: BlockScan): void {
       continue;
     }
     const run = cc.lru.at(scan.low);
-    if (run && isMovable(run, cc.unevictable)) {
+    if (run && isMovable(run, unevictable)) {
       if (!scan.skipUpdated && (scan.valid || !cc.finishes)) {
         scan.skipUpdated = true;
         if (testAndSetSkip(cc, scan.low) && !(cc.finishes && cc.rescan)) {

@@ -49,8 +49,8 @@ export function sleepingKswapd(): KswapdTask {
 export const SCHEDULE_RULE =
   'kswapd of each node and the allocating task go on side by side in virtual time. An allocation that ' +
   'finds every allowed zone below its low mark wakes the kswapd of each of its nodes and goes on at the ' +
-  'min mark; below that it reclaims directly. kswapd starts kswapdWakeNs later and works in batches of ' +
-  '32 pages per list, each taking what the hardware profile says; whoever is behind in virtual time acts ' +
+  'min mark; below that it reclaims directly. kswapd starts kswapdWakeNs later, for the largest order and ' +
+  'highest class asked for until then, and works in batches of 32 pages per list, each taking what the hardware profile says; whoever is behind in virtual time acts ' +
   'next (lower node first on a tie). It works until one zone of its node is above its high mark, naps ' +
   '100 ms, looks again and sleeps. When the only CPU of its node runs an allocator, kswapd preempts at once and ' +
   'both take turns of one scheduler slice. The state after a step is read 30 ms later; a settle step waits until every kswapd rests, 8 s at most. ' +
@@ -98,7 +98,7 @@ export function wakeupKswapd(
     task.order = Math.max(task.order, task.restOrder);
   }
   const latencyNs = sharesCpu(k, node) ? 0 : k.hardware.kswapdWakeNs;
-  startRun(k, node, k.timeNs + latencyNs);
+  startRun(node, k.timeNs + latencyNs);
   noteWake(k, node);
 }
 
@@ -107,16 +107,25 @@ export function isSettled(node: NodeState): boolean {
   return node.kswapd.state === 'running' || node.kswapdFailures >= KSWAPD_MAX_FAILURES;
 }
 
-/** A new run for what was asked for since the last one began; what nobody asked for stays as it was. */
-function startRun(k: KernelState, node: NodeState, atNs: number): void {
+/** It goes to work as soon as it has a CPU. */
+function startRun(node: NodeState, atNs: number): void {
   const task = node.kswapd;
   task.state = 'running';
   task.nextNs = atNs;
+  task.run = undefined;
+}
+
+/**
+ * It has its CPU: a run for all that was asked for since the last one began; what nobody asked for stays as it was.
+ * @kernel mm/vmscan.c kswapd(), kswapd_highest_zoneidx()
+ */
+function beginRun(k: KernelState, node: NodeState): Generator<number, KswapdRun> {
+  const task = node.kswapd;
   task.runOrder = task.order;
   if (task.classIndex >= 0) task.runClass = task.classIndex;
   task.order = 0;
   task.classIndex = NO_CLASS;
-  task.run = balancePgdat(k, node, task.runOrder, task.runClass);
+  return balancePgdat(k, node, task.runOrder, task.runClass);
 }
 
 /**
@@ -236,12 +245,13 @@ function takeTurn(k: KernelState, node: NodeState): void {
   const slice = sliceNs(k.profile, k.cpus.length);
   let spentNs = 0;
   task.nowNs = shared ? k.timeNs : task.nextNs;
-  let step = task.run!.next();
+  const run = (task.run ??= beginRun(k, node));
+  let step = run.next();
   while (!step.done) {
     spentNs += step.value;
     if (!shared || spentNs >= slice) break;
     task.nowNs = k.timeNs + spentNs;
-    step = task.run!.next();
+    step = run.next();
   }
   if (shared) k.timeNs += spentNs;
   task.nextNs = shared ? k.timeNs + slice : task.nextNs + spentNs;
@@ -263,7 +273,7 @@ function endRun(k: KernelState, node: NodeState, result: KswapdRun, nowNs: numbe
     prepareCompaction(k, node, fellBack ? task.runOrder : task.restOrder, nowNs);
   } else {
     countVm(k, 'kswapd_high_wmark_hit_quickly');
-    startRun(k, node, nowNs + k.hardware.reclaimRoundNs);
+    startRun(node, nowNs + k.hardware.reclaimRoundNs);
   }
 }
 
@@ -287,7 +297,7 @@ function wakeFromNap(k: KernelState, node: NodeState): void {
   }
   countVm(k, 'kswapd_high_wmark_hit_quickly');
   // Where it has to wait for its CPU, who is due meanwhile comes first.
-  startRun(k, node, sharesCpu(k, node) ? k.timeNs : task.nextNs);
+  startRun(node, sharesCpu(k, node) ? k.timeNs : task.nextNs);
   noteWake(k, node);
 }
 

@@ -69,6 +69,8 @@ export interface MachineConfig {
     swappiness: number;
     /** 0 if absent. */
     compaction_proactiveness?: number;
+    /** 1 if absent. */
+    compact_unevictable_allowed?: number;
   };
   /** Absent: a kernel without CONFIG_COMPACTION. */
   compaction?: MachineCompaction;
@@ -85,11 +87,17 @@ export interface MachinePolicy {
 /**
  * Who asks.
  * `anon`, `file`: GFP_HIGHUSER_MOVABLE, order 0, type Movable, class Movable, on the LRU.
+ * `locked`: as `anon`, in a mapping that was mlocked: on the unevictable list.
  * `kernel`: GFP_KERNEL (type Unmovable) or with __GFP_RECLAIMABLE or __GFP_MOVABLE, class Normal, any order, not
  * on the LRU.
  * `atomic`: GFP_ATOMIC, type Unmovable, class Normal, any order, not on the LRU.
  */
-export type RequestKind = 'anon' | 'file' | 'kernel' | 'atomic';
+export type RequestKind = 'anon' | 'file' | 'locked' | 'kernel' | 'atomic';
+
+/** Has it pages on LRU lists? */
+export function isUserKind(kind: RequestKind): boolean {
+  return kind === 'anon' || kind === 'file' || kind === 'locked';
+}
 
 export type MachineOp =
   | {
@@ -101,7 +109,7 @@ export type MachineOp =
       policy: MachinePolicy;
       /** cpuset.mems of the task, or null: all nodes. */
       mems: number[] | null;
-      /** 0 for anon and file. */
+      /** 0 for anon, file and locked. */
       order: number;
       /** Not 3; looked at for `kernel` only. */
       type: MigrateType;

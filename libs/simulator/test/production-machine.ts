@@ -11,7 +11,7 @@ import { buildKernel, setupLowmemReserve, setupNodeReclaim, setupWatermarks } fr
 import { passTime, type KernelState } from '../src/kernel-state';
 import { compactNode, waitingKcompactd } from '../src/kcompactd';
 import { advanceKswapd, finishKswapd } from '../src/kswapd';
-import { accountRun, lruList, newRun, spanOf } from '../src/lru';
+import { accountRun, lruList, LRU_UNEVICTABLE, newRun, spanOf } from '../src/lru';
 import { allocByPolicy, allocTurns, type PolicyContext } from '../src/mempolicy';
 import { allocContext, allocPages, type AllocContext, type Segment } from '../src/page-alloc';
 import { newMapping, type Mapping } from '../src/page-map';
@@ -25,7 +25,7 @@ import type { Zone } from '../src/zone';
 import { IndexSet } from './index-set';
 import { emptyNode } from './host';
 import { verify } from '../src/verify';
-import { isPicked } from './machine';
+import { isPicked, isUserKind } from './machine';
 import type {
   Machine,
   MachineAnswer,
@@ -149,7 +149,7 @@ export class ProductionMachine implements Machine {
     if (mapping && ['free', 'scatter', 'exit'].includes(op.op)) endWritesOf(k, mapping);
     switch (op.op) {
       case 'alloc':
-        return op.kind === 'anon' || op.kind === 'file' ? this.allocUser(op) : this.allocKernel(op);
+        return isUserKind(op.kind) ? this.allocUser(op) : this.allocKernel(op);
       case 'free':
         return this.free(op);
       case 'scatter':
@@ -209,8 +209,13 @@ export class ProductionMachine implements Machine {
     let owner = this.owners.get(id);
     if (!owner) {
       owner = { blocks: [], live: new IndexSet() };
-      if (kind === 'anon' || kind === 'file') {
-        owner.mapping = newMapping(kind, `owner ${id}`, this.k.nodes.length, false);
+      if (isUserKind(kind)) {
+        owner.mapping = newMapping(
+          kind === 'file' ? 'file' : 'anon',
+          `owner ${id}`,
+          this.k.nodes.length,
+          false,
+        );
         this.k.hostMappings.push(owner.mapping);
       }
       this.owners.set(id, owner);
@@ -246,7 +251,7 @@ export class ProductionMachine implements Machine {
   ): AllocContext {
     const { k } = this;
     const position = this.position(cpu);
-    const user = kind === 'anon' || kind === 'file';
+    const user = isUserKind(kind);
     const classIndex = user ? 3 : highest;
     return allocContext({
       cpu: position,
@@ -279,12 +284,13 @@ export class ProductionMachine implements Machine {
           step,
           offset: at,
           stride,
-          mapped: op.kind === 'anon',
-          young: op.kind === 'anon',
+          mapped: op.kind !== 'file',
+          young: op.kind !== 'file',
           referenced: op.kind === 'file',
         });
         accountRun(run, 1);
-        lruList(segment.zone.node, run, false).push(run);
+        if (op.kind === 'locked') segment.zone.node.lists[LRU_UNEVICTABLE]!.push(run);
+        else lruList(segment.zone.node, run, false).push(run);
         at += count * stride;
       }
       return true;

@@ -29,11 +29,11 @@ not always in those of the recording.`,
   {
     title: 'A boost in DMA32 turns the file list round',
     text: `A movable request that finds the Movable lists of DMA32 empty takes a block of another type there; the block is small, so
-the zone is boosted, and kswapd is woken for the class of that zone, not of the request. Such a run passes over all pages of Normal, which counts
-them as scanned, and puts them at the head of the list, so that the node gives up DMA32 pages first from then on: few at a time.
-Whether a boot takes this turn depends on the pieces that DMA32 has left at that moment, and the kernel's boots differ in it. The model takes it where
-the kernel did not (scanned pages far above the kernel's, stolen ones not), or the reverse. In F05 the model takes it in step 8: a replay whose
-DMA32 is not boosted has every placement and every count of reclaim as recorded, those of step 12 too, which reads the file again.`,
+the zone is boosted, and kswapd is woken for the class of that zone, not of the request. The next request finds the zone boosted, and asks for
+its own class; kswapd reads what was asked for when it gets a CPU. Where it has one before that request, its run passes over all pages of Normal, which counts
+them as scanned, and puts them at the head of the list, so that the node gives up DMA32 pages first from then on: few at a time. Which of the two
+comes first is a matter of microseconds: a run turned the list round in one of three recorded boots of F01, F02 and F04 (\`pgskip_normal\`), in none of F05, and in two of four
+traced ones of F05; in the model the request comes first. Whether DMA32 is boosted at all depends on the pieces that it has left at that moment.`,
     misses:
       /^[ACF]\d\d d\.vmstat\.pgscan_file|^F05 (d\.vmstat\.(workingset_|pswp|pgdeactivate|pgrefill|pgscan|pgsteal)|guest\.|node\.|swap_used_kib)/,
   },
@@ -105,8 +105,8 @@ are given back, and the reader takes others.`,
   },
   {
     title: 'Which zone gives up pages',
-    text: `In two of the three boots of F02 the guest of step 8 gets some 13,000 pages from DMA32 and 28,600 from Normal; in the third 36,144 and 5,630, and in the
-model as many (\`pgalloc_dma32\`, \`pgalloc_normal\`; the boots of F01 and F04 divide alike): kswapd gives back pages of the one zone or of the other. What DMA32 gets and
+    text: `In two of the three boots of F02 the guest of step 8 gets some 13,000 pages from DMA32 and 28,600 from Normal; in the third, whose kswapd turned the list round, 36,144 and 5,630
+(\`pgalloc_dma32\`, \`pgalloc_normal\`; the boots of F01 and F04 divide alike); the model is as the two. kswapd gives back pages of the one zone or of the other. What DMA32 gets and
 gives passes through its last free pages, whose pieces the index counts.`,
     misses: /^F0[124] extfrag\.0\.DMA32/,
   },

@@ -162,6 +162,7 @@ export const config: fc.Arbitrary<MachineConfig> = nodes.chain((all) =>
       min_unmapped_ratio: minUnmappedRatio,
       swappiness,
       compaction_proactiveness: proactiveness,
+      compact_unevictable_allowed: fc.constantFrom(1, 1, 0),
     }),
     compaction,
     swapPages: fc.constantFrom(0, 0, 40, 400, 4000),

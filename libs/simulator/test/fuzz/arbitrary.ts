@@ -22,7 +22,7 @@ export interface FuzzCase {
 
 type AllocOp = Extract<MachineOp, { op: 'alloc' }>;
 
-const KINDS: readonly RequestKind[] = ['anon', 'file', 'kernel', 'atomic'];
+const KINDS: readonly RequestKind[] = ['anon', 'file', 'kernel', 'atomic', 'locked'];
 
 /** Policies and cpusets name no others. */
 function nodesWithMemory({ nodes: all }: MachineConfig): number[] {
@@ -93,7 +93,11 @@ function request(machine: MachineConfig): fc.Arbitrary<Omit<AllocOp, 'count'>> {
   };
   const user = fc.record({
     ...common,
-    who: fc.oneof(holder('anon'), holder('file')),
+    who: fc.oneof(
+      { weight: 4, arbitrary: holder('anon') },
+      { weight: 4, arbitrary: holder('file') },
+      { weight: 1, arbitrary: holder('locked') },
+    ),
     order: fc.constant(0),
     type: fc.constant(0 as const),
   });
@@ -123,7 +127,7 @@ function scattered(machine: MachineConfig): fc.Arbitrary<MachineOp[]> {
   const taken = fc.integer({ min: 60, max: 100 }).map((share) => Math.ceil((total * share) / 100));
   const movable = fc
     .record({
-      who: fc.oneof(holder('anon'), holder('file')),
+      who: fc.oneof(holder('anon'), holder('file'), holder('locked')),
       at: cpu,
       count: taken,
       seed: fc.nat(),
@@ -173,6 +177,7 @@ function write(total: number): fc.Arbitrary<MachineOp> {
     fc.record({ name: fc.constant('min_unmapped_ratio' as const), value: minUnmappedRatio }),
     fc.record({ name: fc.constant('swappiness' as const), value: swappiness }),
     fc.record({ name: fc.constant('compaction_proactiveness' as const), value: proactiveness }),
+    fc.record({ name: fc.constant('compact_unevictable_allowed' as const), value: fc.nat(1) }),
   );
   return given.map((setting) => ({ op: 'sysctl' as const, ...setting }));
 }

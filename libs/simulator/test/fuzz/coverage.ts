@@ -13,6 +13,7 @@ const SETTINGS = [
   'min_unmapped_ratio',
   'swappiness',
   'compaction_proactiveness',
+  'compact_unevictable_allowed',
 ];
 
 /** Everything that is counted: kinds of machines, kinds of operations, and events in the reference. */
@@ -23,7 +24,7 @@ const COUNTED: readonly string[] = [
   'machine with a node without memory',
   'machine with batches above 1',
   'machine without compaction',
-  ...['anon', 'file', 'kernel', 'atomic'].map((kind) => `requests of ${kind}`),
+  ...['anon', 'file', 'locked', 'kernel', 'atomic'].map((kind) => `requests of ${kind}`),
   ...Array.from({ length: 11 }, (_, order) => `requests of order ${order}`),
   ...TYPES.map((type) => `requests of ${type} kernel memory`),
   ...POLICIES.map((policy) => `policy ${policy}`),

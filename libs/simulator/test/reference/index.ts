@@ -1,4 +1,4 @@
-import { isPicked } from '../machine';
+import { isPicked, isUserKind } from '../machine';
 import type {
   Machine,
   MachineAnswer,
@@ -28,6 +28,7 @@ import {
   INACTIVE_FILE,
   PG_REFERENCED,
   SWAPPED,
+  UNEVICTABLE,
   YOUNG,
   zoneOf,
 } from './state';
@@ -63,20 +64,21 @@ function handOut(system: System, op: Op<'alloc'>, owner: Owner, page: number, or
   const index = owner.pages.push(page) - 1;
   owner.orders.push(order);
   clearPage(system, page);
-  if (op.kind === 'anon' || op.kind === 'file') {
-    const anon = op.kind === 'anon';
+  if (isUserKind(op.kind)) {
+    const anon = op.kind !== 'file';
     system.pages.owner[page] = op.owner;
     system.pages.ownerIndex[page] = index;
     system.pages.mapped[page] = anon ? 1 : 0;
     setFlag(system, page, anon ? YOUNG : PG_REFERENCED);
-    addToLru(system, page, anon ? INACTIVE_ANON : INACTIVE_FILE);
+    const list = op.kind === 'locked' ? UNEVICTABLE : INACTIVE_ANON;
+    addToLru(system, page, anon ? list : INACTIVE_FILE);
   }
 }
 
 function alloc(system: System, op: Op<'alloc'>): number {
   const cpu = cpuPosition(system, op.cpu);
   const owner = ownerOf(system, op.owner);
-  const user = op.kind === 'anon' || op.kind === 'file';
+  const user = isUserKind(op.kind);
   const order = user ? 0 : op.order;
   const cpuNode = system.cpus[cpu]?.node;
   const { faultNs, remoteFaultNs } = system.config.costs;

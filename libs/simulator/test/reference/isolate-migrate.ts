@@ -18,6 +18,7 @@ import {
   COSTLY_ORDER,
   MOVABLE,
   PAGEBLOCK_PAGES,
+  UNEVICTABLE,
   count,
   pageAt,
   pageblockType,
@@ -51,7 +52,19 @@ function testAndSetSkip(cc: CompactControl, pfn: number): boolean {
  * @differs what is being written stays, also where the kernel would wait for it
  */
 function isMigratable(system: System, page: number): boolean {
-  return system.pages.lru[page] !== -1 && !isUnderWriteback(system, page);
+  const list = system.pages.lru[page];
+  if (list === UNEVICTABLE && !isUnevictableAllowed(system)) {
+    return false;
+  }
+  return list !== -1 && !isUnderWriteback(system, page);
+}
+
+/** vm.compact_unevictable_allowed as it is at this moment. */
+function isUnevictableAllowed(system: System): boolean {
+  return (
+    system.mutation === 'locked pages always move' ||
+    (system.sysctl.compact_unevictable_allowed ?? 1) !== 0
+  );
 }
 
 function isolate(system: System, cc: CompactControl, page: number): void {

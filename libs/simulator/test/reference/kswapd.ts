@@ -149,22 +149,27 @@ function sharesCpu(system: System, node: Node): boolean {
   return node.cpus.length === 1 && running !== undefined && running.node === node;
 }
 
-/**
- * A run for the order and class asked for since the last one began; nobody asked: order 0, the last class.
- * @kernel mm/vmscan.c kswapd(), kswapd_highest_zoneidx()
- */
+/** It is woken: it goes to work when it gets a CPU. */
 function startRun(system: System, node: Node, atNs: number): void {
   const kswapd = node.kswapd;
-  const order = kswapd.wantedOrder;
-  const wanted = system.mutation === 'kswapd runs for every class' ? 3 : kswapd.wantedClass;
-  const classIndex = wanted === -1 ? kswapd.class : wanted;
-  kswapd.wantedOrder = 0;
-  kswapd.wantedClass = -1;
   kswapd.state = 'running';
   kswapd.nextNs = atNs;
-  kswapd.order = order;
-  kswapd.class = classIndex;
-  kswapd.run = balancePgdat(system, node, order, classIndex);
+  kswapd.run = system.mutation === 'kswapd runs for what woke it' ? beginRun(system, node) : null;
+}
+
+/**
+ * A run for the order and class asked for since the last one began; nobody asked: order 0, the last class. What is asked for
+ * between the wake-up and this moment counts.
+ * @kernel mm/vmscan.c kswapd(), kswapd_highest_zoneidx()
+ */
+function beginRun(system: System, node: Node): Iterator<number, number> {
+  const kswapd = node.kswapd;
+  const wanted = system.mutation === 'kswapd runs for every class' ? 3 : kswapd.wantedClass;
+  kswapd.order = kswapd.wantedOrder;
+  kswapd.class = wanted === -1 ? kswapd.class : wanted;
+  kswapd.wantedOrder = 0;
+  kswapd.wantedClass = -1;
+  return balancePgdat(system, node, kswapd.order, kswapd.class);
 }
 
 /**
@@ -269,7 +274,7 @@ function sliceNs(system: System): number {
 /** Lets a kswapd act once: a slice on a shared CPU, else one step on its own. */
 function turn(system: System, node: Node): void {
   const kswapd = node.kswapd;
-  if (kswapd.run === null) {
+  if (kswapd.state !== 'running') {
     wakeFromNap(system, node);
     return;
   }
@@ -277,14 +282,16 @@ function turn(system: System, node: Node): void {
   const slice = sliceNs(system);
   let spent = 0;
   kswapd.nowNs = shares ? system.timeNs : kswapd.nextNs;
-  let step = kswapd.run.next();
+  kswapd.run ??= beginRun(system, node);
+  const { run } = kswapd;
+  let step = run.next();
   while (!step.done) {
     spent += step.value;
     if (!shares || spent >= slice) {
       break;
     }
     kswapd.nowNs = system.timeNs + spent;
-    step = kswapd.run.next();
+    step = run.next();
   }
   if (shares) {
     system.timeNs += spent;

@@ -1,3 +1,4 @@
+import { isUserKind } from '../machine';
 import type { MachinePolicy, MigrateType, RequestKind } from '../machine';
 import { MOVABLE, UNMOVABLE, ZONE_MOVABLE, ZONE_NORMAL } from './state';
 import type { Cpu, Node, System, Zone } from './state';
@@ -98,7 +99,7 @@ export function allocTries(
   },
 ): AllocTry[] {
   const { kind, policy, mems } = request;
-  const user = kind === 'anon' || kind === 'file';
+  const user = isUserKind(kind);
   const atomic = kind === 'atomic';
   const classIndex = user ? ZONE_MOVABLE : (request.highest ?? ZONE_NORMAL);
   const cpuNode = (system.cpus[request.cpu] as Cpu).node;

@@ -24,6 +24,7 @@ export const INACTIVE_ANON = 0;
 export const ACTIVE_ANON = 1;
 export const INACTIVE_FILE = 2;
 export const ACTIVE_FILE = 3;
+export const UNEVICTABLE = 4;
 export const LRU_LISTS = 5;
 
 export const PG_REFERENCED = 1;
