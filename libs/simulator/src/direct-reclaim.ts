@@ -5,8 +5,8 @@ import { countVm, passTime, type KernelState } from './kernel-state';
 import { advanceKswapd } from './kswapd';
 import { statRefaults } from './lruvec';
 import type { AllocContext } from './page-alloc';
+import { ReclaimPass } from './reclaim-pass';
 import { scanControl, type ScanControl } from './scan-control';
-import { shrinkNodeSteps } from './vmscan';
 import { zoneWatermarkOk } from './watermark';
 import type { NodeState, Zone } from './zone';
 
@@ -15,10 +15,9 @@ import type { NodeState, Zone } from './zone';
  * due by then: a kswapd that is awake works on the same lists at the same time.
  */
 export function shrinkNode(k: KernelState, node: NodeState, sc: ScanControl): void {
-  const pass = shrinkNodeSteps(k, node, sc);
-  let done = false;
-  while (!done) {
-    done = pass.next().done === true;
+  const pass = new ReclaimPass(k, node, sc);
+  for (let done = false; !done;) {
+    done = pass.step();
     settleCost(k, sc);
     advanceKswapd(k);
   }

@@ -11,10 +11,11 @@ import { lruvecsOf, statRefaults } from './lruvec';
 import { flushMemcgStats } from './memcg-stats';
 import type { KernelProfile } from './profile';
 import { canAgeAnon } from './swap';
+import { ReclaimPass } from './reclaim-pass';
 import { scanControl, type ScanControl } from './scan-control';
 import { inactiveIsLow } from './scan-count';
 import { endWrites } from './swap-write';
-import { shrinkActiveList, shrinkNodeSteps } from './vmscan';
+import { shrinkActiveList } from './vmscan';
 import { vmstatDueNs } from './vmstat-work';
 import { zoneWatermarkOkSafe } from './watermark';
 import type { KswapdRun, KswapdTask, NodeState } from './zone';
@@ -405,8 +406,8 @@ function* kswapdShrinkNode(
   sc.nrToReclaim = node.zones
     .filter((zone) => zone.index <= sc.classIndex)
     .reduce((sum, zone) => sum + Math.max(zone.high + zone.boost, SWAP_CLUSTER_MAX), 0);
-  const pass = shrinkNodeSteps(k, node, sc);
-  while (!pass.next().done) yield settleCost(sc);
+  const pass = new ReclaimPass(k, node, sc);
+  while (!pass.step()) yield settleCost(sc);
   yield settleCost(sc);
   return sc.nrScanned >= sc.nrToReclaim || (boosting && priority === DEF_PRIORITY - 2);
 }

@@ -14,7 +14,7 @@ import type {
 import { MAX_ORDER, NR_MIGRATE_TYPES } from './buddy';
 import { poolsOf } from './hugetlb';
 import { pcpPages } from './pcp';
-import { isOnlineBlock, type NodeState, type Zone } from './zone';
+import type { NodeState, Zone } from './zone';
 
 /** LRU pages by kind; `pages` has those of a list. */
 export function lruPages(pages: (list: number) => number): LruPages {
@@ -39,9 +39,12 @@ export function blocksByType(zone: Zone): Partial<Record<MigrateTypeName, number
 
 /** Pageblocks whose first page lies in the zone, by type. */
 function pageblocks(zone: Zone): Partial<Record<MigrateTypeName, number>> {
-  const counts = new Array<number>(NR_MIGRATE_TYPES).fill(0);
-  for (let block = 0; block < zone.usedPageblocks; block += 1) {
-    if (isOnlineBlock(zone, block)) counts[zone.buddy.types[block]!]! += 1;
+  const { buddy, usedPageblocks, absent } = zone;
+  const { types } = buddy;
+  // Zones of large hosts have a million of them, and a replay has a state for each step.
+  const counts = new Uint32Array(MIGRATE_TYPE_NAMES.length);
+  for (let block = 0; block < usedPageblocks; block += 1) {
+    if (absent === undefined || absent[block] !== 1) counts[types[block]!]! += 1;
   }
   return Object.fromEntries(
     MIGRATE_TYPE_NAMES.slice(0, NR_MIGRATE_TYPES).map((name, type) => [name, counts[type]!]),

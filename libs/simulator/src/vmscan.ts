@@ -1,12 +1,6 @@
 /** Reclaim core: scan balance, shrinking of the four lists, and what happens to each page looked at. */
 import { growSwapTree } from './cache-slab';
-import { compactGap, compactionSuitable } from './compaction-suitable';
-import {
-  DEF_PRIORITY,
-  PAGE_ALLOC_COSTLY_ORDER,
-  PAGES_PER_HUGE,
-  SWAP_CLUSTER_MAX,
-} from './constants';
+import { PAGES_PER_HUGE } from './constants';
 import { wakeFlusher } from './flusher';
 import { freeRun } from './free-run';
 import { countVm, type KernelState } from './kernel-state';
@@ -21,118 +15,22 @@ import {
   type Lru,
   type Run,
 } from './lru';
-import { ageNonresident, listPages, lruvecOf, lruvecsOf, noteCost, type Lruvec } from './lruvec';
+import { ageNonresident, lruvecOf, noteCost, type Lruvec } from './lruvec';
 import { uncharge } from './memcg';
 import type { ScanControl } from './scan-control';
-import {
-  getScanCount,
-  inactiveIsLow,
-  prepareScanCount,
-  rebalance,
-  type ScanBalance,
-  type ScanPlan,
-} from './scan-count';
-import {
-  addToSwap,
-  backToSwap,
-  canAgeAnon,
-  canSwap,
-  freeSwapCache,
-  swapFullPages,
-  swapRoom,
-} from './swap';
-import { endWrites, flushPlug, settleWritten, submitWrite } from './swap-write';
+import type { ScanPlan } from './scan-count';
+import { addToSwap, backToSwap, canSwap, freeSwapCache, swapFullPages, swapRoom } from './swap';
+import { endWrites, settleWritten, submitWrite } from './swap-write';
 import { workingsetEviction } from './workingset';
 import type { NodeState, Zone } from './zone';
 
-/**
- * Reclaim over a node, one batch per list (SWAP_CLUSTER_MAX pages) at each step; again and again where
- * it prepares compaction.
- * @kernel mm/vmscan.c shrink_node()
- */
-export function* shrinkNodeSteps(
-  k: KernelState,
-  node: NodeState,
-  sc: ScanControl,
-): Generator<void, void> {
-  const start = sc.nrReclaimed;
-  if (k.firstReclaimNs > 0) {
-    // Passes before the first page is taken: allocators go on meanwhile.
-    sc.costNs += k.firstReclaimNs;
-    k.firstReclaimNs = 0;
-    yield;
-  }
-  let trimmed = false;
-  for (;;) {
-    const before = sc.nrReclaimed;
-    endWrites(k, localNs(k, node, sc));
-    const balance = prepareScanCount(node, lruvecOf(node, sc.group), sc);
-    trimmed = balance.cacheTrim;
-    for (const lruvec of sc.group ? [lruvecOf(node, sc.group)] : lruvecsOf(node)) {
-      yield* shrinkLruvec(k, node, lruvec, sc, balance);
-    }
-    if (!shouldContinueReclaim(k, node, sc, sc.nrReclaimed - before)) break;
-  }
-  if (sc.nrReclaimed > start) node.kswapdFailures = 0;
-  else if (trimmed) sc.cacheTrimFailed = true;
-}
-
-/** @kernel mm/vmscan.c should_continue_reclaim(), in_reclaim_compaction() */
-function shouldContinueReclaim(
-  k: KernelState,
-  node: NodeState,
-  sc: ScanControl,
-  reclaimed: number,
-): boolean {
-  const { order, classIndex } = sc;
-  const prepares = order > PAGE_ALLOC_COSTLY_ORDER || sc.priority < DEF_PRIORITY - 2;
-  if (!k.compaction || order === 0 || !prepares || reclaimed === 0) return false;
-  for (const zone of node.zones) {
-    if (zone.index > classIndex) continue;
-    if (compactionSuitable(k, zone, order, zone.min, classIndex) !== 'skipped') return false;
-  }
-  const anon = canSwap(k, sc.group) ? listPages(node, LRU_INACTIVE_ANON) : 0;
-  return listPages(node, LRU_INACTIVE_FILE) + anon > compactGap(order);
-}
-
 /** What the reclaimer's own clock says. */
-function localNs(k: KernelState, node: NodeState, sc: ScanControl): number {
+export function localNs(k: KernelState, node: NodeState, sc: ScanControl): number {
   return (sc.kswapd ? node.kswapd.nowNs : k.timeNs) + sc.costNs;
 }
 
-/** One look at the four lists. @kernel mm/vmscan.c shrink_lruvec() */
-function* shrinkLruvec(
-  k: KernelState,
-  node: NodeState,
-  lruvec: Lruvec,
-  sc: ScanControl,
-  balance: ScanBalance,
-): Generator<void, void> {
-  const plan = getScanCount(k, node, lruvec, sc, balance);
-  const targets = plan.nr;
-  const nr: number[] = [...plan.nr];
-  const goOn = sc.priority === DEF_PRIORITY && !sc.kswapd && !sc.group;
-  let reclaimed = 0;
-  sc.costNs += k.hardware.reclaimRoundNs;
-  while (nr[LRU_INACTIVE_ANON]! + nr[LRU_ACTIVE_FILE]! + nr[LRU_INACTIVE_FILE]! > 0) {
-    for (let list = LRU_INACTIVE_ANON; list <= LRU_ACTIVE_FILE; list += 1) {
-      if (nr[list]! <= 0) continue;
-      const batch = Math.min(nr[list]!, SWAP_CLUSTER_MAX);
-      nr[list]! -= batch;
-      reclaimed += shrinkList(k, node, lruvec, list, batch, sc, plan);
-    }
-    yield;
-    if (reclaimed < sc.nrToReclaim || goOn) continue;
-    if (!rebalance(nr, targets)) break;
-  }
-  flushPlug(k, sc.plug, localNs(k, node, sc));
-  sc.nrReclaimed += reclaimed;
-  if (canAgeAnon(k) && inactiveIsLow(lruvec, LRU_INACTIVE_ANON)) {
-    shrinkActiveList(k, node, lruvec, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX, sc);
-  }
-}
-
-function shrinkList(
+/** One batch of one list. @returns pages reclaimed @kernel mm/vmscan.c shrink_list() */
+export function shrinkList(
   k: KernelState,
   node: NodeState,
   lruvec: Lruvec,
