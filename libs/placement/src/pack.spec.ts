@@ -172,6 +172,29 @@ describe('pack', () => {
     });
   });
 
+  it('says of every host why it does not take a guest, the nearest first', () => {
+    const hosts = [
+      host('a', [node(0, 10)]),
+      host('b', [node(0, 30)]),
+      { ...host('c', [node(0, 99)]), group: 'far' },
+      { ...host('d', [node(0, 20)]), antiAffinity: ['db'] },
+    ];
+    const grouped = hosts.map((each) => ({ group: 'near', ...each }));
+    const asked = guest('g', 40, { hostGroups: ['near'], antiAffinity: ['db'] });
+    expect(packed(grouped, [asked]).refused[0]?.hosts).toEqual([
+      { code: 'memory', host: 'b', node: 0, shortfall: 10 },
+      { code: 'memory', host: 'a', node: 0, shortfall: 30 },
+      { code: 'host-group', host: 'c', shortfall: 0 },
+      { code: 'anti-affinity', host: 'd', shortfall: 0 },
+    ]);
+    const many = Array.from({ length: 100 }, (_, i) => host(`h${i}`, [node(0, i)]));
+    expect(packed(many, [guest('g', 200)]).refused[0]?.hosts).toHaveLength(64);
+    const crowd = Array.from({ length: 2000 }, (_, i) => guest(`g${i}`, 200));
+    expect(packed(many, crowd).refused.map(({ hosts: of }) => of.length)).toEqual(
+      Array(2000).fill(2),
+    );
+  });
+
   it.each([
     ['duplicate-host', { hosts: [host('a', []), host('a', [])] }],
     ['duplicate-guest', { guests: [guest('g', 1), guest('g', 1)] }],

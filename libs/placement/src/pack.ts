@@ -4,8 +4,8 @@ import { Fleet, type Assignment } from './fleet';
 import type { GuestKind } from './guest-kinds';
 import { byDistance, byMemory, byScarcity, decreasing, firstFit, scarcity } from './greedy';
 import { emptyHosts, placeRefused } from './improve';
-import { refusalOf } from './refusal';
-import type { PackRequest, Packing, PlacedGuest, Refusal } from './types';
+import { refusalOf, refusalsByHost } from './refusal';
+import type { PackRequest, Packing, PlacedGuest } from './types';
 
 /** Fits that the improvement tries, per guest. */
 const WORK_PER_GUEST = 5;
@@ -108,18 +108,27 @@ export function pack(request: PackRequest): Packing {
   return answer(fleet, method);
 }
 
+/** Reasons by host of one refused guest, and of all of them. */
+const HOSTS_MAX = 64;
+const REASONS_MAX = 4096;
+
 function answer(fleet: Fleet, method: string): Packing {
   const placed: PlacedGuest[] = [];
   const refused: Packing['refused'] = [];
-  const reasons = new Map<GuestKind, Refusal>();
+  const reasons = new Map<GuestKind, Omit<Packing['refused'][number], 'guest'>>();
+  const nowhere = fleet.hostOf.reduce((sum, h) => sum + (h < 0 ? 1 : 0), 0);
+  const most = Math.max(1, Math.min(HOSTS_MAX, Math.floor(REASONS_MAX / Math.max(1, nowhere))));
   fleet.guests.forEach(({ name, cells }, g) => {
     const h = fleet.hostOf[g] as number;
     const host = fleet.hosts[h];
     if (host === undefined) {
       const kind = fleet.kind(g);
-      const refusal = reasons.get(kind) ?? refusalOf(fleet, kind);
-      reasons.set(kind, refusal);
-      refused.push({ guest: name, refusal });
+      const known = reasons.get(kind) ?? {
+        refusal: refusalOf(fleet, kind),
+        hosts: refusalsByHost(fleet, kind, most),
+      };
+      reasons.set(kind, known);
+      refused.push({ guest: name, ...known });
       return;
     }
     const start = fleet.cellStart[g] as number;

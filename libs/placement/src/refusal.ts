@@ -71,6 +71,21 @@ export function refusalOf(fleet: Fleet, kind: GuestKind): Refusal {
   return lackAsRefusal(fleet, best.h, best.lack, kind);
 }
 
+/** @returns the reason of every host, those that lack least first and those that may not take it last; at most so many */
+export function refusalsByHost(fleet: Fleet, kind: GuestKind, most: number): Refusal[] {
+  const found = fleet.hosts.map(({ id }, h) => {
+    if (!fleet.allows(h, kind)) {
+      return { share: Infinity, refusal: { ...blockedBy(fleet, h, kind), host: id } };
+    }
+    const lack = hostLack(fleet, h, kind);
+    return { share: lack.share, refusal: lackAsRefusal(fleet, h, lack, kind) };
+  });
+  return found
+    .sort((a, b) => (a.share === b.share ? 0 : a.share - b.share))
+    .slice(0, most)
+    .map(({ refusal }) => refusal);
+}
+
 function blockedBy(fleet: Fleet, h: number, kind: GuestKind): Refusal {
   if (kind.groups !== null && !kind.groups.has(fleet.groupOf[h] ?? -1)) {
     return { code: 'host-group', shortfall: 0 };

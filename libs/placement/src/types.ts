@@ -84,7 +84,13 @@ export interface Refusal {
 
 export interface RefusedGuest {
   guest: string;
+  /** Of the host that comes nearest. */
   refusal: Refusal;
+  /**
+   * Of each host, the nearest first; at most 64, and fewer where many guests are refused. Guests that are alike share
+   * the list.
+   */
+  hosts: Refusal[];
 }
 
 export interface Packing {

@@ -47,6 +47,7 @@ export {
   type GuestPlacement,
   type GuestRefusal,
   type HostEvidence,
+  type HostRefusal,
   type PlaceOptions,
   type PlacementAnswer,
 } from './placement';

@@ -1,6 +1,12 @@
 /** What a placement that has been worked out says: guests with hosts and evidence, and refusals with their reasons. */
 import type { Refusal } from '@zonewise/placement';
-import type { GuestPlacement, GuestRefusal, HostEvidence, PlacementAnswer } from './placement';
+import type {
+  GuestPlacement,
+  GuestRefusal,
+  HostEvidence,
+  HostRefusal,
+  PlacementAnswer,
+} from './placement';
 import type { PlacementDocument, ReadGuest, ReadPlacement } from './placement-document';
 import { largestZone, type Placed } from './placement-replay';
 import type { HostState, PlacementWork } from './placement-work';
@@ -62,17 +68,22 @@ function evidenceOf({ shaped, placed, verdict }: HostState): HostEvidence[] {
 
 function refusalOf(work: PlacementWork, { name }: ReadGuest): GuestRefusal {
   const failures = work.failures.get(name) ?? [];
-  const refusal = work.refusals.get(name);
+  const refused = work.refusals.get(name);
+  const refusal = refused?.refusal;
+  const tried = new Set(failures.map(({ host }) => host));
+  const hosts = (refused?.hosts ?? [])
+    .filter(({ host }) => !tried.has(host ?? ''))
+    .map((each) => hostRefusal(work, name, each));
   const last = failures[failures.length - 1];
   // A guest whose hosts were all tried is refused by what happened there, not by having been tried.
   if (last !== undefined && (refusal === undefined || refusal.code === 'excluded')) {
     const { host, node, zone, mark, shortfallPages, shortfallHugepages, sizeKib, ...why } = last;
     const { code, message } = why;
     const place = { host, node, zone, mark, shortfallPages, shortfallHugepages, sizeKib };
-    return { guest: name, stage: 'replay', code, ...given(place), message, failures };
+    return { guest: name, stage: 'replay', code, ...given(place), message, failures, hosts };
   }
   if (refusal === undefined) throw new Error(`${name} is nowhere and was refused by nobody`);
-  return { guest: name, ...arithmeticRefusal(work, name, refusal), failures };
+  return { guest: name, stage: 'arithmetic', ...summary(work, name, refusal), failures, hosts };
 }
 
 /** Without the fields that are undefined. */
@@ -82,12 +93,26 @@ function given<T extends object>(value: T): { [K in keyof T]?: NonNullable<T[K]>
   };
 }
 
-function arithmeticRefusal(
+/** Of the host that comes nearest, or of all where none may take it. */
+function summary(work: PlacementWork, name: string, refusal: Refusal): HostRefusal {
+  const { code } = refusal;
+  const said = hostRefusal(work, name, refusal);
+  if (code === 'anti-affinity') {
+    const message = `Every host that may take ${name} has a guest that it must not be with.`;
+    return { ...said, message };
+  }
+  if (code === 'host-group') {
+    return { ...said, message: `No host belongs to a group that ${name} may go to.` };
+  }
+  return code === 'excluded' ? { ...said, message: `No host may take ${name}.` } : said;
+}
+
+function hostRefusal(
   { hosts }: PlacementWork,
   name: string,
   { code, host, node, shortfall, sizeKib }: Refusal,
-): Omit<GuestRefusal, 'guest' | 'failures'> {
-  const base = { stage: 'arithmetic' as const, code, ...given({ host, node }) };
+): HostRefusal {
+  const base = { code, ...given({ host, node }) };
   const shaped = hosts.get(host ?? '')?.shaped;
   const capacity = shaped?.capacity.find(({ nodeId }) => nodeId === node);
   const largest = shaped && largestZone(shaped.read.model, node);
@@ -125,11 +150,11 @@ function arithmeticRefusal(
     case 'anti-affinity':
       return {
         ...base,
-        message: `Every host that may take ${name} has a guest that it must not be with.`,
+        message: `${host ?? ''} has a guest that ${name} must not be with.`,
       };
     case 'host-group':
-      return { ...base, message: `No host belongs to a group that ${name} may go to.` };
+      return { ...base, message: `${host ?? ''} belongs to no group that ${name} may go to.` };
     case 'excluded':
-      return { ...base, message: `No host may take ${name}.` };
+      return { ...base, message: `${host ?? ''} may not take ${name}.` };
   }
 }

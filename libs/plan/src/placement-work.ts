@@ -4,7 +4,7 @@ import {
   type CellShape,
   type GuestShape,
   type HostShape,
-  type Refusal,
+  type RefusedGuest,
 } from '@zonewise/placement';
 import type { PlanVerdict } from '@zonewise/advisor';
 import type { PlacementDocument, ReadGuest, ReadPlacement } from './placement-document';
@@ -26,7 +26,7 @@ export interface HostState {
 export class PlacementWork {
   readonly hosts = new Map<string, HostState>();
   readonly failures = new Map<string, HostFailure[]>();
-  readonly refusals = new Map<string, Refusal>();
+  readonly refusals = new Map<string, RefusedGuest>();
   readonly replays: PlacementReplays;
   private shapes = new Map<string, GuestShape>();
   private pending: ReadGuest[];
@@ -76,7 +76,7 @@ export class PlacementWork {
     const { objective = 'density' } = this.document;
     const packing = pack({ hosts, guests, objective });
     if (this.method === '') this.method = packing.method;
-    for (const { guest, refusal } of packing.refused) this.refusals.set(guest, refusal);
+    for (const refused of packing.refused) this.refusals.set(refused.guest, refused);
     const changed = new Set<HostState>();
     for (const { guest, host, nodes } of packing.placed) {
       const state = this.hosts.get(host)!;

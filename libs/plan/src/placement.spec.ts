@@ -172,6 +172,28 @@ describe('placeGuests', () => {
     expect(refused!.shortfallPages).toBe(needed - (1024 * 256 - low));
   });
 
+  it('says of every host why it does not take a guest', () => {
+    const hosts = [
+      host('small', nodes(512)),
+      host('far', nodes(4096), { group: 'other' }),
+      { ...cachedHost, group: 'here' },
+      host('next', nodes(600), { group: 'here' }),
+    ];
+    const [refused] = placed({
+      hosts: hosts.map((each) => ({ group: 'here', ...each })),
+      guests: guests('large', 1, { hostGroups: ['here'] }),
+      limits: { maxStallMs: 0 },
+    }).refused;
+    expect(refused!.failures.map(({ host: name }) => name)).toEqual(['cached']);
+    expect(refused!.hosts).toMatchObject([
+      { host: 'next', code: 'memory', node: 0, zone: 'Normal', mark: { name: 'low' } },
+      { host: 'small', code: 'memory', node: 0, zone: 'Normal' },
+      { host: 'far', code: 'host-group' },
+    ]);
+    const [next, small] = refused!.hosts;
+    expect(small!.shortfallPages! - next!.shortfallPages!).toBeCloseTo(88 * 256, -3);
+  });
+
   it('keeps guests apart and in their groups', () => {
     const hosts = [
       host('a', nodes(1024), { group: 'rack1' }),

@@ -54,7 +54,12 @@ export interface GuestRefusal {
   message: string;
   /** Every host whose replay refused it. */
   failures: HostFailure[];
+  /** What each other host lacks by adding up, the nearest first; at most 64, fewer where many guests are refused. */
+  hosts: HostRefusal[];
 }
+
+/** Why a host does not take a guest, by adding up. */
+export type HostRefusal = Omit<GuestRefusal, 'guest' | 'stage' | 'failures' | 'hosts'>;
 
 /** A host that changes: what its replay ends with. */
 export interface HostEvidence {

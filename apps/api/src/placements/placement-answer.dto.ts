@@ -107,6 +107,14 @@ export class GuestRefusalDto implements GuestRefusal {
     description: 'Every host whose replay refused it, with node, zone, mark and shortfall.',
   })
   failures: GuestRefusal['failures'];
+
+  @ApiProperty({
+    type: 'array',
+    items: { type: 'object', additionalProperties: true },
+    description:
+      'What each other host lacks by adding up, the nearest first: code, node, zone, mark and shortfall. At most 64, fewer where many guests are refused.',
+  })
+  hosts: GuestRefusal['hosts'];
 }
 
 export class HostEvidenceDto implements HostEvidence {
