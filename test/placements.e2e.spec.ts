@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { placementExamples } from '../apps/api/src/placements/placement-examples';
 import { exampleTexts } from '../apps/api/src/docs/examples';
+import { placeGuests } from '@zonewise/plan';
 import { createTestApp, TestApp } from './support/app';
 import { Client, example, Json } from './support/client';
 
@@ -114,6 +115,25 @@ describe('placements over HTTP', () => {
     expect([large.status, large.body.kind, large.body.hostId]).toEqual([202, 'placement', null]);
     const wrong = await place({ ...body, evacuate: 'kvm9' }, { prefer: 'respond-async, wait=50' });
     expect([wrong.status, wrong.body.code]).toEqual([422, 'placement-not-readable']);
+  });
+
+  it('replays many hosts in threads, with the answer of one', async () => {
+    const hosts = Array.from({ length: 10 }, (_, i) => ({
+      ...{ name: `kvm${i}`, facts, sysctl: { swappiness: 10 * i } },
+    }));
+    const body = { hosts, flavours, guests: small(10), objective: 'spread' as const };
+    const { id } = (await place(body, { prefer: 'respond-async' })).body;
+    const { resultUrl } = await client.finish(id as string);
+    const answer = (await client.get(resultUrl)).body;
+    expect(answer.search).toMatchObject({ replays: 10, sharedReplays: 0 });
+    const here = placeGuests({
+      ...body,
+      hosts: hosts.map(({ facts: texts, ...host }, i) => ({
+        ...{ ...host, path: `/hosts/${i}`, host: { facts: texts } },
+      })),
+      guests: body.guests.map((guest, i) => ({ ...guest, path: `/guests/${i}` })),
+    });
+    expect(here.ok ? JSON.parse(JSON.stringify(here.value)) : here).toEqual(answer);
   });
 
   it.each([
