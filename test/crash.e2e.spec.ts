@@ -42,6 +42,9 @@ async function kill({ process: child }: Running, signal: NodeJS.Signals): Promis
   await exited;
 }
 
+// Several starts of a whole process each, which compile their sources: a busy machine takes its time.
+jest.setTimeout(300_000);
+
 describe('kill -9', () => {
   let folder: string;
   let running: Running | undefined;

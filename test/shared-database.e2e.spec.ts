@@ -15,7 +15,7 @@ const kinds = databaseKinds('two processes on one database').filter((kind) => ki
 if (kinds.length === 0) it('needs PostgreSQL, and TEST_POSTGRES_URL is not set', () => undefined);
 
 // Advice is replayed, some of it twice.
-jest.setTimeout(180_000);
+jest.setTimeout(300_000);
 
 describe.each(kinds)('two processes on one %s database', (kind) => {
   let test: TestApp;

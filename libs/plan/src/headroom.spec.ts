@@ -2,21 +2,9 @@ import { headroom, type HeadroomAnswer, type HeadroomAsk } from './headroom';
 import { domainXmlOf } from './flavour';
 import { buildPlanRequest, type PackingPlan } from './plan-request';
 import { judgePlan } from './judge';
+import { twoNodes } from './test/two-nodes';
 
-/** Two nodes of 512 MiB and two CPUs each, 480 MiB of each free. */
-const NUMACTL = `available: 2 nodes (0-1)
-node 0 cpus: 0 1
-node 0 size: 512 MB
-node 0 free: 480 MB
-node 1 cpus: 2 3
-node 1 size: 512 MB
-node 1 free: 480 MB
-node distances:
-node   0   1
-  0:  10  21
-  1:  21  10
-`;
-const host = { facts: { numactlHardware: NUMACTL, version: '6.1.0' } };
+const host = twoNodes();
 
 function requestOf(plan: Partial<PackingPlan> = {}) {
   const built = buildPlanRequest({ host, domains: [], ...plan }, true);

@@ -2,24 +2,12 @@ import { compareVerdicts } from './compare-verdicts';
 import { judgePlan, type JudgeHereOptions } from './judge';
 import type { PlanDocument } from './plan-document';
 import type { GateVerdict } from './verdict';
+import { twoNodes } from './test/two-nodes';
 
-/** Two nodes of 512 MiB and two CPUs each, as `numactl -H` prints them; most of it free. */
-const NUMACTL = `available: 2 nodes (0-1)
-node 0 cpus: 0 1
-node 0 size: 512 MB
-node 0 free: 480 MB
-node 1 cpus: 2 3
-node 1 size: 512 MB
-node 1 free: 480 MB
-node distances:
-node   0   1
-  0:  10  21
-  1:  21  10
-`;
 const host = (name: string, path = '/hosts/0') => ({
   name,
   path,
-  host: { facts: { numactlHardware: NUMACTL, version: '6.1.0' } },
+  host: twoNodes(),
 });
 const strict = { mode: 'strict' as const, nodeset: '0' };
 
@@ -269,7 +257,7 @@ describe('rules with a limit', () => {
   it('unverified kernel: a warning, unless the plan says otherwise', () => {
     const hosts = [host('kvm1')].map((one) => ({
       ...one,
-      host: { facts: { numactlHardware: NUMACTL, version: '4.18.0-553.el8.x86_64' } },
+      host: twoNodes('4.18.0-553.el8.x86_64'),
     }));
     const verdict = judged({ hosts });
     expect(verdict).toMatchObject({ verdict: 'pass', findings: [{ rule: 'ZW008' }] });

@@ -2,27 +2,15 @@ import { judgePlan, type JudgeOutcome } from './judge';
 import type { PlanDocument } from './plan-document';
 import type { PlanEvent } from './plan-events';
 import type { GateVerdict } from './verdict';
+import { twoNodes } from './test/two-nodes';
 
-/** Two nodes of 512 MiB and two CPUs each, 480 MiB of each free. */
-const NUMACTL = `available: 2 nodes (0-1)
-node 0 cpus: 0 1
-node 0 size: 512 MB
-node 0 free: 480 MB
-node 1 cpus: 2 3
-node 1 size: 512 MB
-node 1 free: 480 MB
-node distances:
-node   0   1
-  0:  10  21
-  1:  21  10
-`;
 const bound = { numatune: { mode: 'strict' as const, nodeset: '0' }, cpuset: '0-1' };
 
 /** kvm1 and kvm2 with 200 MiB on node 0 each, kvm3 with 64; one more of 200 MiB fits on each, two do not. */
 function judge(events: PlanEvent[], over: Partial<PlanDocument> = {}): JudgeOutcome {
   const hosts = ['kvm1', 'kvm2', 'kvm3'].map((name, i) => ({
     ...{ name, path: `/hosts/${i}` },
-    host: { facts: { numactlHardware: NUMACTL, version: '6.1.0' } },
+    host: twoNodes(),
   }));
   const guests = [
     { name: 'a', flavour: 'large', path: '/guests/0' },

@@ -1,7 +1,6 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { HeadroomAnswer } from '@zonewise/plan';
-import { ProblemException } from '../http/problem';
 import { JobKinds, type JobOf, type JobRequests, type JobResults } from '../jobs/job-kinds';
 import { JobRequestBuilder } from '../jobs/job-request.builder';
 import type { Job } from '../jobs/job.entity';
@@ -46,15 +45,13 @@ export class HeadroomService implements OnModuleInit, JobResults<'headroom'> {
   }
 
   /** @throws ProblemException headroom-not-found (404) */
-  async find(id: string): Promise<HeadroomAnswer> {
-    const answer = await this.results.find('headroom', id);
-    if (answer === null) throw noHeadroom(id);
-    return answer;
+  find(id: string): Promise<HeadroomAnswer> {
+    return this.results.get('headroom', id);
   }
 
   /** @throws ProblemException headroom-not-found (404) */
-  async remove(id: string): Promise<void> {
-    if (!(await this.results.remove('headroom', id))) throw noHeadroom(id);
+  remove(id: string): Promise<void> {
+    return this.results.remove('headroom', id);
   }
 
   private async workOf(hostId: string, body: HeadroomDto): Promise<JobRequests['headroom']> {
@@ -66,9 +63,4 @@ export class HeadroomService implements OnModuleInit, JobResults<'headroom'> {
     ) as JobRequests['headroom']['ask'];
     return { request: simulation, ask: plain };
   }
-}
-
-function noHeadroom(id: string): ProblemException {
-  const detail = `No headroom has the id ${id}.`;
-  return new ProblemException('headroom-not-found', detail, { path: 'headroomId' });
 }

@@ -54,15 +54,13 @@ export class PackingPlansService implements OnModuleInit, JobResults<'plan'> {
   }
 
   /** @throws ProblemException verdict-not-found (404) */
-  async verdict(id: string): Promise<GateVerdict> {
-    const verdict = await this.results.find('plan', id);
-    if (verdict === null) throw noVerdict(id);
-    return verdict;
+  verdict(id: string): Promise<GateVerdict> {
+    return this.results.get('plan', id);
   }
 
   /** @throws ProblemException verdict-not-found (404) */
-  async removeVerdict(id: string): Promise<void> {
-    if (!(await this.results.remove('plan', id))) throw noVerdict(id);
+  removeVerdict(id: string): Promise<void> {
+    return this.results.remove('plan', id);
   }
 
   private async workOf(body: CheckPlanDto): Promise<PlanWork> {
@@ -135,8 +133,3 @@ export class PackingPlansService implements OnModuleInit, JobResults<'plan'> {
 
 const notJudgeable = (errors: ProblemError[]): ProblemException =>
   inputRefused('plan-not-judgeable', errors);
-
-function noVerdict(id: string): ProblemException {
-  const detail = `No verdict has the id ${id}.`;
-  return new ProblemException('verdict-not-found', detail, { path: 'verdictId' });
-}

@@ -57,15 +57,13 @@ export class PlacementsService implements OnModuleInit, JobResults<'placement'> 
   }
 
   /** @throws ProblemException placement-not-found (404) */
-  async get(id: string): Promise<PlacementAnswer> {
-    const answer = await this.results.find('placement', id);
-    if (answer === null) throw noPlacement(id);
-    return answer;
+  get(id: string): Promise<PlacementAnswer> {
+    return this.results.get('placement', id);
   }
 
   /** @throws ProblemException placement-not-found (404) */
-  async remove(id: string): Promise<void> {
-    if (!(await this.results.remove('placement', id))) throw noPlacement(id);
+  remove(id: string): Promise<void> {
+    return this.results.remove('placement', id);
   }
 
   private async documentOf(body: CreatePlacementDto): Promise<PlacementDocument> {
@@ -144,9 +142,4 @@ function inlineHost({ name, model, facts, ...own }: PlacementHostDto, path: stri
     ...(facts === undefined ? {} : { facts }),
   };
   return { ...own, name: name ?? path.slice(1).replace('/', '-'), path, host };
-}
-
-function noPlacement(id: string): ProblemException {
-  const detail = `No placement has the id ${id}.`;
-  return new ProblemException('placement-not-found', detail, { path: 'placementId' });
 }

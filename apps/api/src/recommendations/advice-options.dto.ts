@@ -9,7 +9,6 @@ import type {
 } from '@zonewise/advisor';
 import { MAX_DOMAINS } from '@zonewise/plan';
 import type { SysctlName } from '@zonewise/simulator';
-import { Type } from 'class-transformer';
 import {
   ArrayMaxSize,
   ArrayUnique,
@@ -17,14 +16,13 @@ import {
   IsIn,
   IsInt,
   IsNumber,
-  IsObject,
   IsString,
   Length,
   Max,
   Min,
-  ValidateNested,
 } from 'class-validator';
 import { applyDecorators } from '@nestjs/common';
+import { Nested } from '../http/field-decorators';
 import { WhenGiven } from '../work/when-given';
 
 const INT_MAX = 2 ** 31 - 1;
@@ -151,21 +149,15 @@ export class AdviceOptionsDto implements AdviceOptions {
   @IsIn(ADVICE_PROFILES)
   profile?: AdviceProfile;
 
-  @ApiPropertyOptional({
-    type: AdviceWeightsDto,
+  @WhenGiven()
+  @Nested(() => AdviceWeightsDto, {
+    required: false,
     description: "Instead of the profile's order behind kills.",
   })
-  @WhenGiven()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => AdviceWeightsDto)
   weights?: AdviceWeightsDto;
 
-  @ApiPropertyOptional({ type: AdviceConstraintsDto })
   @WhenGiven()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => AdviceConstraintsDto)
+  @Nested(() => AdviceConstraintsDto, { required: false })
   constraints?: AdviceConstraintsDto;
 
   @ApiPropertyOptional({
@@ -179,10 +171,7 @@ export class AdviceOptionsDto implements AdviceOptions {
   @Max(INT_MAX)
   seed?: number;
 
-  @ApiPropertyOptional({ type: AdviceBudgetDto })
   @WhenGiven()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => AdviceBudgetDto)
+  @Nested(() => AdviceBudgetDto, { required: false })
   budget?: AdviceBudgetDto;
 }

@@ -1,6 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { Type } from 'class-transformer';
 import {
   ArrayMaxSize,
   ArrayMinSize,
@@ -10,16 +9,15 @@ import {
   IsIn,
   IsInt,
   IsNumber,
-  IsObject,
   IsString,
   Length,
   Max,
   Min,
-  ValidateNested,
 } from 'class-validator';
 import type { HotplugDemand } from '@zonewise/advisor';
 import { hardwareProfiles, HOTPLUG_ACTIONS } from '@zonewise/simulator';
 import { MAX_DOMAINS } from '@zonewise/plan';
+import { Nested, NestedList } from '../http/field-decorators';
 import { IsRecordOf } from './record-of';
 import { WhenGiven } from './when-given';
 
@@ -204,40 +202,25 @@ export class DemandDto {
   @IsRecordOf(GuestDemandDto, MAX_DOMAINS)
   guests?: Record<string, GuestDemandDto>;
 
-  @ApiPropertyOptional({
-    type: [BackgroundCacheDto],
+  @WhenGiven()
+  @NestedList(() => BackgroundCacheDto, MAX_NODES, {
+    required: false,
     description: 'Page cache read in before the domains start.',
   })
-  @WhenGiven()
-  @IsArray()
-  @IsObject({ each: true })
-  @ArrayMaxSize(MAX_NODES)
-  @ValidateNested({ each: true })
-  @Type(() => BackgroundCacheDto)
   backgroundCache?: BackgroundCacheDto[];
 
-  @ApiPropertyOptional({
-    type: [HugepagesDto],
+  @WhenGiven()
+  @NestedList(() => HugepagesDto, MAX_NODES, {
+    required: false,
     description: 'Pools of huge pages that are written before the domains start.',
   })
-  @WhenGiven()
-  @IsArray()
-  @IsObject({ each: true })
-  @ArrayMaxSize(MAX_NODES)
-  @ValidateNested({ each: true })
-  @Type(() => HugepagesDto)
   hugepages?: HugepagesDto[];
 
-  @ApiPropertyOptional({
-    type: [HotplugDto],
+  @WhenGiven()
+  @NestedList(() => HotplugDto, MAX_NODES, {
+    required: false,
     description: 'Memory that comes or goes. Each block has its event with the outcome.',
   })
-  @WhenGiven()
-  @IsArray()
-  @IsObject({ each: true })
-  @ArrayMaxSize(MAX_NODES)
-  @ValidateNested({ each: true })
-  @Type(() => HotplugDto)
   hotplug?: HotplugDto[];
 }
 
@@ -284,11 +267,8 @@ export class SysctlOverridesDto {
 
 /** What every replay may be told, whoever asks for it. */
 export class ReplayOptionsDto {
-  @ApiPropertyOptional({ type: DemandDto })
   @WhenGiven()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => DemandDto)
+  @Nested(() => DemandDto, { required: false })
   demand?: DemandDto;
 
   @ApiPropertyOptional({
@@ -311,11 +291,8 @@ export class ReplayOptionsDto {
 
 /** Options that replace settings of the host and the domains. */
 export class ReplayOverridesDto extends ReplayOptionsDto {
-  @ApiPropertyOptional({ type: SysctlOverridesDto, example: { zone_reclaim_mode: 1 } })
   @WhenGiven()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => SysctlOverridesDto)
+  @Nested(() => SysctlOverridesDto, { required: false, example: { zone_reclaim_mode: 1 } })
   sysctl?: SysctlOverridesDto;
 
   @ApiPropertyOptional({
