@@ -222,6 +222,19 @@ describe('assignments: auto', () => {
     expect([alone.verdict, alone.hosts.length]).toEqual(['fail', 0]);
   });
 
+  it('places guests on the pools of huge pages that the plan makes', () => {
+    const pools = [{ node: 1, count: 48 }];
+    const verdict = judged({
+      hosts: [host('kvm1'), { ...host('kvm2', '/hosts/1'), hugepages: pools }],
+      flavours: { pooled: { memoryMib: 64, hugepagesKib: 2048 } },
+      guests: [{ name: 'a', flavour: 'pooled', count: 2, path: '/guests/0' }],
+      assignments: 'auto',
+    });
+    expect(verdict.placements).toMatchObject([{ guest: 'a-1', host: 'kvm2', hostNodes: [1] }]);
+    expect(verdict.findings).toMatchObject([{ rule: 'ZW002', guest: 'a-2', host: '' }]);
+    expect(verdict.findings[0]?.message).toContain('16 free huge pages of 2048 KiB');
+  });
+
   it('leaves running guests where they are', () => {
     const guests = [{ name: 'a', flavour: 'bound', state: 'running' as const, path: '/guests/0' }];
     expect(problems(auto(guests))).toEqual(['plan-guest /guests/0']);
