@@ -8,6 +8,9 @@ import { summarise, type ProblemResult, type Summary, type Tolerance } from './j
 import { problem } from './problems';
 import type { Task } from './worker';
 
+/** A replay leaves many short-lived objects behind; with room for them they are seldom looked through. */
+const YOUNG_MIB = 64;
+
 export interface Report {
   results: ProblemResult[];
   summary: Summary & { resultHash: string };
@@ -58,6 +61,7 @@ function work(
 ): Promise<void> {
   const worker = new Worker(join(__dirname, 'worker.ts'), {
     execArgv: ['-r', '@swc-node/register'],
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
   });
   return new Promise((resolve, reject) => {
     let current: number | undefined;

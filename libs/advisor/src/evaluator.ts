@@ -129,12 +129,13 @@ export class Evaluator {
 
   /** @throws ReplayCancelled when the caller's control says stop */
   evaluate(change: Change): Evaluated {
-    const evaluated = this.attempt(change, Infinity);
+    const evaluated = this.evaluateWithin(change, Infinity);
     if (evaluated === undefined) throw new Error('a replay without a limit was given up');
     return evaluated;
   }
 
-  private attempt(change: Change, stallMaxNs: number): Evaluated | undefined {
+  /** The same unless guests wait longer than this. */
+  evaluateWithin(change: Change, stallMaxNs: number): Evaluated | undefined {
     const normal = normalise(this.request, change);
     const key = JSON.stringify(normal);
     const known = this.seen.get(key);
@@ -170,7 +171,7 @@ export class Evaluator {
   tryEvaluate(change: Change, keep = 0, stallMaxNs = Infinity): Evaluated | undefined {
     const known = this.known(change);
     if (known) return known;
-    if (this.canReplay(keep)) return this.attempt(change, stallMaxNs);
+    if (this.canReplay(keep)) return this.evaluateWithin(change, stallMaxNs);
     this.meter.skipped += 1;
     return undefined;
   }

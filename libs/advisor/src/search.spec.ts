@@ -1,8 +1,8 @@
 import { replay } from '@zonewise/simulator';
 import type { ReplayInput, ReplayResult } from '@zonewise/simulator';
 import { host, planned, process, region, running } from '../test/builders';
-import { adviseWith } from './advise';
-import { compareOutcomes, judgeOf } from './objective';
+import { adviseWith, chooseWith } from './advise';
+import { compareOutcomes, judgeOf, stallBudgetNs, tolerances } from './objective';
 import type { GuestSpec, RecommendationContent, SimulationRequest } from './types';
 
 const request = (over: Partial<SimulationRequest> = {}): SimulationRequest => ({
@@ -166,4 +166,23 @@ test('cells keep their own nodes in every mode tried at home', () => {
   const strict = alternatives.find(({ numatune }) => numatune['cells']?.mode === 'strict');
   expect(strict?.numatune['cells']?.nodeset).toEqual([0, 1]);
   expect(strict?.outcome.remoteShare).toBe(0);
+});
+
+test('a winner in miniature that waits longer in full than anything as good as today may is given up', () => {
+  const mib = 16384;
+  const large = request({
+    host: host([{ mib, cacheMib: 14000 }, { mib }]),
+    guests: [planned('a', 6144, 0), planned('b', 6144, 0)],
+  });
+  const limits: (number | undefined)[] = [];
+  const noted = (input: ReplayInput): ReplayResult => {
+    const pages = input.host.nodes[0]?.zones[0]?.managedPages ?? 0;
+    if (pages > (mib * 256) / 2) limits.push(input.stallLimitNs);
+    return replay(input);
+  };
+  const { advised } = chooseWith(noted, large);
+  expect(advised.scale).toBeUndefined();
+  const budget = stallBudgetNs(2 * 6144 * 256);
+  // In full: today's setting as far as anybody would wait, and the winner.
+  expect(limits).toEqual([4 * budget, budget + tolerances(large.host)['stall-excess']]);
 });

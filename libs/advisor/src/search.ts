@@ -11,7 +11,7 @@ import { WORK_PER_RECLAIMED_PAGE } from './evaluator';
 import type { Finalist } from './finalists';
 import { Finals } from './finalists';
 import type { Judge } from './objective';
-import { compareOutcomes, judgeOf, scoreOf } from './objective';
+import { compareOutcomes, judgeOf, scoreOf, stallToBeatNs } from './objective';
 import type { Note } from './placement';
 import { guestMemoryPages } from './placement';
 import { rivals as rivalsOf } from './rivals';
@@ -247,8 +247,10 @@ function confirmed(
 ): Evaluated {
   for (const { one } of winners.slice(0, CONFIRMED_MAX)) {
     if (one === context.baseline) return baseline;
-    const full = evaluator.evaluate(one.change);
-    if (isNoLoss(full, baseline, context.judge)) return full;
+    // What is scanned in vain grows with the square of the size: a miniature shows too little of it.
+    const limit = stallToBeatNs(baseline.candidate.outcome, context.judge);
+    const full = evaluator.evaluateWithin(one.change, limit);
+    if (full && isNoLoss(full, baseline, context.judge)) return full;
   }
   return baseline;
 }
