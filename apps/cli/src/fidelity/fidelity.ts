@@ -8,10 +8,11 @@ import { documented } from './document';
 import { observables, type Observable } from './observables';
 import { noteOtherStarts } from './other-starts';
 import { readCases } from './read-cases';
-import { caseTable, summaryTable } from './report';
+import { bootsTable, caseTable, summaryTable } from './report';
 import {
   scoreCase,
   summarize,
+  tallyBoots,
   unscored,
   WHOLE_CASES,
   type ScoredCase,
@@ -130,6 +131,7 @@ export function printed({ cases, summary, caveats, skipped }: FidelityRun): stri
   if (summary !== null) {
     const { inside, total } = summary[WHOLE_CASES] ?? { inside: 0, total: 0 };
     lines.push(caseTable(cases), '', summaryTable(summary), '');
+    lines.push(bootsTable(tallyBoots(cases.flatMap(({ observables: rows }) => rows))), '');
     lines.push(`${inside} of ${total} ${WHOLE_CASES}`);
   }
   const answers = summary === null ? ', none of them holds answers to compare with' : '';

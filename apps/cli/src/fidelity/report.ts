@@ -1,5 +1,5 @@
 import { render } from '../table';
-import type { ScoredCase, Summary, Tally } from './score';
+import type { ScoredCase, Summary, Tallies, Tally } from './score';
 import { KINDS, type Kind } from './tolerances';
 
 /** What is shown after the kinds' names. */
@@ -18,6 +18,15 @@ export function summaryTable(summary: Summary): string {
     return [[kind, String(sum.inside), String(sum.total), percent(sum), REMARKS[kind] ?? '']];
   });
   return render(['kind', 'inside', 'of', 'share', ''], rows);
+}
+
+/** One row for each kind: of how many values that the kernel moved the boots of one case lie within the tolerance of each other. */
+export function bootsTable(tallies: Tallies): string {
+  const rows = SHOWN.flatMap((kind) => {
+    const sum = tallies[kind];
+    return sum === undefined ? [] : [[kind, String(sum.inside), String(sum.total), percent(sum)]];
+  });
+  return render(['kind', 'boots agree', 'of', 'share'], rows);
 }
 
 /** One row for each case: inside / counted by kind, `-` where nothing counts. */

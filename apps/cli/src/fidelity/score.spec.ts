@@ -4,6 +4,7 @@ import {
   addTallies,
   scoreCase,
   summarize,
+  tallyBoots,
   unscored,
   WHOLE_CASES,
   type ScoredObservable,
@@ -314,5 +315,28 @@ describe('the summary', () => {
     expect(summary?.[WHOLE_CASES]).toEqual({ inside: 2, total: 4 });
     expect(summary?.placement).toEqual({ inside: 9, total: 10 });
     expect(summarize([])).toBeNull();
+  });
+});
+
+describe('boots of one case', () => {
+  const key = 'node.0.nr_anon_pages';
+  /** Of a value's boots in one step: those that agree, and all that are asked. */
+  const boots = (first: Range, second: Range): [number, number] | undefined => {
+    const { observables } = score({
+      steps: [step(1, { [key]: first }), step(2, { [key]: second })],
+      simulated: [at(1, key, first[1]), at(2, key, second[1])],
+    });
+    const tallied = tallyBoots(observables.filter(({ step: n }) => n === 2)).levels;
+    return tallied && [tallied.inside, tallied.total];
+  };
+
+  it('agree where the least and the greatest are within the tolerance of each other', () => {
+    expect(boots([0, 0, 0], [50_000, 50_000, 50_001])).toEqual([1, 1]);
+    expect(boots([0, 0, 0], [20_000, 50_000, 50_000])).toEqual([0, 1]);
+  });
+
+  it('are not asked where the value stands still in all of them', () => {
+    expect(boots([50_000, 50_000, 50_000], [50_000, 50_000, 50_000])).toBeUndefined();
+    expect(boots([50_000, 50_000, 50_000], [20_000, 50_000, 50_000])).toEqual([0, 1]);
   });
 });

@@ -13,6 +13,8 @@ export interface ScoredObservable extends Observable {
   inside?: boolean;
   /** Whether the value counts in the summary: what stays the same and is right earns nothing. */
   counts?: boolean;
+  /** Whether the recorded boots lie within the tolerance of each other; only where the kernel moved the value, or they do not. */
+  bootsAgree?: boolean;
   /** Least and greatest prediction of replays from this and other, as likely start states; only where that was tried. */
   replays?: [number, number];
   /** A miss for which these replays meet the kernel's range. */
@@ -34,6 +36,8 @@ export interface ScoredCase {
 
 interface Judgement {
   inside: boolean;
+  /** The recorded boots lie within the tolerance of each other. */
+  alike: boolean;
   /** The kernel did not move the value by more than the tolerance in this step. */
   quiet: boolean;
 }
@@ -54,11 +58,12 @@ function judgeRange(
     typeof simulated === 'number' &&
     min - around(min) <= simulated &&
     simulated <= max + around(max);
-  if (COUNTED.has(rule.kind)) return { inside, quiet: Math.abs(median) <= width };
+  const alike = max - min <= around(max);
+  if (COUNTED.has(rule.kind)) return { inside, alike, quiet: Math.abs(median) <= width };
   if (!isRange(before)) {
-    return { inside, quiet: step !== 0 && min === 0 && median === 0 && max === 0 };
+    return { inside, alike, quiet: step !== 0 && min === 0 && median === 0 && max === 0 };
   }
-  return { inside, quiet: Math.abs(median - before[1]) <= around(before[1]) };
+  return { inside, alike, quiet: Math.abs(median - before[1]) <= around(before[1]) };
 }
 
 /** Values that a guest or a step has before anything has happened to it. */
@@ -74,7 +79,7 @@ function judgeExact(
     before === undefined ? AT_FIRST.includes(wanted) : JSON.stringify(before) === wanted;
   // Where the kernel killed nobody there is no constraint, and a replay need not say so.
   const predicted = simulated === undefined && answer === null ? null : simulated;
-  return { inside: JSON.stringify(predicted) === wanted, quiet };
+  return { inside: JSON.stringify(predicted) === wanted, alike: true, quiet };
 }
 
 /** Whether a value can count: the state after boot is given, and layout cases are recorded for their layout. */
@@ -89,6 +94,22 @@ function recordedFields(answer: Answer): Pick<ScoredObservable, 'min' | 'median'
   if (!isRange(answer)) return { min: answer, median: answer, max: answer };
   const [min, median, max] = answer;
   return { min, median, max };
+}
+
+/** Kinds whose recorded values are of all boots of a case; the others are of its first boot. */
+const SEVERAL_BOOTS = new Set<Kind>([
+  'placement',
+  'numa',
+  'levels',
+  'reclaim',
+  'compaction',
+  'pace',
+]);
+
+/** By kind: values that the kernel moved in some boot, and those of them in which the boots of a case agree. */
+export function tallyBoots(rows: Iterable<ScoredObservable>): Tallies {
+  const moved = [...rows].filter(({ bootsAgree }) => bootsAgree !== undefined);
+  return tally(moved.map((row) => ({ ...row, counts: true, inside: row.bootsAgree === true })));
 }
 
 /** Adds up what counted, by kind, in the order of the kinds' names. */
@@ -171,12 +192,17 @@ class CaseScore {
   ): ScoredObservable {
     const { kind } = toleranceOf(key);
     const simulated = predicted === undefined && readsAsZero(kind) ? 0 : predicted;
-    const { inside, quiet } = isRange(answer)
+    const { inside, alike, quiet } = isRange(answer)
       ? judgeRange(key, simulated, answer, before, step, this.sizes)
       : judgeExact(simulated, answer, before);
-    const counts = isScored(kind, this.group, step, key) && !(inside && quiet);
+    const scored = isScored(kind, this.group, step, key);
+    const counts = scored && !(inside && quiet);
+    const boots = scored && SEVERAL_BOOTS.has(kind) && !(alike && quiet) && { bootsAgree: alike };
     const shown = simulated ?? null;
-    return { step, key, kind, ...recordedFields(answer), simulated: shown, inside, counts };
+    return {
+      ...{ step, key, kind, ...recordedFields(answer), simulated: shown, inside, counts },
+      ...boots,
+    };
   }
 
   /** Informative values have no tolerance, so nothing is said of them but what the kernel had. */
