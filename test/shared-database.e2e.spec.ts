@@ -5,19 +5,52 @@ import { createInterface } from 'node:readline';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DataSource } from 'typeorm';
 import { Presence } from '../apps/api/src/database/presence';
+import { IdempotencyKey } from '../apps/api/src/work/idempotency-key.entity';
 import { JobRunner } from '../apps/api/src/jobs/job-runner';
 import { WORK_LIMITS, WorkLimits } from '../apps/api/src/work/work-pool';
 import { createSecondApp, createTestApp, databaseKinds, TestApp } from './support/app';
 import { Client } from './support/client';
 
-const kinds = databaseKinds('two processes on one database').filter((kind) => kind === 'postgres');
-// Where PostgreSQL is left out, the line above has said so.
-if (kinds.length === 0) it('needs PostgreSQL, and TEST_POSTGRES_URL is not set', () => undefined);
+const kinds = databaseKinds('two processes on one database');
 
 // Advice is replayed, some of it twice.
 jest.setTimeout(300_000);
 
-describe.each(kinds)('two processes on one %s database', (kind) => {
+describe.each(kinds)('an Idempotency-Key on %s', (kind) => {
+  let test: TestApp;
+  let client: Client;
+
+  beforeAll(async () => {
+    test = await createTestApp({ kind });
+    await test.app.listen(0, '127.0.0.1');
+    client = new Client(await test.app.getUrl());
+  });
+  afterAll(() => test.close());
+
+  it('is free again when the process that was answering has ended, and in use while it lives', async () => {
+    const open = (key: string, processNumber: number) =>
+      test.app.get(DataSource).getRepository(IdempotencyKey).insert({
+        key,
+        processNumber,
+        fingerprint: '',
+        createdAt: '2026-01-01T00:00:00.000Z',
+        expiresAt: '2999-01-01T00:00:00.000Z',
+      });
+    const { number } = test.app.get(Presence);
+    await open('of-the-living', number);
+    await open('of-the-dead', number === 1 ? 2 : 1);
+    const ask = (key: string) => client.post('/v1/diagnoses', {}, { 'idempotency-key': key });
+    expect((await ask('of-the-living')).body.code).toBe('idempotency-key-in-use');
+    expect((await ask('of-the-dead')).body.code).toBe('validation-failed');
+    // What failed is not kept.
+    expect((await ask('of-the-dead')).body.code).toBe('validation-failed');
+  });
+});
+
+// With SQLite there is one process; databaseKinds has said so where PostgreSQL is left out.
+const onPostgres = kinds.includes('postgres') ? describe : undefined;
+onPostgres?.('two processes on one PostgreSQL database', () => {
+  const kind = 'postgres';
   let test: TestApp;
   let second: NestExpressApplication;
   let first: Client;
@@ -99,23 +132,6 @@ describe.each(kinds)('two processes on one %s database', (kind) => {
     );
     // One job may answer several recommendations, which exclude each other: one group is one answer.
     expect(results).toHaveLength(1);
-  });
-
-  it('answer a key that a dead process left open, and none that a living one answers', async () => {
-    const open = (key: string, processNumber: number) =>
-      database().query(
-        `INSERT INTO idempotency_keys (key, fingerprint, "createdAt", "expiresAt", "processNumber")
-         VALUES ($1, '', '2026-01-01T00:00:00.000Z', '2999-01-01T00:00:00.000Z', $2)`,
-        [key, processNumber],
-      );
-    await open('of-the-living', numberOf(second));
-    await open('of-the-dead', 1);
-    const ask = (key: string) =>
-      first.post(`/v1/hosts/${hostId}/headroom`, {}, { 'idempotency-key': key });
-    expect((await ask('of-the-living')).body.code).toBe('idempotency-key-in-use');
-    expect((await ask('of-the-dead')).body.code).toBe('validation-failed');
-    // What failed is not kept.
-    expect((await ask('of-the-dead')).body.code).toBe('validation-failed');
   });
 
   it('take up at once what a killed process was running', async () => {
