@@ -149,7 +149,7 @@ function ontoPools(context: Context, best: Evaluated): Proposed {
   ];
   if (!suffersFromReclaim(context, best)) {
     const message =
-      'Guests were not put on pools of huge pages: nobody is killed, nothing is swapped and no guest waits beyond the budget, which is all that they spare.';
+      'Under a configuration that kills nobody, swaps nothing and lets no guest wait beyond the budget, guests were not put on pools of huge pages as well: that is all that pools spare.';
     return { changes: [], pruned: [{ bound: 'pool-spares-nothing', count: sets.length, message }] };
   }
   const proposed: Proposed = { changes: [], pruned: [] };

@@ -222,6 +222,11 @@ export class Evaluator {
     return outcome;
   }
 
+  /** The outcome under a variation if it was replayed. */
+  knownVaried(change: Change, { name }: Variation): Outcome | undefined {
+    return this.seenGrown.get(`${name} ${JSON.stringify(normalise(this.request, change))}`);
+  }
+
   private run(
     request: SimulationRequest,
     change: Change,

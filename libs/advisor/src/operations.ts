@@ -7,6 +7,7 @@ import { formatCount, formatList, formatMib } from './format';
 import { nodesText } from './host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
 import type { Judge } from './objective';
+import { firstDifference } from './objective';
 import { basePages, poolNeeds } from './pools';
 import { hasCellNodes, nodesByRegion, tunedRegions } from './placement';
 import type {
@@ -20,6 +21,7 @@ import type {
   PinningValue,
   RecommendationContent,
 } from './types';
+import { variationsOf } from './variation';
 
 type Groups = RecommendationContent['content']['operationGroups'];
 
@@ -54,30 +56,46 @@ export function operationGroups(
 ): Groups {
   const parts = partsOf(evaluator, advised.change);
   return (Object.keys(GROUPS) as Part['group'][]).flatMap((group) => {
-    const operations = parts
-      .filter((part) => part.group === group)
-      .map((part) => operationOf(part, evaluator, advised, { judge, mayReplay }));
+    const members = parts.filter((part) => part.group === group);
+    const mates = members.length - 1;
+    const operations = members.map((part) =>
+      operationOf(part, evaluator, advised, { judge, mayReplay, mates }),
+    );
     return operations.length > 0 ? [{ description: GROUPS[group], operations }] : [];
   });
 }
 
 function operationOf(
-  { without, operation, says }: Part,
+  part: Part,
   evaluator: Evaluator,
   advised: Evaluated,
-  { judge, mayReplay }: { judge: Judge; mayReplay: boolean },
+  { judge, mayReplay, mates }: { judge: Judge; mayReplay: boolean; mates: number },
 ): Operation {
-  const { other, given } = comparison(evaluator, without, mayReplay);
+  const { operation, says } = part;
+  const { other, given } = comparison(evaluator, advised, part, { mates, mayReplay });
   const [withIt, withoutIt] = [advised.candidate.outcome, other.candidate.outcome];
   const effect = effectText(withIt, withoutIt, judge);
   const { guests } = evaluator.request;
   const spec = guests.find(({ guest }) => guest.name === operation.resource);
+  const varied = variedText(evaluator, advised.change, other.change, judge);
   return {
     ...operation,
-    reason: `${given}${says(withIt, withoutIt, effect)}.`,
+    reason: `${given}${says(withIt, withoutIt, effect)}${varied}.`,
     // A planned guest has not started yet; a running one has what it was started with.
     requiresRestart: operation.resourceType === 'domain' && spec?.state === 'running',
   };
+}
+
+/** What a setting does under the variations that both configurations were replayed under; empty where that is nothing. */
+function variedText(evaluator: Evaluator, withIt: Change, without: Change, judge: Judge): string {
+  for (const variation of variationsOf(evaluator.request)) {
+    const after = evaluator.knownVaried(withIt, variation);
+    const before = evaluator.knownVaried(without, variation);
+    const difference = after && before && firstDifference(after, before, judge);
+    if (!difference || difference.better === 'b') continue;
+    return `; under the variation ${variation.name} it ${effectText(after, before, judge)}`;
+  }
+  return '';
 }
 
 function partsOf(evaluator: Evaluator, change: Change): Part[] {
@@ -231,18 +249,59 @@ function orderPart({ request }: Evaluator, change: Change): Part[] {
   ];
 }
 
+interface Comparison {
+  other: Evaluated;
+  /** The condition in words. */
+  given: string;
+}
+
 /**
- * What a setting is compared with: everything else as advised, or, where the search has used up its
- * replays, today's setting without any of the changes; `given` is the condition in words.
+ * What a setting is compared with: everything else as advised; where the search has no replay left for each setting,
+ * everything but the settings of its group, replayed once for all of them; at last the setting as it is.
  */
 function comparison(
   evaluator: Evaluator,
-  without: Change,
-  mayReplay: boolean,
-): { other: Evaluated; given: string } {
+  advised: Evaluated,
+  { without, group }: Part,
+  { mates, mayReplay }: { mates: number; mayReplay: boolean },
+): Comparison {
   const other = mayReplay ? evaluator.tryEvaluate(without) : evaluator.known(without);
   if (other) return { other, given: changeCount(without) > 0 ? 'Given the other changes, ' : '' };
-  return { other: evaluator.evaluate(NO_CHANGE), given: 'Together with the other changes, ' };
+  const rest = withoutGroup(advised.change, group);
+  const grouped = mayReplay ? evaluator.evaluate(rest) : evaluator.tryEvaluate(rest);
+  if (!grouped) {
+    return { other: evaluator.evaluate(NO_CHANGE), given: 'Together with the other changes, ' };
+  }
+  const others = mates === 1 ? 'change' : 'changes';
+  const beside = changeCount(rest) > 0 ? 'Given the rest, ' : '';
+  const given = mates > 0 ? `Together with the ${mates} other ${others} of its kind, ` : '';
+  return {
+    other: grouped,
+    given: beside && given ? `${beside}together${given.slice(8)}` : beside + given,
+  };
+}
+
+/** The change without a whole group of its settings. */
+function withoutGroup(change: Change, group: Part['group']): Change {
+  const rest = { ...change };
+  switch (group) {
+    case 'kernel':
+      delete rest.thp;
+      return { ...rest, sysctl: {} };
+    case 'pools':
+      delete rest.hugepages;
+      return rest;
+    case 'guests':
+      return { ...rest, numatune: {} };
+    case 'documents':
+      delete rest.pinning;
+      delete rest.backing;
+      delete rest.diskCache;
+      return rest;
+    case 'order':
+      delete rest.startOrder;
+      return rest;
+  }
 }
 
 /** Where cells have nodes of their own today, each of them gets the new mode and its nodes. */

@@ -96,6 +96,41 @@ test('idle pages of a pool are given back where guests are remote for want of th
   );
 });
 
+test('guests are put on pools where they would be swapped, kernel settings are to stay, and other nodes are remote', () => {
+  const model = host([{ mib: 1024, cacheMib: 320 }, { mib: 128 }], { swappiness: 100 });
+  const [first, second] = model.nodes;
+  // Most of the page cache is in use, so that reclaim turns to the guests too.
+  const lru = { ...first!.lru, activeFilePages: 300 * 256, inactiveFilePages: 20 * 256 };
+  const swap = { totalPages: 524_288, freePages: 524_288 };
+  const strict = (name: string, mib: number): GuestSpec =>
+    planned(name, mib, 0, {
+      numatune: { mode: 'strict', nodeset: [0] },
+      region: { policy: { mode: 'bind', nodes: [0] }, cpusetMems: [0] },
+    });
+  const fixedSysctls = Object.keys(model.sysctl) as (keyof typeof model.sysctl)[];
+  const { content, evidence } = advise({
+    host: { ...model, nodes: [{ ...first!, lru }, second!], swap },
+    guests: [strict('a', 512), strict('b', 300)],
+    ...{ demand: {}, seed: 1, options: { constraints: { fixedSysctls } } },
+  });
+  expect(evidence.baseline.outcome.swappedOutPages).toBeGreaterThan(1000);
+  expect(evidence.advised).toMatchObject({
+    backing: { a: 2048, b: 2048 },
+    hugepages: [{ node: 0, sizeKib: 2048, count: 488 }],
+    outcome: { swappedOutPages: 0, remoteShare: 0, failedStarts: [] },
+  });
+  const [pools, guests] = content.operationGroups;
+  expect(pools?.operations[0]?.reason).toContain('976 MiB of the node are locked away');
+  expect(guests?.operations.map(({ path }) => path)).toEqual([
+    '/domain/memoryBacking',
+    '/domain/memoryBacking',
+  ]);
+  expect(guests?.operations[0]?.reason).toMatch(/lowers memory swapped out from .* not swapped/);
+  // Without the reserve for growth the pool is refused, and the answer says why.
+  const tight = evidence.alternatives.find(({ hugepages }) => hugepages?.[0]?.count === 406);
+  expect(tight?.whyNot).toMatch(/^With 10 % more guest memory .* would be killed\.$/);
+});
+
 test('guests are put on pools only where reclaim of their memory hurts and the node has room; the bound names itself', () => {
   const asked = (over: Partial<AdviceRequest> = {}): AdviceRequest => ({
     host: host([{ mib: 1024, cacheMib: 600 }, { mib: 1024 }]),

@@ -179,8 +179,12 @@ export function refineGuests(context: RoundContext, start: Evaluated): Evaluated
 
 /** Kernel settings, disk caches, huge pages and the order of starts, as far as the best so far shows what they are for. */
 export function answerSymptoms(context: RoundContext, start: Evaluated): Evaluated {
-  const best = answerOnce(context, start);
-  return best === start ? best : answerOnce(context, best);
+  const once = answerOnce(context, start);
+  const best = once === start ? once : answerOnce(context, once);
+  // What the best so far has paid for in remote memory, pools on today's nodes may have for nothing.
+  return best === context.baseline
+    ? best
+    : bestOf(context, hugepageChanges(context, context.baseline).changes, best);
 }
 
 function answerOnce(context: RoundContext, start: Evaluated): Evaluated {

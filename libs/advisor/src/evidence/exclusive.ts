@@ -1,4 +1,5 @@
 import { deadNames } from '../explain';
+import { formatList } from '../format';
 import type { Change, Evaluated, Evaluator } from '../evaluator';
 import type { Judge } from '../objective';
 import { compareOutcomes } from '../objective';
@@ -52,26 +53,45 @@ function decisionsOf(change: Change): Set<string> {
   return new Set(main.length > 0 ? main : parts);
 }
 
-/** The growth that an alternative was replayed with: the reserve that advice needs, and no bisection. */
+/** Growth that an alternative is replayed with, percent: the reserve first, then what tells most. */
+const GROWTHS = { least: 5, more: 30, between: 20 };
+
+/** What an alternative holds: the reserve that advice needs, and a few steps of growth instead of a bisection. */
 export function reserveMargin(
   evaluator: Evaluator,
   change: Change,
-  percent: number,
+  reservePercent: number,
 ): RecommendationContent['evidence']['margin'] {
-  if (!evaluator.knowsGrown(change, percent) && !evaluator.canReplay()) {
+  const tested = new Map<number, string[]>();
+  const holds = (percent: number): boolean | undefined => {
+    if (!evaluator.knowsGrown(change, percent) && !evaluator.canReplay()) return undefined;
+    const dead = deadNames(evaluator.evaluateGrown(change, percent));
+    tested.set(percent, dead);
+    return dead.length === 0;
+  };
+  const reserve = holds(reservePercent);
+  if (reserve === false) holds(GROWTHS.least);
+  else if (reserve && holds(GROWTHS.more) === false) holds(GROWTHS.between);
+  if (tested.size === 0) {
     const verdict = 'Growth was not tested: the search had no replay left.';
     return { flipsAtPercent: null, testedPercent: 0, verdict };
   }
-  const dead = deadNames(evaluator.evaluateGrown(change, percent));
-  return dead.length > 0
-    ? {
-        flipsAtPercent: percent,
-        testedPercent: percent,
-        verdict: `With ${percent} % more guest memory ${dead.join(', ')} would be killed; less was not tested.`,
-      }
-    : {
-        flipsAtPercent: null,
-        testedPercent: percent,
-        verdict: `Nobody is killed with ${percent} % more guest memory; more was not tested.`,
-      };
+  const steps = [...tested].sort(([a], [b]) => a - b);
+  const flips = steps.find(([, dead]) => dead.length > 0);
+  const held = Math.max(
+    0,
+    ...steps.filter(([at]) => at < (flips?.[0] ?? Infinity)).map(([at]) => at),
+  );
+  const least = held > 0 ? `Nobody is killed with ${held} % more guest memory; ` : '';
+  if (flips === undefined) {
+    return { flipsAtPercent: null, testedPercent: held, verdict: `${least}more was not tested.` };
+  }
+  const [percent, dead] = flips;
+  const words = held > 0 ? `with ${percent} %` : `With ${percent} % more guest memory`;
+  const rest = held > 0 ? 'between was not tested' : 'less was not tested';
+  return {
+    flipsAtPercent: percent,
+    testedPercent: Math.max(...tested.keys()),
+    verdict: `${least}${words} ${formatList(dead)} would be killed; ${rest}.`,
+  };
 }
