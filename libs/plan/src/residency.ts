@@ -5,7 +5,7 @@ import {
   parseNumastatProcess,
   parseSmapsRollup,
 } from '@zonewise/host-facts';
-import type { DomainView } from '@zonewise/libvirt-xml';
+import { hugepageKibOf, type DomainView } from '@zonewise/libvirt-xml';
 import { PAGE_KIB } from '@zonewise/simulator';
 import type { HostModel } from '@zonewise/simulator';
 import { configuredNumatune, hostPlacement } from './guest-spec';
@@ -66,15 +66,47 @@ function fromNumastat(text: string): Read<Omit<Residency, 'swapPages'>> {
   };
 }
 
+/** A guest's cells on huge pages, in base pages: spread as the pools' pages that are in use are. */
+function pooledPages(
+  view: DomainView,
+  host: HostModel,
+  nodes: number[],
+): { residency: NodeResidency[]; memoryKib: number } {
+  const cells = view.cells.length > 0 ? view.cells : [{ id: 0, memoryKib: view.memoryKib }];
+  const pooled = cells.flatMap(({ id: cell, memoryKib }) => {
+    const sizeKib = hugepageKibOf(view, cell);
+    return sizeKib === null ? [] : [{ cell, memoryKib, sizeKib }];
+  });
+  const residency = pooled.flatMap(({ cell, memoryKib, sizeKib }) => {
+    const used = host.nodes.flatMap(({ nodeId, hugepages }) => {
+      const pool = hugepages.find((each) => each.sizeKib === sizeKib);
+      const pages = (pool?.totalPages ?? 0) - (pool?.freePages ?? 0);
+      return pages > 0 && nodes.includes(nodeId) ? [{ nodeId, pages }] : [];
+    });
+    const inUse = used.reduce((sum, { pages }) => sum + pages, 0);
+    let left = Math.ceil(memoryKib / sizeKib);
+    const share = left / Math.max(inUse, left);
+    return used.flatMap(({ nodeId, pages }): NodeResidency[] => {
+      const taken = Math.min(left, Math.ceil(pages * share));
+      left -= taken;
+      const basePages = (taken * sizeKib) / PAGE_KIB;
+      return taken === 0 ? [] : [{ nodeId, pages: basePages, hugePages: 0, cell }];
+    });
+  });
+  return { residency, memoryKib: pooled.reduce((sum, { memoryKib: kib }) => sum + kib, 0) };
+}
+
 function estimated(view: DomainView, host: HostModel): Omit<Residency, 'swapPages'> {
   const { memoryNodes } = hostPlacement(host);
   const { nodeset } = configuredNumatune(view, memoryNodes);
-  const pages = Math.ceil(view.currentMemoryKib / PAGE_KIB);
   const nodes = nodeset.length > 0 ? nodeset : memoryNodes;
+  const pooled = pooledPages(view, host, nodes);
+  const ordinaryKib = Math.max(0, view.currentMemoryKib - pooled.memoryKib);
+  const pages = Math.ceil(ordinaryKib / PAGE_KIB);
   const message =
-    'Neither numa_maps nor numastat -p was given: where its pages are is estimated from its size, its numatune and the anonymous memory of the nodes.';
+    'Neither numa_maps nor numastat -p was given: where its pages are is estimated from its size, its numatune and the anonymous memory of the nodes, or the huge pages of their pools that are in use.';
   return {
-    residency: estimateResidency(host, pages, nodes).map(onlyPages),
+    residency: [...pooled.residency, ...estimateResidency(host, pages, nodes).map(onlyPages)],
     residencySource: 'estimated',
     notes: [{ code: 'residency-estimated', message }],
   };
