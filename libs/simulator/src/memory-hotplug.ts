@@ -11,7 +11,7 @@ import {
   setupZonelists,
 } from './kernel';
 import { advanceKswapd, sleepingKswapd } from './kswapd';
-import { passTime, type KernelState } from './kernel-state';
+import { countVm, passTime, type KernelState } from './kernel-state';
 import { dissolveFreeHugePages } from './offline-hugetlb';
 import { doMigrateRange, scanMovablePages } from './offline-migrate';
 import {
@@ -141,6 +141,7 @@ export function onlinePages(k: KernelState, range: FrameRange, selfHosted: numbe
   for (let frame = from; frame < to;) {
     const order = Math.min(MAX_ORDER - 1, trailingZeros(frame));
     buddy.free(frame, order, MIGRATE_ISOLATE, true);
+    countVm(k, 'pgfree', 1 << order);
     frame += 1 << order;
   }
   zone.managed += to - from;
@@ -245,16 +246,18 @@ function shrinkZoneSpan(zone: Zone, startPfn: number, endPfn: number): void {
   const { basePfn } = zone.buddy;
   const zoneEnd = zone.startPfn + zone.spanned;
   const pfnOf = (block: number): number => basePfn + block * PAGEBLOCK_PAGES;
-  const [first, end] = [zone.startPfn, zoneEnd].map((pfn) => (pfn - basePfn) >>> PAGEBLOCK_ORDER);
+  const first = (zone.startPfn - basePfn) >>> PAGEBLOCK_ORDER;
+  // The zone may end within a pageblock.
+  const end = Math.ceil((zoneEnd - basePfn) / PAGEBLOCK_PAGES);
   if (zone.startPfn === startPfn) {
     let block = (endPfn - basePfn) >>> PAGEBLOCK_ORDER;
-    while (block < end! && !isOnlineBlock(zone, block)) block += 1;
-    if (block < end!) setSpan(zone, pfnOf(block), zoneEnd);
+    while (block < end && !isOnlineBlock(zone, block)) block += 1;
+    if (block < end) setSpan(zone, pfnOf(block), zoneEnd);
     else setSpan(zone, 0, 0);
   } else if (zoneEnd === endPfn) {
     let block = ((startPfn - basePfn) >>> PAGEBLOCK_ORDER) - 1;
-    while (block >= first! && !isOnlineBlock(zone, block)) block -= 1;
-    if (block >= first!) setSpan(zone, zone.startPfn, pfnOf(block + 1));
+    while (block >= first && !isOnlineBlock(zone, block)) block -= 1;
+    if (block >= first) setSpan(zone, zone.startPfn, pfnOf(block + 1));
     else setSpan(zone, 0, 0);
   }
 }

@@ -7,8 +7,8 @@
  */
 import type { Tape } from './tape';
 
-/** 0 Unmovable, 1 Movable, 2 Reclaimable, 3 HighAtomic. */
-export type MigrateType = 0 | 1 | 2 | 3;
+/** 0 Unmovable, 1 Movable, 2 Reclaimable, 3 HighAtomic, 4 Isolate. */
+export type MigrateType = 0 | 1 | 2 | 3 | 4;
 /** 0 DMA, 1 DMA32, 2 Normal, 3 Movable. */
 export type ZoneIndex = 0 | 1 | 2 | 3;
 
@@ -111,7 +111,7 @@ export type MachineOp =
       mems: number[] | null;
       /** 0 for anon, file and locked. */
       order: number;
-      /** Not 3; looked at for `kernel` only. */
+      /** 0 to 2; looked at for `kernel` only. */
       type: MigrateType;
       /** Highest zone that may serve `kernel` and `atomic`, as for GFP_DMA and GFP_DMA32; Normal if absent. */
       highest?: 0 | 1;
@@ -152,10 +152,27 @@ export type MachineOp =
   /** drain_all_pages() */
   | { op: 'drain' }
   | HugetlbOp
+  | HotplugOp
   /** Nothing allocates for so long; every kswapd acts in its time. */
   | { op: 'idle'; ns: number }
   /** Nothing allocates until every kswapd has stopped, for a second at most. */
   | { op: 'settle' };
+
+/** Pages of a block of memory that goes offline and comes back. */
+export const HOTPLUG_PAGES = 1024;
+
+/**
+ * Blocks [block, block + count) of a zone, counted from the aligned pfn at or below its first page, go offline or come back.
+ * Nothing happens where they are not wholly in the zone, where some are not in the other state, where a huge page in them is in
+ * use, or where the zone would lose its last memory.
+ */
+export interface HotplugOp {
+  op: 'offline' | 'online';
+  node: number;
+  zone: ZoneIndex;
+  block: number;
+  count: number;
+}
 
 /** What is done to the pool of huge pages of 512 base pages, and to mappings of it (private, of hugetlbfs). */
 export type HugetlbOp =
@@ -197,7 +214,7 @@ export function isPicked(seed: number, index: number, percent: number): boolean 
 
 /**
  * What an operation answered: requests served, blocks freed, pages reclaimed, pages moved; the size that a pool's file shows after a
- * write; 1 for a mapping that was made; huge pages touched or zapped; 0 for the others.
+ * write; pages that went offline or came back; 1 for a mapping that was made; huge pages touched or zapped; 0 for the others.
  */
 export interface MachineAnswer {
   done: number;
@@ -219,6 +236,9 @@ export interface CompactionPicture {
 export interface ZonePicture {
   node: number;
   index: ZoneIndex;
+  startPfn: number;
+  spanned: number;
+  managed: number;
   free: number;
   boost: number;
   /** Stored marks, without boost. */

@@ -4,6 +4,7 @@ import { Buddy, MAX_ORDER, MIGRATE_MOVABLE, MIGRATE_UNMOVABLE } from '../src/bud
 import { markAccessed } from '../src/filemap';
 import { freeBlock } from '../src/free-run';
 import { freeMapping, freeOffsets, rangeOf } from '../src/guest-exit';
+import { hotplugOperation, noteSpans } from './production-hotplug';
 import { hugetlbOperation } from './production-hugetlb';
 import { endWrites, endWritesOf } from '../src/swap-write';
 import { hardwareProfiles } from '../src/hardware-profile';
@@ -64,6 +65,7 @@ export function productionMachine(config: MachineConfig): ProductionMachine {
   setupWatermarks(k);
   setupLowmemReserve(k);
   setupNodeReclaim(k);
+  noteSpans(k);
   return new ProductionMachine(k);
 }
 
@@ -187,6 +189,9 @@ export class ProductionMachine implements Machine {
       case 'settle':
         finishKswapd(k, 1_000_000_000);
         return 0;
+      case 'offline':
+      case 'online':
+        return hotplugOperation(k, op);
       default:
         return hugetlbOperation(k, this.huge, op, (cpu, policy, mems) =>
           this.policyContext(cpu, policy, mems),

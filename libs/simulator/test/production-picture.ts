@@ -55,6 +55,9 @@ function zoneCounts(zone: Zone): ZoneCounts {
   return {
     node: zone.node.id,
     index: zone.index as ZonePicture['index'],
+    startPfn: zone.startPfn,
+    spanned: zone.spanned,
+    managed: zone.managed,
     free: zone.buddy.freePages,
     boost: zone.boost,
     min: zone.min,
@@ -114,7 +117,8 @@ function pfnAt(run: Run, index: number): number {
 
 /** Of what is known of each pageblock, that from the one of the zone's first page on. */
 function ofPageblocks(zone: Zone, values: Uint8Array): number[] {
-  return [...values].slice(zone.buddy.firstFrame >> PAGEBLOCK_ORDER);
+  const { firstFrame, frames } = zone.buddy;
+  return [...values].slice(firstFrame >> PAGEBLOCK_ORDER, ((frames - 1) >> PAGEBLOCK_ORDER) + 1);
 }
 
 /** Indices that an owner gave out, freed or not. */

@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import { HOTPLUG_PAGES } from '../machine';
 import type { MachineConfig, MachineOp, MachinePolicy, RequestKind } from '../machine';
 import type { Aim, PlannedOp } from './aim';
 import {
@@ -277,6 +278,27 @@ function hugetlb(machine: MachineConfig): fc.Arbitrary<MachineOp> {
   );
 }
 
+/** Blocks of memory that go and come back, also where that is refused. */
+function hotplug(machine: MachineConfig): fc.Arbitrary<MachineOp> {
+  const blocks = machine.nodes.flatMap(({ zones }, node) =>
+    zones.flatMap(({ index: zone, startPfn, pages }) => {
+      const before = startPfn % HOTPLUG_PAGES;
+      const count = Math.floor((before + pages) / HOTPLUG_PAGES);
+      const all = Array.from({ length: count }, (_, block) => ({ node, zone, block }));
+      // In other zones the kernel's pages mostly refuse.
+      return zone === 3 ? [...all, ...all, ...all] : all;
+    }),
+  );
+  const none = { node: 0, zone: 0 as const, block: 0 };
+  return fc
+    .tuple(
+      fc.constantFrom('offline' as const, 'online' as const),
+      fc.constantFrom(...(blocks.length > 0 ? blocks : [none])),
+      fc.constantFrom(1, 1, 1, 2, 3),
+    )
+    .map(([name, block, count]) => ({ op: name, ...block, count }));
+}
+
 function op(machine: MachineConfig): fc.Arbitrary<PlannedOp> {
   const total = pagesOf(machine.nodes);
   const ids = nodesWithMemory(machine);
@@ -320,6 +342,7 @@ function op(machine: MachineConfig): fc.Arbitrary<PlannedOp> {
     { weight: 1, arbitrary: reclaim },
     { weight: 2, arbitrary: write(total) },
     { weight: compacts, arbitrary: compact },
+    { weight: 4 * compacts, arbitrary: hotplug(machine) },
     { weight: 1, arbitrary: fc.constant({ op: 'drain' as const }) },
     { weight: 2, arbitrary: idle },
     { weight: 1, arbitrary: fc.constant({ op: 'settle' as const }) },

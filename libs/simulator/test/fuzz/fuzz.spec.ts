@@ -26,7 +26,7 @@ describe('the reference', () => {
         coverage.addMachine(config);
         coverage.addEvents(machine.events);
       }),
-      { seed: 102, numRuns: 30, endOnFailure: true },
+      { seed: 202, numRuns: 30, endOnFailure: true },
     );
     // A run that never came under pressure would prove little.
     expect(coverage.missing()).toEqual([]);
@@ -43,7 +43,7 @@ describe('the simulator', () => {
           throw new Error(report(found, 'simulator', 'reference'));
         }
       }),
-      { seed: 5, numRuns: 40, endOnFailure: true },
+      { seed: 12, numRuns: 48, endOnFailure: true },
     );
     expect(run.coverage.missing()).toEqual([]);
   });
@@ -197,6 +197,13 @@ describe('planted errors', () => {
     return { config, ops: [alloc('anon', 1024), ...eights] };
   }
 
+  /** A block of movable pages goes: they move to the other node. */
+  function blockGoes(): FuzzCase {
+    const config = { ...lab([4096, 4096], 20), compaction: COMPACTION };
+    const offline: MachineOp = { op: 'offline', node: 0, zone: 2, block: 0, count: 1 };
+    return { config, ops: [alloc('anon', 1000), offline] };
+  }
+
   /** A node's score of 77 lies between the marks of a proactiveness of 30. */
   function betweenScores(): FuzzCase {
     const config = { ...lab([4096], 20), compaction: COMPACTION };
@@ -230,6 +237,7 @@ describe('planted errors', () => {
       scatteredZone(),
       scatteredLocked(),
       halfBlocks(),
+      blockGoes(),
       betweenScores(),
     ];
     const random = fc.sample(fuzzCase(40, 40), { seed: 42, numRuns: 24 });

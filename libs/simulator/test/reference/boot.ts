@@ -10,7 +10,7 @@ import { setupLowmemReserve, setupMinUnmapped, setupPerZoneWmarks } from './wate
 import { buildZonelists } from './zonelist';
 
 const LARGEST_BLOCK = 1 << (MAX_ORDER - 1);
-const TYPES = 4;
+const TYPES = 5;
 
 /** First pfn and number of the page numbers a zone needs, so that block offsets are multiples of 1024. */
 function span(config: MachineZoneConfig): { basePfn: number; entries: number } {
@@ -84,7 +84,10 @@ function createZone(
     node,
     index: config.index,
     startPfn: config.startPfn,
+    spanned: config.pages,
     managed: config.pages,
+    boot: { startPfn: config.startPfn, endPfn: config.startPfn + config.pages },
+    offline: new Uint8Array(entries / PAGEBLOCK_PAGES),
     basePfn,
     firstPage,
     entries,
@@ -159,6 +162,7 @@ export function boot(config: MachineConfig, mutation: Mutation | null): System {
   const system: System = {
     config,
     sysctl: { ...config.sysctl },
+    userMinFreeKbytes: -1,
     mutation,
     lists,
     pages: createPages(pages),

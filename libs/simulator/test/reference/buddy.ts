@@ -1,6 +1,7 @@
 import type { MigrateType } from '../machine';
 import { note } from './events';
 import {
+  ISOLATE,
   MAX_ORDER,
   MOVABLE,
   PAGEBLOCK_ORDER,
@@ -88,6 +89,9 @@ function isCaptured(
   type: MigrateType,
 ): boolean {
   const { capture } = system;
+  if (type === ISOLATE) {
+    return false;
+  }
   if (capture === null || capture.page !== -1 || capture.zone !== zone || capture.order !== order) {
     return false;
   }
@@ -113,7 +117,7 @@ export function freeOnePage(
   type: MigrateType,
   toTail = false,
 ): void {
-  zone.free += 1 << order;
+  zone.free += type === ISOLATE ? 0 : 1 << order;
   let offset = page - zone.firstPage;
   let merged = order;
   while (merged < MAX_ORDER - 1) {

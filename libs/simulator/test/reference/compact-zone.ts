@@ -29,7 +29,13 @@ import { MAX_ORDER, PG_SWAPCACHE, count, endPfnOf, pfnOf } from './state';
 import type { Owner, System } from './state';
 
 /** What is one page becomes another. @kernel mm/migrate.c migrate_folio(), folio_migrate_flags() */
-function movePage(system: System, cc: CompactControl, from: number, to: number): void {
+export function movePage(
+  system: System,
+  from: number,
+  to: number,
+  list: number,
+  cpu: number,
+): void {
   const { pages } = system;
   const owner = system.owners.get(pages.owner[from] ?? -1) as Owner;
   const index = pages.ownerIndex[from] ?? 0;
@@ -43,9 +49,9 @@ function movePage(system: System, cc: CompactControl, from: number, to: number):
   pages.mapped[to] = pages.mapped[from] ?? 0;
   const keeps = system.mutation !== 'moved page loses its marks';
   pages.flags[to] = keeps ? (pages.flags[from] ?? 0) : 0;
-  addToLru(system, to, cc.lists.get(from) ?? 0);
+  addToLru(system, to, list);
   clearPage(system, from);
-  freePage(system, from, 0, cc.cpu);
+  freePage(system, from, 0, cpu);
 }
 
 /**
@@ -67,7 +73,7 @@ function migratePages(system: System, cc: CompactControl): boolean {
       break;
     }
     cc.nrFreepages--;
-    movePage(system, cc, page, to);
+    movePage(system, page, to, cc.lists.get(page) ?? 0, cc.cpu);
     moved++;
   }
   count(system, 'pgmigrate_success', moved);

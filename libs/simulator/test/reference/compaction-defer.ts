@@ -7,7 +7,7 @@ import {
   pageblockStart,
 } from './compact-control';
 import { note } from './events';
-import { PAGEBLOCK_PAGES, endPfnOf, pageAt } from './state';
+import { PAGEBLOCK_PAGES, endPfnOf, isOnlineBlock, pageAt } from './state';
 import type { Node, System, Zone } from './state';
 
 const MAX_DEFER_SHIFT = 6;
@@ -66,7 +66,7 @@ function resetIsolationPfn(
   source: boolean,
   target: boolean,
 ): boolean {
-  if (isSkipPersistent(system, zone, pfn)) {
+  if (!isOnlineBlock(zone, pfn) || isSkipPersistent(system, zone, pfn)) {
     return false;
   }
   if (source && target && !hasSkip(zone, pfn)) {

@@ -70,6 +70,11 @@ export const EVENTS = [
   'kcompactd worked',
   'proactive compaction',
   'proactive compaction in vain',
+  'memory went offline',
+  'memory came online',
+  'offline refused',
+  'offline page moved',
+  'offline page without a place',
 ] as const;
 
 export type ReferenceEvent = (typeof EVENTS)[number];

@@ -19,7 +19,7 @@ interface ContigPageInfo {
 function contigPageInfo(system: System, zone: Zone, wanted: number): ContigPageInfo {
   const info = { freePages: 0, freeBlocks: 0, suitableBlocks: 0 };
   for (let order = 0; order < MAX_ORDER; order++) {
-    const blocks = sum([0, 1, 2, 3] as const, (type) => {
+    const blocks = sum([0, 1, 2, 3, 4] as const, (type) => {
       const list = freeList(zone, order, type);
       let length = 0;
       for (let p = system.lists.first(list); p !== -1; p = system.lists.after(list, p)) {

@@ -10,6 +10,7 @@ import type {
 import type { Tape } from '../tape';
 import { boot } from './boot';
 import type { EventCounts } from './events';
+import { runHotplug } from './hotplug';
 import { runHugetlb } from './hugetlb';
 import { endWrites, endWritesOf } from './swap-write';
 import { compactNode, triggerKcompactds } from './kcompactd';
@@ -187,6 +188,9 @@ function writeSysctl(system: System, op: Op<'sysctl'>): void {
   Object.assign(system.sysctl, { [op.name]: op.value });
   switch (op.name) {
     case 'min_free_kbytes':
+      system.userMinFreeKbytes = system.sysctl.min_free_kbytes;
+      setupPerZoneWmarks(system);
+      break;
     case 'watermark_scale_factor':
       setupPerZoneWmarks(system);
       break;
@@ -277,6 +281,9 @@ function run(system: System, op: MachineOp): number {
     case 'settle':
       settle(system);
       return 0;
+    case 'offline':
+    case 'online':
+      return runHotplug(system, op);
     default: {
       const done = runHugetlb(system, op, (cpu) => cpuPosition(system, cpu));
       system.runningCpu = -1;

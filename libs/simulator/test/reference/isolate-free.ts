@@ -16,6 +16,7 @@ import {
   PAGEBLOCK_PAGES,
   count,
   endPfnOf,
+  isOnlineBlock,
   pageAt,
   pageblockType,
   pfnOf,
@@ -192,7 +193,9 @@ function searchOrder(system: System, cc: CompactControl, order: number, search: 
 }
 
 function hasFree(system: System, zone: Zone, order: number): boolean {
-  return ([0, 1, 2, 3] as const).some((type) => !system.lists.isEmpty(freeList(zone, order, type)));
+  return ([0, 1, 2, 3, 4] as const).some(
+    (type) => !system.lists.isEmpty(freeList(zone, order, type)),
+  );
 }
 
 /** @kernel mm/compaction.c fast_isolate_freepages() */
@@ -238,8 +241,8 @@ function fastIsolateFreepages(system: System, cc: CompactControl, blocks: Block[
       from = search.highest;
       cc.freePfn = from;
     } else if (scanStart && cc.direct && search.minPfn < endPfnOf(zone)) {
-      from = search.minPfn;
-      cc.freePfn = from;
+      from = isOnlineBlock(zone, search.minPfn) ? search.minPfn : -1;
+      cc.freePfn = search.minPfn;
     }
   }
   if (search.highest > 0 && search.highest >= state.cachedFreePfn) {
@@ -274,6 +277,9 @@ function scanFreepages(system: System, cc: CompactControl, blocks: Block[]): voi
   const lowPfn = pageblockEnd(cc.migratePfn);
   let stride = cc.mode === 'async' ? COMPACT_CLUSTER_MAX : 1;
   for (; start >= lowPfn; end = start, start -= PAGEBLOCK_PAGES, at = start) {
+    if (!isOnlineBlock(cc.zone, start)) {
+      continue;
+    }
     if (!isSuitableTarget(system, cc, start) || !isIsolationSuitable(cc, start)) {
       continue;
     }

@@ -20,6 +20,7 @@ import {
   PAGEBLOCK_PAGES,
   UNEVICTABLE,
   count,
+  isOnlineBlock,
   pageAt,
   pageblockType,
   pfnOf,
@@ -260,7 +261,9 @@ export function isolateMigratepages(system: System, cc: CompactControl): boolean
   let foundFast = pfn !== cc.migratePfn && cc.fastSearchFail === 0;
   for (let end = pageblockEnd(pfn); end <= cc.freePfn; end += PAGEBLOCK_PAGES) {
     const start = Math.max(pageblockStart(pfn), cc.zone.startPfn);
-    const skipped = isPageblockAligned(pfn) && !foundFast && !isIsolationSuitable(cc, start);
+    const offline = !isOnlineBlock(cc.zone, start);
+    const skipped =
+      offline || (isPageblockAligned(pfn) && !foundFast && !isIsolationSuitable(cc, start));
     if (!skipped && isSuitableSource(system, cc, start)) {
       isolateMigratepagesBlock(system, cc, pfn, end);
       break;

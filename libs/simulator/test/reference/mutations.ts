@@ -44,6 +44,8 @@ export const MUTATIONS = [
   'nothing is captured',
   'order_failed stays',
   'proactive compaction begins at the low mark',
+  'offline moves from the top',
+  'marks stay when memory leaves',
 ] as const;
 
 export type Mutation = (typeof MUTATIONS)[number];

@@ -6,6 +6,7 @@ import type { AllocFlags } from './fallback';
 import {
   COSTLY_ORDER,
   HIGHATOMIC,
+  ISOLATE,
   MOVABLE,
   PAGEBLOCK_ORDER,
   PCP_BATCH_SCALE_MAX,
@@ -102,6 +103,10 @@ function nrPcpHigh(zone: Zone, freeHigh: boolean): number {
  */
 function freeUnrefPage(system: System, zone: Zone, page: number, order: number, cpu: number): void {
   const type = pageblockType(zone, page);
+  if (type === ISOLATE) {
+    freeOnePage(system, zone, page, order, type);
+    return;
+  }
   system.pages.pcpType[page] = type;
   const pcp = zone.pcps[cpu] as Pcp;
   const pindex = orderToPindex(type === HIGHATOMIC ? MOVABLE : type, order);

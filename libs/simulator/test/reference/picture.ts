@@ -1,8 +1,13 @@
 import type { MachinePicture, NodePicture, ZonePicture } from '../machine';
 import type { Tape } from '../tape';
 import { hugePagesOf, hugetlbPicture } from './hugetlb-picture';
-import { PAGEBLOCK_PAGES, pfnOf, zoneOf } from './state';
+import { ISOLATE, PAGEBLOCK_PAGES, endPfnOf, pfnOf, zoneOf } from './state';
 import type { Node, System, Zone } from './state';
+
+/** Lists that somebody is served from; between operations no pageblock is isolated. */
+function served(types: readonly number[]): readonly number[] {
+  return types.slice(0, ISOLATE);
+}
 
 function frames(system: System, list: number): number[] {
   return system.lists.toArray(list).map((page) => pfnOf(system, page));
@@ -14,6 +19,9 @@ function zoneCounts(zone: Zone): ZoneCounts {
   return {
     node: zone.node.id,
     index: zone.index,
+    startPfn: zone.startPfn,
+    spanned: zone.spanned,
+    managed: zone.managed,
     free: zone.free,
     boost: zone.boost,
     min: zone.min,
@@ -37,7 +45,7 @@ function zoneCounts(zone: Zone): ZoneCounts {
 /** Of what is known of each pageblock, that of the pageblocks that hold memory of the zone. */
 function ofPageblocks(zone: Zone, values: Uint8Array): Uint8Array {
   const firstBlock = Math.floor((zone.startPfn - zone.basePfn) / PAGEBLOCK_PAGES);
-  const lastPfn = zone.startPfn + zone.managed - 1;
+  const lastPfn = endPfnOf(zone) - 1;
   const endBlock = Math.floor((lastPfn - zone.basePfn) / PAGEBLOCK_PAGES) + 1;
   return values.subarray(firstBlock, endBlock);
 }
@@ -45,7 +53,7 @@ function ofPageblocks(zone: Zone, values: Uint8Array): Uint8Array {
 function zonePicture(system: System, zone: Zone): ZonePicture {
   return {
     ...zoneCounts(zone),
-    lists: zone.freeLists.map((types) => types.map((list) => frames(system, list))),
+    lists: zone.freeLists.map((types) => served(types).map((list) => frames(system, list))),
     pageblockTypes: [...ofPageblocks(zone, zone.pageblockTypes)],
     skip: [...ofPageblocks(zone, zone.compaction.skip)],
     pcps: zone.pcps.map((pcp) => ({
@@ -131,7 +139,9 @@ export function tapeState(system: System, tape: Tape): void {
   system.zones.forEach((zone) => tape.addZone(zoneCounts(zone)));
   tape.addHugetlb(hugetlbPicture(system));
   for (const zone of system.zones) {
-    zone.freeLists.forEach((types) => types.forEach((list) => tapeList(system, list, tape)));
+    zone.freeLists.forEach((types) =>
+      served(types).forEach((list) => tapeList(system, list, tape)),
+    );
     for (const values of [zone.pageblockTypes, zone.compaction.skip]) {
       const blocks = ofPageblocks(zone, values);
       tape.add(blocks.length);

@@ -15,6 +15,8 @@ export const UNMOVABLE = 0;
 export const MOVABLE = 1;
 export const RECLAIMABLE = 2;
 export const HIGHATOMIC = 3;
+/** Of pageblocks that nobody is served from. */
+export const ISOLATE = 4;
 
 /** pcp lists: 3 types for each of the orders 0..3, then two for order 9 (other, movable). */
 export const PCP_LISTS = 14;
@@ -63,7 +65,13 @@ export interface Zone {
   node: Node;
   index: ZoneIndex;
   startPfn: number;
+  /** From startPfn on, pageblocks that are offline included. */
+  spanned: number;
   managed: number;
+  /** What it spanned at boot. */
+  boot: { startPfn: number; endPfn: number };
+  /** By pageblock from basePfn on: 1 where memory is offline. */
+  offline: Uint8Array;
   /** pfn of the page with the number `firstPage`: 1024-aligned, so that buddies can be found by page number. */
   basePfn: number;
   firstPage: number;
@@ -222,6 +230,8 @@ export interface Capture {
 export interface System {
   config: MachineConfig;
   sysctl: MachineConfig['sysctl'];
+  /** The last value that somebody wrote to min_free_kbytes, -1: nobody did. */
+  userMinFreeKbytes: number;
   mutation: Mutation | null;
   lists: Lists;
   pages: Pages;
@@ -265,7 +275,7 @@ export function pageAt(zone: Zone, pfn: number): number {
 }
 
 export function endPfnOf(zone: Zone): number {
-  return zone.startPfn + zone.managed;
+  return zone.startPfn + zone.spanned;
 }
 
 export function pageblockType(zone: Zone, page: number): MigrateType {
@@ -278,7 +288,16 @@ export function setPageblockType(zone: Zone, page: number, type: MigrateType): v
 
 export function isInZone(zone: Zone, page: number): boolean {
   const pfn = page - zone.firstPage + zone.basePfn;
-  return pfn >= zone.startPfn && pfn < zone.startPfn + zone.managed;
+  return pfn >= zone.startPfn && pfn < endPfnOf(zone);
+}
+
+/** Is the pageblock of a pfn online? @kernel include/linux/memory_hotplug.h pfn_to_online_page() */
+export function isOnlineBlock(zone: Zone, pfn: number): boolean {
+  return zone.offline[(pfn - zone.basePfn) >> PAGEBLOCK_ORDER] === 0;
+}
+
+export function setOnlineBlock(zone: Zone, pfn: number, online: boolean): void {
+  zone.offline[(pfn - zone.basePfn) >> PAGEBLOCK_ORDER] = online ? 0 : 1;
 }
 
 /** Sum of a zone's value over an array of zones. */
