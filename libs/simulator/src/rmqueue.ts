@@ -59,8 +59,12 @@ function takeCached(zone: Zone, pcp: Pcp, request: ZoneRequest, want: number): P
     // After a steal, or below the mark, the next request has to look at the zone anew.
     if (!quiet || zone.buddy.freePages <= request.neededPages) most = 1;
   }
-  const runs: PcpRun[] = [];
-  for (let left = most; left > 0;) {
+  // Nearly always one run: an array that begins empty gets room for seventeen with its first.
+  const first = list.takeHead(most);
+  if (!first) return [];
+  pcp.pages -= first.count << order;
+  const runs = [first];
+  for (let left = most - first.count; left > 0;) {
     const run = list.takeHead(left);
     if (!run) break;
     runs.push(run);
@@ -87,7 +91,7 @@ function streamRefills(
   want: number,
 ): PcpRun[] {
   const { type } = request;
-  const runs: PcpRun[] = [];
+  let runs: PcpRun[] | undefined;
   const rest: PcpRun[] = [];
   let due = Math.min(want, pages);
   for (let left = pages; left > 0;) {
@@ -95,7 +99,10 @@ function streamRefills(
     left -= run.count;
     const now = Math.min(run.count, due);
     due -= now;
-    if (now > 0) appendRun(runs, run.frame, now, type);
+    if (now > 0) {
+      if (runs) appendRun(runs, run.frame, now, type);
+      else runs = [{ frame: run.frame, count: now, step: 1, type }];
+    }
     if (now < run.count) {
       rest.push({ frame: run.frame + now, count: run.count - now, step: 1, type });
     }
@@ -103,7 +110,7 @@ function streamRefills(
   pcp.lists[orderToPindex(0, type)]!.refill(rest);
   pcp.pages += Math.max(pages - want, 0);
   zone.pcpRule.noteRefills(zone, pcp, pages);
-  return runs;
+  return runs ?? [];
 }
 
 function appendRun(runs: PcpRun[], frame: number, count: number, type: number): void {

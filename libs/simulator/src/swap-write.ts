@@ -160,13 +160,22 @@ export function flushPlug(k: KernelState, plug: SwapPlug, nowNs: number): void {
 export function endWrites(k: KernelState, nowNs: number): void {
   const writes = k.swapWrites;
   if (writes.firstDoneNs > nowNs) return;
+  // In place: a few of many requests end each time.
   const { requests } = writes;
-  const over = requests.filter(({ doneNs }) => doneNs <= nowNs);
-  writes.requests = requests.filter(({ doneNs }) => doneNs > nowNs);
-  writes.firstDoneNs = Infinity;
-  for (const { doneNs } of writes.requests) {
-    writes.firstDoneNs = Math.min(writes.firstDoneNs, doneNs);
+  const over: SwapRequest[] = [];
+  let kept = 0;
+  let firstDoneNs = Infinity;
+  for (const request of requests) {
+    if (request.doneNs <= nowNs) {
+      over.push(request);
+      continue;
+    }
+    requests[kept] = request;
+    kept += 1;
+    firstDoneNs = Math.min(firstDoneNs, request.doneNs);
   }
+  requests.length = kept;
+  writes.firstDoneNs = firstDoneNs;
   over.sort((a, b) => a.doneNs - b.doneNs);
   for (const request of over) endRequest(k, request);
 }

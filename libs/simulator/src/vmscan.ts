@@ -61,7 +61,7 @@ interface Isolated {
  * @kernel mm/vmscan.c isolate_lru_folios()
  */
 function isolate(lru: Lru, pages: number, sc: ScanControl): Isolated {
-  const runs: Run[] = [];
+  let runs: Run[] | undefined;
   let skipped: Run[] | undefined;
   let left = pages;
   let scannedPages = 0;
@@ -77,10 +77,11 @@ function isolate(lru: Lru, pages: number, sc: ScanControl): Isolated {
     left -= run.pages;
     scannedPages += run.pages;
     if (run.mapped && !sc.mayUnmap) lru.push(run);
-    else runs.push(run);
+    else if (runs) runs.push(run);
+    else runs = [run];
   }
   if (skipped) for (const run of skipped) lru.push(run);
-  return { runs, scannedPages };
+  return { runs: runs ?? [], scannedPages };
 }
 
 /** @kernel mm/vmscan.c shrink_active_list() @differs no executable mappings */
