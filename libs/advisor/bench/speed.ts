@@ -16,7 +16,7 @@ interface Shape {
   cachePercent: number;
 }
 
-const SHAPES: readonly Shape[] = [
+export const SHAPES: readonly Shape[] = [
   {
     ...{ title: 'small host', nodes: 2, memoryGib: 64, guests: 10 },
     ...{ demandPercent: 70, cachePercent: 20 },
@@ -28,7 +28,7 @@ const SHAPES: readonly Shape[] = [
 ];
 
 /** Guests without numatune whose CPUs are pinned unevenly: the first node's do not fit there. */
-function requestOf({
+export function requestOf({
   nodes,
   memoryGib,
   guests,

@@ -12,7 +12,7 @@ import { Evaluator } from './evaluator';
 import { exclusiveAlternatives, isAlternative, reserveMargin } from './evidence/exclusive';
 import { replayEvidence } from './evidence/explanation';
 import type { PaceSensitivity } from './evidence/risks';
-import { risksOf } from './evidence/risks';
+import { followsPace, risksOf } from './evidence/risks';
 import { routesOf } from './evidence/routes';
 import { explainedCandidate, whyNot } from './explain';
 import { verdict } from './finding';
@@ -119,7 +119,9 @@ export function adviseWith(
       whyNot: rejected.get(candidate.candidate.id) ?? '',
     }),
   });
-  const sensitivity = paceSensitivity(request, replayFn, evaluator, advised);
+  const sensitivity = followsPace(advised.candidate.outcome)
+    ? paceSensitivity(request, small)
+    : undefined;
   const shared = {
     demand: request.demand,
     seed: request.seed,
@@ -186,7 +188,7 @@ export function adviseWith(
   });
   const exclusive = rivals.map((one) => ({
     one,
-    margin: reserveMargin(evaluator, one.change, RESERVE_PERCENT),
+    margin: reserveMargin(small.evaluator, one.change, RESERVE_PERCENT),
     operations: operationGroups(evaluator, one, judge, false),
   }));
   const content = contentOf(advised, flips, groups);
@@ -209,16 +211,16 @@ type Groups = RecommendationContent['content']['operationGroups'];
 /** The advised configuration at the pace of other hardware, where the search has a replay left. */
 function paceSensitivity(
   request: AdviceRequest,
-  replayFn: Replay,
-  evaluator: Evaluator,
-  advised: Evaluated,
+  { evaluator, advised }: SearchResult['small'],
 ): PaceSensitivity | undefined {
   const names = Object.keys(hardwareProfiles);
   const own = request.hardwareProfile ?? DEFAULT_HARDWARE;
   const hardware = names.find((name) => name !== own);
   if (hardware === undefined || !evaluator.canReplay()) return undefined;
-  const other = new Evaluator({ ...request, hardwareProfile: hardware }, replayFn, 1);
-  return { hardware, outcome: other.evaluate(advised.change).candidate.outcome };
+  const scale = advised.candidate.scale ?? 1;
+  const other = evaluator.of({ ...request, hardwareProfile: hardware });
+  const { outcome } = other.evaluate(advised.change).candidate;
+  return { hardware, outcome, own: advised.candidate.outcome, scale };
 }
 
 /** Strict and restrictive have no fallback: where the advice chooses them, its margin is part of it. */

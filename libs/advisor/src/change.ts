@@ -105,8 +105,9 @@ function withoutIdlePins(
   numatune: Change['numatune'],
   pinning: Change['pinning'],
 ): Change['pinning'] {
+  const changed = withChange(request, { sysctl: {}, numatune });
   const kept = Object.entries(pinning ?? {}).filter(([name, pin]) => {
-    const unpinned = placedGuest(withChange(request, { sysctl: {}, numatune }), name);
+    const unpinned = placedGuest(changed, name);
     return !sameCpuNodes(unpinned, applyPinning(unpinned, pin));
   });
   return kept.length > 0 ? Object.fromEntries(kept) : undefined;
@@ -128,9 +129,17 @@ function hasPool({ demand, host }: SimulationRequest, pool: HugepageDemand): boo
   return (written?.count ?? now?.totalPages ?? 0) === pool.count;
 }
 
+/** Requests are never changed, and every configuration of one asks for their order. */
+const startOrders = new WeakMap<SimulationRequest, string[]>();
+
 /** Names of the planned guests as they start. */
 export function startOrder(request: SimulationRequest): string[] {
-  return resolveDemand(request).planned.map(({ spec }) => spec.guest.name);
+  let order = startOrders.get(request);
+  if (order === undefined) {
+    order = resolveDemand(request).planned.map(({ spec }) => spec.guest.name);
+    startOrders.set(request, order);
+  }
+  return [...order];
 }
 
 /** The record without one of its entries. */

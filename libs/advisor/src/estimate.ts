@@ -8,42 +8,11 @@ import { placedGuest } from './compile';
 import { withChange } from './change';
 import type { ResolvedDemand } from './demand';
 import { cpuNodes, distanceBetween, managedPages, nearestFirst } from './host-nodes';
+import { Count, type Draws, type Estimate } from './page-count';
 import { cachePolicy, guestCpuNodes } from './placement';
 import type { AdviceRequest, Change } from './types';
 
 type Planned = ResolvedDemand['planned'][number];
-
-/** Pages that are taken from nodes in an order; positions are those of `host.nodes`. */
-interface Draw {
-  pages: number;
-  from: number[];
-  /** Position of the node whose CPUs take them; only that one is reclaimed from by zone_reclaim_mode. */
-  local: number;
-  /** Page cache and not guest memory. */
-  cache: boolean;
-  /** Per position: how much further than local it is from the region's CPUs on average. */
-  cost: number[];
-}
-
-/** What a guest takes, in order. */
-export type Draws = Draw[];
-
-/** Figures by counting, each the smaller the better, in the order in which they decide. */
-export interface Estimate {
-  /** vCPUs beyond what the CPUs of nodes may carry; only a packing counts them. */
-  crowded?: number;
-  kills: number;
-  swap: number;
-  remoteCost: number;
-  /** Share of the fullest node that guests take. */
-  fullest: number;
-  /** Sum of squares of the nodes' shares: tells even from uneven where the fullest node is the same. */
-  spread: number;
-  /** Pages of the page cache that guests take. */
-  reclaimed: number;
-  /** Pages that the first node of their order had no free page for. */
-  missed: number;
-}
 
 export class Estimator {
   private readonly position: Map<number, number>;
@@ -51,6 +20,7 @@ export class Estimator {
   private readonly managed: number[];
   private readonly freeAboveLow: number[];
   private readonly cache: number[];
+  private readonly draws = new Map<Planned, Map<string, Draws>>();
 
   constructor(
     private readonly request: AdviceRequest,
@@ -86,8 +56,20 @@ export class Estimator {
     }
   }
 
-  /** What a planned guest takes under a change. */
+  /** What a planned guest takes under a change; counted once for every setting of it. */
   drawsOf(planned: Planned, change: Change): Draws {
+    const { name } = planned.spec.guest;
+    const { numatune, pinning, backing, diskCache } = change;
+    const key = JSON.stringify(
+      [numatune, pinning, backing, diskCache].map((part) => part && pick<unknown>(part, name)),
+    );
+    const known = this.draws.get(planned) ?? new Map<string, Draws>();
+    const draws = known.get(key) ?? this.countDraws(planned, change);
+    this.draws.set(planned, known.set(key, draws));
+    return draws;
+  }
+
+  private countDraws(planned: Planned, change: Change): Draws {
     const { name } = planned.spec.guest;
     const own: Change = {
       sysctl: {},
@@ -108,76 +90,23 @@ export class Estimator {
 
   /** Counts the guests' pages in their order under kernel settings. */
   estimate(guests: Draws[], sysctl: Partial<HostSysctls>): Estimate {
-    const settings = { ...this.request.host.sysctl, ...this.request.sysctl, ...sysctl };
-    const state = {
-      free: [...this.freeAboveLow],
-      cache: [...this.cache],
-      swap: this.request.host.swap.freePages,
-      reclaimsLocal: (settings.zone_reclaim_mode & 7) !== 0,
-      unmapped: this.managed.map((pages) => (pages * settings.min_unmapped_ratio) / 100),
-    };
-    const sum = { kills: 0, swap: 0, cost: 0, pages: 0, reclaimed: 0, missed: 0 };
-    for (const draws of guests) this.take(draws, state, sum);
-    const shares = this.managed.map((pages, i) =>
-      pages > 0 ? 1 - ((state.free[i] ?? 0) + (state.cache[i] ?? 0)) / pages : 0,
+    const count = this.count(sysctl);
+    for (const draws of guests) count.take(draws);
+    return count.estimate();
+  }
+
+  /** A count under kernel settings, nobody placed yet. */
+  count(sysctl: Partial<HostSysctls>): Count {
+    const { host } = this.request;
+    const settings = { ...host.sysctl, ...this.request.sysctl, ...sysctl };
+    return new Count(
+      this.managed,
+      this.freeAboveLow,
+      this.cache,
+      host.swap.freePages,
+      (settings.zone_reclaim_mode & 7) !== 0,
+      this.managed.map((pages) => (pages * settings.min_unmapped_ratio) / 100),
     );
-    return {
-      kills: sum.kills,
-      swap: sum.swap,
-      remoteCost: sum.pages > 0 ? sum.cost / sum.pages : 0,
-      fullest: Math.max(0, ...shares),
-      spread: shares.reduce((total, share) => total + share * share, 0),
-      reclaimed: sum.reclaimed,
-      missed: sum.missed,
-    };
-  }
-
-  private take(draws: Draws, state: State, sum: Sum): void {
-    for (const draw of draws) {
-      const left = this.fill(draw, state, sum);
-      if (left <= 0) continue;
-      if (draw.cache) continue;
-      const swapped = Math.min(left, state.swap);
-      state.swap -= swapped;
-      sum.swap += swapped;
-      if (swapped < left) {
-        sum.kills += 1;
-        return;
-      }
-    }
-  }
-
-  /** @returns pages that found no place */
-  private fill(draw: Draw, state: State, sum: Sum): number {
-    let left = draw.pages;
-    const put = (node: number, from: number[], most: number): void => {
-      const pages = Math.max(0, Math.min(left, most));
-      if (pages === 0) return;
-      from[node] = (from[node] ?? 0) - pages;
-      left -= pages;
-      if (draw.cache) {
-        state.cache[node] = (state.cache[node] ?? 0) + pages;
-        return;
-      }
-      sum.pages += pages;
-      if (from === state.cache) sum.reclaimed += pages;
-      sum.cost += pages * (draw.cost[node] ?? 0);
-    };
-    sum.missed += Math.max(0, left - (state.free[draw.from[0] ?? 0] ?? 0));
-    for (const node of draw.from) {
-      put(node, state.free, state.free[node] ?? 0);
-      if (left > 0 && state.reclaimsLocal && node === draw.local && !draw.cache) {
-        put(node, state.cache, (state.cache[node] ?? 0) - (state.unmapped[node] ?? 0));
-      }
-      if (left === 0) return 0;
-    }
-    if (draw.cache) return 0;
-    // Every node is at its low mark: kswapd works on all of them, and what it frees is taken where it comes.
-    const all = draw.from.reduce((pages, node) => pages + (state.cache[node] ?? 0), 0);
-    if (all === 0) return left;
-    const wanted = Math.min(left, all);
-    for (const node of draw.from) put(node, state.cache, ((state.cache[node] ?? 0) / all) * wanted);
-    return left < 1 ? 0 : left;
   }
 
   private positions(nodes: number[]): number[] {
@@ -254,33 +183,6 @@ export class Estimator {
     const withCpus = cpuNodes(this.request.host);
     return group.some((node) => withCpus.includes(node)) ? group.sort((a, b) => a - b) : nodes;
   }
-}
-
-interface State {
-  free: number[];
-  cache: number[];
-  swap: number;
-  reclaimsLocal: boolean;
-  unmapped: number[];
-}
-interface Sum {
-  kills: number;
-  swap: number;
-  cost: number;
-  pages: number;
-  reclaimed: number;
-  missed: number;
-}
-
-/** Which of two estimates is better: negative for `a`; a thousandth of a distance or share is no difference. */
-export function compareEstimates(a: Estimate, b: Estimate): number {
-  const crowded = (a.crowded ?? 0) - (b.crowded ?? 0);
-  if (Math.abs(crowded) > 1e-6) return crowded;
-  if (a.kills !== b.kills) return a.kills - b.kills;
-  if (Math.abs(a.swap - b.swap) > 256) return a.swap - b.swap;
-  if (Math.abs(a.remoteCost - b.remoteCost) > 1e-4) return a.remoteCost - b.remoteCost;
-  if (Math.abs(a.fullest - b.fullest) > 1e-3) return a.fullest - b.fullest;
-  return Math.abs(a.spread - b.spread) > 1e-3 ? a.spread - b.spread : 0;
 }
 
 function freePagesAboveLow(node: HostNode): number {

@@ -2,11 +2,10 @@ import type { ReplayControl, ReplayEvent, ReplayInput, ReplayResult } from '@zon
 import { ReplayCancelled, replay } from '@zonewise/simulator';
 import { NO_CHANGE, normalise, withChange } from './change';
 import { compileReplay } from './compile';
-import { grown } from './growth';
 import type { Trace } from './evidence/trace';
 import { traceOf } from './evidence/trace';
 import { multiplied, scaled } from './scale';
-import { varied } from './variation';
+import { growthBy, varied } from './variation';
 import type { Variation } from './advice-types';
 import { stallLimitNs } from './objective';
 import { cacheBefore, condense, isStalled } from './outcome';
@@ -78,7 +77,7 @@ export class Evaluator {
   private readonly seen = new Map<string, Evaluated>();
   /** Configurations whose replay was given up, and how long guests had waited by then. */
   private readonly givenUp = new Map<string, number>();
-  private readonly seenGrown = new Map<string, Outcome>();
+  private readonly seenVaried = new Map<string, Outcome>();
   /** Work of this evaluator's own replays, and how many these are. */
   private own = { work: 0, replays: 0 };
   private meter = new Meter();
@@ -100,12 +99,20 @@ export class Evaluator {
    */
   inMiniature(scale: number): Evaluator {
     if (scale === 1) return this;
-    const { request, replaysExpected, control, budget } = this;
-    const small = new Evaluator(request, this.replay, replaysExpected, control, budget);
-    small.meter = this.meter;
+    const small = this.of(this.request);
     small.scale = scale;
     small.prefix = 'm';
     return small;
+  }
+
+  /** An evaluator of another request with the same counts, budget and scale. */
+  of(request: AdviceRequest): Evaluator {
+    const { replaysExpected, control, budget } = this;
+    const other = new Evaluator(request, this.replay, replaysExpected, control, budget);
+    other.meter = this.meter;
+    other.scale = this.scale;
+    other.prefix = this.prefix;
+    return other;
   }
 
   /** Lets the replays to come use the budget up to this share of it, 0..1. */
@@ -197,34 +204,32 @@ export class Evaluator {
 
   /** A configuration with the planned guests grown, once per configuration and percent. */
   evaluateGrown(change: Change, percent: number): Outcome {
-    const key = `${percent} ${JSON.stringify(normalise(this.request, change))}`;
-    const known = this.seenGrown.get(key);
-    if (known) return known;
-    const request = grown(withChange(this.request, change), percent);
-    const { outcome } = this.run(request, NO_CHANGE_VARIED).candidate;
-    this.seenGrown.set(key, outcome);
-    return outcome;
+    return this.evaluateVaried(change, growthBy(percent));
   }
 
   /** Whether `evaluateGrown` has the answer already. */
   knowsGrown(change: Change, percent: number): boolean {
-    return this.seenGrown.has(`${percent} ${JSON.stringify(normalise(this.request, change))}`);
+    return this.knownVaried(change, growthBy(percent)) !== undefined;
   }
 
-  /** A configuration under a variation, once per configuration and variation. */
+  /** A configuration under a variation, once per configuration and variation, whatever the variation is called. */
   evaluateVaried(change: Change, variation: Variation): Outcome {
-    const key = `${variation.name} ${JSON.stringify(normalise(this.request, change))}`;
-    const known = this.seenGrown.get(key);
+    const key = this.variedKey(change, variation);
+    const known = this.seenVaried.get(key);
     if (known) return known;
     const request = varied(withChange(this.request, change), variation);
     const { outcome } = this.run(request, NO_CHANGE_VARIED).candidate;
-    this.seenGrown.set(key, outcome);
+    this.seenVaried.set(key, outcome);
     return outcome;
   }
 
   /** The outcome under a variation if it was replayed. */
-  knownVaried(change: Change, { name }: Variation): Outcome | undefined {
-    return this.seenGrown.get(`${name} ${JSON.stringify(normalise(this.request, change))}`);
+  knownVaried(change: Change, variation: Variation): Outcome | undefined {
+    return this.seenVaried.get(this.variedKey(change, variation));
+  }
+
+  private variedKey(change: Change, variation: Variation): string {
+    return JSON.stringify([{ ...variation, name: '' }, normalise(this.request, change)]);
   }
 
   private run(

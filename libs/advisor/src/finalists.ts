@@ -32,6 +32,8 @@ export interface Finalist {
 
 export class Finals {
   readonly variations: Variation[];
+  /** With the variations that were replayed before it was clear that they cannot win. */
+  private readonly beaten = new Map<Evaluated, Finalist>();
   private readonly finalists = new Map<Evaluated, Finalist>();
 
   constructor(
@@ -47,20 +49,47 @@ export class Finals {
 
   /**
    * Replays a configuration under all variations; undefined where the budget does not allow it (it always does for the
-   * first two), or where it turns out to kill more than `best`.
+   * first two), or where it turns out to be hopeless.
+   * @param hopeless asked before every replay and at the end, with the outcomes so far
    */
-  enter(one: Evaluated, best?: Finalist): Finalist | undefined {
+  enter(
+    one: Evaluated,
+    hopeless: (soFar: Finalist) => boolean = () => false,
+  ): Finalist | undefined {
     const known = this.finalists.get(one);
-    if (known) return known;
-    const free = this.finalists.size < FINALISTS_MIN - 1;
-    if (!free && !this.evaluator.canReplay(this.variations.length - 1)) return undefined;
+    if (known) return hopeless(known) ? undefined : known;
     const finalist: Finalist = { one, varied: [] };
+    const isNew = (variation: Variation): boolean =>
+      this.evaluator.knownVaried(one.change, variation) === undefined;
+    const replays = this.variations.filter(isNew).length;
+    const free = this.finalists.size < FINALISTS_MIN - 1 || replays === 0;
+    if (!free && !this.evaluator.canReplay(replays - 1)) return undefined;
     for (const variation of this.variations) {
+      if (isNew(variation) && hopeless(finalist)) return undefined;
       finalist.varied.push(this.evaluator.evaluateVaried(one.change, variation));
-      if (best && this.deaths(finalist, false) > this.deaths(best, false)) return undefined;
     }
+    if (hopeless(finalist)) return undefined;
     this.finalists.set(one, finalist);
     return finalist;
+  }
+
+  /**
+   * Whether `compare` may still find one better whose first variations are known: those to come only add to whom it loses
+   * and to how remote it is.
+   */
+  private mayBeat(soFar: Finalist, best: Finalist): boolean {
+    const [left, right] = [soFar.one.candidate.outcome, best.one.candidate.outcome];
+    const kills = scoreOf(left).kills - scoreOf(right).kills;
+    if (kills !== 0) return kills < 0;
+    const likely = this.deaths(soFar, false) - this.deaths(best, false);
+    if (likely !== 0) return likely < 0;
+    const { order, decisive } = this.asAsked(left, right);
+    if (decisive) return order < 0;
+    const remote = this.remote(soFar) - this.remote(best);
+    if (Math.abs(remote) > VARIED_REMOTE_TOLERANCE) return remote < 0;
+    const unlikely = this.deaths(soFar, true) - this.deaths(best, true);
+    if (unlikely !== 0) return unlikely < 0;
+    return (order || changeCount(soFar.one.change) - changeCount(best.one.change)) < 0;
   }
 
   /** Negative where `a` is the better advice. */
@@ -70,15 +99,21 @@ export class Finals {
     if (kills !== 0) return kills;
     const likely = this.deaths(a, false) - this.deaths(b, false);
     if (likely !== 0) return likely;
-    const difference = firstDifference(left, right, this.judge);
-    const order = difference === undefined ? 0 : difference.better === 'a' ? -1 : 1;
-    if (difference && (this.judge.weights || BEFORE_VARIATIONS.includes(difference.objective))) {
-      return order;
-    }
+    const { order, decisive } = this.asAsked(left, right);
+    if (decisive) return order;
     const remote = this.remote(a) - this.remote(b);
     if (Math.abs(remote) > VARIED_REMOTE_TOLERANCE) return remote;
     const unlikely = this.deaths(a, true) - this.deaths(b, true);
     return unlikely || order || changeCount(a.one.change) - changeCount(b.one.change);
+  }
+
+  /** Order of two outcomes of the demand as asked, and whether variations can change nothing about it. */
+  private asAsked(left: Outcome, right: Outcome): { order: number; decisive: boolean } {
+    const difference = firstDifference(left, right, this.judge);
+    if (difference === undefined) return { order: 0, decisive: false };
+    const decisive =
+      this.judge.weights !== undefined || BEFORE_VARIATIONS.includes(difference.objective);
+    return { order: difference.better === 'a' ? -1 : 1, decisive };
   }
 
   /**
@@ -89,19 +124,28 @@ export class Finals {
     const today = this.enter(this.baseline);
     // Nothing can be better than what has every figure at its best and survives the likely variations.
     if (today && isPerfect(this.baseline, this.judge) && !this.dies(today)) return [today];
-    const chosen = this.diverse(ordered);
-    const entered = chosen.flatMap((one) => this.enter(one) ?? []);
+    const chosen = this.screened(this.diverse(ordered));
+    const entered: Finalist[] = [];
     // Differences within tolerances are not transitive: everybody is held against today's setting first.
     const order = (): Finalist[] => {
       const gains = entered.filter((one) => !today || this.compare(one, today) < 0);
       return [...gains.sort((a, b) => this.compare(a, b)), ...(today ? [today] : [])];
     };
+    const challenge = (one: Evaluated): void => {
+      const [best] = order();
+      const next = this.enter(one, (soFar) => {
+        const lost = best !== undefined && !this.mayBeat(soFar, best);
+        if (lost && !this.finalists.has(one)) this.beaten.set(one, soFar);
+        return lost;
+      });
+      if (next) entered.push(next);
+    };
+    chosen.forEach(challenge);
     const rest = ordered.filter((one) => !chosen.includes(one) && one !== this.baseline);
     for (const one of rest.slice(0, REPLACEMENTS_MAX)) {
       const best = order()[0];
       if (best && !this.dies(best)) break;
-      const next = this.enter(one, best);
-      if (next) entered.push(next);
+      challenge(one);
     }
     return order();
   }
@@ -125,8 +169,8 @@ export class Finals {
       if (!one || !this.isAsGood(one, best)) return false;
       const today = this.baseline.candidate.outcome;
       if (one !== this.baseline && ineligible(one.candidate.outcome, today)) return false;
-      const finalist = this.enter(one, best);
-      if (!finalist || this.isFrailer(finalist, best)) return false;
+      const finalist = this.enter(one, (soFar) => this.isFrailer(soFar, best));
+      if (!finalist) return false;
       // "Equal with fewer changes" is not transitive: every step is held against today's setting as well.
       if (gains && !isBetter(one, this.baseline, this.judge)) return false;
       const asItIs = this.finalists.get(this.baseline);
@@ -164,6 +208,11 @@ export class Finals {
         })),
       })),
     };
+  }
+
+  /** Those that lost before all variations were replayed. */
+  get leftOut(): Finalist[] {
+    return [...this.beaten.values()];
   }
 
   /** Everybody replayed under all variations, today's setting first. */
@@ -214,6 +263,33 @@ export class Finals {
       : first;
   }
 
+  /**
+   * Those that the first variation hurts least in front, of them that the demand as asked does not tell apart: who is
+   * held against the best early needs few variations.
+   */
+  private screened(chosen: Evaluated[]): Evaluated[] {
+    const [first] = chosen;
+    const [variation] = this.variations;
+    if (!first || !variation) return chosen;
+    const isBehind = (one: Evaluated): boolean => {
+      const { order, decisive } = this.asAsked(one.candidate.outcome, first.candidate.outcome);
+      return decisive && order > 0;
+    };
+    const level = chosen.filter((one) => !isBehind(one));
+    if (level.length < 2 || !this.evaluator.canReplay(level.length)) return chosen;
+    const hurt = new Map(
+      level.map((one) => {
+        const outcome = this.evaluator.evaluateVaried(one.change, variation);
+        const remotePercent = Math.round(outcome.remoteCost * 100);
+        return [one, { kills: scoreOf(outcome).kills, remotePercent }];
+      }),
+    );
+    const kills = (one: Evaluated): number => hurt.get(one)?.kills ?? 0;
+    const remote = (one: Evaluated): number => hurt.get(one)?.remotePercent ?? 0;
+    const sorted = [...level].sort((a, b) => kills(a) - kills(b) || remote(a) - remote(b));
+    return [...sorted, ...chosen.filter(isBehind)];
+  }
+
   private deaths({ varied }: Finalist, unlikely: boolean): number {
     return varied.reduce((sum, outcome, i) => {
       const counts = unlikely === (this.variations[i]?.name === UNLIKELY);
@@ -221,12 +297,11 @@ export class Finals {
     }, 0);
   }
 
-  /** Mean remote cost under the likely variations. */
+  /** Mean remote cost under the likely variations; those that were not replayed add nothing. */
   private remote({ varied }: Finalist): number {
     const likely = varied.filter((_, i) => this.variations[i]?.name !== UNLIKELY);
-    return (
-      likely.reduce((sum, outcome) => sum + outcome.remoteCost, 0) / Math.max(1, likely.length)
-    );
+    const count = this.variations.filter(({ name }) => name !== UNLIKELY).length;
+    return likely.reduce((sum, outcome) => sum + outcome.remoteCost, 0) / Math.max(1, count);
   }
 }
 

@@ -2,7 +2,6 @@ import type { ResolvedDemand } from './demand';
 import type { Evaluated, Evaluator } from './evaluator';
 import { deadNames } from './explain';
 import { formatList, formatPercent } from './format';
-import { RESERVE_PERCENT } from './search';
 import type { Outcome, RecommendationContent } from './types';
 
 const TESTED_PERCENT = 50;
@@ -55,8 +54,10 @@ function bisect(evaluator: Evaluator, advised: Evaluated, bar: Bar): Margin {
     if (why === undefined) holds = percent;
     else flips = { at: percent, why };
   };
-  // The reserve check may have replayed this one already.
-  if (evaluator.knowsGrown(advised.change, RESERVE_PERCENT)) test(RESERVE_PERCENT);
+  // What the variations of the finals replayed already; the first of them that flips counts.
+  for (let percent = 1; percent <= TESTED_PERCENT && flips === undefined; percent += 1) {
+    if (evaluator.knowsGrown(advised.change, percent)) test(percent);
+  }
   for (;;) {
     const percent = nextPercent(holds, flips?.at);
     if (percent === undefined || !evaluator.canReplay()) return described(holds, flips, bar);

@@ -3,9 +3,9 @@ import { NO_CHANGE, withChange } from './change';
 import { allowedNodes, mayMove } from './constraints';
 import { effectiveNumatune, placedGuest } from './compile';
 import type { ResolvedDemand } from './demand';
-import type { Draws, Estimate, Estimator } from './estimate';
-import { compareEstimates } from './estimate';
+import type { Estimator } from './estimate';
 import { cpuNodes, nearestFirst, nodeUnion, sameNodes } from './host-nodes';
+import { compareEstimates, type Count, type Draws, type Estimate } from './page-count';
 import { guestCpuNodes, isPinned, tunedRegions } from './placement';
 import type {
   AdviceRequest,
@@ -55,27 +55,20 @@ export function packing(
   const bySize = options
     .map((_, i) => i)
     .sort((a, b) => (sizes[b] ?? 0) - (sizes[a] ?? 0) || a - b);
-  const limits = new VcpuLimits(request);
-  const others = othersVcpus(request, demand);
-  const of = (chosen: number[]): Estimate => {
-    const taken = chosen.flatMap((option, i) => options[i]?.[option] ?? []);
-    const estimate = estimator.estimate(
-      taken.map(({ draws }) => draws),
-      rules.sysctl,
-    );
-    const load = [...others];
-    for (const { vcpus } of taken) vcpus.forEach((count, i) => (load[i] = (load[i] ?? 0) + count));
-    return { ...estimate, crowded: limits.beyond(load) };
-  };
+  const trial = new Trial(
+    options,
+    estimator.count(rules.sysctl),
+    new VcpuLimits(request),
+    othersVcpus(request, demand),
+  );
   const today = improved(
     options.map(() => 0),
-    options,
     bySize,
-    of,
+    trial,
   );
-  const anew = improved(placedAnew(options, bySize, of), options, bySize, of);
+  const anew = improved(placedAnew(options, bySize, trial), bySize, trial);
   const order = compareEstimates(anew.estimate, today.estimate);
-  const best = order < 0 ? restored(anew.chosen, of) : today.chosen;
+  const best = order < 0 ? restored(anew.chosen, trial) : today.chosen;
   return changeOf(best, options, demand.planned, rules.sysctl);
 }
 
@@ -94,24 +87,78 @@ function optionVcpus(request: AdviceRequest, { guest, vcpus = 0 }: GuestSpec): n
   return vcpuShares(request.host, placedGuest(request, guest.name), vcpus);
 }
 
-type Of = (chosen: number[]) => Estimate;
+/** Counts choices of options; -1 is a guest that is not there. */
+class Trial {
+  /** The guests that start before the one whose options are tried, and a count to go on from there. */
+  private readonly before: Count;
+  private readonly count: Count;
 
-function placedAnew(options: Option[][], bySize: number[], of: Of): number[] {
+  /** @param others vCPUs by node of the guests that nothing moves */
+  constructor(
+    readonly options: Option[][],
+    private readonly nobody: Count,
+    private readonly limits: VcpuLimits,
+    private readonly others: number[],
+  ) {
+    this.before = nobody.copy();
+    this.count = nobody.copy();
+  }
+
+  of(chosen: number[]): Estimate {
+    return this.rest(chosen, 0, this.nobody);
+  }
+
+  /** Counts everybody who starts before a guest, for `with`. */
+  upTo(guest: number, chosen: number[]): void {
+    this.before.become(this.nobody);
+    for (let i = 0; i < guest; i += 1) this.take(this.before, i, chosen);
+  }
+
+  /** The same choice but for the guest given to `upTo` and those behind it. */
+  with(guest: number, chosen: number[]): Estimate {
+    return this.rest(chosen, guest, this.before);
+  }
+
+  private rest(chosen: number[], from: number, start: Count): Estimate {
+    this.count.become(start);
+    for (let i = from; i < chosen.length; i += 1) this.take(this.count, i, chosen);
+    return { ...this.count.estimate(), crowded: this.crowded(chosen) };
+  }
+
+  /** vCPUs beyond what the CPUs of nodes may carry. */
+  private crowded(chosen: number[]): number {
+    const load = [...this.others];
+    for (let guest = 0; guest < chosen.length; guest += 1) {
+      const vcpus = this.options[guest]?.[chosen[guest] ?? -1]?.vcpus ?? [];
+      for (let i = 0; i < vcpus.length; i += 1) load[i] = (load[i] ?? 0) + (vcpus[i] ?? 0);
+    }
+    return this.limits.beyond(load);
+  }
+
+  private take(count: Count, guest: number, chosen: number[]): void {
+    const option = chosen[guest] ?? -1;
+    const draws = option < 0 ? undefined : this.options[guest]?.[option]?.draws;
+    if (draws) count.take(draws);
+  }
+}
+
+function placedAnew(options: Option[][], bySize: number[], trial: Trial): number[] {
   const chosen = options.map(() => -1);
-  for (const guest of bySize) bestFor(guest, chosen, options, of);
+  for (const guest of bySize) bestFor(guest, chosen, trial);
   return chosen;
 }
 
 /** Sets the guest's option that makes the whole best; of equals the first. */
-function bestFor(guest: number, chosen: number[], options: Option[][], of: Of): Estimate {
+function bestFor(guest: number, chosen: number[], trial: Trial): Estimate {
   const before = chosen[guest] ?? -1;
   let best = Math.max(before, 0);
   chosen[guest] = best;
-  let estimate = of(chosen);
-  (options[guest] ?? []).forEach((_, option) => {
+  trial.upTo(guest, chosen);
+  let estimate = trial.with(guest, chosen);
+  (trial.options[guest] ?? []).forEach((_, option) => {
     if (option === best) return;
     chosen[guest] = option;
-    const next = of(chosen);
+    const next = trial.with(guest, chosen);
     if (compareEstimates(next, estimate) >= 0) return;
     estimate = next;
     best = option;
@@ -122,28 +169,27 @@ function bestFor(guest: number, chosen: number[], options: Option[][], of: Of): 
 
 function improved(
   start: number[],
-  options: Option[][],
   bySize: number[],
-  of: Of,
+  trial: Trial,
 ): { chosen: number[]; estimate: Estimate } {
   const chosen = [...start];
-  let estimate = of(chosen);
+  let estimate = trial.of(chosen);
   for (let sweep = 0; sweep < SWEEPS_MAX; sweep += 1) {
     const before = estimate;
-    for (const guest of bySize) estimate = bestFor(guest, chosen, options, of);
+    for (const guest of bySize) estimate = bestFor(guest, chosen, trial);
     if (compareEstimates(estimate, before) >= 0) break;
   }
   return { chosen, estimate };
 }
 
 /** Guests left as they are wherever that makes nothing worse. */
-function restored(chosen: number[], of: Of): number[] {
+function restored(chosen: number[], trial: Trial): number[] {
   const kept = [...chosen];
-  const estimate = of(kept);
+  const estimate = trial.of(kept);
   chosen.forEach((option, guest) => {
     if (option === 0) return;
     kept[guest] = 0;
-    if (compareEstimates(of(kept), estimate) > 0) kept[guest] = option;
+    if (compareEstimates(trial.of(kept), estimate) > 0) kept[guest] = option;
   });
   return kept;
 }

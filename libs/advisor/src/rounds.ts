@@ -8,13 +8,14 @@ import type { Violation } from './constraints';
 import { violation } from './constraints';
 import type { ResolvedDemand } from './demand';
 import { ineligible } from './eligible';
-import { Estimator, compareEstimates } from './estimate';
+import type { Estimator } from './estimate';
 import type { Change, Evaluated, Evaluator } from './evaluator';
 import { formatCount } from './format';
 import { distanceBetween } from './host-nodes';
 import type { Judge } from './objective';
 import { compareOutcomes, scoreOf, stallToBeatNs } from './objective';
 import { packing } from './packing';
+import { compareEstimates } from './page-count';
 import { guestMemoryPages, isPinned } from './placement';
 import type { Space } from './space';
 import { placements, zoneReclaimModes } from './space';
@@ -35,6 +36,8 @@ export interface RoundContext {
   baseline: Evaluated;
   estimator: Estimator;
   pruned: Pruned;
+  /** Called with every configuration that is better than all before it. */
+  onBetter: (best: Evaluated) => void;
 }
 
 /** Counts of configurations that were left out, by bound. */
@@ -92,7 +95,7 @@ export function bestOf(
   start: Evaluated,
   keep = 0,
 ): Evaluated {
-  const { evaluator, request, baseline, judge, pruned } = context;
+  const { evaluator, request, baseline, judge, pruned, onBetter } = context;
   let best = start;
   for (const change of changes) {
     const why = violation(request, normalise(request, change));
@@ -108,7 +111,9 @@ export function bestOf(
     }
     if (next === undefined || next === baseline) continue;
     if (ineligible(next.candidate.outcome, baseline.candidate.outcome) !== undefined) continue;
-    if (isBetter(next, best, judge)) best = next;
+    if (!isBetter(next, best, judge)) continue;
+    best = next;
+    onBetter(best);
   }
   return best;
 }

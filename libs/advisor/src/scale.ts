@@ -9,8 +9,10 @@ import type { DemandProfile, GuestSpec, Outcome, SimulationRequest } from './typ
 /** Nodes of a miniature have at least this much, so that marks and lists are still small beside them. */
 const NODE_PAGES_MIN = 131072;
 const GUEST_PAGES_MIN = 4096;
-/** Pages of a replay that is fast enough to be made by the dozen. */
-const REPLAY_PAGES = 3e6;
+/** Pages of a replay that is fast enough to be made by the dozen as it is. */
+const FULL_REPLAY_PAGES = 6e6;
+/** Pages that a miniature comes to at least: more are not told apart any better. */
+const REPLAY_PAGES = 1e6;
 const MAX_ORDER_PAGES = 1024;
 const ORDERS = 11;
 
@@ -26,7 +28,7 @@ export function scaleFor(request: SimulationRequest, work: number): number {
     (demand.hugepages ?? []).length > 0 ||
     guests.some(({ guest }) => guest.regions.some((region) => region.hugetlb)) ||
     Object.keys(request.backing ?? {}).length > 0;
-  if (sized) return 1;
+  if (sized || work < FULL_REPLAY_PAGES) return 1;
   const nodes = host.nodes.map(managed).filter((pages) => pages > 0);
   const planned = guests
     .filter(({ state }) => state === 'planned')

@@ -99,13 +99,17 @@ export function search(
   const context: RoundContext = {
     ...{ request, demand, judge, estimator, pruned },
     ...{ evaluator: small, baseline: today },
+    onBetter: ({ candidate }) =>
+      onAnswer?.({
+        baseline: today.candidate,
+        advised: candidate,
+        replays: evaluator.replays,
+      }),
   };
   const rivals = rivalsOf(request, demand).filter(
     ({ change }) => violation(request, normalise(request, change))?.bound !== 'constraints',
   );
-  const { best, complete } = rounds(context, rivalChanges(rivals), (found) => {
-    onAnswer?.({ baseline: today.candidate, advised: found.candidate, replays: evaluator.replays });
-  });
+  const { best, complete } = rounds(context, rivalChanges(rivals));
   evaluator.limit(FINALS_SHARE);
   const finals = new Finals(small, judge, today);
   let ranked = finals.ranked(candidates(context));
@@ -118,12 +122,14 @@ export function search(
     );
     ranked = finals.ranked(candidates(context));
   }
-  const winners = [...ranked];
-  const [first] = winners;
-  if (first && first.one !== today) winners.unshift(finals.minimised(first));
+  const [first] = ranked;
+  const simplest = first && first.one !== today ? [finals.minimised(first), first] : [];
   evaluator.limit(1);
   const baseline = evaluator.evaluate(NO_CHANGE);
-  const advised = confirmed(context, evaluator, baseline, winners);
+  const advised = confirmed(context, evaluator, baseline, (refused) => {
+    const simple = simplest.find(({ one }) => !refused.includes(one));
+    return simple ?? finals.ranked(candidates(context).filter((one) => !refused.includes(one)))[0];
+  });
   onAnswer?.({
     ...{ baseline: baseline.candidate, advised: advised.candidate },
     replays: evaluator.replays,
@@ -137,11 +143,10 @@ export function search(
     ...{ baseline, advised },
     evaluated: all,
     rejected: refusals(context, all, { finals, advised, full }),
-    notes: searchNotes(
-      request.host,
-      demand,
-      small === evaluator ? 1 : (today.candidate.scale ?? 1),
-    ),
+    notes: [
+      ...searchNotes(request.host, demand, small === evaluator ? 1 : (today.candidate.scale ?? 1)),
+      ...finalsNotes(finals),
+    ],
     report: {
       candidates: all.length,
       spaceSize: space.size <= Number.MAX_SAFE_INTEGER ? space.size : null,
@@ -167,21 +172,13 @@ function predictedWork(demand: ResolvedDemand, estimator: Estimator): number {
   return touched + background + WORK_PER_RECLAIMED_PAGE * (Math.max(reclaimed, missed) + swap);
 }
 
-function rounds(
-  context: RoundContext,
-  rivals: Change[],
-  onBetter: (best: Evaluated) => void,
-): { best: Evaluated; complete: boolean } {
+function rounds(context: RoundContext, rivals: Change[]): { best: Evaluated; complete: boolean } {
   const { baseline, request, demand, judge } = context;
   let best = baseline;
-  const told = (next: Evaluated): void => {
-    if (next !== best) onBetter(next);
-    best = next;
-  };
-  if (baseline.candidate.outcome.failedStarts.length > 0) told(answerPools(context, best));
-  told(bestOf(context, packings(context), best));
-  told(bestOf(context, rivals, best));
-  told(jointRound(context, best));
+  if (baseline.candidate.outcome.failedStarts.length > 0) best = answerPools(context, best);
+  best = bestOf(context, packings(context), best);
+  best = bestOf(context, rivals, best);
+  best = jointRound(context, best);
   const space = spaceOf(request, demand);
   if (isPerfect(best, judge)) {
     prunePerfect(context, space);
@@ -192,12 +189,12 @@ function rounds(
   const work = (touched / (baseline.candidate.scale ?? 1)) * space.size;
   if (space.size <= EXHAUSTIVE_MAX && work <= EXHAUSTIVE_WORK_MAX) {
     const all = exhaustive(context, space, best);
-    told(all.best);
-    if (!isPerfect(best, judge)) told(answerSymptoms(context, best));
+    best = all.best;
+    if (!isPerfect(best, judge)) best = answerSymptoms(context, best);
     return { best, complete: all.complete };
   }
-  told(refineGuests(context, best));
-  if (!isPerfect(best, judge)) told(answerSymptoms(context, best));
+  best = refineGuests(context, best);
+  if (!isPerfect(best, judge)) best = answerSymptoms(context, best);
   return { best, complete: false };
 }
 
@@ -238,19 +235,25 @@ function softened(request: AdviceRequest, change: Change): Change[] {
   }));
 }
 
-/** The first winner that is no worse than today's setting in full, and eligible; today's setting where none is. */
+/**
+ * The first winner that is no worse than today's setting in full, and eligible; today's setting where none is.
+ * @param winnerOf the best advice without those that were refused
+ */
 function confirmed(
   context: RoundContext,
   evaluator: Evaluator,
   baseline: Evaluated,
-  winners: Finalist[],
+  winnerOf: (refused: Evaluated[]) => Finalist | undefined,
 ): Evaluated {
-  for (const { one } of winners.slice(0, CONFIRMED_MAX)) {
-    if (one === context.baseline) return baseline;
-    // What is scanned in vain grows with the square of the size: a miniature shows too little of it.
-    const limit = stallToBeatNs(baseline.candidate.outcome, context.judge);
+  const refused: Evaluated[] = [];
+  // What is scanned in vain grows with the square of the size: a miniature shows too little of it.
+  const limit = stallToBeatNs(baseline.candidate.outcome, context.judge);
+  for (let tries = 0; tries < CONFIRMED_MAX; tries += 1) {
+    const one = winnerOf(refused)?.one;
+    if (one === undefined || one === context.baseline) return baseline;
     const full = evaluator.evaluateWithin(one.change, limit);
     if (full && isNoLoss(full, baseline, context.judge)) return full;
+    refused.push(one);
   }
   return baseline;
 }
@@ -274,7 +277,7 @@ function refusals(
     const why = ineligible(one.candidate.outcome, baseline.candidate.outcome);
     if (why !== undefined && isBetter(one, baseline, judge)) reasons.set(one.candidate.id, why);
   }
-  for (const loser of finals.entered) {
+  for (const loser of [...finals.entered, ...finals.leftOut]) {
     const why = winner && loser !== winner ? finals.whyFrail(loser, winner) : undefined;
     if (why !== undefined) reasons.set(full(loser.one).candidate.id, why);
   }
@@ -305,4 +308,13 @@ function searchNotes(
     `A replay of this plan is long, so configurations were told apart in miniature, all sizes divided by ${scale}; ` +
     'the advised one and the setting as it is were replayed in full. Marks and free pages named for the others are those of the miniature.';
   return [...notes, { code: 'search-in-miniature', message }];
+}
+
+/** What the finals left out, where they did. */
+function finalsNotes({ leftOut }: Finals): Note[] {
+  if (leftOut.length === 0) return [];
+  const message =
+    `${leftOut.length} more configurations that could have been advised were not replayed under all variations: by what ` +
+    'they had lost already they could not become better than the advice, whatever the other variations did.';
+  return [{ code: 'finalists-decided-early', message }];
 }

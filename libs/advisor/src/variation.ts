@@ -8,12 +8,15 @@ import type { SimulationRequest } from './types';
 /** Slower than any start, so that kswapd and the flusher keep up. */
 const SLOW_MIB_PER_SECOND = 256;
 
+/** The planned guests' memory grown. */
+export function growthBy(percent: number): Variation {
+  return { name: `growth-${percent}`, growthPercent: percent };
+}
+
 /** What finalists are replayed under: demand, pace and cache are never exactly as asked. */
 export function variationsOf({ demand }: SimulationRequest): Variation[] {
   return [
-    { name: 'growth-10', growthPercent: 10 },
-    { name: 'growth-20', growthPercent: 20 },
-    { name: 'growth-30', growthPercent: 30 },
+    ...[10, 20, 30].map(growthBy),
     { name: 'reversed-start', reversedStart: true },
     demand.rateMibPerSecond === undefined
       ? { name: 'slow-touch', rateMibPerSecond: SLOW_MIB_PER_SECOND }

@@ -23,6 +23,16 @@ const PACE_CAVEAT = 'pace-not-validated';
 export interface PaceSensitivity {
   hardware: string;
   outcome: Outcome;
+  /** At its own pace; in miniature where the other one is. */
+  own: Outcome;
+  /** Sizes of both replays were divided by this. */
+  scale: number;
+}
+
+/** Whether any figure of a replay follows a pace. */
+export function followsPace(outcome: Outcome): boolean {
+  const { kswapdReclaimedPages, directReclaimedPages, swappedOutPages, stallNs } = outcome;
+  return kswapdReclaimedPages + directReclaimedPages + swappedOutPages > 0 || stallNs > 0;
 }
 
 /** @param sensitivity absent where the search had no replay left for it */
@@ -50,8 +60,7 @@ export function risksOf(
 
 function paceRisk(outcome: Outcome, sensitivity: PaceSensitivity | undefined): Risk {
   const { kswapdReclaimedPages, directReclaimedPages, swappedOutPages, stallNs } = outcome;
-  const reclaimed = kswapdReclaimedPages + directReclaimedPages + swappedOutPages;
-  if (reclaimed === 0 && stallNs === 0) {
+  if (!followsPace(outcome)) {
     const message =
       'No kswapd ran, nobody waited and nothing was swapped in the advised replay: where memory goes does not depend on pace there.';
     return { kind: 'pace', code: 'placement-independent-of-pace', message };
@@ -63,9 +72,13 @@ function paceRisk(outcome: Outcome, sensitivity: PaceSensitivity | undefined): R
   const other =
     sensitivity === undefined
       ? ' Another pace was not replayed.'
-      : ` At the pace of ${sensitivity.hardware}: ${paceText(sensitivity.outcome)}, against ${paceText(outcome)}.`;
+      : ` At the pace of ${sensitivity.hardware}${miniatureText(sensitivity)}: ` +
+        `${paceText(sensitivity.outcome)}, against ${paceText(sensitivity.own)}.`;
   return { kind: 'pace', code: 'figures-follow-pace', message: figures + other };
 }
+
+const miniatureText = ({ scale }: PaceSensitivity): string =>
+  scale > 1 ? `, all sizes divided by ${scale}` : '';
 
 const paceText = (outcome: Outcome): string =>
   `${deadNames(outcome).length} killed, ${formatPercent(outcome.remoteShare)} remote, ` +
