@@ -8,7 +8,7 @@ export { simulate, type Simulation } from './simulate';
 export { checkPlan, verdictOf } from './check-plan';
 export { grown } from './growth';
 export { formatNodeset } from './host-nodes';
-export { advise } from './advise';
+export { advise, type AdviceControl } from './advise';
 export { evaluate, type Evaluated } from './evaluator';
 export { checkAdvisable, overcommitted } from './constraints';
 export { configurations, hostGrid, placements, settingsOf, spaceOf, type Space } from './space';

@@ -130,10 +130,10 @@ export function search(
     const simple = simplest.find(({ one }) => !refused.includes(one));
     return simple ?? finals.ranked(candidates(context).filter((one) => !refused.includes(one)))[0];
   });
-  onAnswer?.({
-    ...{ baseline: baseline.candidate, advised: advised.candidate },
-    replays: evaluator.replays,
-  });
+  if (advised !== baseline) {
+    const { replays } = evaluator;
+    onAnswer?.({ baseline: baseline.candidate, advised: advised.candidate, replays });
+  }
   const full = (one: Evaluated): Evaluated => evaluator.known(one.change) ?? one;
   const all = [...new Set([...small.evaluated.map(full), ...evaluator.evaluated])];
   const space = spaceOf(request, demand);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildPlanRequest, type PackingPlan, type PlanDocument } from '@zonewise/plan';
 import { runTask } from './run-task';
-import type { WorkProgress } from './tasks';
+import type { RecommendationOutput, WorkProgress } from './tasks';
 
 const example = (path: string): string =>
   readFileSync(join(__dirname, '../../../../examples', path), 'utf8');
@@ -44,6 +44,20 @@ describe('runTask', () => {
     expect(fractions.length).toBeGreaterThan(0);
     expect(fractions).toEqual([...new Set(fractions)].sort((a, b) => a - b));
     expect(fractions.at(-1)).toBeLessThanOrEqual(1);
+  });
+
+  it('says of advice how many replays were made, and since when there is a better answer', async () => {
+    const seen: WorkProgress[] = [];
+    const task = { kind: 'recommendation' as const, request: requestOf(plan), documents: [] };
+    const outcome = await runTask(task, (progress) => seen.push(progress));
+    if (!outcome.ok) throw new Error(outcome.error.message);
+    const { replays } = (outcome.value as RecommendationOutput).advice.content.evidence;
+    expect(replays).toBeGreaterThan(1);
+    for (const { message } of seen) {
+      expect(message).toMatch(/^replay \d+ of about \d+(; better than .* since replay \d+)?$/);
+    }
+    expect(seen.at(-1)?.message).toContain(`replay ${replays} of about ${replays}`);
+    expect(seen.at(-1)?.fraction).toBe(1);
   });
 
   it('gives the same value when run twice', async () => {

@@ -1,7 +1,7 @@
 /** A task's computation, free of threads: what a worker does and what tests may call directly. */
 import { advise, AdvisorInputError, simulate } from '@zonewise/advisor';
 import { InvariantError, SimulatorInputError } from '@zonewise/simulator';
-import type { RecommendationContent } from '@zonewise/advisor';
+import type { AdviceControl, RecommendationContent } from '@zonewise/advisor';
 import type { ReplayControl } from '@zonewise/simulator';
 import { adviceFiles } from './advice-files';
 import { headroom, inThreads, judging, placing, type OnHost, type Replaying } from '@zonewise/plan';
@@ -21,14 +21,31 @@ function describeError(error: unknown): WorkError {
 }
 
 /** Progress in steps of at least a hundredth, so that a fast replay does not flood the port. */
-function throttled(report: (progress: WorkProgress) => void): ReplayControl {
+function throttled(
+  report: (progress: WorkProgress, at: { step: number; steps: number }) => void,
+): ReplayControl {
   let last = 0;
   return {
     onProgress: ({ fraction, step, steps }) => {
       if (fraction < last + 0.01 && fraction < 1) return;
       if (fraction <= last) return;
       last = fraction;
-      report({ fraction, message: `step ${step} of ${steps}` });
+      report({ fraction, message: `step ${step} of ${steps}` }, { step, steps });
+    },
+  };
+}
+
+/** Progress in replays, and since which of them there is an answer that is better than today's setting. */
+function adviceControl(report: (progress: WorkProgress) => void): AdviceControl {
+  let since: number | undefined;
+  const control = throttled(({ fraction }, { step, steps }) => {
+    const better = since === undefined ? '' : `; better than today's setting since replay ${since}`;
+    report({ fraction, message: `replay ${step} of about ${steps}${better}` });
+  });
+  return {
+    ...control,
+    onAnswer: ({ replays }) => {
+      since ??= replays;
     },
   };
 }
@@ -58,12 +75,14 @@ async function compute(
   report: (progress: WorkProgress) => void,
   threads: number,
 ): Promise<WorkOutcome> {
-  const control = throttled(report);
+  const control = throttled((progress) => {
+    report(progress);
+  });
   switch (task.kind) {
     case 'simulation':
       return { ok: true, value: simulate(task.request, control) };
     case 'recommendation': {
-      const { exclusive, ...best } = advise(task.request, control);
+      const { exclusive, ...best } = advise(task.request, adviceControl(report));
       const withFiles = (content: RecommendationContent): Advice => ({
         content,
         files: adviceFiles(content, task.documents, task.request.host),

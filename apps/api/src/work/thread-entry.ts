@@ -6,3 +6,8 @@ export function threadEntry(path: string): { filename: string; execArgv: string[
   if (existsSync(built)) return { filename: built, execArgv: [] };
   return { filename: `${path}.ts`, execArgv: ['-r', '@swc-node/register'] };
 }
+
+/** Whether the thread runs a built file. */
+export function isBuilt({ filename }: { filename: string }): boolean {
+  return filename.endsWith('.js');
+}

@@ -6,7 +6,7 @@ import { Piscina } from 'piscina';
 import { SETTINGS, Settings } from '../config/settings';
 import { ProblemException } from '../http/problem';
 import type { WorkKind, WorkMessage, WorkOutcome, WorkProgress, WorkTask } from './tasks';
-import { threadEntry } from './thread-entry';
+import { isBuilt, threadEntry } from './thread-entry';
 
 /** Bounds of the work that one process takes on. */
 export interface WorkLimits {
@@ -66,9 +66,12 @@ export class WorkPool implements BeforeApplicationShutdown {
   ) {
     this.threads = settings.workers ?? Math.max(1, availableParallelism() - 1);
     this.replayThreads = settings.workers ?? availableParallelism();
+    const entry = threadEntry(join(__dirname, 'worker'));
     this.pool = new Piscina<WorkMessage, WorkOutcome>({
-      ...threadEntry(join(__dirname, 'worker')),
-      minThreads: 0,
+      ...entry,
+      // One thread is kept: it has its modules, and its hot functions are compiled from the task before. From the sources
+      // a thread takes seconds to start, so there it waits for work.
+      minThreads: isBuilt(entry) ? 1 : 0,
       maxThreads: this.threads,
       idleTimeout: 60_000,
       maxQueue: limits.maxWaiting,

@@ -61,6 +61,17 @@ describe('advise', () => {
     expect(content.finding).toBe('OPTIMIZED');
     expect(content.evidence.advised.outcome.guests.map(({ name }) => name)).toEqual(['db']);
   });
+
+  it('says how far it is where that is asked for, and its first answer before its last replay', () => {
+    expect(advisePlan(join(EXAMPLES, 'plan.yaml'), { progress: true })).toBe(0);
+    const { evidence } = json<RecommendationContent>();
+    const lines = its.stderr.trimEnd().split('\n');
+    const percents = lines.flatMap((line) => /: (\d+) %, \d+ replays$/.exec(line)?.[1] ?? []);
+    expect(percents.map(Number)).toEqual([...new Set(percents.map(Number))].sort((a, b) => a - b));
+    expect(lines.at(-1)).toBe(`zonewise: host: 100 %, ${evidence.replays} replays`);
+    const first = /better than today's setting after (\d+) replays/.exec(its.stderr)?.[1];
+    expect(Number(first)).toBeLessThan(evidence.replays / 2);
+  });
 });
 
 describe('headroom', () => {

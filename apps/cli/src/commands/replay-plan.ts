@@ -1,4 +1,10 @@
-import { advise, simulate, type AdviceOptions, type AdviceProfile } from '@zonewise/advisor';
+import {
+  advise,
+  simulate,
+  type AdviceControl,
+  type AdviceOptions,
+  type AdviceProfile,
+} from '@zonewise/advisor';
 import { nearest, planRequests, type HostRequest } from '@zonewise/plan';
 import { readPlanFile, type LoadedPlan } from '../gate/plan-file';
 import { evidenceReport, report } from '../demo/report';
@@ -66,6 +72,8 @@ export interface AdviseOptions extends ReplayOptions {
   profile?: string;
   /** File with the rest of `options` as the service takes them: weights, constraints, budget. */
   options?: string;
+  /** Says on stderr how far it is, and when there is a first answer. */
+  progress?: boolean;
 }
 
 /** Looks for better settings for each host of a plan. */
@@ -74,8 +82,11 @@ export function advisePlan(path: string, options: AdviseOptions = {}): number {
   return perHost(
     path,
     options,
-    ({ request, caveats }) => ({
-      ...advise({ ...request, options: adviceOptions(options) }),
+    ({ name, request, caveats }) => ({
+      ...advise(
+        { ...request, options: adviceOptions(options) },
+        options.progress === true ? progressOf(name) : undefined,
+      ),
       caveats,
     }),
     (answers) => {
@@ -89,6 +100,27 @@ export function advisePlan(path: string, options: AdviseOptions = {}): number {
         .join('\n');
     },
   );
+}
+
+/** A line on stderr with every tenth of the way, and one with the first answer that is better than today's setting. */
+function progressOf(host: string): AdviceControl {
+  let tenths = 0;
+  let answered = false;
+  const say = (text: string): void => {
+    process.stderr.write(`zonewise: ${host}: ${text}\n`);
+  };
+  return {
+    onProgress: ({ fraction, step }) => {
+      const now = Math.floor(fraction * 10);
+      if (now <= tenths) return;
+      tenths = now;
+      say(`${now * 10} %, ${step} replays`);
+    },
+    onAnswer: ({ replays }) => {
+      if (!answered) say(`better than today's setting after ${replays} replays`);
+      answered = true;
+    },
+  };
 }
 
 /** What the library finds wrong with them it says itself; here only what is no JSON object. */
