@@ -39,7 +39,7 @@ import type { AdviceRequest, Candidate, Change, NumatuneValue, PlacementMode } f
 /** Growth of demand that advice must survive as well as today's setting does. */
 export const RESERVE_PERCENT = 10;
 /** Replays of all rounds, the variations and the margin, about; only progress depends on it. */
-export const REPLAYS_EXPECTED = 80;
+export const REPLAYS_EXPECTED = 50;
 /** Shares of the budget that may be used up to the end of each phase; the rest is for margin and explanation. */
 const ROUNDS_SHARE = 0.5;
 const FINALS_SHARE = 0.8;
