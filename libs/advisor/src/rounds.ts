@@ -37,7 +37,7 @@ export interface RoundContext {
   estimator: Estimator;
   pruned: Pruned;
   /** Called with every configuration that is better than all before it. */
-  onBetter: (best: Evaluated) => void;
+  onBetter?: (best: Evaluated) => void;
 }
 
 /** Counts of configurations that were left out, by bound. */
@@ -113,7 +113,7 @@ export function bestOf(
     if (ineligible(next.candidate.outcome, baseline.candidate.outcome) !== undefined) continue;
     if (!isBetter(next, best, judge)) continue;
     best = next;
-    onBetter(best);
+    onBetter?.(best);
   }
   return best;
 }
