@@ -54,7 +54,7 @@ function writeCase(
   { classname, name, failures, errors, skipped, notes }: TestCase,
 ): void {
   const element = suite.ele('testcase', { classname: clean(classname), name });
-  if (skipped !== undefined) element.ele('skipped', { message: clean(skipped) });
+  if (skipped !== undefined) element.ele('skipped', clean(skipped));
   for (const { message, text } of errors) {
     element.ele('error', { message: clean(message), type: 'could-not-judge' }, clean(text));
   }
