@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkPackage } from './check-package.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const [task, ...args] = process.argv.slice(2);
@@ -138,6 +139,7 @@ function check() {
     ['format', () => tool('prettier', ['--check', '--log-level', 'warn', '.'])],
     ['lint and import rules', () => tool('eslint', ['--max-warnings', '0', '.'])],
     ['types', () => tool('tsc', ['--noEmit', '-p', 'tsconfig.json'])],
+    ['packed command', () => (ensureBuilt(), checkPackage(root))],
   ];
   let worst = 0;
   for (const [name, step] of steps) {
