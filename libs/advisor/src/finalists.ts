@@ -14,8 +14,8 @@ import { variationsOf } from './variation';
 
 const FINALISTS_MAX = 6;
 const FINALISTS_MIN = 3;
-/** Tried in the place of finalists that die under variations. */
-const REPLACEMENTS_MAX = 6;
+/** Replayed under a variation that costs the best finalist guests, to find who loses fewer. */
+const SCREENED_MAX = 32;
 /** Growth that is only looked at where nothing else tells finalists apart. */
 const UNLIKELY = 'growth-30';
 /** What variations may differ by without telling finalists apart, of the distance to local memory. */
@@ -142,12 +142,50 @@ export class Finals {
     };
     chosen.forEach(challenge);
     const rest = ordered.filter((one) => !chosen.includes(one) && one !== this.baseline);
-    for (const one of rest.slice(0, REPLACEMENTS_MAX)) {
-      const best = order()[0];
-      if (best && !this.dies(best)) break;
-      challenge(one);
-    }
+    this.relieve(placementsFirst(rest), () => order()[0], challenge);
     return order();
+  }
+
+  /**
+   * Challenges the best with who loses fewer guests under the variations that cost finalists guests, or as few and is better
+   * as asked. Configurations that are alike as asked mostly die alike, so many are looked at, under one variation each.
+   */
+  private relieve(
+    rest: Evaluated[],
+    best: () => Finalist | undefined,
+    challenge: (one: Evaluated) => void,
+  ): void {
+    let left = SCREENED_MAX;
+    for (const { variation, at } of this.deadly()) {
+      for (const one of rest) {
+        const first = best();
+        if (first === undefined) return;
+        const asAsked = first.one.candidate.outcome;
+        const lost = kills(first.varied[at]);
+        const { order, decisive } = this.asAsked(one.candidate.outcome, asAsked);
+        const better = decisive && order < 0;
+        if (!better && lost <= kills(asAsked)) continue;
+        if (this.evaluator.knownVaried(one.change, variation) === undefined) {
+          // Who is found has to be replayed under the others as well.
+          if (left === 0 || !this.evaluator.canReplay(this.variations.length)) continue;
+          left -= 1;
+        }
+        const less = lost - kills(this.evaluator.evaluateVaried(one.change, variation));
+        if (less > 0 || (less === 0 && better)) challenge(one);
+      }
+    }
+  }
+
+  /** The likely variations that take more guests off finalists than the demand as asked does, the worst first. */
+  private deadly(): { variation: Variation; at: number }[] {
+    const all = [...this.entered, ...this.leftOut];
+    return this.variations
+      .map((variation, at) => {
+        const more = all.map(({ one, varied }) => kills(varied[at]) - kills(one.candidate.outcome));
+        return { variation, at, more: more.reduce((sum, each) => sum + Math.max(0, each), 0) };
+      })
+      .filter(({ variation, more }) => more > 0 && variation.name !== UNLIKELY)
+      .sort((a, b) => b.more - a.more);
   }
 
   /**
@@ -303,6 +341,21 @@ export class Finals {
     const count = this.variations.filter(({ name }) => name !== UNLIKELY).length;
     return likely.reduce((sum, outcome) => sum + outcome.remoteCost, 0) / Math.max(1, count);
   }
+}
+
+function kills(outcome: Outcome | undefined): number {
+  return outcome === undefined ? 0 : scoreOf(outcome).kills;
+}
+
+/** Those that differ from all before them by more than kernel settings in front: these seldom decide who dies. */
+function placementsFirst(ordered: Evaluated[]): Evaluated[] {
+  const seen = new Set<string>();
+  const isNew = ({ change }: Evaluated): boolean => {
+    const key = JSON.stringify({ ...change, sysctl: {} });
+    return !seen.has(key) && seen.add(key) !== undefined;
+  };
+  const first = ordered.filter(isNew);
+  return [...first, ...ordered.filter((one) => !first.includes(one))];
 }
 
 function withoutGuests(change: Change, names: string[]): Change {

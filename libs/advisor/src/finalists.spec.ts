@@ -1,0 +1,71 @@
+import { replay } from '@zonewise/simulator';
+import { host, planned } from '../test/builders';
+import { NO_CHANGE } from './change';
+import type { Change } from './evaluator';
+import { Evaluator } from './evaluator';
+import { Finals } from './finalists';
+import { judgeOf, scoreOf } from './objective';
+import type { AdviceRequest, NumatuneValue } from './types';
+import { growthBy } from './variation';
+
+/** Guest a fills node 0 and grows out of it with 20 %; both are interleaved today, with their CPUs on one node. */
+const request: AdviceRequest = {
+  host: host([{ mib: 480 }, { mib: 1024 }]),
+  guests: [
+    ['a', 420, 0],
+    ['b', 100, 1],
+  ].map(([name, mib, node]) =>
+    planned(String(name), Number(mib), Number(node), {
+      numatune: { mode: 'interleave', nodeset: [0, 1] },
+      region: { policy: { mode: 'interleave', nodes: [0, 1] } },
+    }),
+  ),
+  demand: {},
+  seed: 1,
+};
+
+const on = (mode: 'strict' | 'restrictive' | 'preferred', node: number): NumatuneValue => ({
+  mode,
+  nodeset: [node],
+});
+/** All the same as asked, and all of them kill a when it grows. */
+const frail: Change[] = (['strict', 'restrictive'] as const).flatMap((mode) =>
+  (['strict', 'restrictive', 'preferred'] as const).flatMap((other) =>
+    [undefined, ['b', 'a']].map((startOrder) => ({
+      sysctl: {},
+      numatune: { a: on(mode, 0), b: on(other, 1) },
+      ...(startOrder && { startOrder }),
+    })),
+  ),
+);
+/** As good as asked, and a falls back to node 1. */
+const sound: Change = { sysctl: {}, numatune: { a: on('preferred', 0), b: on('strict', 1) } };
+/** Survives as well, with a far from its CPUs. */
+const remote: Change = { sysctl: {}, numatune: { a: on('preferred', 1), b: on('preferred', 1) } };
+
+test('behind many that die under a variation the one that does not is found, however late it comes', () => {
+  const evaluator = new Evaluator(request, replay, 1);
+  const baseline = evaluator.evaluate(NO_CHANGE);
+  const ordered = [...frail, sound, remote].map((change) => evaluator.evaluate(change));
+  expect(ordered.map(({ candidate }) => scoreOf(candidate.outcome).kills)).toEqual(
+    ordered.map(() => 0),
+  );
+  const grown = (change: Change): number => scoreOf(evaluator.evaluateGrown(change, 20)).kills;
+  expect(frail.map(grown)).toEqual(frail.map(() => 1));
+  expect([sound, remote].map(grown)).toEqual([0, 0]);
+  const [first] = new Finals(evaluator, judgeOf(request.host), baseline).ranked(ordered);
+  expect(first?.one.change.numatune).toEqual(sound.numatune);
+});
+
+test('no more than the finalists are replayed under variations where these kill nobody', () => {
+  const roomy = { ...request, host: host([{ mib: 1024 }, { mib: 1024 }]) };
+  const evaluator = new Evaluator(roomy, replay, 1);
+  const baseline = evaluator.evaluate(NO_CHANGE);
+  const ordered = [...frail, sound, remote].map((change) => evaluator.evaluate(change));
+  new Finals(evaluator, judgeOf(roomy.host), baseline).ranked(ordered);
+  const known = ordered.filter(
+    ({ change }) => evaluator.knownVaried(change, growthBy(20)) !== undefined,
+  );
+  expect(known.length).toBeGreaterThan(0);
+  expect(known.length).toBeLessThanOrEqual(6);
+});
