@@ -70,7 +70,7 @@ export function replayHost(
     return checkPlan(what, limits, control);
   };
   const verdict = check(request, limitsOf(rules));
-  const errors = limitsOf(rules, true);
+  const errors = limitsOf(rules, 'error');
   const margin =
     rules.margin.severity === 'off'
       ? undefined

@@ -1,3 +1,4 @@
+import { host as hostModel } from '../../advisor/test/builders';
 import { compareVerdicts } from './compare-verdicts';
 import { judgePlan, type JudgeHereOptions } from './judge';
 import type { PlanDocument } from './plan-document';
@@ -233,6 +234,42 @@ describe('assignments: auto', () => {
     expect(verdict.placements).toMatchObject([{ guest: 'a-1', host: 'kvm2', hostNodes: [1] }]);
     expect(verdict.findings).toMatchObject([{ rule: 'ZW002', guest: 'a-2', host: '' }]);
     expect(verdict.findings[0]?.message).toContain('16 free huge pages of 2048 KiB');
+  });
+
+  describe('keeps what the policies forbid', () => {
+    const cached = {
+      ...{ name: 'cached', path: '/hosts/0', sysctl: { zone_reclaim_mode: 1 } },
+      host: { model: hostModel([{ mib: 1024, cacheMib: 700, cpus: [0, 1, 2, 3] }]) },
+    };
+    const empty = {
+      ...{ name: 'empty', path: '/hosts/1' },
+      host: { model: hostModel([0, 1].map((n) => ({ mib: 1024, cpus: [2 * n, 2 * n + 1] }))) },
+    };
+    const placing = (over: Partial<PlanDocument>, more: Partial<JudgeHereOptions> = {}): string => {
+      const plan = {
+        ...{ hosts: [cached, empty], flavours: { large: { memoryMib: 700 } } },
+        guests: [{ name: 'a', flavour: 'large', path: '/guests/0' }],
+        assignments: 'auto' as const,
+      };
+      const { verdict, hosts: used } = judged({ ...plan, ...over }, more);
+      return `${verdict} ${used.map(({ name }) => name).join(' ')}`;
+    };
+
+    it('in the words of policies as in those of limits', () => {
+      expect(placing({})).toBe('pass cached');
+      expect(placing({ limits: { maxStallMs: 0 } })).toBe('pass empty');
+      expect(placing({ policies: { stall: { maxMs: 0 } } })).toBe('pass empty');
+    });
+
+    it('from the fail level on, and a policy before a limit', () => {
+      const policies = { stall: { maxMs: 0, severity: 'warning' as const } };
+      expect(placing({ policies })).toBe('pass cached');
+      expect(placing({ policies, failLevel: 'warning' })).toBe('pass empty');
+      expect(placing({ policies }, { failLevel: 'warning' })).toBe('pass empty');
+      expect(placing({ policies, limits: { maxStallMs: 0 } })).toBe('pass cached');
+      const off = { stall: { severity: 'off' as const } };
+      expect(placing({ policies: off, limits: { maxStallMs: 0 } })).toBe('pass cached');
+    });
   });
 
   it('leaves running guests where they are', () => {

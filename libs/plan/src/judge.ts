@@ -42,7 +42,7 @@ export function judgePlan(document: PlanDocument, options: JudgeHereOptions): Ju
 
 /** Judges a plan, leaving it to others where its hosts are replayed. */
 export function* judging(document: PlanDocument, options: JudgeOptions): Replaying<JudgeOutcome> {
-  const prepared = yield* preparePlan(document);
+  const prepared = yield* preparePlan(document, options.failLevel);
   if (!prepared.ok) return prepared;
   const plan = prepared.value;
   const hosts = plan.tasks.map((_task, i) => hostOfTask(plan, i));
@@ -200,7 +200,7 @@ const withoutPath = <T extends { path: string }>(each: T): object => ({ ...each,
 
 function sha256Of(document: PlanDocument): string {
   const { hosts, guests } = document;
-  // What counts as failure is said with the verdict, and changes no replay.
+  // What counts as failure is said with the verdict.
   const said = {
     ...document,
     failLevel: undefined,

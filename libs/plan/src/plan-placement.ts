@@ -2,7 +2,9 @@
 import { placing, type GuestPlacement, type GuestRefusal } from './placement';
 import type { PlanDocument } from './plan-document';
 import type { PlanProblem } from './plan-request';
+import { effectiveRules, limitsOf } from './policies';
 import type { Replaying } from './replaying';
+import type { Severity } from './rules';
 
 /** A plan whose guests all have a host, but for those that found none. */
 export interface SettledPlan {
@@ -13,8 +15,14 @@ export interface SettledPlan {
 
 type SettleOutcome = { ok: true; value: SettledPlan } | { ok: false; problems: PlanProblem[] };
 
-/** Places the guests of a plan that says `assignments: auto`; any other plan is settled already. */
-export function* settlePlan(document: PlanDocument): Replaying<SettleOutcome> {
+/**
+ * Places the guests of a plan that says `assignments: auto`; any other plan is settled already.
+ * @param failLevel a host whose replay breaks a rule of this severity or above does not take a guest
+ */
+export function* settlePlan(
+  document: PlanDocument,
+  failLevel: Severity = document.failLevel ?? 'error',
+): Replaying<SettleOutcome> {
   const { assignments, ...rest } = document;
   if (assignments !== 'auto') {
     const settled = assignments === undefined ? rest : { ...rest, assignments };
@@ -27,7 +35,16 @@ export function* settlePlan(document: PlanDocument): Replaying<SettleOutcome> {
       return { code: 'plan-guest', path, message };
     });
   if (problems.length > 0) return { ok: false, problems };
-  const { hosts, guests, flavours, limits, demand = {}, seed, hardwareProfile } = document;
+  const {
+    hosts,
+    guests,
+    flavours,
+    policies,
+    limits,
+    demand = {},
+    seed,
+    hardwareProfile,
+  } = document;
   const { touchPercent, rateMibPerSecond } = demand;
   const outcome = yield* placing({
     hosts: hosts.map(({ name, path, host, sysctl, ...own }) => {
@@ -50,7 +67,7 @@ export function* settlePlan(document: PlanDocument): Replaying<SettleOutcome> {
       ...(rateMibPerSecond === undefined ? {} : { rateMibPerSecond }),
     },
     ...(flavours === undefined ? {} : { flavours }),
-    ...(limits === undefined ? {} : { limits }),
+    limits: limitsOf(effectiveRules(policies, limits), failLevel),
     ...(seed === undefined ? {} : { seed }),
     ...(hardwareProfile === undefined ? {} : { hardwareProfile }),
   });

@@ -13,13 +13,24 @@ it('takes limits for policies of severity error, and policies over limits', () =
   expect(effectiveRules({}, { maxSwapMib: 3 }).swap).toMatchObject({ severity: 'error', limit: 3 });
 });
 
+it('gives the packer and the replays the limits of policies that reach a level', () => {
+  const rules = effectiveRules({
+    swap: { severity: 'error', maxMib: 2 },
+    stall: { maxMs: 3, severity: 'warning' },
+    'remote-share': { maxShare: 0.1 },
+  });
+  expect(limitsOf(rules, 'error')).toEqual({ maxSwapMib: 2, maxRemoteShare: 0.1 });
+  expect(limitsOf(rules, 'warning')).toEqual({ maxSwapMib: 2, maxStallMs: 3, maxRemoteShare: 0.1 });
+});
+
 it('leaves what a plan does not ask for as it is', () => {
   const rules = effectiveRules();
   expect(rules['oom-kill'].severity).toBe('error');
   expect(rules.swap).toMatchObject({ severity: 'warning', limit: 0 });
   expect([rules['remote-share'].severity, rules.margin.severity]).toEqual(['off', 'off']);
   expect(limitsOf(rules)).toEqual({ maxSwapMib: 0 });
-  expect(limitsOf(rules, true)).toEqual({});
+  expect(limitsOf(rules, 'warning')).toEqual({ maxSwapMib: 0 });
+  expect(limitsOf(rules, 'error')).toEqual({});
 });
 
 it('switches a rule on that a policy names, as an error', () => {

@@ -1,6 +1,6 @@
 /** What a plan counts as failure: its policies over the rules' own severities. */
 import type { PlanLimits } from '@zonewise/advisor';
-import { RULES, type Rule, type RuleCode, type RuleLimit, type Severity } from './rules';
+import { RULES, reaches, type Rule, type RuleCode, type RuleLimit, type Severity } from './rules';
 
 /** A policy as a plan writes it: a severity, the limit under the rule's key, and for headroom whether each node needs it. */
 export type PolicyEntry = { severity?: Severity | 'off'; perNode?: boolean } & {
@@ -54,13 +54,16 @@ export function effectiveRules(policies: Policies = {}, limits: PlanLimits = {})
   return Object.fromEntries(entries) as EffectiveRules;
 }
 
-/** The limits that the advisor's check is given: those of the rules that are on. */
-export function limitsOf(rules: EffectiveRules, onlyErrors = false): PlanLimits {
+/**
+ * The limits that the advisor's check is given: those of the rules that are on.
+ * @param level severity from which on a rule counts
+ */
+export function limitsOf(rules: EffectiveRules, level: Severity = 'note'): PlanLimits {
   const limits: PlanLimits = {};
   for (const [word, code] of Object.entries(LIMIT_WORDS)) {
     const { severity, limit } = rules[code];
-    const counts = onlyErrors ? severity === 'error' : severity !== 'off';
-    if (counts && limit !== null) limits[word as keyof PlanLimits] = limit;
+    if (severity !== 'off' && reaches(severity, level) && limit !== null)
+      limits[word as keyof PlanLimits] = limit;
   }
   return limits;
 }

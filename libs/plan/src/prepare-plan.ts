@@ -6,7 +6,7 @@ import { settlePlan, type SettledPlan } from './plan-placement';
 import { buildPlanRequest, type PlanProblem, type PlanRequest } from './plan-request';
 import { effectiveRules, policyProblems, type EffectiveRules } from './policies';
 import { inPlace, type Replaying } from './replaying';
-import { ruleOf } from './rules';
+import { ruleOf, type Severity } from './rules';
 import { withoutNames } from './stand-ins';
 import { isDay } from './waivers';
 import type { HostTask } from './judge-host';
@@ -65,10 +65,16 @@ export function planRequests(
   return { ok: true, value };
 }
 
-/** @returns the plan ready to be replayed, or every reason why it cannot be judged */
-export function* preparePlan(document: PlanDocument): Replaying<PrepareOutcome> {
+/**
+ * @param failLevel overrides the plan's own
+ * @returns the plan ready to be replayed, or every reason why it cannot be judged
+ */
+export function* preparePlan(
+  document: PlanDocument,
+  failLevel?: Severity,
+): Replaying<PrepareOutcome> {
   const wrong = ruleProblems(document);
-  const settled = yield* settlePlan(document);
+  const settled = yield* settlePlan(document, failLevel);
   if (!settled.ok) return { ok: false, problems: [...wrong, ...settled.problems] };
   const resolved = resolvePlan(settled.value.document, homelessOf(settled.value));
   if (!resolved.ok) return { ok: false, problems: [...wrong, ...resolved.problems] };
