@@ -99,6 +99,18 @@ describe('a verdict', () => {
     expect(JSON.stringify([verdict, alike])).not.toContain('zw/');
   });
 
+  it('assumes no setting that the plan gives', () => {
+    const assumed = (over: Partial<PlanDocument>): string[] =>
+      judged(over).hosts.flatMap(({ caveats }) =>
+        caveats.flatMap(({ code }) => (code === 'zone-reclaim-mode-assumed' ? [code] : [])),
+      );
+    const sysctl = { zone_reclaim_mode: 0 };
+    expect(assumed({})).toHaveLength(1);
+    expect(assumed({ sysctl: { swappiness: 10 } })).toHaveLength(1);
+    expect(assumed({ sysctl })).toEqual([]);
+    expect(assumed({ hosts: [{ ...host('kvm1'), sysctl }] })).toEqual([]);
+  });
+
   it('passes the same guests without numatune', () => {
     const guests = [{ name: 'a', flavour: 'free', count: 3, path: '/guests/0' }];
     expect(judged({ guests }).verdict).toBe('pass');

@@ -8,6 +8,7 @@ import { MAX_CELLS, type Objective } from '@zonewise/placement';
 import type { HostModel, HostSysctls } from '@zonewise/simulator';
 import { domainXmlOf, type Flavour } from './flavour';
 import {
+  caveatsUnder,
   readPlanGuests,
   readPlanHost,
   requestProblem,
@@ -147,7 +148,7 @@ function readHost(
   const wrong = settingProblem(source, host.model);
   if (wrong !== null) return { ok: false, problems: [wrong] };
   const value = { name, path, source, model: host.model, residents: [...residents, ...own] };
-  return { ok: true, value: { ...value, caveats: host.caveats } };
+  return { ok: true, value: { ...value, caveats: caveatsUnder(source.sysctl, host.caveats) } };
 }
 
 /** Equal for documents that differ in name, uuid and where things stand only. */

@@ -4,6 +4,7 @@ import { pageTablePages } from '@zonewise/placement';
 import { host as hostModel } from '../../advisor/test/builders';
 import type { NodeShape } from '../../advisor/test/builders';
 import { placeGuests, type PlacementAnswer, type PlacementDocument } from './index';
+import { twoNodes } from './test/two-nodes';
 
 const EXAMPLES = join(__dirname, '..', '..', '..', 'examples');
 const NO_LIMIT = Number.MAX_SAFE_INTEGER;
@@ -110,6 +111,17 @@ describe('placeGuests', () => {
       guests: guests('huge', 1),
     }).placements;
     expect(one!.numatune).toEqual({ mode: 'interleave', nodeset: [0, 1] });
+  });
+
+  it('assumes no setting that the request gives with the host', () => {
+    const assumed = (sysctl: object): string[] => {
+      const hosts = [{ name: 'kvm1', path: '/hosts/0', host: twoNodes(), ...sysctl }];
+      return placed({ hosts, guests: guests('small', 1) }).caveats.map(({ code }) => code);
+    };
+    expect(assumed({})).toContain('zone-reclaim-mode-assumed');
+    const given = assumed({ sysctl: { zone_reclaim_mode: 1 } });
+    expect(given).not.toContain('zone-reclaim-mode-assumed');
+    expect(given.length).toBe(assumed({}).length - 1);
   });
 
   it('replays equal hosts with equal guests once', () => {

@@ -89,6 +89,19 @@ function factsHost(facts: HostTexts & { capabilities?: string }): HostOutcome {
   return { ok: true, model: imported.value.model, caveats: imported.value.caveats };
 }
 
+/** Caveats about settings that were not given with the host, by the setting. */
+const ASSUMED: { [name in keyof HostSysctls]?: string } = {
+  zone_reclaim_mode: 'zone-reclaim-mode-assumed',
+};
+
+/** A host's caveats without those about settings that the plan itself gives. */
+export function caveatsUnder(sysctl: Partial<HostSysctls> = {}, caveats: Caveat[]): Caveat[] {
+  const given = Object.entries(ASSUMED).flatMap(([name, code]) =>
+    sysctl[name as keyof HostSysctls] === undefined ? [] : [code],
+  );
+  return caveats.filter(({ code }) => !given.includes(code));
+}
+
 /** A host out of its model or its texts; problems have pointers that begin with `/host`. */
 export function readPlanHost(host: PackingPlan['host']): HostOutcome {
   if (host.hostId !== undefined) {
@@ -207,5 +220,6 @@ export function buildPlanRequest(plan: PackingPlan, mayBeIdle = false): PlanOutc
   };
   const wrong = requestProblem(request);
   if (wrong !== null) return { ok: false, problems: [wrong] };
-  return { ok: true, value: { request, limits: plan.limits ?? {}, caveats: host.caveats } };
+  const caveats = caveatsUnder(plan.sysctl, host.caveats);
+  return { ok: true, value: { request, limits: plan.limits ?? {}, caveats } };
 }
