@@ -2,6 +2,7 @@ export * from './guest-spec';
 export * from './plan-request';
 export * from './residency';
 export * from './start-host';
+export { simulationAnswer, type StepEvent } from './simulation-answer';
 export { judgePlan, judging, type JudgeOptions, type JudgeOutcome } from './judge';
 export { replayTask, type HostTask, type TaskOutcome } from './judge-host';
 export { planRequests, preparePlan, type HostRequest, type PreparedPlan } from './prepare-plan';

@@ -82,7 +82,7 @@ function namedGuests(document: PlanDocument, problems: PlanProblem[]): NamedGues
     const first = seen.get(name);
     if (first !== undefined) {
       const source = document.guests.find((guest) => guest.path === path);
-      const message = `Two guests of the plan are called ${JSON.stringify(name)}; the other is ${first}.`;
+      const message = `Two guests of the plan are called ${JSON.stringify(name)}; the other is ${first}. Rename one of them.`;
       const at = source?.xml === undefined ? path : `${path}/xml`;
       problems.push({ code: 'duplicate-domain', path: at, message });
     } else seen.set(name, path);
@@ -279,8 +279,10 @@ export function resolvePlan(
   const problems: PlanProblem[] = [];
   const { hosts, sysctl, numatune, seed, hardwareProfile } = document;
   hosts.forEach(({ name, path }, i) => {
-    if (hosts.findIndex((host) => host.name === name) === i) return;
-    const message = `Two hosts of the plan are called ${JSON.stringify(name)}.`;
+    const first = hosts.findIndex((host) => host.name === name);
+    if (first === i) return;
+    const other = hosts[first]?.path ?? '';
+    const message = `Two hosts of the plan are called ${JSON.stringify(name)}; the other is ${other}. Rename one of them.`;
     problems.push({ code: 'duplicate-host', path, message });
   });
   const guests = namedGuests(document, problems);

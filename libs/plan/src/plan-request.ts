@@ -171,7 +171,7 @@ export function readPlanGuests(
       problems.push({
         code: 'duplicate-domain',
         path: `/domains/${index}/xml`,
-        message: `Two domains of the plan are called ${JSON.stringify(name)}.`,
+        message: `Two domains of the plan are called ${JSON.stringify(name)}. Rename one of them.`,
       });
     }
     names.add(name);

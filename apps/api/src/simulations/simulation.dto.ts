@@ -1,19 +1,12 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import type { Outcome, ReplayResult } from '@zonewise/advisor';
+import { simulationAnswer, type StepEvent } from '@zonewise/plan';
 import { NoteDto } from '../docs/note.dto';
 import { FallbackOrderDto } from '../hosts/host-responses.dto';
 import { PageDto } from '../http/cursor';
 import type { ResultBasis } from '../jobs/job-kinds';
 import { ReplayOverridesDto, StoredDomains } from '../work/replay-options.dto';
 import type { Simulation } from './simulation.entity';
-import {
-  eventList,
-  lastSnapshot,
-  numastatTable,
-  rateTable,
-  StepEvent,
-  zoneTable,
-} from './simulation-views';
 
 const freeObject = (description: string, example: object) => ({
   type: 'object' as const,
@@ -216,21 +209,5 @@ export function simulationSummary(simulation: Simulation): SimulationSummaryDto 
 }
 
 export function simulationDto(simulation: Simulation): SimulationDto {
-  const { result } = simulation;
-  const last = lastSnapshot(result);
-  return {
-    ...simulationSummary(simulation),
-    profile: result.profile,
-    stateHash: result.stateHash,
-    fallbackOrder: result.fallbackOrder,
-    zoneTable: zoneTable(last),
-    numastat: numastatTable(last),
-    vmstat: last.vmstat,
-    rates: rateTable(result),
-    events: eventList(result),
-    totals: result.totals,
-    caveats: result.caveats,
-    initial: result.initial,
-    steps: result.steps,
-  };
+  return { ...simulationSummary(simulation), ...simulationAnswer(simulation) };
 }

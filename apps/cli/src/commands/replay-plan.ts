@@ -5,7 +5,7 @@ import {
   type AdviceOptions,
   type AdviceProfile,
 } from '@zonewise/advisor';
-import { nearest, planRequests, type HostRequest } from '@zonewise/plan';
+import { nearest, planRequests, simulationAnswer, type HostRequest } from '@zonewise/plan';
 import { readPlanFile, type LoadedPlan } from '../gate/plan-file';
 import { evidenceReport, report } from '../demo/report';
 import { readLimited } from '../gate/plan-folder';
@@ -57,11 +57,11 @@ export function suggestion(name: string, known: string[]): string {
   return near === undefined ? '' : ` Did you mean ${near}?`;
 }
 
-/** Replays each host of a plan: every step with its events and snapshots, and the outcome. */
+/** Replays each host of a plan; the answer is the service's, with the caveats of reading the plan before its own. */
 export function simulatePlan(path: string, options: ReplayOptions = {}): number {
   return perHost(path, options, ({ request, caveats }) => {
-    const { outcome, result, assumptions } = simulate(request);
-    return { outcome, assumptions, caveats, result };
+    const simulated = simulationAnswer(simulate(request));
+    return { ...simulated, caveats: [...caveats, ...simulated.caveats] };
   });
 }
 

@@ -165,7 +165,72 @@ ${rest}`,
           .join(', ')}]`,
       );
     }
-    expect(await gate([write('plan.yaml', lines.join('\n'))], { output: 'json' })).toBe(1);
-    expect(refusal().problems[0]?.code).toBe('malformed-yaml');
+    const path = write('plan.yaml', lines.join('\n'));
+    expect(await gate([path], { output: 'json' })).toBe(1);
+    expect(refusal().problems).toMatchObject([{ code: 'malformed-yaml', line: 5 }]);
+    expect(await gate([path])).toBe(1);
+    // The aliases of a1 to a3 stand for 10 * (11 + 111 + 1111) values; with those of a4 it is 123,430.
+    expect(its.stderr).toMatch(
+      /^zonewise: .*plan\.yaml:5:\d+: With \*a3 the plan's aliases stand for \d+ values, and at most 100000 are read: write the values out, or .* flavour with a count\. \[malformed-yaml\]\n$/,
+    );
+  });
+
+  it.each([
+    ['without an anchor', 'seed: *one', /:1:7: No anchor &one .*: define it, or correct the name/],
+    ['inside of its anchor', 'demand: &d {guests: *d}', /:1:21: The alias \*d .*: take it out/],
+    [
+      'by the thousand',
+      `seed: &s 1\nwaivers: [${Array(1001).fill('*s').join(', ')}]`,
+      /:2:\d+: The plan has more than 1000 aliases: write the values out/,
+    ],
+  ])('refuses an alias %s, with its place and what to do', async (_what, text, said) => {
+    expect(await gate([write('plan.yaml', text)])).toBe(1);
+    expect(its.stderr).toMatch(said);
+  });
+
+  it('takes a value that many guests name by an alias', async () => {
+    const guests = Array.from({ length: 150 }, (_, i) => `  - {name: g${i}, flavour: *f}`);
+    const path = write(
+      'plan.yaml',
+      `hosts: [{name: h, facts: host}]\nflavours: {tiny: {memoryMib: 8}}\npolicies: {}\nguests:\n  - {name: first, flavour: &f tiny}\n${guests.join('\n')}\n`,
+    );
+    await gate([path], { output: 'json' });
+    expect(its.stdout).not.toContain('malformed-yaml');
+    expect(verdict().hosts[0]?.outcome.guests).toHaveLength(151);
+  });
+
+  it('says where a missing file is named, and what to do', async () => {
+    const path = write('plan.yaml', 'host: {facts: none}\ndomains:\n  - xml: web1.xml\n');
+    expect(await gate([path])).toBe(1);
+    const advice = String.raw`cannot be read: there is no such file: write it, or correct the name \(names count from \S+\) \[file-unreadable\]`;
+    expect(its.stderr).toMatch(new RegExp(`plan\\.yaml:1:8: /host/facts: none ${advice}`));
+    expect(its.stderr).toMatch(new RegExp(`plan\\.yaml:3:5: /domains/0/xml: web1\\.xml ${advice}`));
+    expect(its.stderr).not.toContain('ENOENT');
+    its.stderr = '';
+    expect(await gate([join(its.folder, 'other.yaml')])).toBe(1);
+    expect(its.stderr).toMatch(
+      /^zonewise: \S*other\.yaml: \S*other\.yaml cannot be read: there is no such file: write it, or correct the name \[file-unreadable\]\n$/,
+    );
+  });
+
+  it('says which host and guest there are twice, and what to do', async () => {
+    const path = write(
+      'plan.yaml',
+      `flavours: {tiny: {memoryMib: 8}}
+hosts:
+  - {name: h, facts: host}
+  - {name: h, facts: host}
+guests:
+  - {name: g, flavour: tiny}
+  - {name: g, flavour: tiny}
+`,
+    );
+    expect(await gate([path])).toBe(1);
+    const twice = (line: number, list: string, what: string, name: string) =>
+      new RegExp(
+        `plan\\.yaml:${line}:5: /${list}/1: Two ${what} of the plan are called "${name}"; the other is /${list}/0\\. Rename one of them\\.`,
+      );
+    expect(its.stderr).toMatch(twice(4, 'hosts', 'hosts', 'h'));
+    expect(its.stderr).toMatch(twice(7, 'guests', 'guests', 'g'));
   });
 });

@@ -1,5 +1,13 @@
 import { isUtf8 } from 'node:buffer';
-import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { textOf } from '@zonewise/libvirt-xml';
 import type { PlanProblem } from '@zonewise/plan';
@@ -17,13 +25,40 @@ export function fail(code: string, path: string, message: string): never {
   throw new PlanFileError([{ code, path, message }]);
 }
 
-/** Reads a file up to a limit. `at` is the place in the plan that names it. */
-export function readLimited(path: string, at: string, limitBytes = MAX_FILE_BYTES): string {
-  const tooLarge = (bytes: string): never =>
-    fail('file-too-large', at, `${path} has ${bytes} bytes; at most ${limitBytes} are read`);
+/** What a file system refuses, with what to do about it. */
+const ADVICE: Record<string, string> = {
+  ENOENT: 'there is no such file: write it, or correct the name',
+  ENOTDIR: 'a part of its name is a file and no folder: correct the name',
+  EACCES: 'whoever runs the command may not read it: give them the right to',
+  ELOOP: 'its links lead to each other: put the file itself there',
+  ENAMETOOLONG: 'its name is longer than the file system allows: shorten it',
+};
+
+/** Why a file cannot be read, and what to do. */
+function unreadable(path: string, error: unknown): string {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return `${path} cannot be read: ${ADVICE[code] ?? message}`;
+}
+
+/**
+ * Reads a file up to a limit.
+ * @param at the place in the plan that names it, or the option
+ * @param smaller what to do where it has more bytes
+ * @throws PlanFileError file-unreadable, file-too-large, not-text
+ */
+export function readLimited(
+  path: string,
+  at: string,
+  limitBytes = MAX_FILE_BYTES,
+  smaller = 'check that this is the file meant',
+): string {
+  const tooLarge = (bytes: string): never => {
+    const message = `${path} has ${bytes} bytes; at most ${limitBytes} are read: ${smaller}`;
+    return fail('file-too-large', at, message);
+  };
   try {
     const status = statSync(path);
-    if (!status.isFile()) fail('file-unreadable', at, `${path} is not a file`);
+    if (!status.isFile()) fail('file-unreadable', at, `${path} is not a file: name one`);
     if (status.size > limitBytes) tooLarge(String(status.size));
     const content = readFileSync(path);
     // /proc files say 0 bytes whatever they hold, so the content is measured again.
@@ -32,7 +67,22 @@ export function readLimited(path: string, at: string, limitBytes = MAX_FILE_BYTE
     return content.toString('utf8');
   } catch (error) {
     if (error instanceof PlanFileError) throw error;
-    return fail('file-unreadable', at, `${path} cannot be read: ${(error as Error).message}`);
+    return fail('file-unreadable', at, unreadable(path, error));
+  }
+}
+
+/** Line of a file in which the byte after a limit stands. */
+export function lineAfter(path: string, limitBytes: number): number {
+  const file = openSync(path, 'r');
+  try {
+    const start = Buffer.alloc(limitBytes);
+    const read = readSync(file, start, 0, limitBytes, 0);
+    let line = 1;
+    for (let at = start.indexOf(10); at >= 0 && at < read; at = start.indexOf(10, at + 1))
+      line += 1;
+    return line;
+  } finally {
+    closeSync(file);
   }
 }
 
@@ -68,11 +118,11 @@ export class PlanFolder {
     return resolve(this.base, path);
   }
 
-  read(path: string, at: string, limitBytes?: number): string {
+  read(path: string, at: string, limitBytes?: number, smaller?: string): string {
     const inside = this.inside(path, at);
     const known = this.texts.get(inside);
     if (known !== undefined) return known;
-    const text = readLimited(inside, at, limitBytes);
+    const text = readLimited(inside, at, limitBytes, smaller);
     this.texts.set(inside, text);
     return text;
   }
@@ -83,7 +133,7 @@ export class PlanFolder {
     try {
       return readdirSync(inside).sort();
     } catch (error) {
-      return fail('file-unreadable', at, `${path}: ${(error as Error).message}`);
+      return fail('file-unreadable', at, unreadable(path, error));
     }
   }
 
@@ -95,7 +145,8 @@ export class PlanFolder {
     try {
       real = realpathSync(whole);
     } catch (error) {
-      return fail('file-unreadable', at, `${path} cannot be read: ${(error as Error).message}`);
+      const folder = this.shown('.');
+      return fail('file-unreadable', at, `${unreadable(path, error)} (names count from ${folder})`);
     }
     if (!isBelow(real, realpathSync(this.root))) this.refuse(path, at);
     return whole;

@@ -2,10 +2,11 @@
 import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { planSchemaProblems, pointerPart } from '@zonewise/plan';
-import { fail, PlanFileError, readLimited, type PlanFolder } from './plan-folder';
+import { fail, lineAfter, PlanFileError, readLimited, type PlanFolder } from './plan-folder';
 import { PlanSource, type SourcePlace } from './plan-source';
 
 const MAX_PLAN_BYTES = 2 * 1024 * 1024;
+const SMALLER_PLAN = 'split it by include, or give guests that are alike as a flavour with a count';
 const MAX_PARTS = 100;
 /** Lists whose entries come one file after the other. */
 const LISTS = ['hosts', 'guests', 'events', 'waivers'];
@@ -89,8 +90,8 @@ class PartReader {
     // The plan itself was named by whoever calls; what it includes has to be in its folder.
     const text =
       above.length === 0
-        ? readLimited(this.folder.resolve(name), at, MAX_PLAN_BYTES)
-        : this.folder.read(name, at, MAX_PLAN_BYTES);
+        ? this.planText(name)
+        : this.folder.read(name, at, MAX_PLAN_BYTES, SMALLER_PLAN);
     const real = realpathSync(this.folder.resolve(name));
     const again = above.findIndex((other) => other.real === real);
     if (again >= 0) {
@@ -119,6 +120,22 @@ class PartReader {
       this.parts.push({ file, folder, source, content: Object.fromEntries(own) });
     } catch (error) {
       throw error instanceof PlanFileError ? withPlaces(error, file, source) : error;
+    }
+  }
+
+  /** The text of the plan itself; what is wrong with the file has the file as its place. */
+  private planText(name: string): string {
+    const path = this.folder.resolve(name);
+    try {
+      return readLimited(path, '', MAX_PLAN_BYTES, SMALLER_PLAN);
+    } catch (error) {
+      if (!(error instanceof PlanFileError)) throw error;
+      const file = this.folder.shown(name);
+      const place = (code: string) =>
+        code === 'file-too-large' ? { line: lineAfter(path, MAX_PLAN_BYTES), column: 1 } : {};
+      throw new PlanFileError(
+        error.problems.map((problem) => ({ ...place(problem.code), ...problem, file })),
+      );
     }
   }
 

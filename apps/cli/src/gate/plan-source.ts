@@ -1,9 +1,16 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Document,
+  type YAMLParseError,
+} from 'yaml';
 import type { PlanProblem } from '@zonewise/plan';
+import { aliasLimits } from './yaml-aliases';
 import { yamlLimits } from './yaml-limits';
-
-/** An alias bomb expands without end; plans have no use for more than a few aliases. */
-const MAX_ALIASES = 100;
 
 export interface SourcePlace {
   line: number;
@@ -32,11 +39,14 @@ export class PlanSource {
     try {
       const document = parseDocument(text, { lineCounter: lines, strict: true, uniqueKeys: true });
       const [error] = document.errors;
-      if (error !== undefined) {
-        const { line, col } = lines.linePos(error.pos[0]);
-        return malformed(error.message.split('\n')[0] ?? error.code, { line, column: col });
-      }
-      const content: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
+      const at = (offset: number) => {
+        const { line, col } = lines.linePos(offset);
+        return { line, column: col };
+      };
+      if (error !== undefined) return malformed(faultOf(error), at(error.pos[0]));
+      const fault = aliasLimits(document);
+      if (fault !== null) return malformed(fault.message, at(fault.offset));
+      const content: unknown = document.toJS({ maxAliasCount: -1 });
       return { ok: true, value: new PlanSource(content, document, lines) };
     } catch (error) {
       return malformed(error instanceof Error ? error.message : String(error));
@@ -67,6 +77,15 @@ export class PlanSource {
     const { line, col } = this.lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   }
+}
+
+/** The parser's message without the place, which is told on its own. */
+function faultOf({ code, message }: YAMLParseError): string {
+  if (code === 'DUPLICATE_KEY') {
+    return 'Keys of a mapping are unique, and this one is written twice: take one of the two out, or rename it.';
+  }
+  const [first = code] = message.split('\n');
+  return first.replace(/ at line \d+, column \d+:?$/, '.');
 }
 
 function startOf(node: unknown): number | undefined {

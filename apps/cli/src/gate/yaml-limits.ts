@@ -7,7 +7,7 @@ const MAX_INDICATORS = 50;
 const MAX_INDENTATION = 500;
 const MAX_ANCHORS = 1000;
 
-const DEEP = 'It is nested too deeply for a plan.';
+const DEEP = 'It is nested too deeply for a plan: close the brackets before it, or indent it less.';
 
 /** @returns the line with what is wrong with it, or null */
 export function yamlLimits(text: string): { line: number; message: string } | null {
@@ -25,7 +25,10 @@ export function yamlLimits(text: string): { line: number; message: string } | nu
       else if (mark === '&') anchors += 1;
       if (open > MAX_OPEN_BRACKETS) return refuse(DEEP);
     }
-    if (anchors > MAX_ANCHORS) return refuse(`It has more than ${MAX_ANCHORS} anchors.`);
+    if (anchors > MAX_ANCHORS)
+      return refuse(
+        `It has more than ${MAX_ANCHORS} anchors: write the values out, or give what guests have in common as a flavour.`,
+      );
   }
   return null;
 }

@@ -1,14 +1,14 @@
-/** Tables that people know, made from a replay's result. Pure. */
-import type { ReplayResult } from '@zonewise/advisor';
+/** What a simulation answers, over HTTP and on the command line: a replay with the tables that people know. Pure. */
+import type { ReplayResult, Simulation } from '@zonewise/advisor';
 import type { ReplayEvent, Snapshot } from '@zonewise/simulator';
 
 /** The state after the last step. */
-export function lastSnapshot(result: ReplayResult): Snapshot {
+function lastSnapshot(result: ReplayResult): Snapshot {
   return result.steps.at(-1)?.snapshot ?? result.initial;
 }
 
 /** One row per populated zone, in the order of /proc/zoneinfo. */
-export function zoneTable(snapshot: Snapshot) {
+function zoneTable(snapshot: Snapshot) {
   return snapshot.nodes.flatMap(({ nodeId, zones }) =>
     zones.map((zone) => ({
       nodeId,
@@ -26,12 +26,12 @@ export function zoneTable(snapshot: Snapshot) {
 }
 
 /** numastat per node since the start of the replay. */
-export function numastatTable(snapshot: Snapshot) {
+function numastatTable(snapshot: Snapshot) {
   return snapshot.nodes.map(({ nodeId, numastat }) => ({ nodeId, ...numastat }));
 }
 
 /** `sar -B` columns per step, pages per second of virtual time. */
-export function rateTable(result: ReplayResult) {
+function rateTable(result: ReplayResult) {
   return result.steps.map(({ n, op, label, durationNs, snapshot }) => ({
     step: n,
     op,
@@ -44,6 +44,31 @@ export function rateTable(result: ReplayResult) {
 export type StepEvent = ReplayEvent & { step: number };
 
 /** All events in their order, each with its step. */
-export function eventList(result: ReplayResult): StepEvent[] {
+function eventList(result: ReplayResult): StepEvent[] {
   return result.steps.flatMap(({ n, events }) => events.map((event) => ({ ...event, step: n })));
+}
+
+/**
+ * The answer to a simulation. Sizes are in pages, times in virtual nanoseconds, rates per virtual second.
+ * @returns outcome and assumptions, profile and hash of the state, tables after the last step, all events with
+ *   their steps, and the steps themselves
+ */
+export function simulationAnswer({ result, outcome, assumptions }: Simulation) {
+  const last = lastSnapshot(result);
+  return {
+    outcome,
+    assumptions,
+    profile: result.profile,
+    stateHash: result.stateHash,
+    fallbackOrder: result.fallbackOrder,
+    zoneTable: zoneTable(last),
+    numastat: numastatTable(last),
+    vmstat: last.vmstat,
+    rates: rateTable(result),
+    events: eventList(result),
+    totals: result.totals,
+    caveats: result.caveats,
+    initial: result.initial,
+    steps: result.steps,
+  };
 }
