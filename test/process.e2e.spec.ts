@@ -8,8 +8,8 @@ import { createTestDatabase, TestDatabase } from './support/app';
 const ROOT = join(__dirname, '..');
 
 /** The real process, from its sources. */
-function start(env: Record<string, string>): ChildProcess {
-  return spawn(process.execPath, ['-r', '@swc-node/register', 'apps/api/src/main.ts'], {
+function start(env: Record<string, string>, command = ['apps/api/src/main.ts']): ChildProcess {
+  return spawn(process.execPath, ['-r', '@swc-node/register', ...command], {
     cwd: ROOT,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -51,6 +51,17 @@ describe('the process', () => {
     expect(Number(seconds)).toBeGreaterThan(60);
     child.kill('SIGTERM');
     expect(await exited).toEqual([0, null]);
+  });
+
+  it('is what zonewise serve starts, with its options before the environment', async () => {
+    const options = ['--host', '127.0.0.1', '--port', '0', '--database', sqliteUrl()];
+    const child = start({ PORT: '99999' }, ['apps/cli/src/main.ts', 'serve', ...options]);
+    const exited = once(child, 'exit');
+    const answer = await fetch(`${await addressOf(child)}/health/ready`);
+    expect([answer.status, await answer.json()]).toMatchObject([200, { status: 'ok' }]);
+    child.kill('SIGTERM');
+    expect(await exited).toEqual([0, null]);
+    expect(existsSync(sqliteUrl().slice('sqlite:'.length))).toBe(true);
   });
 
   it('says what is right and exits 1 when a setting is wrong, before it touches the database', async () => {

@@ -95,6 +95,7 @@ function program(): Command {
     .description('run the whole service once on the example host and print its advice')
     .option('--keep', 'leave the service running and print the address of its console')
     .option('--out <folder>', 'where to write the patched XML and the sysctl.d file', 'out')
+    .addHelpText('after', '\nExample:\n  zonewise demo --out out\n')
     .action(async (options: { keep?: boolean; out: string }) => {
       const { demo } = await import('./demo/demo');
       process.exitCode = await demo({ keep: options.keep === true, outFolder: options.out });
@@ -104,7 +105,7 @@ function program(): Command {
 
 /** `simulate` and `advise` take the same plans as the gate and answer with the same JSON as the service. */
 function replayCommands(zonewise: Command): void {
-  const plan = (name: string, description: string): Command =>
+  const plan = (name: string, description: string, example = 'examples/plan.yaml'): Command =>
     zonewise
       .command(name)
       .description(description)
@@ -112,17 +113,18 @@ function replayCommands(zonewise: Command): void {
       .option('--host <name>', 'only this host of the plan')
       .option('--out <file>', 'write the JSON there instead of to stdout')
       .option('--root <folder>', "folder that the plan's files may not be outside of")
-      .addHelpText(
-        'after',
-        `\nExample:\n  zonewise ${name} examples/plan.yaml --out ${name}.json\n`,
-      );
+      .addHelpText('after', `\nExample:\n  zonewise ${name} ${example} --out ${name}.json\n`);
   plan('simulate', 'replay a plan: every step with its events and the outcome; JSON').action(
     async (path: string, options: ReplayOptions) => {
       const { simulatePlan } = await import('./commands/replay-plan');
       process.exitCode = simulatePlan(path, options);
     },
   );
-  plan('headroom', 'how many more guests of each flavour of a plan its hosts take; JSON')
+  plan(
+    'headroom',
+    'how many more guests of each flavour of a plan its hosts take; JSON',
+    'examples/plans/pass-two-hosts.yaml',
+  )
     .option('--flavour <name...>', 'only these flavours of the plan')
     .option('--page-cache <mib>', 'page cache that every node has to keep')
     .action(async (path: string, options: HeadroomOptions) => {

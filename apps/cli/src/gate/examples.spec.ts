@@ -64,6 +64,18 @@ it('has both kinds of plans, and all that adding up accepts', () => {
   expect(PLANS).toEqual(expect.arrayContaining(Object.keys(ACCEPTED_BY_ADDING_UP)));
 });
 
+it('examples/README.md names every plan, and first those that adding up accepts', () => {
+  const readme = readFileSync(join(EXAMPLES, 'README.md'), 'utf8');
+  const named = [...readme.matchAll(/^\| `((?:pass|fail)-[a-z-]+\.yaml)` \| \S/gm)].map(
+    ([, name]) => name,
+  );
+  expect([...named].sort()).toEqual([...PLANS].sort());
+  expect(readme).toContain('Adding up free memory and page cache accepts the first six.');
+  const accepted = Object.keys(ACCEPTED_BY_ADDING_UP);
+  expect(accepted).toHaveLength(6);
+  expect(named.slice(0, 6).sort()).toEqual(accepted.sort());
+});
+
 it.each(['plan.yaml', ...PLANS.map((name) => `plans/${name}`)])(
   'examples/%s is valid by the published schema',
   (name) => {
