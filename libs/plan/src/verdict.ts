@@ -121,15 +121,24 @@ export interface Difference {
   hosts: {
     name: string;
     change: 'better' | 'worse' | 'same' | 'added' | 'removed';
+    /** The first figure that makes it better or worse. */
+    by?: DifferenceBy;
     before?: HostFigures;
     after?: HostFigures;
   }[];
 }
 
+/** What hosts are compared by. Margin and headroom only where both sides have them, and neither bound hides the answer. */
+export type DifferenceBy =
+  'verdict' | 'findings' | 'dead' | 'swap' | 'stall' | 'remote' | 'margin' | 'headroom';
+
 export interface HostFigures {
   verdict: 'pass' | 'fail';
   guests: number;
+  /** Killed or not started. */
   dead: number;
+  /** Of the dead, those that did not come up although nobody killed them. */
+  notStarted: number;
   /** Of all guest memory of the host, 0..1. */
   remoteShare: number;
   swappedOutPages: number;

@@ -1,4 +1,4 @@
-import type { GateVerdict, PlanProblem } from '@zonewise/plan';
+import { lossesOf, type GateVerdict, type HostVerdict, type PlanProblem } from '@zonewise/plan';
 
 export type LocatedProblem = PlanProblem & { file?: string };
 
@@ -50,4 +50,20 @@ export function subjectOf({
   if (host === '') return 'plan';
   if (guest !== undefined) return `${host}/${guest}`;
   return node === undefined ? host : `${host} node ${node}`;
+}
+
+/** Who is lost on a host, by name: `web1, db1 not started`. */
+export function lostNames({ outcome }: HostVerdict): string {
+  const { killed, notStarted } = lossesOf(outcome);
+  return lostText(killed.join(', '), notStarted.join(', '));
+}
+
+/** How many are lost: `2, 1 not started`. */
+export function lostCount(killed: number, notStarted: number): string {
+  return lostText(killed > 0 ? String(killed) : '', notStarted > 0 ? String(notStarted) : '');
+}
+
+function lostText(killed: string, notStarted: string): string {
+  const parts = [killed, notStarted === '' ? '' : `${notStarted} not started`];
+  return parts.filter((part) => part !== '').join(', ') || 'nobody';
 }

@@ -1,5 +1,12 @@
 import type { Difference, Finding, GateVerdict, HostFigures } from '@zonewise/plan';
-import { problemLine, problemsOf, subjectOf, type PlanReport } from '../report';
+import {
+  lostCount,
+  lostNames,
+  problemLine,
+  problemsOf,
+  subjectOf,
+  type PlanReport,
+} from '../report';
 
 /** Rows of a table in a comment; the whole is in the JSON. */
 const MAX_ROWS = 50;
@@ -79,15 +86,18 @@ function placeText({ place: { file, line } }: Finding): string {
 function hostsGrid({ hosts }: GateVerdict): string {
   return grid(
     ['host', 'verdict', 'guests', 'adding up', 'remote', 'killed', 'margin'],
-    hosts.map(({ name, verdict, outcome, accounting, margin }) => [
-      name,
-      verdict,
-      String(outcome.guests.length),
-      `${accounting.fits ? 'fits' : 'does not fit'}: ${count(accounting.plannedMib)} of ${count(accounting.availableMib)} MiB`,
-      percent(outcome.remoteShare),
-      outcome.oomKills.join(', ') || 'nobody',
-      margin === undefined ? 'not asked' : `${margin.holdsPercent} %`,
-    ]),
+    hosts.map((host) => {
+      const { name, verdict, outcome, accounting, margin } = host;
+      return [
+        name,
+        verdict,
+        String(outcome.guests.length),
+        `${accounting.fits ? 'fits' : 'does not fit'}: ${count(accounting.plannedMib)} of ${count(accounting.availableMib)} MiB`,
+        percent(outcome.remoteShare),
+        lostNames(host),
+        margin === undefined ? 'not asked' : `${margin.holdsPercent} %`,
+      ];
+    }),
   );
 }
 
@@ -128,17 +138,18 @@ function changesGrid(changed: Difference['hosts']): string {
     return was === now ? now : `${was} -> ${now}`;
   };
   return grid(
-    ['host', 'change', 'verdict', 'guests', 'remote', 'killed', 'margin'],
+    ['host', 'change', 'verdict', 'guests', 'remote', 'killed', 'margin', 'by'],
     changed.map((host) => [
       host.name,
       host.change,
       both(host, ({ verdict }) => verdict),
       both(host, ({ guests }) => String(guests)),
       both(host, ({ remoteShare }) => percent(remoteShare)),
-      both(host, ({ dead }) => String(dead)),
+      both(host, ({ dead, notStarted }) => lostCount(dead - notStarted, notStarted)),
       both(host, ({ marginPercent }) =>
         marginPercent === undefined ? 'not asked' : `${marginPercent} %`,
       ),
+      host.by ?? '',
     ]),
   );
 }

@@ -1,6 +1,13 @@
-import type { Finding, GateVerdict, HostVerdict } from '@zonewise/plan';
+import { lossesOf, type Finding, type GateVerdict, type HostVerdict } from '@zonewise/plan';
 import { mib, render } from '../../table';
-import { problemLine, problemsOf, subjectOf, type PlanReport, type ReportContext } from '../report';
+import {
+  lostCount,
+  problemLine,
+  problemsOf,
+  subjectOf,
+  type PlanReport,
+  type ReportContext,
+} from '../report';
 
 const GREEN = '\u001b[32m';
 const RED = '\u001b[31m';
@@ -58,17 +65,27 @@ function findingLine(finding: Finding, several: boolean): string {
 
 function guestTable({ outcome }: HostVerdict): string {
   const nodeIds = outcome.nodes.map((node) => node.nodeId);
+  const { killed, notStarted } = lossesOf(outcome);
+  const lost = (name: string): string => {
+    if (killed.includes(name)) return 'KILLED';
+    return notStarted.includes(name) ? 'NOT STARTED' : 'no';
+  };
   const rows = outcome.guests.map((guest) => [
     guest.name,
     guest.state,
     guest.mode === 'none' ? 'none' : `${guest.mode} ${guest.nodeset.join(',')}`,
     ...nodeIds.map((id) => mib(guest.pagesByNode.find((entry) => entry.nodeId === id)?.pages ?? 0)),
     `${(guest.remoteShare * 100).toFixed(1)} %`,
-    guest.oomKilled ? 'KILLED' : 'no',
+    lost(guest.name),
     `${(guest.stallNs / 1e6).toFixed(1)} ms`,
   ]);
   const nodes = nodeIds.map((id) => `node ${id} MiB`);
   return render(['VM', 'state', 'numatune', ...nodes, 'remote', 'OOM', 'stall'], rows);
+}
+
+function lostOf(outcome: HostVerdict['outcome']): string {
+  const { killed, notStarted } = lossesOf(outcome);
+  return lostCount(killed.length, notStarted.length);
 }
 
 function hostTable({ hosts }: GateVerdict): string {
@@ -78,7 +95,7 @@ function hostTable({ hosts }: GateVerdict): string {
     String(outcome.guests.length),
     `${accounting.plannedMib.toLocaleString('en-US')} of ${accounting.availableMib.toLocaleString('en-US')}`,
     `${(outcome.remoteShare * 100).toFixed(1)} %`,
-    String(outcome.oomKills.length),
+    lostOf(outcome),
     margin === undefined ? '' : `${margin.holdsPercent} %`,
   ]);
   return render(['host', 'verdict', 'VMs', 'MiB planned', 'remote', 'killed', 'margin'], rows);

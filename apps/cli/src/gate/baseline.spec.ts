@@ -1,0 +1,109 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { scratch } from '../test/scratch';
+import { gate, type GateOptions } from './gate';
+
+const HOST = `texts:
+      version: 6.1.0
+      numactlHardware: |
+        available: 2 nodes (0-1)
+        node 0 cpus: 0 1
+        node 0 size: 512 MB
+        node 0 free: 480 MB
+        node 1 cpus: 2 3
+        node 1 size: 512 MB
+        node 1 free: 480 MB
+        node distances:
+        node   0   1
+          0:  10  21
+          1:  21  10`;
+
+/** Two hosts; the first gets \`count\` guests that are bound to its node 0. */
+function plan(count: number, rest = ''): string {
+  return `hosts:
+  - name: kvm1
+    ${HOST}
+  - name: kvm2
+    ${HOST}
+flavours:
+  bound: {memoryMib: 200, numatune: {mode: strict, nodeset: "0"}}
+guests:
+  - {name: a, flavour: bound, count: ${count}}
+  - {name: b, flavour: bound}
+assignments:
+  kvm1: [a]
+  kvm2: [b]
+${rest}`;
+}
+
+const its = scratch();
+
+function write(name: string, text: string): string {
+  const path = join(its.folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+async function run(plans: string[], options: GateOptions): Promise<{ code: number; text: string }> {
+  its.stdout = '';
+  const code = await gate(plans, { today: '2027-01-01', ...options });
+  return { code, text: its.stdout };
+}
+
+describe('the difference to a baseline', () => {
+  const pooled = (count: number): string =>
+    plan(count)
+      .replace('name: kvm1\n', 'name: kvm1\n    hugepages: [{node: 1, count: 48}]\n')
+      .replace('flavour: bound, count', 'flavour: pooled, count')
+      .replace(
+        'guests:\n',
+        '  pooled: {memoryMib: 64, hugepagesKib: 2048, numatune: {mode: strict, nodeset: "1"}}\nguests:\n',
+      );
+
+  it('says of a guest that its pool cannot serve that it is not started, wherever it is told', async () => {
+    const path = write('plan.yaml', pooled(1));
+    const before = join(its.folder, 'before.json');
+    await run([path], { output: 'json', out: before });
+    write('plan.yaml', pooled(2));
+    const { text } = await run([path], { output: 'markdown', baseline: before });
+    expect(text).toContain(
+      '| kvm1 | worse | pass -> fail | 1 -> 2 | 0.0 % | nobody -> 1 not started | not asked | verdict |',
+    );
+    expect(text).toMatch(/\| kvm1 \| fail \| 2 \|.*\| a-2 not started \| not asked \|/);
+    const shown = (await run([path], {})).text;
+    expect(shown).toMatch(/a-2 .*NOT STARTED/);
+    expect(shown).not.toContain('KILLED');
+  });
+
+  it.each([
+    [
+      'a margin',
+      'policies: {margin: {minPercent: 50, severity: note}}\n',
+      2,
+      /\| kvm1 \| worse \| pass \| 1 -> 2 \| 0\.0 % \| nobody \| 50 % -> \d+ % \| margin \|/,
+    ],
+    [
+      'a rule',
+      'policies: {margin: {minPercent: 50}}\n',
+      2,
+      /\| kvm1 \| worse \| pass -> fail \| 1 -> 2 \| 0\.0 % \| nobody \| 50 % -> \d+ % \| verdict \|/,
+    ],
+  ])('has a row for a host that is worse by %s', async (_what, policies, count, row) => {
+    const path = write('plan.yaml', plan(1, policies));
+    const before = join(its.folder, 'before.json');
+    await run([path], { output: 'json', out: before });
+    write('plan.yaml', plan(count, policies));
+    expect((await run([path], { output: 'markdown', baseline: before })).text).toMatch(row);
+  });
+
+  it('has a row for a host whose guests get memory of another node', async () => {
+    const path = write('plan.yaml', plan(1));
+    const before = join(its.folder, 'before.json');
+    await run([path], { output: 'json', out: before });
+    write('plan.yaml', plan(1).replace('nodeset: "0"}', 'nodeset: "0"}, cpuset: "2-3"'));
+    const { text } = await run([path], { output: 'markdown', baseline: before });
+    expect(text).toContain(
+      '| kvm1 | worse | pass | 1 | 0.0 % -> 100.0 % | nobody | not asked | remote |',
+    );
+  });
+});
