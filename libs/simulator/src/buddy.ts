@@ -97,11 +97,11 @@ export class Buddy {
     return this.counts[order * NR_LISTS + type]!;
   }
 
-  /** Free blocks by order, all types together, as /proc/buddyinfo prints them. */
+  /** Free blocks by order, those of isolated memory included, as /proc/buddyinfo prints them. */
   blocksByOrder(): number[] {
     return Array.from({ length: MAX_ORDER }, (_, order) => {
       let blocks = 0;
-      for (let type = 0; type < NR_MIGRATE_TYPES; type += 1) blocks += this.count(order, type);
+      for (let type = 0; type < NR_LISTS; type += 1) blocks += this.count(order, type);
       return blocks;
     });
   }
