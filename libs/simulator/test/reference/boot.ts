@@ -44,6 +44,7 @@ function createNode(id: number, config: MachineNodeConfig, lists: Lists): Node {
     lru: Array.from({ length: LRU_LISTS }, () => lists.create()),
     lruPages: Array.from({ length: LRU_LISTS }, () => 0),
     swapCachePages: 0,
+    isolatedFilePages: 0,
     numastat: [0, 0, 0, 0, 0, 0],
     nonresidentAge: 0,
     anonCost: 0,

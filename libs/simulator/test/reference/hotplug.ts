@@ -12,6 +12,8 @@ import { drainAllPages, freePage } from './pcp';
 import { filtered } from './policy';
 import type { AllocTry } from './policy';
 import {
+  ACTIVE_FILE,
+  INACTIVE_FILE,
   ISOLATE,
   MAX_ORDER,
   MOVABLE,
@@ -198,7 +200,13 @@ function migrateRange(system: System, range: Range): { left: number; writing: nu
   const writing = all.filter((page) => isUnderWriteback(system, page)).length;
   const sources = all.filter((page) => !isUnderWriteback(system, page));
   const lists = sources.map((page) => system.pages.lru[page] ?? 0);
+  const countIsolated = (list: number | undefined, by: number): void => {
+    if (list === INACTIVE_FILE || list === ACTIVE_FILE) {
+      zone.node.isolatedFilePages += by;
+    }
+  };
   sources.forEach((page) => removeFromLru(system, page));
+  lists.forEach((list) => countIsolated(list, 1));
   const attempt = targetOf(system, zone);
   let moved = 0;
   if (system.mutation === 'offline moves from the top') {
@@ -216,10 +224,12 @@ function migrateRange(system: System, range: Range): { left: number; writing: nu
     }
     system.timeNs += system.config.compaction?.migrateNs ?? 0;
     movePage(system, sources[moved] as number, to, lists[moved] as number, WRITER_CPU);
+    countIsolated(lists[moved], -1);
     count(system, 'pgmigrate_success');
     note(system, 'offline page moved');
   }
   sources.slice(moved).forEach((page, i) => addToLru(system, page, lists[moved + i] as number));
+  lists.slice(moved).forEach((list) => countIsolated(list, -1));
   return { left: lruPagesIn(system, range).length, writing };
 }
 

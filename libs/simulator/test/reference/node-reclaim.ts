@@ -12,7 +12,7 @@ const NODE_RECLAIM_PRIORITY = 4;
 function pagecacheReclaimable(system: System, node: Node): number {
   const file = (node.lruPages[INACTIVE_FILE] ?? 0) + (node.lruPages[ACTIVE_FILE] ?? 0);
   const mayUnmap = (system.sysctl.zone_reclaim_mode & RECLAIM_UNMAP) !== 0;
-  return mayUnmap ? file + node.swapCachePages : file;
+  return mayUnmap ? file + node.isolatedFilePages + node.swapCachePages : file;
 }
 
 /**

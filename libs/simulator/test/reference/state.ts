@@ -141,6 +141,8 @@ export interface Node {
   lru: number[];
   lruPages: number[];
   swapCachePages: number;
+  /** Page cache that is off its list while it is moved away: it still counts among the node's. */
+  isolatedFilePages: number;
   numastat: number[];
   nonresidentAge: number;
   anonCost: number;
