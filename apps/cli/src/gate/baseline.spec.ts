@@ -1,22 +1,10 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gateRuns } from '../test/gate-runs';
 import { scratch } from '../test/scratch';
 import { plan } from '../test/two-host-plan';
-import { gate, type GateOptions } from './gate';
 
 const its = scratch();
-
-function write(name: string, text: string): string {
-  const path = join(its.folder, name);
-  writeFileSync(path, text);
-  return path;
-}
-
-async function run(plans: string[], options: GateOptions): Promise<{ code: number; text: string }> {
-  its.stdout = '';
-  const code = await gate(plans, { today: '2027-01-01', ...options });
-  return { code, text: its.stdout };
-}
+const { write, run } = gateRuns(its);
 
 describe('the difference to a baseline', () => {
   const pooled = (count: number): string =>

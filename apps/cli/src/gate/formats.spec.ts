@@ -6,25 +6,15 @@ import { RULES, type GateVerdict } from '@zonewise/plan';
 import Ajv from 'ajv';
 import { SaxesParser } from 'saxes';
 import { validateXML } from 'xmllint-wasm';
+import { gateRuns } from '../test/gate-runs';
 import { scratch } from '../test/scratch';
 import { plan } from '../test/two-host-plan';
 import { packageRoot } from '../version';
-import { explain, gate, type GateOptions } from './gate';
+import { explain } from './gate';
 
 const EXAMPLES = join(packageRoot(), 'examples');
 const its = scratch();
-
-function write(name: string, text: string): string {
-  const path = join(its.folder, name);
-  writeFileSync(path, text);
-  return path;
-}
-
-async function run(plans: string[], options: GateOptions): Promise<{ code: number; text: string }> {
-  its.stdout = '';
-  const code = await gate(plans, { today: '2027-01-01', ...options });
-  return { code, text: its.stdout };
-}
+const { write, run } = gateRuns(its);
 
 describe('sarif', () => {
   // Draft 4 as published; the two keywords that differ since then are the only ones left out.
