@@ -39,8 +39,12 @@ describe.each(databaseKinds('migrations'))('migrations on %s', (kind) => {
     expect(await dataSource.runMigrations()).toEqual([]);
   });
 
-  it('let several processes start at once on the same database', async () => {
+  it('let several processes start at once on the same PostgreSQL database, none on an SQLite file in use', async () => {
     const options = dataSourceOptions(test.database);
+    if (kind === 'sqlite') {
+      await expect(openDataSource(options)).rejects.toThrow(/^DATABASE_URL must name an SQLite/);
+      return;
+    }
     const others = await Promise.all([openDataSource(options), openDataSource(options)]);
     const schemas = await Promise.all(others.map(tables));
     for (const other of others) await other.destroy();

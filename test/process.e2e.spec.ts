@@ -1,9 +1,11 @@
 import { ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, symlinkSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { createTestDatabase, TestDatabase } from './support/app';
+import { Client } from './support/client';
 
 const ROOT = join(__dirname, '..');
 
@@ -73,6 +75,36 @@ describe('the process', () => {
     );
     expect(message).toContain('zonewise: LOG_LEVEL must be one of');
     expect(existsSync(sqliteUrl().slice('sqlite:'.length))).toBe(false);
+  });
+
+  it('leaves an SQLite file to the process that serves it, and takes it over when that is killed', async () => {
+    const env = { DATABASE_URL: sqliteUrl(), PORT: '0', LOG_LEVEL: 'silent' };
+    const first = start(env);
+    const killed = once(first, 'exit');
+    const host = new Client(await addressOf(first));
+    const hostId = await host.storeHost('kept');
+
+    const link = join(dirname(sqliteUrl().slice('sqlite:'.length)), 'link.sqlite');
+    symlinkSync(sqliteUrl().slice('sqlite:'.length), link);
+    const second = start({ ...env, DATABASE_URL: `sqlite:${link}` });
+    const [message, exit] = await Promise.all([textOf(second.stderr), once(second, 'exit')]);
+    expect(exit).toEqual([1, null]);
+    expect(message).toMatch(
+      /^zonewise: DATABASE_URL must name an SQLite file that no other process serves/m,
+    );
+    expect(message).toContain(
+      `found "sqlite:${link}", which is served by process ${first.pid} on ${hostname()}`,
+    );
+    expect((await host.get(`/v1/hosts/${hostId}`)).status).toBe(200);
+
+    first.kill('SIGKILL');
+    await killed;
+    const third = start(env);
+    const ended = once(third, 'exit');
+    const heir = new Client(await addressOf(third));
+    expect((await heir.get(`/v1/hosts/${hostId}`)).body.name).toBe('kept');
+    third.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
   });
 
   it('says why and exits 1 when the database cannot be opened', async () => {

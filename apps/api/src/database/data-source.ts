@@ -1,6 +1,10 @@
 import { DataSource, DataSourceOptions } from 'typeorm';
 import { migrations } from '../../../../migrations';
 import type { DatabaseSettings } from '../config/settings';
+import { lockPathOf, SqliteLock } from './sqlite-lock';
+
+/** How long a statement waits for another process that writes to the same SQLite file. */
+const BUSY_MS = 5000;
 
 /**
  * TypeORM's options for either database. The driver's name stands in this file alone.
@@ -17,7 +21,7 @@ export function dataSourceOptions(
       type: 'sqlite',
       database: database.path,
       enableWAL: database.path !== ':memory:',
-      busyTimeout: 5000,
+      busyTimeout: BUSY_MS,
     };
   }
   return {
@@ -29,12 +33,52 @@ export function dataSourceOptions(
   };
 }
 
+/** A connection to an SQLite file that no other process has at the same time. */
+class LockedDataSource extends DataSource {
+  private readonly lock: SqliteLock;
+
+  constructor(options: DataSourceOptions, file: string) {
+    super(options);
+    const lockFile = new DataSource({
+      type: 'sqlite',
+      database: lockPathOf(file),
+      busyTimeout: BUSY_MS,
+    });
+    this.lock = new SqliteLock(lockFile, file);
+  }
+
+  override async initialize(): Promise<this> {
+    await this.lock.take();
+    try {
+      return await super.initialize();
+    } catch (error) {
+      await this.lock.release();
+      throw error;
+    }
+  }
+
+  override async destroy(): Promise<void> {
+    try {
+      await super.destroy();
+    } finally {
+      await this.lock.release();
+    }
+  }
+}
+
+function dataSourceOf(options: DataSourceOptions): DataSource {
+  return options.type === 'sqlite' && options.database !== ':memory:'
+    ? new LockedDataSource(options, options.database)
+    : new DataSource(options);
+}
+
 /**
- * Connects and brings the schema up to date.
+ * Connects and brings the schema up to date. An SQLite file is then this process's until the connection is destroyed.
  * SQLite commits with `synchronous=FULL`, so that what was acknowledged survives a power failure too.
+ * @throws SettingsError when another process serves the SQLite file
  */
 export async function openDataSource(options: DataSourceOptions): Promise<DataSource> {
-  const dataSource = new DataSource(options);
+  const dataSource = dataSourceOf(options);
   await dataSource.initialize();
   try {
     if (options.type === 'sqlite') {

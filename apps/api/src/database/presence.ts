@@ -16,7 +16,7 @@ export type Ended = (processNumber: number | null) => boolean;
  * On PostgreSQL each holds a session lock on a number of its own, which the server takes back when the session
  * ends, however it ends: no clocks are compared and nobody waits for a lease to run out. A process whose session
  * broke is dead to the others although it runs, so it takes another number and leaves what it did under the old one.
- * SQLite has one process: whatever stands there is its own or an earlier one's.
+ * SQLite has one process, which {@link SqliteLock} sees to: whatever stands there is its own or an earlier one's.
  */
 @Injectable()
 export class Presence implements OnModuleInit {
