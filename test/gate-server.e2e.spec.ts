@@ -48,14 +48,6 @@ describe('zonewise gate --server', () => {
     return path;
   }
 
-  it.each(['plan.yaml', 'plans/pass-two-hosts.yaml', 'plans/fail-strict-shared-memory.yaml'])(
-    'answers for %s what the gate answers itself, places and exit code included',
-    async (name) => {
-      const there = await run(join(EXAMPLES, name), { server });
-      expect(there).toEqual(await run(join(EXAMPLES, name), {}));
-    },
-  );
-
   it('takes hosts by their id, which only a service knows', async () => {
     const hostId = await client.storeHost('by-id');
     const guests = [{ name: 'a', flavour: 'small' }];

@@ -1,10 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { replayThreads } from '@zonewise/replay-threads';
 import distribution from './distribution.json';
 import { FAMILIES, instance } from './instances';
 import { measure, median, type Measured } from './measure';
-import { instanceTable, summarize } from './report';
+import { instanceTable, missedBy, summarize, type Summary } from './report';
 import { placeVerified, requestOf } from './verified';
 
 const HOSTS = 12;
@@ -63,6 +65,58 @@ it('the summary counts what is worse, and takes medians', () => {
   });
   expect(median([3, 1, 2])).toBe(2);
   expect(median([])).toBe(0);
+});
+
+describe('what a summary has to hold', () => {
+  const held: Summary = {
+    ...{ seed: 1, instances: 12, worseThanFirstFitOrBestFit: 0, medianAboveLowerBoundPct: 5 },
+    ...{ arithmeticSecondsFor1000Hosts: 1.999, verifiedSeconds: null, families: [], hash: '' },
+  };
+
+  it.each<[Partial<Summary>, string[]]>([
+    [{}, []],
+    [{ arithmeticSecondsFor1000Hosts: null }, []],
+    [
+      { worseThanFirstFitOrBestFit: 1 },
+      ['worse than first-fit or best-fit decreasing on 1 of 12 instances; expected 0'],
+    ],
+    [
+      { medianAboveLowerBoundPct: 5.001 },
+      ['5.001 % above the lower bound on the median; expected at most 5 %'],
+    ],
+    [{ arithmeticSecondsFor1000Hosts: 2 }, ['1,000 hosts packed in 2 s; expected less than 2 s']],
+  ])('%j', (over, missed) => expect(missedBy({ ...held, ...over })).toEqual(missed));
+
+  /** The bench in a process of its own, packing alone. */
+  function bench(hosts: number): { status: number | null; stderr: string; summary: Summary } {
+    const folder = mkdtempSync(join(tmpdir(), 'zonewise-'));
+    const json = join(folder, 'bench.json');
+    const wanted = ['--only', 'numa-shaped', '--instances', '1', '--verify', 'none', '--no-growth'];
+    const command = ['-r', '@swc-node/register', join(__dirname, 'main.ts'), ...wanted];
+    try {
+      const { status, stderr } = spawnSync(
+        process.execPath,
+        [...command, '--hosts', String(hosts), '--json', json],
+        { encoding: 'utf8' },
+      );
+      const { summary } = JSON.parse(readFileSync(json, 'utf8')) as { summary: Summary };
+      return { status, stderr, summary };
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+
+  it('decides the exit code of the process, which has written its answer all the same', () => {
+    // Of four hosts one more than the bound is more than 5 %.
+    const [few, many] = [bench(4), bench(8)];
+    expect(few.summary.medianAboveLowerBoundPct).toBeGreaterThan(5);
+    expect([few.status, few.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^missed: [\d.]+ % above the lower bound on the median; /m),
+    ]);
+    expect(many.summary.medianAboveLowerBoundPct).toBeLessThanOrEqual(5);
+    expect([many.status, many.stderr]).toEqual([0, expect.not.stringContaining('missed')]);
+  });
 });
 
 it.each(FAMILIES)('%s: documents of an instance are placed with replays', async (family) => {

@@ -10,6 +10,7 @@ import { cpuSeconds, measure, threadSeconds, type Measured } from './measure';
 import {
   growthTable,
   instanceTable,
+  missedBy,
   summarize,
   verifiedTable,
   type Growth,
@@ -19,6 +20,7 @@ import { placeVerified } from './verified';
 
 const USAGE = `Places guests on hosts and compares with first-fit and best-fit decreasing and with lower bounds.
 Seconds are CPU time of this process. docs/PLACEMENT.md says what the families are.
+Exit 0: the summary holds what it has to; 1: it does not, and stderr says what it misses.
 
   --seed N        decides every instance; default 1
   --json FILE     writes everything there as well
@@ -174,9 +176,13 @@ async function main(): Promise<void> {
     JSON.stringify({ summary }, null, 2),
   ];
   process.stdout.write(`${parts.join('\n\n')}\n`);
-  if (json === undefined) return;
-  const all = { instances: measured, growth, verified: replayed, summary };
-  writeFileSync(json, `${JSON.stringify(all, null, 2)}\n`);
+  if (json !== undefined) {
+    const all = { instances: measured, growth, verified: replayed, summary };
+    writeFileSync(json, `${JSON.stringify(all, null, 2)}\n`);
+  }
+  const missed = missedBy(summary);
+  for (const what of missed) say(`missed: ${what}`);
+  if (missed.length > 0) process.exitCode = 1;
 }
 
 void main();

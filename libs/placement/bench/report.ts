@@ -92,6 +92,32 @@ export function summarize(seed: number, measured: Measured[], verified: Verified
   };
 }
 
+/** At most so far above the lower bound on the median of all instances, percent. */
+const MEDIAN_ABOVE_BOUND_PCT = 5;
+/** 1,000 hosts are packed in less CPU time. */
+const ARITHMETIC_SECONDS = 2;
+
+/** @returns what a summary misses of what the packer has to hold, in words; empty where it holds all */
+export function missedBy(summary: Summary): string[] {
+  const { worseThanFirstFitOrBestFit: worse, instances } = summary;
+  const { medianAboveLowerBoundPct: median, arithmeticSecondsFor1000Hosts: seconds } = summary;
+  return [
+    ...(worse > 0
+      ? [
+          `worse than first-fit or best-fit decreasing on ${worse} of ${instances} instances; expected 0`,
+        ]
+      : []),
+    ...(median > MEDIAN_ABOVE_BOUND_PCT
+      ? [
+          `${median} % above the lower bound on the median; expected at most ${MEDIAN_ABOVE_BOUND_PCT} %`,
+        ]
+      : []),
+    ...(seconds !== null && seconds >= ARITHMETIC_SECONDS
+      ? [`1,000 hosts packed in ${seconds} s; expected less than ${ARITHMETIC_SECONDS} s`]
+      : []),
+  ];
+}
+
 const PLAIN = {
   ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },
   ...{ bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },

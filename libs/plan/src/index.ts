@@ -34,6 +34,7 @@ export * from './rules';
 export { knownHint, nearest } from './suggest';
 export { isDay, type Waiver, type WaiverState } from './waivers';
 export * from './verdict';
+export { VERDICT_SCHEMA } from './verdict-schema';
 export { PLAN_SCHEMA, planPartProblems, planSchemaProblems, type PlanPart } from './plan-schema';
 export {
   MAX_PLACED_GUESTS,

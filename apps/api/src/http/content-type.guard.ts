@@ -3,6 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
 import { SETTINGS, Settings } from '../config/settings';
 import { ProblemException } from './problem';
+import { tooLarge } from './problem.filter';
 
 const CONSUMES = 'zonewise:consumes';
 
@@ -47,13 +48,8 @@ export class ContentTypeGuard implements CanActivate {
         { path: 'Content-Length' },
       );
     }
-    if (Number(length) > this.settings.bodyLimitBytes) {
-      throw new ProblemException(
-        'body-too-large',
-        `The body has ${length} bytes; the limit is ${this.settings.bodyLimitBytes} bytes.`,
-        { path: 'Content-Length' },
-      );
-    }
+    const { bodyLimitBytes } = this.settings;
+    if (Number(length) > bodyLimitBytes) throw tooLarge(request, bodyLimitBytes);
   }
 }
 

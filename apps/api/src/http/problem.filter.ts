@@ -56,7 +56,7 @@ export function asProblem(error: unknown, request: Request): ProblemException {
     case 'entity.parse.failed':
       return new ProblemException('malformed-json', `The body is not JSON: ${text(parser)}.`);
     case TOO_LARGE_ERROR:
-      return tooLarge(typeof parser.limit === 'number' ? parser.limit : undefined);
+      return tooLarge(request, typeof parser.limit === 'number' ? parser.limit : undefined);
     case 'entity.verify.failed':
       return new ProblemException('malformed-json', `${text(parser)}.`);
     case RESERVED_KEY_ERROR:
@@ -78,7 +78,7 @@ function ofHttpException(error: HttpException, request: Request): ProblemExcepti
       `${request.method} ${request.path} is not an address of this service; see /docs.`,
     );
   }
-  if (error instanceof PayloadTooLargeException) return tooLarge();
+  if (error instanceof PayloadTooLargeException) return tooLarge(request);
   const status = error.getStatus();
   if (status === 503) return new ProblemException('not-ready', 'A dependency does not answer.');
   if (!isClientStatus(status)) return internal();
@@ -89,9 +89,27 @@ function ofHttpException(error: HttpException, request: Request): ProblemExcepti
   );
 }
 
-function tooLarge(limitBytes?: number): ProblemException {
-  const limit = limitBytes === undefined ? '' : ` of ${limitBytes} bytes`;
-  return new ProblemException('body-too-large', `The body is larger than the limit${limit}.`);
+/** What may be left out of a body that is too large, by the address that it was sent to. */
+const SMALLER: readonly [address: RegExp, advice: string][] = [
+  [
+    /^\/v1\/(packing-plans\/check|placements)\b/,
+    'give guests that are alike as a flavour with a count, and hosts that are stored by their hostId',
+  ],
+  [/^\/v1\/hosts\/import\b/, 'send the archive of the collector packed (gzip, xz, bzip2 or zstd)'],
+];
+
+/** @param limitBytes absent where a parser does not tell */
+export function tooLarge(request: Request, limitBytes?: number): ProblemException {
+  const declared = request.headers['content-length'];
+  const [, advice = 'send less'] = SMALLER.find(([address]) => address.test(request.path)) ?? [];
+  const doing = `${advice}, or raise BODY_LIMIT of the service.`;
+  if (limitBytes === undefined) {
+    return new ProblemException('body-too-large', `A part of the body is over the limit: ${doing}`);
+  }
+  // A length that was not said, or is that of a packed body, tells nothing.
+  const found = Number(declared) > limitBytes ? declared : `more than ${limitBytes}`;
+  const detail = `The body has ${found} bytes; at most ${limitBytes} are read: ${doing}`;
+  return new ProblemException('body-too-large', detail);
 }
 
 function internal(): ProblemException {

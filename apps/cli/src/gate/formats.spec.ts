@@ -275,35 +275,6 @@ describe('options', () => {
     expect((await run([path], {})).code).toBe(0);
     expect((await run([path], { failLevel: 'warning' })).code).toBe(2);
   });
-
-  it('without colour and progress where nobody looks', async () => {
-    expect((await run([write('plan.yaml', plan(3))], {})).text).not.toContain('\u001b');
-    expect(its.stderr).toBe('');
-  });
-});
-
-describe('colour', () => {
-  const { isTTY } = process.stdout;
-  const { NO_COLOR } = process.env;
-  afterEach(() => {
-    process.stdout.isTTY = isTTY;
-    if (NO_COLOR === undefined) delete process.env.NO_COLOR;
-    else process.env.NO_COLOR = NO_COLOR;
-  });
-
-  it('is for a terminal, unless NO_COLOR is set', async () => {
-    const path = write('plan.yaml', plan(3));
-    process.stdout.isTTY = true;
-    delete process.env.NO_COLOR;
-    const coloured = (await run([path], {})).text;
-    expect(coloured).toContain('\u001b[');
-    process.env.NO_COLOR = '1';
-    const plain = (await run([path], {})).text;
-    expect(plain).not.toContain('\u001b');
-    // The same words, and nothing else is left out.
-    const words = coloured.replace(new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g'), '');
-    expect(plain).toBe(words);
-  });
 });
 
 describe('files', () => {

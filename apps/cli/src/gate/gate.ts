@@ -160,7 +160,8 @@ function pageOf(ruleId: string): string {
 }
 
 function print(reports: PlanReport[], checked: Checked, out: string | undefined): void {
-  const terminal = out === undefined && process.stdout.isTTY && process.env.NO_COLOR === undefined;
+  // By no-color.org an empty NO_COLOR says nothing.
+  const terminal = out === undefined && process.stdout.isTTY && !process.env.NO_COLOR;
   const context: ReportContext = {
     version: version(),
     exitCode: exitCodeOf(reports),

@@ -10,8 +10,8 @@ import { fail, PlanFileError } from './plan-folder';
 
 /** Between two looks at a job. */
 const POLL_MS = 500;
-/** As long as a service may be asked to wait. */
-const WAIT_SECONDS = 60;
+/** What takes longer is looked at while it runs: somebody may want to see how far it is. */
+const WAIT_SECONDS = 5;
 
 export interface RemoteOptions {
   /** Address of the service. */
