@@ -9,7 +9,7 @@ import type { Budget, Change, Evaluated, Replay } from './evaluator';
 import { changeCount, normalise } from './change';
 import { checkAdvisable } from './constraints';
 import { Evaluator } from './evaluator';
-import { exclusiveAlternatives, isAlternative, reserveMargin } from './evidence/exclusive';
+import { exclusiveAlternatives, isAlternative } from './evidence/exclusive';
 import { replayEvidence } from './evidence/explanation';
 import type { PaceSensitivity } from './evidence/risks';
 import { followsPace, risksOf } from './evidence/risks';
@@ -25,7 +25,7 @@ import type { Note } from './placement';
 import { paretoFront } from './pareto';
 import { poolNotes } from './pools';
 import type { OnAnswer, SearchResult } from './search';
-import { REPLAYS_EXPECTED, RESERVE_PERCENT, placeable, search } from './search';
+import { REPLAYS_EXPECTED, placeable, search } from './search';
 import type { AdviceContent, AdviceRequest, Candidate, RecommendationContent } from './types';
 import { vcpuNotes } from './vcpu-load';
 
@@ -109,15 +109,18 @@ export function adviseWith(
 ): AdviceContent {
   const { demand, evaluator, searched } = choose(replayFn, request, control);
   const judge = judgeOf(request.host, request.options);
-  const { baseline, advised, rejected, notes, small } = searched;
+  const { baseline, advised, rejected, outranked, notes, small } = searched;
   const flips = margin(small.evaluator, small.baseline, small.advised, demand);
   const groups = operationGroups(small.evaluator, small.advised, judge);
   const others = alternatives(request, placeable(demand), judge, searched);
-  const explained = (candidate: Evaluated): Candidate => ({
-    ...explainedCandidate(candidate, advised, judge),
-    ...(rejected.has(candidate.candidate.id) && {
-      whyNot: rejected.get(candidate.candidate.id) ?? '',
-    }),
+  // Variations are told of a configuration as it was searched, perhaps in miniature.
+  const whyLost = (one: Evaluated, searchedAs = one): string => {
+    const { id } = searchedAs.candidate;
+    return rejected.get(id) ?? outranked.get(id) ?? whyNot(one, advised, judge);
+  };
+  const explained = (one: Evaluated): Candidate => ({
+    ...explainedCandidate(one, advised, judge),
+    whyNot: whyLost(one),
   });
   const sensitivity = followsPace(advised.candidate.outcome)
     ? paceSensitivity(request, small)
@@ -182,21 +185,21 @@ export function adviseWith(
     judge,
     small,
     new Set(rejected.keys()),
-  ).flatMap(({ change }) => {
-    const one = evaluator.tryEvaluate(change);
-    return one !== undefined && isAlternative(one, baseline, judge) ? [one] : [];
+  ).flatMap((found) => {
+    const one = evaluator.tryEvaluate(found.change);
+    return one !== undefined && isAlternative(one, baseline, judge) ? [{ found, one }] : [];
   });
-  const exclusive = rivals.map((one) => ({
-    one,
-    margin: reserveMargin(small.evaluator, one.change, RESERVE_PERCENT),
+  const exclusive = rivals.map(({ found, one }) => ({
+    ...{ one, found },
+    margin: margin(small.evaluator, small.baseline, found, demand),
     operations: operationGroups(evaluator, one, judge, false),
   }));
   const content = contentOf(advised, flips, groups);
   const result = {
     ...content,
-    exclusive: exclusive.map(({ one, margin: reserve, operations }) => {
-      const other = contentOf(one, reserve, operations);
-      const behind = ` As an alternative: ${whyNot(one, advised, judge)}`;
+    exclusive: exclusive.map(({ one, found, margin: own, operations }) => {
+      const other = contentOf(one, own, operations);
+      const behind = ` As an alternative: ${whyLost(one, found)}`;
       return { ...other, description: other.description + behind };
     }),
   };

@@ -1,6 +1,6 @@
 import type { Evaluated } from './evaluator';
-import { deadNames } from './explain';
 import { formatList } from './format';
+import { losesText, lostNames } from './losses';
 import type { Outcome } from './types';
 
 /**
@@ -9,14 +9,14 @@ import type { Outcome } from './types';
  * be others than today. Undefined where it may be advised.
  */
 export function ineligible(candidate: Outcome, today: Outcome): string | undefined {
-  const dead = deadNames(candidate);
+  const dead = lostNames(candidate);
   const alive = today.guests.filter((guest) => guest.state === 'running' && !guest.oomKilled);
   const victims = alive.map(({ name }) => name).filter((name) => dead.includes(name));
   if (victims.length > 0) return `Kills ${formatList(victims)}, which runs now and would survive.`;
-  const deadNow = deadNames(today);
+  const deadNow = lostNames(today);
   if (dead.length > deadNow.length) {
     const instead = deadNow.length === 0 ? 'nobody' : formatList(deadNow);
-    return `Kills ${formatList(dead)} instead of ${instead}: more than as it is.`;
+    return `${losesText(candidate)}: more than as it is, where ${instead} ${deadNow.length > 1 ? 'are' : 'is'} lost.`;
   }
   return undefined;
 }

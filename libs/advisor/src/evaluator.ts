@@ -75,6 +75,8 @@ export function evaluate(request: AdviceRequest, change: Change): Evaluated {
 export class Evaluator {
   readonly caveats: Note[] = [];
   private readonly seen = new Map<string, Evaluated>();
+  /** Changes that are in their normal form already. */
+  private readonly normals = new WeakSet<Change>();
   /** Configurations whose replay was given up, and how long guests had waited by then. */
   private readonly givenUp = new Map<string, number>();
   private readonly seenVaried = new Map<string, Outcome>();
@@ -167,6 +169,7 @@ export class Evaluator {
       trace: traceOf(input, result),
     };
     this.seen.set(key, evaluated);
+    this.normals.add(normal);
     return evaluated;
   }
 
@@ -229,7 +232,8 @@ export class Evaluator {
   }
 
   private variedKey(change: Change, variation: Variation): string {
-    return JSON.stringify([{ ...variation, name: '' }, normalise(this.request, change)]);
+    const normal = this.normals.has(change) ? change : normalise(this.request, change);
+    return JSON.stringify([{ ...variation, name: '' }, normal]);
   }
 
   private run(

@@ -3,6 +3,7 @@ import { changeCount } from './change';
 import { formatCount, formatList, formatMib, formatMs, formatPercent, formatSome } from './format';
 import { nodesText } from './host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
+import { losesText, lossCounts, lossLabel, lostNames, sparedText } from './losses';
 import type { Judge, Objective } from './objective';
 import { STALL_BUDGET_SECONDS_PER_GIB, firstDifference, scoreOf } from './objective';
 import type { Shortfall } from './evidence/shortfall';
@@ -52,12 +53,6 @@ function documentTexts({ pinning = {}, backing = {}, diskCache = {} }: Change): 
   ];
 }
 
-/** Names of everything the OOM killer takes in an outcome. */
-export function deadNames(outcome: Outcome): string[] {
-  const dead = outcome.guests.filter((guest) => guest.oomKilled).map((guest) => guest.name);
-  return [...new Set([...dead, ...outcome.failedStarts, ...outcome.oomKills])];
-}
-
 /** One sentence with the numbers that decided against a candidate. */
 export function whyNot(loser: Evaluated, advised: Evaluated, judge: Judge): string {
   const [lost, won] = [loser.candidate.outcome, advised.candidate.outcome];
@@ -102,8 +97,10 @@ export function effectText(withIt: Outcome, without: Outcome, judge: Judge): str
   );
   const gains = changed.filter((objective) => after[objective] < before[objective]);
   const costs = changed.filter((objective) => after[objective] > before[objective]);
+  const label = (objective: Objective): string =>
+    objective === 'kills' ? lossLabel(withIt, without) : OBJECTIVE_LABELS[objective];
   const phrase = (objective: Objective): string =>
-    `${OBJECTIVE_LABELS[objective]} from ${FIGURES[objective](without)} to ${FIGURES[objective](withIt)}`;
+    `${label(objective)} from ${FIGURES[objective](without)} to ${FIGURES[objective](withIt)}`;
   const gain = gains.length > 0 ? `lowers ${formatList(gains.map(phrase))}` : 'changes no figure';
   const cost = costs.length > 0 ? `; it raises ${formatList(costs.map(phrase))}` : '';
   const cache = changed.includes('cache') ? '' : `; ${cacheText(withIt, without)}`;
@@ -129,8 +126,8 @@ export const OBJECTIVE_LABELS: Record<Objective, string> = {
   stall: 'stalls',
 };
 
-const FIGURES: Record<Objective, (outcome: Outcome) => string> = {
-  kills: (outcome) => String(deadNames(outcome).length),
+export const FIGURES: Record<Objective, (outcome: Outcome) => string> = {
+  kills: (outcome) => String(lostNames(outcome).length),
   swap: (outcome) => formatMib(outcome.swappedOutPages),
   'stall-excess': (outcome) => formatMs(scoreOf(outcome)['stall-excess']),
   remote: (outcome) =>
@@ -151,9 +148,8 @@ const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => stri
       ? `, first ${kill.victim} when ${kill.invokedBy} needed memory (${kill.constraint}` +
         `${short ? `; ${shortfallText(short)}` : ''})`
       : '';
-    const dead = deadNames(loser.candidate.outcome);
-    const saved = deadNames(advised.candidate.outcome).length;
-    return `Kills ${formatList(dead)}${where}; as advised ${saved === 0 ? 'nobody' : saved} is killed`;
+    const [lost, won] = [loser.candidate.outcome, advised.candidate.outcome];
+    return `${losesText(lost, where)}; as advised ${sparedText(won, lost)}`;
   },
   swap: against('swap', 'Swaps out'),
   'stall-excess': (loser, advised) =>
@@ -208,7 +204,7 @@ function against(
 
 function figures(outcome: Outcome): string {
   return (
-    `${FIGURES.kills(outcome)} killed, ${FIGURES.remote(outcome)} remote, ` +
+    `${lossCounts(outcome)}, ${FIGURES.remote(outcome)} remote, ` +
     `${FIGURES.cache(outcome)} page cache lost, ${FIGURES.stall(outcome)} stall`
   );
 }

@@ -4,8 +4,9 @@ import { NO_CHANGE } from './change';
 import type { Change } from './evaluator';
 import { Evaluator } from './evaluator';
 import { Finals } from './finalists';
+import { wouldLose } from './losses';
 import { judgeOf, scoreOf } from './objective';
-import type { AdviceRequest, NumatuneValue } from './types';
+import type { AdviceRequest, NumatuneValue, Outcome } from './types';
 import { growthBy } from './variation';
 
 /** Guest a fills node 0 and grows out of it with 20 %; both are interleaved today, with their CPUs on one node. */
@@ -68,4 +69,43 @@ test('no more than the finalists are replayed under variations where these kill 
   );
   expect(known.length).toBeGreaterThan(0);
   expect(known.length).toBeLessThanOrEqual(6);
+});
+
+describe('why one of several that are the same as asked lost', () => {
+  const roomy = { ...request, host: host([{ mib: 512, cacheMib: 60 }, { mib: 1024 }]) };
+  const evaluator = new Evaluator(roomy, replay, 1);
+  const finals = new Finals(evaluator, judgeOf(roomy.host), evaluator.evaluate(NO_CHANGE));
+  const under = (change: Change): Outcome[] =>
+    finals.variations.map((variation) => evaluator.evaluateVaried(change, variation));
+  const reclaiming: Change = { ...sound, sysctl: { zone_reclaim_mode: 1 } };
+  const winner = finals.enter(evaluator.evaluate(reclaiming))!;
+
+  test('more remote memory under a variation: that which tells most is named, with both figures', () => {
+    const loser = evaluator.evaluate(sound);
+    expect(finals.whyFrail(loser, winner)).toBeUndefined();
+    const won = under(reclaiming);
+    const further = under(sound).map(({ remoteCost }, i) => remoteCost - (won[i]?.remoteCost ?? 0));
+    const names = finals.variations.map(({ name }) => name);
+    expect(further[names.indexOf('growth-20')]).toBe(Math.max(...further.slice(0, 2)));
+    expect(further[names.indexOf('growth-20')]).toBeGreaterThan(
+      further[names.indexOf('cache-10')]!,
+    );
+    expect(finals.whyFrail(loser, winner)).toEqual({
+      why: expect.stringMatching(
+        /^With 20 % more guest memory \d+ % \(0\.\d+ further than local\) of guest memory is remote against (0|<1) %/,
+      ) as string,
+      loses: false,
+    });
+  });
+
+  test('guests that a variation costs it, with the variation that does', () => {
+    const [strict] = frail;
+    const lost = under(strict!);
+    const at = lost.findIndex((outcome) => scoreOf(outcome).kills > 0);
+    expect(finals.variations[at]?.name).toBe('growth-30');
+    expect(finals.whyFrail(evaluator.evaluate(strict!), winner)).toEqual({
+      why: `With 30 % more guest memory ${wouldLose(lost[at]!)}.`,
+      loses: false,
+    });
+  });
 });

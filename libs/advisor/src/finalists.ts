@@ -5,7 +5,8 @@ import { changeCount, normalise, reductions, without } from './change';
 import { violation } from './constraints';
 import { ineligible } from './eligible';
 import type { Change, Evaluated, Evaluator } from './evaluator';
-import { deadNames } from './explain';
+import { FIGURES } from './explain';
+import { wouldLose } from './losses';
 import type { Judge, Objective } from './objective';
 import { compareOutcomes, firstDifference, scoreOf } from './objective';
 import { isBetter, isPerfect } from './rounds';
@@ -29,6 +30,9 @@ export interface Finalist {
   one: Evaluated;
   varied: Outcome[];
 }
+
+/** Outcomes by variation, as far as they are known. */
+type Varied = readonly (Outcome | undefined)[];
 
 export class Finals {
   readonly variations: Variation[];
@@ -263,16 +267,58 @@ export class Finals {
     return this.deaths(finalist, false) > 0;
   }
 
-  /** Why a finalist lost to the winner by what variations do to it; undefined where its own figures decide. */
-  whyFrail(loser: Finalist, winner: Finalist): string | undefined {
-    const more = this.deaths(loser, false) - this.deaths(winner, false);
-    if (more <= 0) return undefined;
-    const at = loser.varied.findIndex((outcome) => scoreOf(outcome).kills > 0);
-    const variation = this.variations[at];
-    const dead = deadNames(loser.varied[at] ?? loser.one.candidate.outcome).join(', ');
-    return variation?.growthPercent === undefined
-      ? `Under the variation ${variation?.name} ${dead} would be killed.`
-      : `With ${variation.growthPercent} % more guest memory ${dead} would be killed.`;
+  /**
+   * Why a configuration loses to the winner by what variations do to it, as far as it was replayed under them; undefined
+   * where its own figures decide, or too few variations are known.
+   * @returns the sentence, and whether likely variations lose more guests with it
+   */
+  whyFrail(one: Evaluated, winner: Finalist): { why: string; loses: boolean } | undefined {
+    const [left, right] = [one.candidate.outcome, winner.one.candidate.outcome];
+    if (scoreOf(left).kills !== scoreOf(right).kills) return undefined;
+    const known = this.variations.map((each) => this.evaluator.knownVaried(one.change, each));
+    const loser = { varied: known };
+    const [likely, unlikely] = [false, true].map(
+      (rare) => this.deaths(loser, rare) - this.deaths(winner, rare),
+    ) as [number, number];
+    if (likely > 0) return { why: this.lossText(known, winner, false), loses: true };
+    if (likely < 0 || this.asAsked(left, right).decisive) return undefined;
+    const remote = this.remote(loser) - this.remote(winner);
+    if (remote > VARIED_REMOTE_TOLERANCE) {
+      return { why: this.remoteText(known, winner), loses: false };
+    }
+    if (remote < -VARIED_REMOTE_TOLERANCE || unlikely <= 0) return undefined;
+    return { why: this.lossText(known, winner, true), loses: false };
+  }
+
+  /** Whom the first variation that loses more guests than with the winner loses. */
+  private lossText(known: Varied, winner: Finalist, rare: boolean): string {
+    const at = known.findIndex(
+      (outcome, i) =>
+        (this.variations[i]?.name === UNLIKELY) === rare &&
+        kills(outcome) > kills(winner.varied[i]),
+    );
+    const outcome = known[at];
+    return `${this.conditionText(at)} ${outcome ? wouldLose(outcome) : ''}.`;
+  }
+
+  /** The likely variation under which most memory is remote that is not with the winner. */
+  private remoteText(known: Varied, winner: Finalist): string {
+    const further = known.map((outcome, i) => {
+      const other = winner.varied[i];
+      const likely = this.variations[i]?.name !== UNLIKELY;
+      return likely && outcome && other ? outcome.remoteCost - other.remoteCost : 0;
+    });
+    const at = further.indexOf(Math.max(...further));
+    const [then, now] = [known[at], winner.varied[at]];
+    if (then === undefined || now === undefined) return '';
+    return `${this.conditionText(at)} ${FIGURES.remote(then)} of guest memory is remote against ${FIGURES.remote(now)}.`;
+  }
+
+  private conditionText(at: number): string {
+    const { name, growthPercent } = this.variations[at] ?? { name: '' };
+    return growthPercent === undefined
+      ? `Under the variation ${name}`
+      : `With ${growthPercent} % more guest memory`;
   }
 
   private isAsGood(one: Evaluated, best: Finalist): boolean {
@@ -328,18 +374,19 @@ export class Finals {
     return [...sorted, ...chosen.filter(isBehind)];
   }
 
-  private deaths({ varied }: Finalist, unlikely: boolean): number {
-    return varied.reduce((sum, outcome, i) => {
+  private deaths({ varied }: { varied: Varied }, unlikely: boolean): number {
+    return varied.reduce<number>((sum, outcome, i) => {
       const counts = unlikely === (this.variations[i]?.name === UNLIKELY);
-      return counts ? sum + scoreOf(outcome).kills : sum;
+      return counts ? sum + kills(outcome) : sum;
     }, 0);
   }
 
   /** Mean remote cost under the likely variations; those that were not replayed add nothing. */
-  private remote({ varied }: Finalist): number {
+  private remote({ varied }: { varied: Varied }): number {
     const likely = varied.filter((_, i) => this.variations[i]?.name !== UNLIKELY);
     const count = this.variations.filter(({ name }) => name !== UNLIKELY).length;
-    return likely.reduce((sum, outcome) => sum + outcome.remoteCost, 0) / Math.max(1, count);
+    const sum = likely.reduce<number>((so, outcome) => so + (outcome?.remoteCost ?? 0), 0);
+    return sum / Math.max(1, count);
   }
 }
 

@@ -1,8 +1,9 @@
 import type { Evaluated } from './evaluator';
-import { OBJECTIVE_LABELS, changeText, deadNames } from './explain';
-import { formatCount, formatList, formatMib, formatMs, formatPercent } from './format';
+import { OBJECTIVE_LABELS, changeText } from './explain';
+import { formatCount, formatMib, formatMs, formatPercent } from './format';
 import type { ImpactMeasure } from './evidence/impact';
 import { impactOf, otherImpacts } from './evidence/impact';
+import { lossesOf, lostNames, sparedText, wouldLose } from './losses';
 import type { Judge, Objective } from './objective';
 import { firstDifference } from './objective';
 import type { Outcome, RecommendationContent } from './types';
@@ -39,7 +40,7 @@ export function verdict(
   judge: Judge,
 ): Verdict {
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
-  if (deadNames(after).length > 0) return doesNotFit(baseline, advised, shortfall, judge);
+  if (lostNames(after).length > 0) return doesNotFit(baseline, advised, shortfall, judge);
   if (advised === baseline) return optimized(baseline);
   const objective = firstDifference(before, after, judge)?.objective ?? 'cache';
   const { finding, measure, priority } = FOUND[objective];
@@ -60,9 +61,10 @@ type Describe = (baseline: Evaluated, advised: Evaluated) => string;
 
 const kills: Describe = (baseline, advised) => {
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
-  const dead = formatList(deadNames(before));
+  const { notStarted } = lossesOf(before);
+  const spared = notStarted.length === 0 ? 'nobody is' : sparedText(after, before);
   return (
-    `With the setting as it is ${dead} would be killed; with ${changeText(advised.change)} nobody is. ` +
+    `With the setting as it is ${wouldLose(before)}; with ${changeText(advised.change)} ${spared}. ` +
     `${remoteText(before, after)} ${costText(baseline, advised)}`
   );
 };
@@ -135,26 +137,28 @@ function doesNotFit(
   judge: Judge,
 ): Verdict {
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
-  const dead = deadNames(after);
+  const dead = lossesOf(after);
   const unplaced = after.guests
     .filter((guest) => guest.oomKilled)
     .reduce((sum, guest) => sum + guest.memoryPages, 0);
   const short =
     shortfall > 0
       ? `at least ${formatCount(shortfall)} pages (${formatMib(shortfall)}) are missing`
-      : `added up the host has room, but no node for all of the ${formatMib(unplaced)} of the killed guests`;
-  const deadNow = deadNames(before);
+      : `added up the host has room, but no node for all of the ${formatMib(unplaced)} of these guests`;
+  const fewer =
+    dead.notStarted.length + lossesOf(before).notStarted.length === 0 ? 'kills' : 'loses';
+  const saves = lostNames(after).length < lostNames(before).length;
   const partly =
     advised === baseline
-      ? ' No configuration that was replayed kills fewer.'
-      : ` With the setting as it is ${formatList(deadNow)} would be; ${changeText(advised.change)} ` +
-        `is no way to run the plan, it only ${dead.length < deadNow.length ? 'kills fewer' : `lowers ${loweredText(before, after, judge)}`}.`;
+      ? ` No configuration that was replayed ${fewer} fewer.`
+      : ` With the setting as it is ${wouldLose(before)}; ${changeText(advised.change)} ` +
+        `is no way to run the plan, it only ${saves ? `${fewer} fewer` : `lowers ${loweredText(before, after, judge)}`}.`;
   return {
     finding: 'DOES_NOT_FIT',
     priority: 'P1',
     description:
-      `The plan does not fit: in the best of all replayed configurations ${formatList(dead)} ` +
-      `would be killed; ${short}.${partly}`,
+      `The plan does not fit: in the best of all replayed configurations ${wouldLose(after)}; ` +
+      `${short}.${partly}`,
     primaryImpact: impactOf('guests-killed', before, after),
     additionalImpact: otherImpacts('guests-killed', before, after),
   };

@@ -27,6 +27,7 @@ export { NO_CHANGE, changeCount, normalise, withChange } from './change';
 export { RIVAL_RULES, rivals, type RivalRule } from './rivals';
 export { rollbackSysctlFile, sysctlFile } from './sysctl-file';
 export { changeText } from './explain';
+export { lossesOf, type Losses } from './losses';
 export { summarize } from './summary';
 export {
   TOLERANCE_PERCENT,

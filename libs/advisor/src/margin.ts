@@ -1,7 +1,7 @@
 import type { ResolvedDemand } from './demand';
 import type { Evaluated, Evaluator } from './evaluator';
-import { deadNames } from './explain';
-import { formatList, formatPercent } from './format';
+import { formatPercent } from './format';
+import { lostNames, wouldLose } from './losses';
 import type { Outcome, RecommendationContent } from './types';
 
 const TESTED_PERCENT = 50;
@@ -30,15 +30,15 @@ export function margin(
     const verdict = 'No planned guest: no demand grows.';
     return { flipsAtPercent: null, testedPercent: 0, verdict };
   }
-  if (deadNames(advised.candidate.outcome).length > 0) {
-    const verdict = 'Guests are killed without any growth.';
+  if (lostNames(advised.candidate.outcome).length > 0) {
+    const verdict = `Without any growth ${wouldLose(advised.candidate.outcome)}.`;
     return { flipsAtPercent: 0, testedPercent: 0, verdict };
   }
   return bisect(evaluator, advised, barOf(baseline.candidate.outcome, advised.candidate.outcome));
 }
 
 function barOf(today: Outcome, advised: Outcome): Bar {
-  if (deadNames(today).length > 0) return { limit: 1, words: '' };
+  if (lostNames(today).length > 0) return { limit: 1, words: '' };
   const limit = Math.max(today.remoteShare, advised.remoteShare);
   const share = formatPercent(limit);
   const words =
@@ -90,14 +90,13 @@ function described(
     testedPercent: holds,
     verdict:
       holds === 0
-        ? 'Growth was not tested: a replay of this plan is too long.'
+        ? 'Growth was not tested: the search had used up its replays.'
         : `Holds up to ${holds} % more guest memory: nobody killed${remote}.`,
   };
 }
 
 function flipped(outcome: Outcome, bar: Bar): string | undefined {
-  const dead = deadNames(outcome);
-  if (dead.length > 0) return `${formatList(dead)} would be killed`;
+  if (lostNames(outcome).length > 0) return wouldLose(outcome);
   if (outcome.remoteShare > bar.limit + REMOTE_TOLERANCE) {
     return `${formatPercent(outcome.remoteShare)} of guest memory would be remote, more than ${bar.words}`;
   }

@@ -325,20 +325,25 @@ type Replayed = [NumatuneSetting, Outcome];
 function fates(name: string, [setting, outcome]: Replayed, [previous, before]: Replayed): string {
   const then = remoteOf(outcome, name);
   const now = remoteOf(before, name);
+  const starts = (one: Outcome): boolean => !one.failedStarts.includes(name);
   const left = then
     ? `leaves ${formatMib(then.remotePages)} of ${name}'s ${formatMib(then.pages)} remote`
-    : `gets ${name} killed`;
-  const leftNow = now ? `${formatMib(now.remotePages)}` : `${name} is killed`;
+    : starts(outcome)
+      ? `gets ${name} killed`
+      : `keeps ${name} from starting`;
+  const leftNow = now
+    ? formatMib(now.remotePages)
+    : `${name} ${starts(before) ? 'is killed' : 'does not start'}`;
   return `${settingText(setting)} ${left} (with ${settingText(previous)}: ${leftNow})`;
 }
 
-/** Undefined for a killed guest. */
+/** Undefined for a guest that is killed or does not start. */
 function remoteOf(
   outcome: Outcome,
   name: string,
 ): { pages: number; remotePages: number } | undefined {
   const guest = outcome.guests.find((candidate) => candidate.name === name);
-  if (!guest || guest.oomKilled) return undefined;
+  if (!guest || guest.oomKilled || outcome.failedStarts.includes(name)) return undefined;
   const pages = guest.pagesByNode.reduce((sum, node) => sum + node.pages, 0);
   return { pages, remotePages: guest.remoteShare * pages };
 }

@@ -36,8 +36,6 @@ import { scaleFor } from './scale';
 import { spaceOf } from './space';
 import type { AdviceRequest, Candidate, Change, NumatuneValue, PlacementMode } from './types';
 
-/** Growth of demand that advice must survive as well as today's setting does. */
-export const RESERVE_PERCENT = 10;
 /** Replays of all rounds, the variations and the margin, about; only progress depends on it. */
 export const REPLAYS_EXPECTED = 50;
 /** Shares of the budget that may be used up to the end of each phase; the rest is for margin and explanation. */
@@ -62,6 +60,8 @@ export interface SearchResult {
   evaluated: Evaluated[];
   /** Candidates that are no advice however good their figures are: id -> reason. */
   rejected: Map<string, string>;
+  /** Candidates that variations decided against, though they lose no guests by them: id -> reason. */
+  outranked: Map<string, string>;
   notes: Note[];
   report: Pick<SearchReport, 'candidates' | 'spaceSize' | 'pruned' | 'exhaustive'>;
   robustness: Robustness;
@@ -142,7 +142,7 @@ export function search(
   return {
     ...{ baseline, advised },
     evaluated: all,
-    rejected: refusals(context, all, { finals, advised, full }),
+    ...refusals(context, all, { finals, advised, full }),
     notes: [
       ...searchNotes(request.host, demand, small === evaluator ? 1 : (today.candidate.scale ?? 1)),
       ...finalsNotes(finals),
@@ -266,22 +266,23 @@ interface Refused {
 
 /** Why better figures are no advice. */
 function refusals(
-  { baseline, judge }: RoundContext,
+  { evaluator, baseline, judge }: RoundContext,
   all: Evaluated[],
   { finals, advised, full }: Refused,
-): Map<string, string> {
-  const reasons = new Map<string, string>();
+): Pick<SearchResult, 'rejected' | 'outranked'> {
+  const rejected = new Map<string, string>();
+  const outranked = new Map<string, string>();
   const winner = finals.entered.find(({ one }) => full(one) === advised);
   for (const one of all) {
     if (one === advised || one.change === baseline.change) continue;
     const why = ineligible(one.candidate.outcome, baseline.candidate.outcome);
-    if (why !== undefined && isBetter(one, baseline, judge)) reasons.set(one.candidate.id, why);
+    if (why !== undefined && isBetter(one, baseline, judge)) rejected.set(one.candidate.id, why);
   }
-  for (const loser of [...finals.entered, ...finals.leftOut]) {
-    const why = winner && loser !== winner ? finals.whyFrail(loser, winner) : undefined;
-    if (why !== undefined) reasons.set(full(loser.one).candidate.id, why);
+  for (const one of evaluator.evaluated) {
+    const frail = winner && one !== winner.one ? finals.whyFrail(one, winner) : undefined;
+    if (frail) (frail.loses ? rejected : outranked).set(full(one).candidate.id, frail.why);
   }
-  return reasons;
+  return { rejected, outranked };
 }
 
 function rivalFigures(name: string, { candidate }: Evaluated): RivalFigures {

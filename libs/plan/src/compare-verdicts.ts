@@ -1,5 +1,5 @@
 /** Two verdicts side by side: what a change of the plan makes better or worse. */
-import { lossesOf } from './losses';
+import { lossesOf } from '@zonewise/advisor';
 import { reaches } from './rules';
 import type {
   Difference,

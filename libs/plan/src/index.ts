@@ -16,7 +16,6 @@ export {
   type HeadroomOutcome,
 } from './headroom';
 export { compareVerdicts } from './compare-verdicts';
-export { lossesOf, type Losses } from './losses';
 export {
   MAX_GUESTS,
   MAX_HOSTS,

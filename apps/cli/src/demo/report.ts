@@ -1,4 +1,4 @@
-import { changeText } from '@zonewise/advisor';
+import { changeText, lossesOf } from '@zonewise/advisor';
 import type {
   AdviceContent,
   Candidate,
@@ -28,6 +28,11 @@ function pagesOn(guest: OutcomeGuest, nodeId: number): number {
   return guest.pagesByNode.find((entry) => entry.nodeId === nodeId)?.pages ?? 0;
 }
 
+function fate(outcome: Outcome, { name }: OutcomeGuest): string {
+  const { killed, notStarted } = lossesOf(outcome);
+  return killed.includes(name) ? 'KILLED' : notStarted.includes(name) ? 'NOT STARTED' : 'no';
+}
+
 /** Per VM: where its memory is today and as advised, whether it is killed, and what its faults waited. */
 export function guestTable(now: Outcome, advised: Outcome): string {
   const nodeIds = now.nodes.map((node) => node.nodeId);
@@ -39,7 +44,7 @@ export function guestTable(now: Outcome, advised: Outcome): string {
       change(numatune(before), numatune(after)),
       ...nodeIds.map((id) => change(mib(pagesOn(before, id)), mib(pagesOn(after, id)))),
       change(share(before.remoteShare), share(after.remoteShare)),
-      change(before.oomKilled ? 'KILLED' : 'no', after.oomKilled ? 'KILLED' : 'no'),
+      change(fate(now, before), fate(advised, after)),
       change(ms(before.stallNs), ms(after.stallNs)),
     ];
   });

@@ -1,4 +1,5 @@
-import { lossesOf, type GateVerdict, type HostVerdict, type PlanProblem } from '@zonewise/plan';
+import { lossesOf } from '@zonewise/advisor';
+import type { GateVerdict, HostVerdict, PlanProblem } from '@zonewise/plan';
 
 export type LocatedProblem = PlanProblem & { file?: string };
 

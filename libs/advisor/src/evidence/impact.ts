@@ -1,5 +1,5 @@
 import { PAGES_PER_MIB } from '@zonewise/simulator';
-import { deadNames } from '../explain';
+import { lostNames } from '../losses';
 import type { Outcome } from '../types';
 
 export type ImpactMeasure =
@@ -35,7 +35,7 @@ const rounded = (value: number): number => Math.round(value * 1000) / 1000;
 const MEASURES: Record<ImpactMeasure, Measure> = {
   'guests-killed': {
     ...{ category: 'RELIABILITY', unit: 'guests', label: 'Guests killed or not started' },
-    value: (outcome) => deadNames(outcome).length,
+    value: (outcome) => lostNames(outcome).length,
   },
   'swapped-out': {
     ...{ category: 'PERFORMANCE', unit: 'MiB', label: 'Memory swapped out' },

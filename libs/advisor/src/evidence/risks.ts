@@ -1,6 +1,6 @@
 import { formatCount, formatMib, formatMs, formatPercent } from '../format';
 import type { Evaluated } from '../evaluator';
-import { deadNames } from '../explain';
+import { lossCounts } from '../losses';
 import type { Note } from '../placement';
 import type { Outcome, RecommendationContent, SimulationRequest } from '../types';
 
@@ -81,7 +81,7 @@ const miniatureText = ({ scale }: PaceSensitivity): string =>
   scale > 1 ? `, all sizes divided by ${scale}` : '';
 
 const paceText = (outcome: Outcome): string =>
-  `${deadNames(outcome).length} killed, ${formatPercent(outcome.remoteShare)} remote, ` +
+  `${lossCounts(outcome)}, ${formatPercent(outcome.remoteShare)} remote, ` +
   `${formatMib(outcome.swappedOutPages)} swapped out, ${formatMs(outcome.stallNs)} waiting`;
 
 function estimateRisks({ guests }: SimulationRequest): Risk[] {

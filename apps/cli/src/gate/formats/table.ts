@@ -1,4 +1,5 @@
-import { lossesOf, type Finding, type GateVerdict, type HostVerdict } from '@zonewise/plan';
+import { lossesOf } from '@zonewise/advisor';
+import type { Finding, GateVerdict, HostVerdict } from '@zonewise/plan';
 import { mib, render } from '../../table';
 import {
   lostCount,
