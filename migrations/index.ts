@@ -4,6 +4,7 @@ import { HostSnapshots1700000000002 } from './1700000000002-host-snapshots';
 import { JobsWithoutHost1700000000010 } from './1700000000010-jobs-without-host';
 import { ExclusiveAdviceAndVerifications1700000000020 } from './1700000000020-exclusive-advice-and-verifications';
 import { SharedDatabase1700000000030 } from './1700000000030-shared-database';
+import { WhatRequestsMade1700000000040 } from './1700000000040-what-requests-made';
 
 /** Every migration, oldest first. Run at start; each can be reverted. */
 export const migrations = [
@@ -13,4 +14,5 @@ export const migrations = [
   JobsWithoutHost1700000000010,
   ExclusiveAdviceAndVerifications1700000000020,
   SharedDatabase1700000000030,
+  WhatRequestsMade1700000000040,
 ];

@@ -87,6 +87,32 @@ describe('kill -9', () => {
     ]);
   });
 
+  it('between the stored job and the answer: the same Idempotency-Key gets that job, and no second', async () => {
+    let client = await begin();
+    const hostId = await client.storeExample('interrupted');
+    const path = `/v1/hosts/${hostId}/recommendations`;
+    const key = { 'idempotency-key': 'once', prefer: 'wait=60' };
+    const unanswered = client.post(path, { seed: 7 }, key).then(
+      ({ status }) => status,
+      () => 'no answer',
+    );
+    let jobs: Json[] = [];
+    while (jobs.length === 0) jobs = (await client.get('/v1/jobs')).body.items;
+    await end('SIGKILL');
+    expect(await unanswered).toBe('no answer');
+
+    client = await begin();
+    const other = await client.post(path, { seed: 8 }, key);
+    expect([other.status, other.body.code]).toEqual([422, 'idempotency-key-reused']);
+    const again = await client.post(path, { seed: 7 }, key);
+    expect([again.status, again.body.id]).toEqual([202, jobs[0].id]);
+    expect(again.headers.get('location')).toBe(`/v1/jobs/${jobs[0].id}`);
+    expect(again.headers.get('idempotent-replayed')).toBe('true');
+    const done = await client.finish(jobs[0].id);
+    expect(done).toMatchObject({ state: 'succeeded', attempts: 2 });
+    expect((await client.get('/v1/jobs')).body.items).toHaveLength(1);
+  });
+
   it('gives up a job that ends the process three times; stopping in order does not count', async () => {
     let client = await begin();
     const hostId = await client.storeExample('hopeless');

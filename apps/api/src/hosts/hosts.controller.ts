@@ -36,6 +36,7 @@ import { PageQuery } from '../http/cursor';
 import { etagOf, isNotModified } from '../http/etag';
 import { MultipartFields, XmlAsField } from '../http/multipart';
 import { Collected, NamedHostFields } from './archive-body';
+import { hostCreated } from './created';
 import {
   CreateHostDto,
   ImportHostDto,
@@ -228,7 +229,7 @@ export class HostsController {
 }
 
 function created(host: Host, response: Response): HostDto {
-  response.setHeader('Location', `/v1/hosts/${host.id}`);
-  response.setHeader('ETag', etagOf(host.version));
-  return new HostDto(host);
+  const { headers, body } = hostCreated(host);
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  return body;
 }

@@ -12,7 +12,9 @@ import { isUniqueViolation, Transactions } from '../database/transactions';
 import { Page, pageOf } from '../http/cursor';
 import { requireIfMatch } from '../http/etag';
 import { ProblemException } from '../http/problem';
+import { IdempotencyKeys } from '../work/idempotency-keys';
 import type { GuestDomain } from './collected-guests';
+import { hostCreated, snapshotCreated } from './created';
 import { storeGuests, storeSnapshot } from './history';
 import {
   givenContent,
@@ -32,7 +34,10 @@ import { requireValidModel } from './read-host';
 /** Stored hosts. Every change is one transaction; a refused one leaves nothing behind. */
 @Injectable()
 export class HostsService {
-  constructor(private readonly transactions: Transactions) {}
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly keys: IdempotencyKeys,
+  ) {}
 
   /** @throws ProblemException invalid-host-model, name-taken */
   create({ name, description, model }: CreateHostDto): Promise<Host> {
@@ -74,7 +79,9 @@ export class HostsService {
       host.updatedAt = new Date().toISOString();
       await manager.save(Host, host);
       await storeGuests(manager, host, guests);
-      return { host, snapshot: await storeSnapshot(manager, host) };
+      const snapshot = await storeSnapshot(manager, host);
+      await this.keys.record(manager, () => snapshotCreated(host, snapshot));
+      return { host, snapshot };
     });
   }
 
@@ -181,6 +188,7 @@ export class HostsService {
         await manager.insert(Host, host);
         await storeGuests(manager, host, guests);
         await storeSnapshot(manager, host);
+        await this.keys.record(manager, () => hostCreated(host));
         return host;
       }),
     );

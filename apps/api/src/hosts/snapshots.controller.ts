@@ -16,9 +16,9 @@ import { inspectExamples } from '../docs/examples';
 import { ARCHIVE_TYPES } from '../http/body-parsers';
 import { Consumes } from '../http/content-type.guard';
 import { PageQuery } from '../http/cursor';
-import { etagOf } from '../http/etag';
 import { IdParam } from '../work/id-param';
 import { Collected, HostFields } from './archive-body';
+import { snapshotCreated } from './created';
 import { SnapshotDescriptionDto } from './host-requests.dto';
 import { HostsService } from './hosts.service';
 import {
@@ -73,9 +73,9 @@ export class SnapshotsController {
     @Res({ passthrough: true }) response: Response,
   ): Promise<SnapshotDto> {
     const { host, snapshot } = await this.hosts.reimport(hostId, body, collection, ifMatch);
-    response.setHeader('Location', `/v1/hosts/${hostId}/snapshots/${snapshot.number}`);
-    response.setHeader('ETag', etagOf(host.version));
-    return new SnapshotDto(snapshot);
+    const { headers, body: answer } = snapshotCreated(host, snapshot);
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    return answer;
   }
 
   @Get()

@@ -2,10 +2,9 @@ import { HttpException, Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { prefersAsync, waitSecondsOf } from '../http/prefer';
 import { Problem, ProblemException } from '../http/problem';
-import { RETRY_AFTER_SECONDS } from '../work/work-pool';
 import { RESULT_PATHS } from './job-kinds';
-import { JobDto, jobDto } from './job.dto';
-import { isFinal, Job } from './job.entity';
+import { accepted, JobDto } from './job.dto';
+import type { Job } from './job.entity';
 import { JobsService } from './jobs.service';
 
 /** A job's stored error as the answer of the request that waited for it. */
@@ -50,10 +49,10 @@ export class JobAnswers {
       response.setHeader('Location', `${RESULT_PATHS[latest.kind]}/${latest.resultId}`);
       return read(latest.resultId);
     }
-    response.status(202);
-    response.setHeader('Location', `/v1/jobs/${job.id}`);
-    response.setHeader('Retry-After', String(isFinal(latest.state) ? 0 : RETRY_AFTER_SECONDS));
-    return jobDto(latest);
+    const { status, headers, body } = accepted(latest);
+    response.status(status);
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    return body;
   }
 
   /**

@@ -3,8 +3,9 @@ import { IsIn, IsOptional, IsUUID } from 'class-validator';
 import { ProblemDto } from '../docs/problem.dto';
 import { PageDto, PageQuery } from '../http/cursor';
 import type { Problem } from '../http/problem';
+import { RETRY_AFTER_SECONDS } from '../work/work-pool';
 import { RESULT_PATHS } from './job-kinds';
-import { Job, JOB_KINDS, JOB_STATES, JobKind, JobState } from './job.entity';
+import { isFinal, Job, JOB_KINDS, JOB_STATES, JobKind, JobState } from './job.entity';
 
 export class JobListQuery extends PageQuery {
   @ApiPropertyOptional({ format: 'uuid', description: 'Only jobs of this host.' })
@@ -84,4 +85,13 @@ export function jobDto(job: Job): JobDto {
     ...result,
     ...{ createdAt, startedAt, finishedAt },
   };
+}
+
+/** The answer (202) of a request whose job is stored: where it is, and when to look. Headers in lower case. */
+export function accepted(job: Job) {
+  const headers = {
+    location: `/v1/jobs/${job.id}`,
+    'retry-after': String(isFinal(job.state) ? 0 : RETRY_AFTER_SECONDS),
+  };
+  return { status: 202, headers, body: jobDto(job) };
 }

@@ -3,8 +3,10 @@ import { Injectable } from '@nestjs/common';
 import { isForeignKeyViolation, Transactions } from '../database/transactions';
 import { Page, PageQuery, pageOf } from '../http/cursor';
 import { ProblemException } from '../http/problem';
+import { IdempotencyKeys } from '../work/idempotency-keys';
 import { JobEvents } from './job-events';
 import type { JobOf, JobRequests } from './job-kinds';
+import { accepted } from './job.dto';
 import { JobRunner } from './job-runner';
 import { JobStore } from './job-store';
 import { isFinal, Job, JobKind, JobState } from './job.entity';
@@ -21,11 +23,13 @@ export class JobsService {
     private readonly store: JobStore,
     private readonly runner: JobRunner,
     private readonly events: JobEvents,
+    private readonly keys: IdempotencyKeys,
   ) {}
 
   /**
-   * Writes the job down, then starts it. When this resolves the job survives a crash.
-   * @throws ProblemException queue-full (503), host-not-found (404)
+   * Writes the job down, and with it that the request's Idempotency-Key has one; then starts it. When this resolves
+   * the job survives a crash.
+   * @throws ProblemException queue-full (503), host-not-found (404), idempotency-key-in-use (409)
    */
   async submit<K extends JobKind>(
     kind: K,
@@ -52,7 +56,10 @@ export class JobsService {
     };
     try {
       await this.runner.withRoom(() =>
-        this.transactions.run((manager) => manager.insert(Job, job)),
+        this.transactions.run(async (manager) => {
+          await manager.insert(Job, job);
+          await this.keys.record(manager, () => accepted(job));
+        }),
       );
     } catch (error) {
       if (!isForeignKeyViolation(error)) throw error;

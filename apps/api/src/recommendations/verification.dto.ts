@@ -9,6 +9,7 @@ import type { HostSource } from '../database/entities/host-description';
 import { InspectHostDto } from '../hosts/host-requests.dto';
 import { HostSourceDto } from '../hosts/host-responses.dto';
 import { PageDto } from '../http/cursor';
+import { etagOf } from '../http/etag';
 import { IsRecordOf } from '../work/record-of';
 import { WhenGiven } from '../work/when-given';
 import type { RecommendationState } from './recommendation.entity';
@@ -160,4 +161,18 @@ export function verificationDto(stored: Verification): VerificationDto {
   const { nodes, guests, settings, notCompared, tolerance } = stored.result;
   const facts = { nodes, guests, settings, notCompared, tolerance };
   return { ...verificationSummary(stored), ...facts, sources: stored.sources };
+}
+
+/** A stored verification, with the recommendation's version afterwards. */
+export interface Verified {
+  verification: Verification;
+  version: number;
+}
+
+/** The answer (201) of a request that stored a verification; the ETag is the recommendation's. Headers in lower case. */
+export function verificationCreated({ verification, version }: Verified) {
+  const { id, recommendationId } = verification;
+  const location = `/v1/recommendations/${recommendationId}/verifications/${id}`;
+  const headers = { location, etag: etagOf(version) };
+  return { status: 201, headers, body: verificationDto(verification) };
 }

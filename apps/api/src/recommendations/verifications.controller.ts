@@ -18,10 +18,10 @@ import { Collected, HostFields } from '../hosts/archive-body';
 import { ARCHIVE_TYPES } from '../http/body-parsers';
 import { Consumes } from '../http/content-type.guard';
 import { PageQuery } from '../http/cursor';
-import { etagOf } from '../http/etag';
 import { IdParam } from '../work/id-param';
 import {
   GuestTextsDto,
+  verificationCreated,
   VerificationDto,
   verificationDto,
   VerificationPageDto,
@@ -77,12 +77,9 @@ export class VerificationsController {
   ): Promise<VerificationDto> {
     const done = await this.verifications.verify(id, body, collection, query, ifMatch);
     response.status(HttpStatus.CREATED);
-    response.setHeader(
-      'Location',
-      `/v1/recommendations/${id}/verifications/${done.verification.id}`,
-    );
-    response.setHeader('ETag', etagOf(done.version));
-    return verificationDto(done.verification);
+    const { headers, body: answer } = verificationCreated(done);
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    return answer;
   }
 
   @Get('verifications')

@@ -15,10 +15,17 @@ import { demandIfMatch, requireIfMatch } from '../http/etag';
 import { ProblemError, ProblemException } from '../http/problem';
 import type { JobRequest } from '../jobs/job-kinds';
 import { Job } from '../jobs/job.entity';
+import { IdempotencyKeys } from '../work/idempotency-keys';
 import type { DomainDocument } from '../work/tasks';
 import type { Recommendation, RecommendationState } from './recommendation.entity';
 import { RecommendationsService } from './recommendations.service';
-import type { GuestTextsDto, VerifyDto, VerifyQuery } from './verification.dto';
+import {
+  type GuestTextsDto,
+  verificationCreated,
+  type Verified,
+  type VerifyDto,
+  type VerifyQuery,
+} from './verification.dto';
 import { Verification } from './verification.entity';
 
 /** What a verdict makes of a claimed recommendation; the others conclude nothing. */
@@ -27,18 +34,13 @@ const CONCLUSIONS: Partial<Record<VerificationResult['verdict'], RecommendationS
   DIFFERS: 'FAILED',
 };
 
-export interface Verified {
-  verification: Verification;
-  /** The recommendation's version afterwards. */
-  version: number;
-}
-
 /** Recommendations held against what a host became. */
 @Injectable()
 export class VerificationsService {
   constructor(
     private readonly transactions: Transactions,
     private readonly recommendations: RecommendationsService,
+    private readonly keys: IdempotencyKeys,
   ) {}
 
   /**
@@ -71,9 +73,13 @@ export class VerificationsService {
         ...{ sources, concludedState, createdAt: new Date().toISOString() },
       };
       await manager.insert(Verification, verification as QueryDeepPartialEntity<Verification>);
-      if (concludedState === null) return { verification, version: stored.version };
-      const { version } = await this.recommendations.moveTo(manager, stored, concludedState);
-      return { verification, version };
+      const { version } =
+        concludedState === null
+          ? stored
+          : await this.recommendations.moveTo(manager, stored, concludedState);
+      const verified = { verification, version };
+      await this.keys.record(manager, () => verificationCreated(verified));
+      return verified;
     });
   }
 

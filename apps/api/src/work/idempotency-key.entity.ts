@@ -14,6 +14,13 @@ export class IdempotencyKey {
   @Column('integer', { nullable: true })
   status: number | null;
 
+  /**
+   * HTTP status that belongs to `headers` and `body` while `status` is null: they tell what the request has made. It is
+   * the answer if the process ends before it has given one. Null where nothing was made.
+   */
+  @Column('integer', { nullable: true })
+  madeStatus: number | null;
+
   /** Of the process that answers the first request ({@link Presence}). */
   @Column('integer', { nullable: true })
   processNumber: number | null;

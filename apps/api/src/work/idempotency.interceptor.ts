@@ -10,14 +10,12 @@ import {
 import { AnyFilesInterceptor } from '@nestjs/platform-express';
 import type { Request, Response } from 'express';
 import { from, lastValueFrom, Observable, of } from 'rxjs';
-import { IsNull, LessThan } from 'typeorm';
 import { SETTINGS, Settings } from '../config/settings';
 import { Presence } from '../database/presence';
-import { isUniqueViolation, Transactions } from '../database/transactions';
 import { ProblemException } from '../http/problem';
-import { IdempotencyKey } from './idempotency-key.entity';
+import type { IdempotencyKey } from './idempotency-key.entity';
+import { IdempotencyKeys, type KeptAnswer, type KeyedRequest } from './idempotency-keys';
 
-const KEPT_MS = 24 * 60 * 60 * 1000;
 /** Headers that are part of an answer's meaning; the others are made anew. */
 const KEPT_HEADERS = ['location', 'etag', 'retry-after', 'preference-applied', 'content-type'];
 
@@ -75,15 +73,16 @@ function fingerprintOf(request: Request): string {
 /**
  * `Idempotency-Key` on every POST: the first successful answer is kept for 24 hours and given again to a
  * repetition. The key with another request is refused (422), and while the first is being answered the
- * repetition is (409). What failed is not kept: it may be tried again with the same key. After a crash
- * requests that were not answered count as not made.
+ * repetition is (409). What was refused or failed is not kept: it may be tried again with the same key. After a
+ * crash a request that was not answered is repeated with what it had made; where it had made nothing it counts as
+ * not made.
  */
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor, OnApplicationBootstrap {
   private readonly multipart: NestInterceptor;
 
   constructor(
-    private readonly transactions: Transactions,
+    private readonly keys: IdempotencyKeys,
     private readonly presence: Presence,
     @Inject(SETTINGS) { bodyLimitBytes: bytes }: Settings,
   ) {
@@ -92,25 +91,7 @@ export class IdempotencyInterceptor implements NestInterceptor, OnApplicationBoo
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    const open = await this.transactions.read((manager) =>
-      manager.find(IdempotencyKey, { where: { status: IsNull() } }),
-    );
-    for (const row of open) await this.forgetIfEnded(row);
-  }
-
-  /** A request that an ended process did not answer counts as not made. */
-  private async forgetIfEnded({ key, processNumber }: IdempotencyKey): Promise<boolean> {
-    const hasEnded = await this.presence.ended();
-    if (!hasEnded(processNumber)) return false;
-    await this.forget(key, processNumber);
-    return true;
-  }
-
-  private async forget(key: string, processNumber: number | null): Promise<void> {
-    const owner = processNumber ?? IsNull();
-    await this.transactions.run((manager) =>
-      manager.delete(IdempotencyKey, { key, processNumber: owner, status: IsNull() }),
-    );
+    await this.keys.closeEnded();
   }
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -137,58 +118,22 @@ export class IdempotencyInterceptor implements NestInterceptor, OnApplicationBoo
     const request = context.switchToHttp().getRequest<Request>();
     const early = isMultipart(request) ? '' : fingerprintOf(request);
     const { number: processNumber } = this.presence;
-    const earlier = await this.claim(key, early, processNumber);
+    const earlier = await this.keys.claim(key, early, processNumber);
     if (earlier !== null) return this.repeat(earlier, context);
-    let kept = false;
+    const fingerprint = () => (early === '' ? fingerprintOf(request) : early);
+    const keyed: KeyedRequest = { key, processNumber, fingerprint };
     try {
-      const body: unknown = await lastValueFrom(next.handle(), { defaultValue: undefined });
-      const fingerprint = early === '' ? fingerprintOf(request) : early;
-      await this.keep({ key, processNumber, fingerprint }, context, body);
-      kept = true;
+      const body: unknown = await this.keys.answering(keyed, () =>
+        lastValueFrom(next.handle(), { defaultValue: undefined }),
+      );
+      await this.keys.keep(keyed, answerOf(context, body));
       return body;
-    } finally {
-      if (!kept) await this.forget(key, processNumber);
-    }
-  }
-
-  /** @returns null when the key is now this request's, else the row of the earlier one */
-  private async claim(
-    key: string,
-    fingerprint: string,
-    processNumber: number,
-  ): Promise<IdempotencyKey | null> {
-    const now = Date.now();
-    const row = {
-      key,
-      fingerprint,
-      status: null,
-      headers: null,
-      body: null,
-      processNumber,
-      createdAt: new Date(now).toISOString(),
-      expiresAt: new Date(now + KEPT_MS).toISOString(),
-    };
-    try {
-      await this.transactions.run(async (manager) => {
-        await manager.delete(IdempotencyKey, { expiresAt: LessThan(row.createdAt) });
-        await manager.insert(IdempotencyKey, row);
-      });
-      return null;
     } catch (error) {
-      if (!isUniqueViolation(error)) throw error;
+      // A problem is an answer. Behind anything else may stand something that was made.
+      if (error instanceof ProblemException) await this.keys.forget(keyed);
+      else await this.keys.close(keyed);
+      throw error;
     }
-    const earlier = await this.transactions.read((manager) =>
-      manager.findOneBy(IdempotencyKey, { key }),
-    );
-    if (earlier !== null && earlier.status !== null) return earlier;
-    if (earlier !== null && (await this.forgetIfEnded(earlier))) {
-      return this.claim(key, fingerprint, processNumber);
-    }
-    throw new ProblemException(
-      'idempotency-key-in-use',
-      'The request that came first with this Idempotency-Key is not answered yet; repeat later.',
-      { path: 'Idempotency-Key', headers: { 'Retry-After': '1' } },
-    );
   }
 
   private async repeat(earlier: IdempotencyKey, context: ExecutionContext): Promise<unknown> {
@@ -212,35 +157,14 @@ export class IdempotencyInterceptor implements NestInterceptor, OnApplicationBoo
     response.status(earlier.status ?? 200);
     return earlier.body === null ? undefined : (JSON.parse(earlier.body) as unknown);
   }
+}
 
-  private async keep(
-    {
-      key,
-      processNumber,
-      fingerprint,
-    }: Record<'key' | 'fingerprint', string> & {
-      processNumber: number;
-    },
-    context: ExecutionContext,
-    body: unknown,
-  ): Promise<void> {
-    const response = context.switchToHttp().getResponse<Response>();
-    const headers: Record<string, string> = {};
-    for (const name of KEPT_HEADERS) {
-      const value = response.getHeader(name);
-      if (value !== undefined) headers[name] = String(value);
-    }
-    await this.transactions.run((manager) =>
-      manager.update(
-        IdempotencyKey,
-        { key, processNumber, status: IsNull() },
-        {
-          fingerprint,
-          status: response.statusCode,
-          headers,
-          body: body === undefined ? null : JSON.stringify(body),
-        },
-      ),
-    );
+function answerOf(context: ExecutionContext, body: unknown): KeptAnswer {
+  const response = context.switchToHttp().getResponse<Response>();
+  const headers: Record<string, string> = {};
+  for (const name of KEPT_HEADERS) {
+    const value = response.getHeader(name);
+    if (value !== undefined) headers[name] = String(value);
   }
+  return { status: response.statusCode, headers, body };
 }

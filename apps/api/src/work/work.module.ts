@@ -1,15 +1,17 @@
 import { Global, Module } from '@nestjs/common';
+import { IdempotencyKeys } from './idempotency-keys';
 import { ImmediateWork } from './immediate-work';
 import { DEFAULT_WORK_LIMITS, WORK_LIMITS, WorkPool } from './work-pool';
 
-/** The pool of worker threads; one per process. */
+/** The pool of worker threads, one per process, and the keys under which requests make things. */
 @Global()
 @Module({
   providers: [
     { provide: WORK_LIMITS, useFactory: () => ({ ...DEFAULT_WORK_LIMITS }) },
     WorkPool,
     ImmediateWork,
+    IdempotencyKeys,
   ],
-  exports: [WORK_LIMITS, WorkPool, ImmediateWork],
+  exports: [WORK_LIMITS, WorkPool, ImmediateWork, IdempotencyKeys],
 })
 export class WorkModule {}
