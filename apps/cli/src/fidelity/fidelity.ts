@@ -6,6 +6,7 @@ import { caseHost, recordedProfile } from './case-host';
 import { caseSteps } from './case-steps';
 import { documented } from './document';
 import { observables, type Observable } from './observables';
+import { bootAsPrediction, otherBoots } from './other-boot';
 import { noteOtherStarts } from './other-starts';
 import { readCases } from './read-cases';
 import { bootsTable, caseTable, summaryTable } from './report';
@@ -29,6 +30,8 @@ export interface FidelityOptions {
   jsonFile?: string;
   /** A document whose blocks are renewed from this run. */
   documentFile?: string;
+  /** Folder of other boots of the same cases, which are scored in place of replays. */
+  bootsDir?: string;
 }
 
 export interface CaseRun {
@@ -83,12 +86,14 @@ export interface CompareOptions {
   verify?: boolean;
   /** Replay cases with misses from other start states as well, to tell which misses hang on what no file prints. */
   vary?: boolean;
+  /** Other boots by case: scored in place of replays; cases without one are left out. */
+  boots?: Map<string, RecordedCase>;
 }
 
 /** Replays the cases one after another and compares each with its recording. */
 export function compareCases(
   cases: Iterable<RecordedCase>,
-  { groups, verify = false, vary = false }: CompareOptions = {},
+  { groups, verify = false, vary = false, boots }: CompareOptions = {},
   onCase: (id: string) => void = () => undefined,
 ): FidelityRun {
   const run: FidelityRun = { cases: [], summary: null, caveats: [], kernels: [], skipped: [] };
@@ -102,9 +107,16 @@ export function compareCases(
       run.skipped.push(`${id}: recorded on ${kernel.release}, which no replay follows`);
       continue;
     }
+    const boot = boots?.get(id);
+    if (boots && boot === undefined) {
+      run.skipped.push(`${id}: no other boot of it was recorded`);
+      continue;
+    }
     onCase(id);
     if (!run.kernels.includes(profile)) run.kernels.push(profile);
-    const predicted = runCase(recorded, verify);
+    const predicted = boot
+      ? { observables: bootAsPrediction(boot), caveats: [] }
+      : runCase(recorded, verify);
     for (const code of predicted.caveats) caveats.add(code);
     const answers = answersOf(recorded);
     if (answers === null) {
@@ -125,8 +137,11 @@ export function compareCases(
   return run;
 }
 
-/** The text that the command prints. */
-export function printed({ cases, summary, caveats, skipped }: FidelityRun): string {
+/** The text that the command prints. @param byBoots other boots were scored in place of replays */
+export function printed(
+  { cases, summary, caveats, skipped }: FidelityRun,
+  byBoots = false,
+): string {
   const lines = skipped.map((reason) => `skipped ${reason}`);
   if (summary !== null) {
     const { inside, total } = summary[WHOLE_CASES] ?? { inside: 0, total: 0 };
@@ -135,7 +150,10 @@ export function printed({ cases, summary, caveats, skipped }: FidelityRun): stri
     lines.push(`${inside} of ${total} ${WHOLE_CASES}`);
   }
   const answers = summary === null ? ', none of them holds answers to compare with' : '';
-  lines.push(`${cases.length} cases replayed${answers}; caveats: ${caveats.join(', ') || 'none'}`);
+  const last = byBoots
+    ? `${cases.length} cases compared with another boot of the same kernel`
+    : `${cases.length} cases replayed${answers}; caveats: ${caveats.join(', ') || 'none'}`;
+  lines.push(last);
   return `${lines.join('\n')}\n`;
 }
 
@@ -159,10 +177,15 @@ function showProgress(id: string): void {
  * Replays every case of a folder, prints how each compares with its recording, and writes the predictions.
  * @returns exit code: 0 when every case was replayed, 1 when the folder holds none
  */
-export function runFidelity({ casesDir, groups, jsonFile, documentFile }: FidelityOptions): number {
+export function runFidelity(options: FidelityOptions): number {
+  const { casesDir, groups, jsonFile, documentFile, bootsDir } = options;
+  const boots = bootsDir === undefined ? undefined : otherBoots(bootsDir);
+  if (boots && documentFile !== undefined) {
+    throw new Error('--document with --boots; expected one of them: the document holds replays');
+  }
   const run = compareCases(
     readCases(casesDir),
-    { groups, vary: documentFile !== undefined },
+    { groups, vary: documentFile !== undefined, boots },
     showProgress,
   );
   showProgress('');
@@ -173,7 +196,7 @@ export function runFidelity({ casesDir, groups, jsonFile, documentFile }: Fideli
     );
     return 1;
   }
-  process.stdout.write(printed(run));
+  process.stdout.write(printed(run, boots !== undefined));
   if (jsonFile !== undefined) {
     writeFileSync(jsonFile, toJson(run));
     process.stdout.write(`predictions written to ${jsonFile}\n`);

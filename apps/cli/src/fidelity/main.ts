@@ -7,6 +7,7 @@ interface Options {
   groups?: string;
   json?: string;
   document?: string;
+  boots?: string;
 }
 
 function groupLetters(value: string): string {
@@ -20,13 +21,15 @@ new Command('fidelity')
   .option('--groups <letters>', 'only the cases of these groups, e.g. LABCDEFGIJ', groupLetters)
   .option('--json <file>', 'where to write predictions and comparison')
   .option('--document <file>', 'a document such as docs/FIDELITY.md whose figures are renewed')
-  .action(({ cases, groups, json, document }: Options) => {
+  .option('--boots <dir>', 'other boots of these cases: scored as if they had been predicted')
+  .action(({ cases, groups, json, document, boots }: Options) => {
     try {
       process.exitCode = runFidelity({
         casesDir: cases,
         groups,
         jsonFile: json,
         documentFile: document,
+        bootsDir: boots,
       });
     } catch (error) {
       process.stderr.write(`zonewise: ${error instanceof Error ? error.message : String(error)}\n`);
