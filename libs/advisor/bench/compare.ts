@@ -74,8 +74,9 @@ function outcomeOf(
 const MEASURE = 'libvirt-default';
 
 /**
- * Advice and rivals in all situations. Where the advice loses nobody, a rival's remaining replays are left out once it has
- * lost more guests, swapped more or waited longer than the advice does in all: whatever they were, it is no peer any more.
+ * Advice and rivals in all situations. Every rival is replayed as asked. Where the advice loses nobody, its replays in the
+ * other situations are left out once it has lost a guest, swapped more or waited longer than the advice does in all, when it
+ * is no peer any more, or once its memory would be no nearer than the advice's if all of it were local in those to come.
  */
 function compareAll(
   replays: Replays,
@@ -98,10 +99,12 @@ function compareAll(
     const bounded = most.kills === 0 && name !== MEASURE;
     const so: Figures[] = [];
     for (const [i, situation] of situations.entries()) {
-      const { kills, swapPages, stallNs } = overall(so);
+      const { kills, swapPages, stallNs, remoteCost } = overall(so);
       const waitable = most.stallNs + tolerance.stall - stallNs;
       const lost = kills > 0 || swapPages > most.swapPages + tolerance.swap || waitable < 0;
-      if (bounded && lost) break;
+      const remoteAtLeast = (remoteCost * so.length) / situations.length;
+      const behind = remoteAtLeast + tolerance.remote >= most.remoteCost;
+      if (bounded && so.length > 0 && (lost || behind)) break;
       const limit = bounded ? waitable + ROUNDING_NS : Infinity;
       const outcome = outcomeOf(replays, problem, normalise(request, change), situation, limit);
       // Guests that had not started yet may start after all.
