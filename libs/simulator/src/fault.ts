@@ -50,10 +50,12 @@ export function policyContext(
     cpusetMems: region.cpusetMems ? new Set(region.cpusetMems) : null,
     cpusetList: region.cpusetMems,
     guest,
-    ...(guest.group && { group: guest.group }),
+    group: guest.group,
     write: false,
+    cache: false,
     costNs: k.hardware.faultNs,
     remoteCostNs: k.hardware.remoteFaultNs,
+    made: undefined,
   };
 }
 
@@ -348,8 +350,7 @@ function swapInBlock(
   const swapped = mapping.swapped!.get(block);
   if (swapped === 0) return 0;
   const due = Math.min(swapped, to - from);
-  const swapIn = { ...pc, policy: swapPolicy(pc) };
-  delete swapIn.made;
+  const swapIn = { ...pc, policy: swapPolicy(pc), made: undefined };
   let done = 0;
   while (done < due) {
     const want = pagesBeforeReclaim(k, pc.group, pc.cpu, due - done);

@@ -1,5 +1,5 @@
 /** The flusher: who writes dirty page cache back, when, and in which order. */
-import type { KernelState } from './kernel-state';
+import { countVm, type KernelState } from './kernel-state';
 import { LRU_ACTIVE_FILE, LRU_INACTIVE_FILE, type Run } from './lru';
 import type { MemoryGroup } from './memcg';
 import { groupHoldsBack, groupsOverBackground } from './memcg-dirty';
@@ -59,6 +59,7 @@ export function sleepingFlusher(): Flusher {
     lastPeriodicNs: -Infinity,
     totals: { startPages: 0, dirtiedPages: 0, writtenPages: 0 },
     otherWritebackPages: [],
+    run: undefined,
   };
 }
 
@@ -120,7 +121,7 @@ export function noteDirtied(k: KernelState, mapping: Mapping, pages: number): vo
   if (pages === 0) return;
   fileOf(k, mapping).dirtyPages += pages;
   k.flusher.totals.dirtiedPages += pages;
-  k.vmstat['nr_dirtied'] = (k.vmstat['nr_dirtied'] ?? 0) + pages;
+  countVm(k, 'nr_dirtied', pages);
 }
 
 /** A process writes to pages of a file that are cached already. */
@@ -152,7 +153,7 @@ function rest(k: KernelState, nowNs: number): void {
   const waits = intervalNs > 0 && flusher.files.size > 0;
   flusher.state = waits ? 'waiting' : 'asleep';
   flusher.nextNs = waits ? nowNs + intervalNs : Infinity;
-  delete flusher.run;
+  flusher.run = undefined;
 }
 
 /**

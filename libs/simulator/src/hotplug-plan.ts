@@ -64,11 +64,11 @@ export function absentBelow(
   startPfn: number,
   basePfn: number,
   capacity: number,
-): { absent?: Uint8Array } {
+): Uint8Array | undefined {
   const before = Math.floor(startPfn / MAX_BLOCK_PAGES) * MAX_BLOCK_PAGES - basePfn;
-  if (before <= 0) return {};
+  if (before <= 0) return undefined;
   const absent = new Uint8Array(Math.ceil(capacity / PAGEBLOCK_PAGES));
-  return { absent: absent.fill(1, 0, before / PAGEBLOCK_PAGES) };
+  return absent.fill(1, 0, before / PAGEBLOCK_PAGES);
 }
 
 /** A zone's layout with frames that count from a lower base. */

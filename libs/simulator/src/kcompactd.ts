@@ -42,7 +42,13 @@ export interface KcompactdTask {
  */
 export function waitingKcompactd(usualNs: number, goneBy = 0): KcompactdTask {
   const firstNs = goneBy === 0 ? usualNs : (usualNs + (1 - goneBy) * CHECK_NS) % CHECK_NS;
-  return { nextNs: firstNs, order: 0, classIndex: ZONE_MOVABLE, triggered: false };
+  return {
+    nextNs: firstNs,
+    order: 0,
+    classIndex: ZONE_MOVABLE,
+    triggered: false,
+    run: undefined,
+  };
 }
 
 /** CPU position that a node's background tasks run on. */

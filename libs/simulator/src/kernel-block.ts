@@ -51,7 +51,7 @@ export function kernelContext(
 ): AllocContext {
   const { cpu, policy, cpusetList, guest } = caller;
   const first = policy?.mode === 'preferred' ? policy.nodes[0] : undefined;
-  const ac = allocContext({
+  return allocContext({
     cpu,
     preferred: first === undefined ? k.cpus[cpu]!.node : nodeById(k, first),
     nodemask: policy ? policyNodemask(k, policy, cpusetList, ZONE_NORMAL) : null,
@@ -59,10 +59,9 @@ export function kernelContext(
     type: MIGRATE_UNMOVABLE,
     classIndex: ZONE_NORMAL,
     hardwall: false,
+    guest,
     ...values,
   });
-  if (guest) ac.guest = guest;
-  return ac;
 }
 
 /**

@@ -148,7 +148,8 @@ export interface KernelState {
   /** Writes dirty page cache back. */
   flusher: Flusher;
   khugepaged: KhugepagedTask;
-  vmstat: Record<string, number>;
+  /** /proc/vmstat's event counters by name, in the order in which they were first counted. */
+  vmstat: Map<string, number>;
   timeNs: number;
   /** When the CPUs' statistics work is due next. */
   vmstatNs: number;
@@ -174,7 +175,7 @@ export interface KernelState {
 
 /** Adds to a /proc/vmstat event counter. */
 export function countVm({ vmstat }: KernelState, name: string, by = 1): void {
-  if (by !== 0) vmstat[name] = (vmstat[name] ?? 0) + by;
+  if (by !== 0) vmstat.set(name, (vmstat.get(name) ?? 0) + by);
 }
 
 /** Lets virtual time pass, in parallel on all busy CPUs; `stall` books it to the guest that waits. */

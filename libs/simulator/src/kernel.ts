@@ -16,6 +16,7 @@ import {
   type PfnSpan,
   type PlannedSpans,
 } from './hotplug-plan';
+import { hostSettings } from './host-settings';
 import { attachHugetlb } from './initial-hugetlb';
 import { settleOtherPages, startPages } from './initial-pages';
 import { startExpiry } from './initial-pcp';
@@ -50,13 +51,6 @@ import { STAT_INTERVAL_NS } from './vmstat-work';
 import { buildZonelists } from './zonelist';
 
 export const DEFAULT_HARDWARE = 'generic-2s';
-/** Settings of compaction where a host does not say them. */
-const COMPACTION_SYSCTLS = {
-  compaction_proactiveness: 20,
-  compact_unevictable_allowed: 1,
-  extfrag_threshold: 500,
-};
-
 const PCP_RULES: Record<KernelProfile['pcpHigh'], PcpRule> = {
   'six-batches': singlesPcp,
   'low-mark': fixedPcp,
@@ -90,7 +84,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     distances,
     zonelists: [],
     fallbackOrder: [],
-    sysctl: { ...COMPACTION_SYSCTLS, ...structuredClone(host.sysctl) },
+    sysctl: hostSettings(host.sysctl),
     userMinFreeKbytes: -1,
     thp: { ...host.thp },
     swap: { ...host.swap },
@@ -108,7 +102,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     hostMappings: [],
     flusher: sleepingFlusher(),
     khugepaged: waitingKhugepaged(),
-    vmstat: {},
+    vmstat: new Map(),
     timeNs: 0,
     vmstatNs: firstVmstatNs(hardware, profile, unseen.intervalShare),
     statsFlushNs: firstFlushNs(profile, hardware, unseen.intervalShare),
@@ -128,7 +122,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     guestStallNs: 0,
     stallLimitNs: input.stallLimitNs ?? Infinity,
     events: [],
-    current: { name: 'host', killed: false },
+    current: { name: 'host', guest: undefined, killed: false },
     caveats: new Map(),
   };
   for (const node of nodes) {
@@ -254,7 +248,7 @@ function buildZone(
     usedPageblocks: Math.ceil(
       Math.min(frames, host.presentPages + frames - host.spannedPages) / 512,
     ),
-    ...absentBelow(host.startPfn, basePfn, capacity),
+    absent: absentBelow(host.startPfn, basePfn, capacity),
     memmapPages: 0,
     isolatedFreePages: 0,
     freeDrift: 0,
@@ -283,6 +277,10 @@ function buildZone(
     hugetlbBlocks: new Set(),
     giganticFrames: new Set(),
     reservedHighatomic: 0,
+    slabs: undefined,
+    lruFrames: undefined,
+    compaction: undefined,
+    usedPages: undefined,
   };
 }
 
@@ -435,8 +433,9 @@ export function addGuest(k: KernelState, given: GuestProcess): GuestState {
   const forked = given.processPages !== undefined;
   const guest: GuestState = {
     spec,
-    ...(group && { group }),
+    group,
     alive: true,
+    sigbus: undefined,
     mappings: spec.regions.map((region) =>
       newMapping('anon', `${spec.name}/${region.cell}`, k.nodes.length, true, spec.name),
     ),

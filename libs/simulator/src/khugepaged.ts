@@ -38,7 +38,14 @@ export interface KhugepagedTask {
 }
 
 export function waitingKhugepaged(): KhugepagedTask {
-  return { nextNs: Infinity, region: 0, block: 0, fullScans: 0, pagesCollapsed: 0 };
+  return {
+    nextNs: Infinity,
+    guest: undefined,
+    region: 0,
+    block: 0,
+    fullScans: 0,
+    pagesCollapsed: 0,
+  };
 }
 
 function settingsOf({ thp }: KernelState): KhugepagedSettings {
@@ -79,7 +86,7 @@ export function advanceKhugepaged(k: KernelState, startNs: number): void {
   if (task.nextNs === Infinity) task.nextNs = startNs + sleepNs;
   while (task.nextNs <= k.timeNs) {
     const { timeNs, current } = k;
-    k.current = { name: 'khugepaged', killed: false };
+    k.current = { name: 'khugepaged', guest: undefined, killed: false };
     task.nextNs += doScan(k) + sleepNs;
     k.current = current;
     k.timeNs = timeNs;
@@ -137,7 +144,7 @@ function nextPlace(
     }
     Object.assign(task, { region: 0, block: 0 });
   }
-  delete task.guest;
+  task.guest = undefined;
   return undefined;
 }
 

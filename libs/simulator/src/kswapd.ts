@@ -43,6 +43,7 @@ export function sleepingKswapd(): KswapdTask {
     runClass: ZONE_MOVABLE,
     restOrder: 0,
     restClass: ZONE_MOVABLE,
+    run: undefined,
   };
 }
 

@@ -48,13 +48,14 @@ export interface Lruvec {
 
 export function newLruvec(group?: MemoryGroup): Lruvec {
   return {
-    ...(group && { group }),
+    group,
     lists: Array.from({ length: NR_LRU_LISTS }, (_, index) => new Lru(index, group)),
     nonresidentAge: 0,
     anonCost: 0,
     fileCost: 0,
     refaults: [0, 0],
     refaultsSeen: [0, 0],
+    flushed: undefined,
   };
 }
 

@@ -54,7 +54,7 @@ export function hotplugStep(
   k: KernelState,
   step: HotplugSpec,
 ): { status: 'ok' | 'refused'; pagesDone: number } {
-  k.current = { name: 'hotplug', killed: false };
+  k.current = { name: 'hotplug', guest: undefined, killed: false };
   const node = k.nodes.find(({ id }) => id === step.nodeId)!;
   const blockPages = step.blockPages ?? SECTION_PAGES;
   let pagesDone = 0;

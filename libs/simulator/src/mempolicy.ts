@@ -61,7 +61,7 @@ function baseContext(k: KernelState, pc: PolicyContext): AllocContext {
   const first = pc.policy.nodes[0];
   const preferred =
     pc.policy.mode === 'preferred' && first !== undefined ? nodeById(k, first) : local;
-  const ac = allocContext({
+  return allocContext({
     cpu: pc.cpu,
     preferred,
     nodemask: policyNodemask(k, pc.policy, pc.cpusetList, ZONE_MOVABLE),
@@ -70,9 +70,8 @@ function baseContext(k: KernelState, pc: PolicyContext): AllocContext {
     cache: pc.cache ?? false,
     costNs: pc.costNs,
     remoteCostNs: pc.remoteCostNs,
+    guest: pc.guest,
   });
-  if (pc.guest) ac.guest = pc.guest;
-  return ac;
 }
 
 /** The context of a kind of request, made once. */
@@ -82,7 +81,7 @@ function contextFor(
   kind: string,
   values: Partial<AllocContext>,
 ): AllocContext {
-  return madeOnce(pc, kind, () => ({ ...baseContext(k, pc), ...values }));
+  return madeOnce(pc, kind, () => allocContext({ ...baseContext(k, pc), ...values }));
 }
 
 /** A request that a task makes again and again, with its zonelists filtered once. */
@@ -131,11 +130,11 @@ export function allocByPolicy(
 /** A request for a page whose turn is `target`'s: that node's own list, without a mask. */
 function turnContext(k: KernelState, pc: PolicyContext, target: NodeState): AllocContext {
   const { turns } = madeFor(pc);
-  return (turns[target.position] ??= {
+  return (turns[target.position] ??= allocContext({
     ...baseContext(k, pc),
     preferred: target,
     nodemask: null,
-  });
+  }));
 }
 
 /** Allocates for an interleaved page whose turn is `target`'s. */
@@ -256,17 +255,19 @@ export function allocHuge(
   mode: ThpMode,
 ): Segment | undefined {
   const contextOf = (kind: string, values: Partial<AllocContext> = {}): AllocContext =>
-    madeOnce(pc, kind, () => ({
-      ...baseContext(k, pc),
-      order: HUGE_ORDER,
-      directReclaim: mode.reclaim,
-      wakeKswapd: mode.wakeKswapd,
-      noRetry: mode.noRetry,
-      noMemalloc: true,
-      costNs: k.hardware.hugeFaultNs,
-      remoteCostNs: 0,
-      ...values,
-    }));
+    madeOnce(pc, kind, () =>
+      allocContext({
+        ...baseContext(k, pc),
+        order: HUGE_ORDER,
+        directReclaim: mode.reclaim,
+        wakeKswapd: mode.wakeKswapd,
+        noRetry: mode.noRetry,
+        noMemalloc: true,
+        costNs: k.hardware.hugeFaultNs,
+        remoteCostNs: 0,
+        ...values,
+      }),
+    );
   const request = (kind: string, values: Partial<AllocContext>): Segment | undefined =>
     allocPages(k, contextOf(kind, values), 1);
   if (pc.policy.mode === 'interleave') {

@@ -120,20 +120,24 @@ export function newMapping(
   tracked: boolean,
   guest?: string,
 ): Mapping {
-  const mapping: Mapping = {
+  return {
     kind,
     name,
+    guest,
+    group: undefined,
+    present: tracked ? new BlockCounts() : undefined,
+    swapped: tracked && kind === 'anon' ? new BlockCounts() : undefined,
+    evicted: tracked ? new Map() : undefined,
+    bufferHeads: undefined,
     runs: new Set(),
     writing: new Set(),
+    swapCache: undefined,
+    swapCacheOf: undefined,
+    writtenBy: undefined,
     pagesByNode: new Array<number>(nodes).fill(0),
     hugePages: 0,
     swapPages: 0,
     shmem: false,
+    held: undefined,
   };
-  if (guest !== undefined) mapping.guest = guest;
-  if (!tracked) return mapping;
-  mapping.present = new BlockCounts();
-  mapping.evicted = new Map();
-  if (kind === 'anon') mapping.swapped = new BlockCounts();
-  return mapping;
 }

@@ -34,24 +34,26 @@ export interface ScanControl {
   skippedDeactivate: boolean;
 }
 
+/** All of them have the same fields in the same order: the same code works for each. */
 export function scanControl(values: Partial<ScanControl> & { cpu: number }): ScanControl {
   return {
-    nrToReclaim: SWAP_CLUSTER_MAX,
-    order: 0,
-    classIndex: ZONE_MOVABLE,
+    nrToReclaim: values.nrToReclaim ?? SWAP_CLUSTER_MAX,
+    order: values.order ?? 0,
+    classIndex: values.classIndex ?? ZONE_MOVABLE,
     priority: DEF_PRIORITY,
-    mayWritepage: true,
-    mayUnmap: true,
-    maySwap: true,
-    kswapd: false,
-    forceDeactivate: false,
+    mayWritepage: values.mayWritepage ?? true,
+    mayUnmap: values.mayUnmap ?? true,
+    maySwap: values.maySwap ?? true,
+    kswapd: values.kswapd ?? false,
+    group: values.group,
+    forceDeactivate: values.forceDeactivate ?? false,
     noCacheTrim: false,
     cacheTrimFailed: false,
+    cpu: values.cpu,
     nrScanned: 0,
     nrReclaimed: 0,
     costNs: 0,
     plug: { requests: [] },
     skippedDeactivate: false,
-    ...values,
   };
 }

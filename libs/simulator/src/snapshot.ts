@@ -143,7 +143,7 @@ export function takeSnapshot(k: KernelState, before?: Snapshot): Snapshot {
   const rate = (...names: string[]): number => {
     if (!before || seconds <= 0) return 0;
     let delta = 0;
-    for (const name of names) delta += (k.vmstat[name] ?? 0) - (before.vmstat[name] ?? 0);
+    for (const name of names) delta += (k.vmstat.get(name) ?? 0) - (before.vmstat[name] ?? 0);
     return delta / seconds;
   };
   const cpuIds = k.cpus.map((cpu) => cpu.id);
@@ -157,8 +157,8 @@ export function takeSnapshot(k: KernelState, before?: Snapshot): Snapshot {
     })),
     guests: [...k.guests.values()].map((guest) => guestSnapshot(k, guest)),
     ...(k.groups.size > 0 && { groups: [...k.groups.values()].map(groupSnapshot) }),
-    vmstat: { ...k.vmstat },
-    sysctl: structuredClone(k.sysctl),
+    vmstat: Object.fromEntries(k.vmstat),
+    sysctl: { ...k.sysctl, lowmem_reserve_ratio: [...k.sysctl.lowmem_reserve_ratio] },
     swapTotalPages: k.swap.totalPages,
     swapUsedPages: k.swap.totalPages - k.swap.freePages,
     rates: {

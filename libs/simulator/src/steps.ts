@@ -117,7 +117,7 @@ function doStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutcome {
 }
 
 function enter(k: KernelState, name: string, guest?: GuestState): void {
-  k.current = { name, killed: false, ...(guest && { guest }) };
+  k.current = { name, guest, killed: false };
 }
 
 /** Slows a step down to the rate asked for. */
@@ -149,11 +149,13 @@ function cacheStep(k: KernelState, step: CacheStep, tick: Tick): StepOutcome {
       cpu,
       cpusetMems: mems ? new Set(mems) : null,
       cpusetList: mems,
-      ...(group && { group }),
+      guest: undefined,
+      group,
       write: step.access === 'write',
       cache: true,
       costNs: 0,
       remoteCostNs: 0,
+      made: undefined,
     },
   };
   const processPages = startProcess(k, step.processPages, callerOf(access.pc));

@@ -102,7 +102,7 @@ describe('the end of a write', () => {
     endWrites(k, 1030);
     expect(frames(k)).toEqual(['2', '1', '0', '50', '51']);
     expect(k.nodes[0]!.writebackPages).toBe(0);
-    expect(k.vmstat['pgrotated']).toBe(3);
+    expect(k.vmstat.get('pgrotated')).toBe(3);
   });
 
   it('comes at once when the owner’s memory goes, also for what is still behind a plug', () => {

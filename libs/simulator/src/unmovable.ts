@@ -74,7 +74,7 @@ export function unmovableStep(
   step: UnmovableStep,
   tick: (fraction: number) => void,
 ): { status: 'ok' | 'killed'; pagesDone: number } {
-  k.current = { name: step.name, killed: false };
+  k.current = { name: step.name, guest: undefined, killed: false };
   const startNs = k.timeNs;
   const cpu = cpusOf(k, [step.cpuNode], 0, step.processPages !== undefined)[0]!;
   const caller: KernelCaller = {

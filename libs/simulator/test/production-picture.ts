@@ -184,7 +184,7 @@ export function pictureOf(k: KernelState, { owners, huge }: Holders): MachinePic
   return {
     timeNs: k.timeNs,
     swapFreePages: k.swap.freePages,
-    vmstat: Object.fromEntries(Object.entries(k.vmstat).filter(([, count]) => count !== 0)),
+    vmstat: Object.fromEntries([...k.vmstat].filter(([, count]) => count !== 0)),
     zones: k.zones.map(zonePicture),
     nodes,
     hugetlb: hugetlbPicture(k, huge),
@@ -221,7 +221,7 @@ function zonePicture(zone: Zone): ZonePicture {
 export function tapeState(k: KernelState, { owners, huge }: Holders, tape: Tape): void {
   tape.add(k.timeNs);
   tape.add(k.swap.freePages);
-  tape.addCounters(Object.entries(k.vmstat));
+  tape.addCounters(k.vmstat);
   for (const node of k.nodes) tape.addNode(nodeCounts(node));
   for (const zone of k.zones) tape.addZone(zoneCounts(zone));
   tape.addHugetlb(hugetlbPicture(k, huge));
