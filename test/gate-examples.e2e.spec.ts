@@ -1,13 +1,11 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { parse } from 'yaml';
 import { createTestApp, type TestApp } from './support/app';
 
 const root = join(__dirname, '..');
-const ci = join(root, 'examples', 'ci');
 
 function has(program: string): boolean {
   try {
@@ -31,38 +29,6 @@ async function run(
     return { code, stdout, stderr };
   }
 }
-
-describe('examples/ci', () => {
-  const out = mkdtempSync(join(tmpdir(), 'zonewise-ci-'));
-  afterAll(() => rmSync(out, { recursive: true, force: true }));
-  const text = readdirSync(ci)
-    .map((name) => readFileSync(join(ci, name), 'utf8'))
-    .join('\n');
-  const commands = [...new Set(text.match(/npx zonewise gate examples[^'\n]*/g))];
-
-  it('has commands for all of its systems', () => {
-    expect(commands).toHaveLength(4);
-    expect(readdirSync(ci)).toHaveLength(4);
-  });
-
-  it.each(commands)('%s', async (command) => {
-    const main = 'node -r @swc-node/register apps/cli/src/main.ts';
-    const moved = command.replace('npx zonewise', main).replace(' out/', ` ${out}/`);
-    const { code, stderr } = await run('sh', ['-c', moved]);
-    expect([code, stderr]).toEqual([0, '']);
-  });
-
-  it('names plans for pre-commit that are there', () => {
-    const config = parse(readFileSync(join(ci, 'pre-commit-config.yaml'), 'utf8')) as {
-      repos: { hooks: { files: string }[] }[];
-    };
-    const pattern = new RegExp(config.repos[0]?.hooks[0]?.files ?? '^$');
-    const names = readdirSync(join(root, 'examples', 'plans'));
-    expect(names.filter((name) => pattern.test(`examples/plans/${name}`)).length).toBeGreaterThan(
-      0,
-    );
-  });
-});
 
 describe('examples/api', () => {
   let test: TestApp;
