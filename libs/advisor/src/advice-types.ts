@@ -17,6 +17,10 @@ export type AdviceProfile = (typeof ADVICE_PROFILES)[number];
 export const WEIGHTED_FIGURES = ['swap', 'stall', 'remote', 'headroom', 'cache'] as const;
 export type AdviceWeights = Partial<Record<(typeof WEIGHTED_FIGURES)[number], number>>;
 
+/** Files of /sys/kernel/mm/transparent_hugepage that replays have. */
+export const THP_FILES = ['enabled', 'defrag'] as const;
+export type ThpFile = (typeof THP_FILES)[number];
+
 export interface AdviceConstraints {
   /** Planned guests whose every setting stays as it is. */
   pinnedGuests?: string[];
@@ -24,6 +28,10 @@ export interface AdviceConstraints {
   forbiddenNodes?: number[];
   /** Kernel settings that stay as they are. */
   fixedSysctls?: (keyof HostSysctls)[];
+  /** Files of transparent huge pages that stay as they are. */
+  fixedThp?: ThpFile[];
+  /** Nodes whose pools of huge pages, of every size, stay as large as they are. */
+  fixedHugepages?: number[];
   /**
    * Memory of all guests that are bound to a set of nodes may be at most this share of those nodes' memory, percent; a
    * change must not exceed it. Default: not limited.

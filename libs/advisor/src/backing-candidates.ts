@@ -221,8 +221,9 @@ function needsMemory(context: Context, best: Evaluated): boolean {
 
 /**
  * Files of transparent huge pages under which faults reclaim and compact less by themselves, as far as guests have such pages
- * at all; those that leave most of them first.
- * @kernel mm/huge_memory.c vma_thp_gfp_mask()
+ * at all; those that leave most of them first. Such a fault is also the only one that takes a huge page of another node
+ * rather than base pages of its own.
+ * @kernel mm/huge_memory.c vma_thp_gfp_mask(); mm/mempolicy.c vma_alloc_folio()
  */
 export function thpChanges(
   request: AdviceRequest,

@@ -1,3 +1,4 @@
+import { kernelProfiles } from '@zonewise/simulator';
 import type { HostModel, HostSysctls } from '@zonewise/simulator';
 import { thpChanges } from './backing-candidates';
 import { roomPages, wantedPages } from './bounds';
@@ -177,8 +178,11 @@ export function symptomChanges(
   });
   const changes: Change[] = [];
   if (waits) changes.push(...watermarkChanges(change, sysctl));
-  if (reclaims && sysctl.watermark_boost_factor > 0) {
-    changes.push(withSysctl({ watermark_boost_factor: 0 }));
+  if (reclaims || away) {
+    const [on, now] = [defaultBoostFactor(request), sysctl.watermark_boost_factor];
+    // A boosted low mark sends guests away where there is nothing to reclaim, and keeps them where there is.
+    if (now > 0) changes.push(withSysctl({ watermark_boost_factor: 0 }));
+    else if (away && on > 0) changes.push(withSysctl({ watermark_boost_factor: on }));
   }
   if (away && sysctl.zone_reclaim_mode > 0 && sysctl.min_unmapped_ratio > 0) {
     changes.push(withSysctl({ min_unmapped_ratio: 0 }));
@@ -200,7 +204,14 @@ export function symptomChanges(
     const diskCache: Change['diskCache'] = { ...change.diskCache, ...Object.fromEntries(none) };
     changes.push({ ...change, diskCache });
   }
+  // A fault that may reclaim for a huge page looks on all nodes for one before it takes base pages at home.
+  if (away && !waits) changes.push(...thpChanges(request, demand, change));
   return changes;
+}
+
+/** The kernel's own value, whatever the host has been given. */
+function defaultBoostFactor({ host }: AdviceRequest): number {
+  return kernelProfiles[host.kernelProfile].defaultSysctls.watermark_boost_factor;
 }
 
 /** The largest first, and the smallest first. */

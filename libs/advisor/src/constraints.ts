@@ -2,12 +2,14 @@
 import { kernelProfiles } from '@zonewise/simulator';
 import type { HostSysctls } from '@zonewise/simulator';
 import type { AdviceConstraints } from './advice-types';
-import { ADVICE_PROFILES, WEIGHTED_FIGURES } from './advice-types';
+import { ADVICE_PROFILES, THP_FILES, WEIGHTED_FIGURES } from './advice-types';
 import { withChange } from './change';
 import { effectiveNumatune, placedGuest } from './compile';
 import { AdvisorInputError } from './errors';
 import { managedPages, memoryNodes, nodeUnion, nodesText } from './host-nodes';
+import { formatCount } from './format';
 import { guestMemoryPages } from './placement';
+import { poolNeeds, poolNodes } from './pools';
 import type { AdviceRequest, Change, GuestSpec } from './types';
 import { VcpuLimits } from './vcpu-load';
 
@@ -85,6 +87,11 @@ function forbiddenBy(request: AdviceRequest, change: Change): string | undefined
   if (pinned !== undefined) return `${pinned} is to stay as it is.`;
   const fixed = fixedSysctls.find((name) => Object.hasOwn(change.sysctl, name));
   if (fixed !== undefined) return `vm.${fixed} is to stay as it is.`;
+  const { fixedThp = [], fixedHugepages = [] } = constraints;
+  const file = fixedThp.find((name) => change.thp?.[name] !== undefined);
+  if (file !== undefined) return `transparent_hugepage/${file} is to stay as it is.`;
+  const pool = change.hugepages?.find(({ node }) => fixedHugepages.includes(node));
+  if (pool !== undefined) return `The pools of node ${pool.node} are to stay as they are.`;
   const named = [
     ...Object.values(change.numatune).flatMap(({ nodeset, memnodes }) => [
       ...nodeset,
@@ -155,25 +162,25 @@ function invalid(path: string, found: unknown, expected: string): never {
 function checkConstraints(request: AdviceRequest, constraints: AdviceConstraints): void {
   const { host, guests } = request;
   const at = (name: string): string => `/options/constraints/${name}`;
-  const { pinnedGuests = [], forbiddenNodes = [], fixedSysctls = [] } = constraints;
+  const { pinnedGuests = [], fixedSysctls = [] } = constraints;
   pinnedGuests.forEach((name, i) => {
     if (guests.some((spec) => spec.guest.name === name)) return;
     const known = guests.map((spec) => spec.guest.name).join(', ');
     const message = `Found "${name}"; the guests are: ${known}.`;
     throw new AdvisorInputError('unknown-guest', at(`pinnedGuests/${i}`), message);
   });
-  forbiddenNodes.forEach((node, i) => {
-    if (host.nodes.some(({ nodeId }) => nodeId === node)) return;
-    const known = host.nodes.map(({ nodeId }) => nodeId).join(', ');
-    const message = `Found ${node}; the host's nodes are ${known}.`;
-    throw new AdvisorInputError('unknown-node', at(`forbiddenNodes/${i}`), message);
-  });
+  checkNodes(request, 'forbiddenNodes', constraints.forbiddenNodes);
   fixedSysctls.forEach((name, i) => {
     if (Object.hasOwn(host.sysctl, name)) return;
     const known = Object.keys(host.sysctl).sort().join(', ');
     const message = `Found "${name}"; the settings that can be replayed are: ${known}.`;
     throw new AdvisorInputError('unknown-sysctl', at(`fixedSysctls/${i}`), message);
   });
+  constraints.fixedThp?.forEach((file, i) => {
+    if (THP_FILES.includes(file)) return;
+    invalid(`constraints/fixedThp/${i}`, file, `one of ${THP_FILES.join(', ')}`);
+  });
+  checkNodes(request, 'fixedHugepages', constraints.fixedHugepages);
   const percent = constraints.maxOvercommitPercent;
   if (percent !== undefined && !(Number.isFinite(percent) && percent > 0)) {
     invalid('constraints/maxOvercommitPercent', percent, 'a number above 0');
@@ -183,6 +190,19 @@ function checkConstraints(request: AdviceRequest, constraints: AdviceConstraints
     invalid('constraints/vcpuOvercommitMax', vcpus, 'a number above 0');
   }
   contradictions(request, pinnedGuests);
+}
+
+function checkNodes(
+  { host }: AdviceRequest,
+  name: 'forbiddenNodes' | 'fixedHugepages',
+  nodes: number[] = [],
+): void {
+  nodes.forEach((node, i) => {
+    if (host.nodes.some(({ nodeId }) => nodeId === node)) return;
+    const known = host.nodes.map(({ nodeId }) => nodeId).join(', ');
+    const message = `Found ${node}; the host's nodes are ${known}.`;
+    throw new AdvisorInputError('unknown-node', `/options/constraints/${name}/${i}`, message);
+  });
 }
 
 /** Constraints that no configuration can keep. */
@@ -210,13 +230,48 @@ function contradictions(request: AdviceRequest, pinnedGuests: string[]): void {
       `${name} is to stay as it is, but all nodes of its ${mode} numatune (${nodeset.join(',')}) are forbidden.`,
     );
   }
+  const short = pinnedGuests.map((name) => poolShort(request, name)).find((why) => why !== null);
+  if (short) contradictory('fixedHugepages', short);
+  const percent = request.options?.constraints?.maxOvercommitPercent ?? 0;
   const all = memoryNodes(request.host);
   const whole = overcommitted(request).find((set) => set.nodes.length === all.length);
   if (whole) {
     contradictory(
       'maxOvercommitPercent',
-      `All guests together have ${whole.wantedPages} pages, and ${request.options?.constraints?.maxOvercommitPercent} % of ` +
-        `the host's memory are ${whole.limitPages}: no placement keeps that.`,
+      `All guests together have ${whole.wantedPages} pages, and ${percent} % of the host's memory are ` +
+        `${whole.limitPages}: no placement keeps that.`,
     );
   }
+  const staying = request.guests.filter((spec) => !mayMove(request, spec));
+  const [over] = overcommitted({ ...request, guests: staying });
+  if (over) {
+    contradictory(
+      'maxOvercommitPercent',
+      `Guests that stay as they are have ${over.wantedPages} pages bound to ${nodesText(over.nodes)}, and ${percent} % of ` +
+        `its memory are ${over.limitPages}: no placement of the others keeps that.`,
+    );
+  }
+}
+
+/** A guest that stays as it is, on pools that stay as they are and have too little for it even alone; null for others. */
+function poolShort(request: AdviceRequest, name: string): string | null {
+  const fixed = request.options?.constraints?.fixedHugepages ?? [];
+  const own = request.guests.find(({ guest, state }) => guest.name === name && state === 'planned');
+  if (own === undefined || fixed.length === 0) return null;
+  const others = request.guests.filter(({ state }) => state === 'running');
+  const needs = poolNeeds({ ...request, guests: [...others, own] });
+  const { regions } = placedGuest(request, name);
+  for (const region of regions) {
+    if (!region.hugetlb) continue;
+    const { sizeKib } = region.hugetlb;
+    const nodes = poolNodes(request.host, region);
+    const need = needs.find((pool) => pool.node === nodes[0] && pool.sizeKib === sizeKib);
+    if (need === undefined || need.short === 0) continue;
+    if (!nodes.every((node) => fixed.includes(node))) continue;
+    return (
+      `${name} is to stay as it is, and the pools of ${nodesText(nodes)} are to stay as large as they are: for it alone ` +
+      `${formatCount(need.short)} huge pages of ${sizeKib} KiB are missing.`
+    );
+  }
+  return null;
 }

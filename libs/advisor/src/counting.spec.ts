@@ -114,6 +114,30 @@ test('constraints hold for every change, and what nobody could keep is refused w
     'contradictory-constraints',
     at('maxOvercommitPercent'),
   ]);
+  const bound = { mode: 'strict' as const, nodeset: [0] };
+  const staying = request({
+    guests: [planned('a', 512, 0, { numatune: bound }), planned('b', 512, 0)],
+    options: { constraints: { pinnedGuests: ['a'], maxOvercommitPercent: 24.9 } },
+  });
+  // A quarter of node 0 is bound there and stays; both guests together are a quarter of the host.
+  expect(() => checkAdvisable({ ...staying, guests: staying.guests.slice(0, 1) })).toThrow(
+    'Guests that stay as they are have 131072 pages bound to node 0, and 24.9 % of its memory are 130547: no placement of the others keeps that.',
+  );
+  expect(
+    refused({ ...staying, options: { constraints: { maxOvercommitPercent: 25.1 } } }),
+  ).toBeUndefined();
+  const files = { fixedThp: ['enabled', 'shmem_enabled' as 'defrag'] } satisfies AdviceConstraints;
+  expect(refused(constrained(files))).toEqual(['invalid-options', at('fixedThp/1')]);
+  const thp = { ...NO_CHANGE, thp: { defrag: 'defer' as const } };
+  expect(violation(constrained({ fixedThp: ['enabled'] }), thp)).toBeUndefined();
+  expect(violation(constrained({ fixedThp: ['enabled', 'defrag'] }), thp)?.message).toBe(
+    'transparent_hugepage/defrag is to stay as it is.',
+  );
+  const kernelProfile = '2.4.37' as AdviceRequest['host']['kernelProfile'];
+  expect(refused(request({ host: { ...request().host, kernelProfile } }))).toEqual([
+    'kernel-not-modelled',
+    '/host/kernelProfile',
+  ]);
   expect(refused(request({ guests: [] }))).toEqual(['no-guests', '/guests']);
   expect(refused(request({ host: { ...request().host, nodes: [] } }))).toEqual([
     'no-nodes',

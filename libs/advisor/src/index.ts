@@ -1,5 +1,5 @@
 export * from './types';
-export { ADVICE_PROFILES, WEIGHTED_FIGURES } from './advice-types';
+export { ADVICE_PROFILES, THP_FILES, WEIGHTED_FIGURES } from './advice-types';
 export { AdvisorInputError, ADVISOR_ERROR_CODES, type AdvisorErrorCode } from './errors';
 export { compileReplay, type CompiledReplay } from './compile';
 export { condense } from './outcome';

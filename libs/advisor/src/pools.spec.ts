@@ -2,11 +2,12 @@ import { host, planned } from '../test/builders';
 import { advise } from './advise';
 import { hugepageChanges, thpChanges } from './backing-candidates';
 import { NO_CHANGE } from './change';
+import { violation } from './constraints';
 import { resolveDemand } from './demand';
 import { evaluate } from './evaluator';
 import { judgeOf } from './objective';
 import { poolNeeds } from './pools';
-import type { AdviceRequest, GuestSpec, HostModel } from './types';
+import type { AdviceConstraints, AdviceRequest, GuestSpec, HostModel } from './types';
 
 /** A host with a pool of 2 MiB pages on each node, all of them free. */
 function pooledHost(...pools: number[]): HostModel {
@@ -196,4 +197,65 @@ test('files of transparent huge pages are tried as far as they spare a fault its
   expect(values('madvise', 'always', 'none')).toEqual([]);
   expect(values('always', 'defer', 'huge')).toEqual([]);
   expect(values('never', 'always', 'huge')).toEqual([]);
+});
+
+describe('pools that are to stay as large as they are', () => {
+  const asked = (constraints: AdviceConstraints, mib = 256): AdviceRequest => ({
+    ...{ host: pooledHost(100, 0), guests: [pooled('a', mib, 0)], demand: {}, seed: 1 },
+    options: { constraints },
+  });
+
+  test('are in no configuration that is replayed: the guest starts off the pool', () => {
+    const { evidence, content } = advise(asked({ fixedHugepages: [0, 1] }));
+    const replayed = [evidence.advised, ...evidence.alternatives];
+    expect(replayed.flatMap(({ hugepages = [] }) => hugepages)).toEqual([]);
+    expect(evidence.baseline.outcome.failedStarts).toEqual(['a']);
+    expect(evidence.advised).toMatchObject({
+      backing: { a: 'thp' },
+      outcome: { failedStarts: [] },
+    });
+    const paths = content.operationGroups.flatMap(({ operations }) =>
+      operations.map(({ path }) => path),
+    );
+    expect(paths).toContain('/domain/memoryBacking');
+    expect(paths.join()).not.toContain('nr_hugepages');
+    expect(
+      evidence.search.pruned.find(({ bound }) => bound === 'constraints')?.count,
+    ).toBeGreaterThan(0);
+  });
+
+  test('leave the pools of other nodes free', () => {
+    const { advised } = advise(asked({ fixedHugepages: [0] })).evidence;
+    expect(advised.outcome.failedStarts).toEqual([]);
+    expect((advised.hugepages ?? []).map(({ node }) => node)).not.toContain(0);
+    const elsewhere = { ...NO_CHANGE, hugepages: [{ node: 1, sizeKib: 2048 as const, count: 1 }] };
+    expect(violation(asked({ fixedHugepages: [0] }), elsewhere)).toBeUndefined();
+    expect(violation(asked({ fixedHugepages: [1] }), elsewhere)?.message).toBe(
+      'The pools of node 1 are to stay as they are.',
+    );
+  });
+
+  test('contradict a guest that is to stay on them and finds too little there even alone', () => {
+    const refused = (constraints: AdviceConstraints, mib?: number): unknown => {
+      try {
+        advise(asked(constraints, mib));
+        return undefined;
+      } catch (error) {
+        const { code, path, message } = error as { code: string; path: string; message: string };
+        return { code, path, message };
+      }
+    };
+    expect(refused({ pinnedGuests: ['a'], fixedHugepages: [0] })).toEqual({
+      code: 'contradictory-constraints',
+      path: '/options/constraints/fixedHugepages',
+      message:
+        'a is to stay as it is, and the pools of node 0 are to stay as large as they are: for it alone 28 huge pages of 2048 KiB are missing.',
+    });
+    expect(refused({ pinnedGuests: ['a'], fixedHugepages: [0] }, 128)).toBeUndefined();
+    expect(refused({ pinnedGuests: ['a'], fixedHugepages: [1] })).toBeUndefined();
+    expect(refused({ fixedHugepages: [0, 7] })).toMatchObject({
+      ...{ code: 'unknown-node', path: '/options/constraints/fixedHugepages/1' },
+      message: "Found 7; the host's nodes are 0, 1.",
+    });
+  });
 });

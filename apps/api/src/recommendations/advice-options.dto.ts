@@ -1,11 +1,12 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
-import { ADVICE_PROFILES } from '@zonewise/advisor';
+import { ADVICE_PROFILES, THP_FILES } from '@zonewise/advisor';
 import type {
   AdviceBudget,
   AdviceConstraints,
   AdviceOptions,
   AdviceProfile,
   AdviceWeights,
+  ThpFile,
 } from '@zonewise/advisor';
 import { MAX_DOMAINS } from '@zonewise/plan';
 import type { SysctlName } from '@zonewise/simulator';
@@ -91,6 +92,32 @@ export class AdviceConstraintsDto implements AdviceConstraints {
   @IsString({ each: true })
   @Length(1, 64, { each: true })
   fixedSysctls?: SysctlName[];
+
+  @ApiPropertyOptional({
+    enum: THP_FILES,
+    isArray: true,
+    example: ['enabled'],
+    description: 'Files of /sys/kernel/mm/transparent_hugepage that stay as they are.',
+  })
+  @WhenGiven()
+  @IsArray()
+  @ArrayUnique()
+  @IsIn(THP_FILES, { each: true })
+  fixedThp?: ThpFile[];
+
+  @ApiPropertyOptional({
+    type: [Number],
+    example: [0],
+    description: 'Nodes whose pools of huge pages stay as large as they are.',
+  })
+  @WhenGiven()
+  @IsArray()
+  @ArrayMaxSize(MAX_NODE_ID + 1)
+  @ArrayUnique()
+  @IsInt({ each: true })
+  @Min(0, { each: true })
+  @Max(MAX_NODE_ID, { each: true })
+  fixedHugepages?: number[];
 
   @ApiPropertyOptional({
     minimum: 1,
