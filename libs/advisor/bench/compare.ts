@@ -5,17 +5,11 @@ import { chooseWith } from '../src/advise';
 import { normalise, withChange } from '../src/change';
 import { compileReplay } from '../src/compile';
 import { resolveDemand } from '../src/demand';
-import {
-  firstDifference,
-  judgeOf,
-  stallLimitNs,
-  stallToBeatNs,
-  tolerances,
-} from '../src/objective';
+import { firstDifference, judgeOf, tolerances } from '../src/objective';
 import { condense, isStalled } from '../src/outcome';
-import { guestMemoryPages } from '../src/placement';
 import { rivals } from '../src/rivals';
 import { configurations, spaceOf } from '../src/space';
+import { NO_BOUND, replayLimits, stallToBeat, type StallBound } from '../src/stall-bound';
 import type { AdviceBudget, Change, Outcome, SimulationRequest } from '../src/types';
 import { advisable, lostUnderVariations } from './advisable';
 import {
@@ -36,25 +30,28 @@ const ROUNDING_NS = 1;
 
 /** Replays each input once, however often search and comparison ask for it, as far as anybody wants to know. */
 class Replays {
-  private readonly known = new Map<string, { result: ReplayResult; limitNs: number }>();
+  private readonly known = new Map<
+    string,
+    { result: ReplayResult; limitNs: number; excessNs: number }
+  >();
 
   readonly replay = (asked: ReplayInput): ReplayResult => {
-    const { stallLimitNs: limitNs = Infinity, ...rest } = asked;
+    const { stallLimitNs: limitNs = Infinity, stallExcess, ...rest } = asked;
+    const excessNs = stallExcess?.limitNs ?? Infinity;
     const input = { ...rest, stateHash: false };
     const key = createHash('sha256').update(JSON.stringify(input)).digest('base64');
     const found = this.known.get(key);
     // What came to its end did so whatever the limit.
-    if (found && (found.limitNs >= limitNs || !isStalled(found.result))) return found.result;
-    const result = replay({ ...input, stallLimitNs: limitNs });
-    this.known.set(key, { result, limitNs });
+    const wentFurther = found && found.limitNs >= limitNs && found.excessNs >= excessNs;
+    if (found && (wentFurther || !isStalled(found.result))) return found.result;
+    const result = replay({ ...input, stallLimitNs: limitNs, ...(stallExcess && { stallExcess }) });
+    this.known.set(key, { result, limitNs, excessNs });
     return result;
   };
 
-  /** @param stallMaxNs the replay ends once guests have waited longer than this; advice's own limit where that is less */
-  outcome(request: SimulationRequest, stallMaxNs = Infinity): Outcome {
-    const pages = request.guests.reduce((sum, { guest }) => sum + guestMemoryPages(guest), 0);
-    const limit = Math.min(stallLimitNs(pages), stallMaxNs);
-    const input = { ...compileReplay(request).input, stallLimitNs: limit };
+  /** @param bound the replay ends once guests have waited longer than this; advice's own limit where that is less */
+  outcome(request: SimulationRequest, bound: StallBound = NO_BOUND): Outcome {
+    const input = { ...compileReplay(request).input, ...replayLimits(request, bound) };
     return condense(request, this.replay(input));
   }
 }
@@ -65,9 +62,9 @@ function outcomeOf(
   problem: Problem,
   change: Change,
   situation: Situation,
-  stallMaxNs?: number,
+  bound?: StallBound,
 ): Outcome {
-  return replays.outcome(situation.apply(withChange(problem.request, change)), stallMaxNs);
+  return replays.outcome(situation.apply(withChange(problem.request, change)), bound);
 }
 
 /** The rival that advice's gain is measured against: always replayed to the end. */
@@ -106,7 +103,10 @@ function compareAll(
       const behind = remoteAtLeast + tolerance.remote >= most.remoteCost;
       if (bounded && so.length > 0 && (lost || behind)) break;
       const limit = bounded ? waitable + ROUNDING_NS : Infinity;
-      const outcome = outcomeOf(replays, problem, normalise(request, change), situation, limit);
+      const outcome = outcomeOf(replays, problem, normalise(request, change), situation, {
+        stallNs: limit,
+        excessNs: Infinity,
+      });
       // Guests that had not started yet may start after all.
       const stopped = outcome.failedStarts.length > 0 && waitedNs(outcome) > limit;
       const found = figuresOf(stopped ? { ...outcome, failedStarts: [] } : outcome);
@@ -138,10 +138,10 @@ function enumerate(
   const outcome = (each: SimulationRequest): Outcome => replays.outcome(each);
   const allowed = lostUnderVariations(request, advised, outcome);
   // What waits longer is not better, whatever it comes to.
-  const stallMaxNs = stallToBeatNs(best, judge);
+  const bound = stallToBeat(best, judge);
   const better: { configuration: string; by: string }[] = [];
   for (const change of configurations(space)) {
-    const found = outcomeOf(replays, problem, change, AS_ASKED, stallMaxNs);
+    const found = outcomeOf(replays, problem, change, AS_ASKED, bound);
     const difference = firstDifference(found, best, judge);
     if (difference?.better !== 'a') continue;
     // Who kills fewer as asked is better whatever variations do.

@@ -7,10 +7,9 @@ import { traceOf } from './evidence/trace';
 import { multiplied, scaled } from './scale';
 import { growthBy, varied } from './variation';
 import type { Variation } from './advice-types';
-import { stallLimitNs } from './objective';
-import { cacheBefore, condense, isStalled } from './outcome';
+import { cacheBefore, condense } from './outcome';
 import type { Note } from './placement';
-import { guestMemoryPages } from './placement';
+import { NO_BOUND, gaveUp, replayLimits, type StallBound } from './stall-bound';
 import type { Candidate, AdviceRequest, Outcome, SimulationRequest } from './types';
 import type { Change } from './types';
 
@@ -77,8 +76,8 @@ export class Evaluator {
   private readonly seen = new Map<string, Evaluated>();
   /** Changes that are in their normal form already. */
   private readonly normals = new WeakSet<Change>();
-  /** Configurations whose replay was given up, and how long guests had waited by then. */
-  private readonly givenUp = new Map<string, number>();
+  /** Configurations whose replay was given up, and for which bound. */
+  private readonly givenUp = new Map<string, StallBound>();
   private readonly seenVaried = new Map<string, Outcome>();
   /** Work of this evaluator's own replays, and how many these are. */
   private own = { work: 0, replays: 0 };
@@ -138,25 +137,28 @@ export class Evaluator {
 
   /** @throws ReplayCancelled when the caller's control says stop */
   evaluate(change: Change): Evaluated {
-    const evaluated = this.evaluateWithin(change, Infinity);
-    if (evaluated === undefined) throw new Error('a replay without a limit was given up');
+    const evaluated = this.evaluateWithin(change, NO_BOUND);
+    if (evaluated === undefined) throw new Error('a replay without a bound was given up');
     return evaluated;
   }
 
   /** The same unless guests wait longer than this. */
-  evaluateWithin(change: Change, stallMaxNs: number): Evaluated | undefined {
+  evaluateWithin(change: Change, bound: StallBound): Evaluated | undefined {
     const normal = normalise(this.request, change);
     const key = JSON.stringify(normal);
     const known = this.seen.get(key);
     if (known) return known;
-    if ((this.givenUp.get(key) ?? 0) >= stallMaxNs) return undefined;
-    const { input, result, candidate, assumptions, gaveUp } = this.run(
+    const given = this.givenUp.get(key);
+    if (given && given.stallNs >= bound.stallNs && given.excessNs >= bound.excessNs) {
+      return undefined;
+    }
+    const { input, result, candidate, assumptions, isGivenUp } = this.run(
       withChange(this.request, normal),
       normal,
-      stallMaxNs,
+      bound,
     );
-    if (gaveUp) {
-      this.givenUp.set(key, stallMaxNs);
+    if (isGivenUp) {
+      this.givenUp.set(key, bound);
       return undefined;
     }
     const evaluated: Evaluated = {
@@ -176,12 +178,12 @@ export class Evaluator {
   /**
    * The same unless it would be one replay too many, or guests wait too long.
    * @param keep replays left for what comes after
-   * @param stallMaxNs the replay is given up once guests have waited longer than this
+   * @param bound the replay is given up once guests have waited longer than this
    */
-  tryEvaluate(change: Change, keep = 0, stallMaxNs = Infinity): Evaluated | undefined {
+  tryEvaluate(change: Change, keep = 0, bound = NO_BOUND): Evaluated | undefined {
     const known = this.known(change);
     if (known) return known;
-    if (this.canReplay(keep)) return this.evaluateWithin(change, stallMaxNs);
+    if (this.canReplay(keep)) return this.evaluateWithin(change, bound);
     this.meter.skipped += 1;
     return undefined;
   }
@@ -239,21 +241,19 @@ export class Evaluator {
   private run(
     request: SimulationRequest,
     change: Change,
-    stallMaxNs = Infinity,
+    bound = NO_BOUND,
   ): {
     input: ReplayInput;
     result: ReplayResult;
     candidate: Candidate;
     assumptions: Note[];
     /** It ended before the end, and sooner than every replay does. */
-    gaveUp: boolean;
+    isGivenUp: boolean;
   } {
     const small = scaled(request, this.scale);
     const compiled = compileReplay(small);
     const { assumptions } = compiled;
-    const pages = small.guests.reduce((sum, { guest }) => sum + guestMemoryPages(guest), 0);
-    const most = stallLimitNs(pages);
-    const input = { ...compiled.input, stallLimitNs: Math.min(most, stallMaxNs / this.scale) };
+    const input = { ...compiled.input, ...replayLimits(small, bound, this.scale) };
     // Nobody compares the states of miniatures and variations.
     const hashed = this.scale === 1 && change !== NO_CHANGE_VARIED;
     const result = this.replay(
@@ -270,7 +270,7 @@ export class Evaluator {
       input,
       result,
       assumptions,
-      gaveUp: isStalled(result) && input.stallLimitNs < most,
+      isGivenUp: gaveUp(small, result),
       candidate: {
         id: `${this.prefix}${this.replays}`,
         ...change,

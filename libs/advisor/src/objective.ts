@@ -116,21 +116,6 @@ export function stallLimitNs(memoryPages: number): number {
   return STALL_BUDGETS_MAX * stallBudgetNs(memoryPages);
 }
 
-/**
- * Waiting of all guests beyond which no outcome is better than this one; Infinity where something that counts more than
- * waiting could still be better.
- */
-export function stallToBeatNs(outcome: Outcome, { order, tolerance, weights }: Judge): number {
-  const score = scoreOf(outcome);
-  const at = order.findIndex((objective) => score[objective] > tolerance[objective]);
-  const before = at < 0 ? order : order.slice(0, at + 1);
-  const first = before.find((objective) => objective === 'stall-excess' || objective === 'stall');
-  if (weights !== undefined || first === undefined) return Infinity;
-  if (first === 'stall') return score.stall + tolerance.stall;
-  const pages = outcome.guests.reduce((sum, guest) => sum + guest.memoryPages, 0);
-  return stallBudgetNs(pages) + score['stall-excess'] + tolerance['stall-excess'];
-}
-
 /** How much of each figure counts as a difference on this host. */
 export function tolerances(host: HostModel): Score {
   const memory = host.nodes.reduce((sum, node) => sum + managedPages(node), 0);

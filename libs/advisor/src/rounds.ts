@@ -13,12 +13,13 @@ import type { Change, Evaluated, Evaluator } from './evaluator';
 import { formatCount } from './format';
 import { distanceBetween } from './host-nodes';
 import type { Judge } from './objective';
-import { compareOutcomes, scoreOf, stallToBeatNs } from './objective';
+import { compareOutcomes, scoreOf, stallBudgetNs } from './objective';
 import { packing } from './packing';
 import { compareEstimates } from './page-count';
 import { guestMemoryPages, isPinned } from './placement';
 import type { Space } from './space';
 import { placements, zoneReclaimModes } from './space';
+import { stallToBeat, type StallBound } from './stall-bound';
 import type { AdviceRequest, NumatuneValue } from './types';
 
 const PACKINGS_MAX = 8;
@@ -88,14 +89,23 @@ export function isPerfect({ candidate }: Evaluated, { tolerance }: Judge): boole
   );
 }
 
-/** Replays what the constraints allow and returns the best eligible one, `start` included. */
+/**
+ * Replays what the constraints allow and returns the best eligible one, `start` included.
+ * @param figures 'told': those of losers are asked for as well
+ */
 export function bestOf(
   context: RoundContext,
   changes: Iterable<Change>,
   start: Evaluated,
-  keep = 0,
+  figures?: 'told',
 ): Evaluated {
   const { evaluator, request, baseline, judge, pruned, onBetter } = context;
+  // Who waits longer than today's setting lets guests wait is never advised, whatever variations do.
+  const { excessNs } = stallToBeat(baseline.candidate.outcome, judge);
+  const boundOf = (best: Evaluated): StallBound => ({
+    stallNs: stallOfAllToBeatNs(best, judge),
+    excessNs: figures === 'told' ? Infinity : excessNs,
+  });
   let best = start;
   for (const change of changes) {
     const why = violation(request, normalise(request, change));
@@ -103,7 +113,7 @@ export function bestOf(
       pruned.forbid(why);
       continue;
     }
-    const next = evaluator.tryEvaluate(change, keep, stallToBeatNs(best.candidate.outcome, judge));
+    const next = evaluator.tryEvaluate(change, 0, boundOf(best));
     if (next === undefined && evaluator.wasGivenUp(change)) {
       const message =
         'Replays were given up once guests had waited longer than a known configuration, no worse in what counts more, lets them wait.';
@@ -156,7 +166,17 @@ export function jointRound(context: RoundContext, start: Evaluated): Evaluated {
   const changes = isPerfect(start, judge)
     ? pureChanges(request.host, sysctl, demand)
     : jointChanges(request, demand);
-  return bestOf(context, changes, start);
+  return bestOf(context, changes, start, 'told');
+}
+
+/**
+ * Waiting of all guests beyond which none is better than this one. Some may wait for longer than their budgets before it is
+ * reached: such a configuration may still be the one that survives variations.
+ */
+function stallOfAllToBeatNs({ candidate: { outcome } }: Evaluated, judge: Judge): number {
+  const { stallNs, excessNs } = stallToBeat(outcome, judge);
+  const pages = outcome.guests.reduce((sum, guest) => sum + guest.memoryPages, 0);
+  return Math.min(stallNs, stallBudgetNs(pages) + excessNs);
 }
 
 /** Guests that are remote, dead or waiting, one by one: other modes at home, and other nodes. */

@@ -11,7 +11,7 @@ import { WORK_PER_RECLAIMED_PAGE } from './evaluator';
 import type { Finalist } from './finalists';
 import { Finals } from './finalists';
 import type { Judge } from './objective';
-import { compareOutcomes, judgeOf, scoreOf, stallToBeatNs } from './objective';
+import { compareOutcomes, judgeOf, scoreOf } from './objective';
 import type { Note } from './placement';
 import { guestMemoryPages } from './placement';
 import { rivals as rivalsOf } from './rivals';
@@ -34,6 +34,7 @@ import {
 } from './rounds';
 import { scaleFor } from './scale';
 import { spaceOf } from './space';
+import { stallToBeat } from './stall-bound';
 import type { AdviceRequest, Candidate, Change, NumatuneValue, PlacementMode } from './types';
 
 /** Replays of all rounds, the variations and the margin, about; only progress depends on it. */
@@ -177,7 +178,7 @@ function rounds(context: RoundContext, rivals: Change[]): { best: Evaluated; com
   let best = baseline;
   if (baseline.candidate.outcome.failedStarts.length > 0) best = answerPools(context, best);
   best = bestOf(context, packings(context), best);
-  best = bestOf(context, rivals, best);
+  best = bestOf(context, rivals, best, 'told');
   best = jointRound(context, best);
   const space = spaceOf(request, demand);
   if (isPerfect(best, judge)) {
@@ -247,11 +248,11 @@ function confirmed(
 ): Evaluated {
   const refused: Evaluated[] = [];
   // What is scanned in vain grows with the square of the size: a miniature shows too little of it.
-  const limit = stallToBeatNs(baseline.candidate.outcome, context.judge);
+  const bound = stallToBeat(baseline.candidate.outcome, context.judge);
   for (let tries = 0; tries < CONFIRMED_MAX; tries += 1) {
     const one = winnerOf(refused)?.one;
     if (one === undefined || one === context.baseline) return baseline;
-    const full = evaluator.evaluateWithin(one.change, limit);
+    const full = evaluator.evaluateWithin(one.change, bound);
     if (full && isNoLoss(full, baseline, context.judge)) return full;
     refused.push(one);
   }

@@ -5,7 +5,14 @@ import type { HardwareProfile } from './hardware-profile';
 import type { Hstate } from './hugetlb';
 import type { HugetlbMapping } from './hugetlb-fault';
 import type { KernelProfile } from './profile';
-import type { GuestProcess, HostSysctls, ReplayEvent, ThpSettings, UnseenState } from './types';
+import type {
+  GuestProcess,
+  HostSysctls,
+  ReplayEvent,
+  ReplayInput,
+  ThpSettings,
+  UnseenState,
+} from './types';
 import type { ChargeStock, MemoryGroup } from './memcg';
 import type { Mapping } from './page-map';
 import type { KernelBlock } from './page-alloc';
@@ -42,6 +49,8 @@ export interface GuestState {
   /** CPU position per region and cpuNode. */
   cpuPositions: number[][];
   stallNs: number;
+  /** How long it may wait before that counts as excess. */
+  stallBudgetNs: number;
   /** Position in task-policy interleaving. */
   ilPrev: number;
   spilled: boolean;
@@ -167,6 +176,9 @@ export interface KernelState {
   /** How long guests have waited so far, and may wait before the replay ends. */
   guestStallNs: number;
   stallLimitNs: number;
+  /** How long guests have waited beyond their budgets so far, and may before the replay ends. */
+  stallExcessNs: number;
+  stallExcess: NonNullable<ReplayInput['stallExcess']>;
   events: ReplayEvent[];
   /** Whose fault is being served, for events and stall time. */
   current: { name: string; guest?: GuestState; killed: boolean };
@@ -184,13 +196,17 @@ export function passTime(k: KernelState, ns: number, stall: boolean): void {
   if (!stall) return;
   k.totals.stallNs += ns;
   if (!k.current.guest) return;
-  k.current.guest.stallNs += ns;
+  const { guest } = k.current;
+  guest.stallNs += ns;
   k.guestStallNs += ns;
+  if (guest.stallNs > guest.stallBudgetNs) {
+    k.stallExcessNs += Math.min(ns, guest.stallNs - guest.stallBudgetNs);
+  }
 }
 
 /** Whether guests have waited longer than the replay goes on for. */
 export function isStalled(k: KernelState): boolean {
-  return k.guestStallNs > k.stallLimitNs;
+  return k.guestStallNs > k.stallLimitNs || k.stallExcessNs > k.stallExcess.limitNs;
 }
 
 /** States once why a number of this result is less certain than it looks. */

@@ -121,6 +121,8 @@ export function buildKernel(input: ReplayInput): KernelState {
     },
     guestStallNs: 0,
     stallLimitNs: input.stallLimitNs ?? Infinity,
+    stallExcessNs: 0,
+    stallExcess: input.stallExcess ?? { budgetNs: {}, limitNs: Infinity },
     events: [],
     current: { name: 'host', guest: undefined, killed: false },
     caveats: new Map(),
@@ -445,6 +447,7 @@ export function addGuest(k: KernelState, given: GuestProcess): GuestState {
     processPages: [],
     cpuPositions: spec.regions.map((region) => cpusOf(k, region.cpuNodes, order, forked)),
     stallNs: 0,
+    stallBudgetNs: stallBudgetNs(k, spec.name),
     ilPrev: 0,
     spilled: false,
     order,
@@ -452,6 +455,11 @@ export function addGuest(k: KernelState, given: GuestProcess): GuestState {
   if (group) for (const mapping of [...guest.mappings, guest.overhead]) mapping.group = group;
   k.guests.set(spec.name, guest);
   return guest;
+}
+
+/** Own property only: a guest may be called `constructor`. */
+function stallBudgetNs({ stallExcess: { budgetNs } }: KernelState, name: string): number {
+  return Object.hasOwn(budgetNs, name) ? budgetNs[name]! : Infinity;
 }
 
 /** A group's cpuset holds for all regions that have none of their own. */

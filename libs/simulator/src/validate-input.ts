@@ -369,9 +369,21 @@ export function checkInput(input: ReplayInput): void {
   if (stallLimitNs !== undefined && !(stallLimitNs >= 0)) {
     fail('out-of-range', 'stallLimitNs', `${String(stallLimitNs)} is not a time from 0`);
   }
+  checkStallExcess(input);
   for (const [name, share] of Object.entries(input.unseen ?? {})) {
     if (!(share >= 0 && share <= 1))
       fail('out-of-range', `unseen.${name}`, `${String(share)} is not a share from 0 to 1`);
   }
   new InputCheck(input).run();
+}
+
+function checkStallExcess({ stallExcess }: ReplayInput): void {
+  if (stallExcess === undefined) return;
+  const { limitNs, budgetNs } = stallExcess;
+  const times = [['limitNs', limitNs] as const, ...Object.entries(budgetNs)];
+  for (const [name, ns] of times) {
+    if (ns >= 0) continue;
+    const where = name === 'limitNs' ? name : `budgetNs.${name}`;
+    fail('out-of-range', `stallExcess.${where}`, `${String(ns)} is not a time from 0`);
+  }
 }
