@@ -118,7 +118,10 @@ describe("a plan's verdict as JSON", () => {
     // The service has no files: places are pointers into what was sent.
     const placeless = (verdict: Json): Json => ({
       ...verdict,
-      findings: verdict.findings.map((finding: Json) => ({ ...finding, place: undefined })),
+      findings: verdict.findings.map(({ place: _place, related, ...finding }: Json) => ({
+        ...finding,
+        related: related?.map(({ message }: Json) => message),
+      })),
     });
     expect(placeless(answer)).toEqual(placeless(own));
   });
@@ -164,7 +167,7 @@ describe("a plan's verdict as JSON", () => {
     const optional: Record<string, string[]> = {
       verdict: ['zonewise', 'file', 'placements', 'difference'],
       host: ['margin', 'headroom', 'sameAs'],
-      finding: ['guest', 'node', 'waived'],
+      finding: ['guest', 'node', 'related', 'waived'],
     };
     for (const [name, fields] of Object.entries(optional)) {
       const { properties, required } = definitions[name];

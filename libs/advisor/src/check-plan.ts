@@ -58,17 +58,17 @@ export function verdictOf(
 }
 
 function deathViolations(request: SimulationRequest, simulation: Simulation): Violation[] {
-  const { result, outcome } = simulation;
+  const { result, outcome, eventsAt } = simulation;
   const failed = failedStarts(request, result);
-  const kills = result.steps.flatMap((step) =>
-    step.events.flatMap((event) => (event.type === 'oom_kill' ? [event] : [])),
+  const kills = result.steps.flatMap((step, at) =>
+    step.events.flatMap((event) => (event.type === 'oom_kill' ? [{ ...event, at }] : [])),
   );
   const starts = [...failed].map(([guest, start]): Violation => {
     const kill = kills.find((event) => event.victim === guest);
     const why = kill ? ` ${kill.constraint}: ${kill.summary}` : '';
-    const { message, ...short } = start;
-    const found = { found: 1, limit: 0, ...short, message: message + why };
-    return { code: 'failed-start', guest, ...found };
+    const { message, at, ...short } = start;
+    const found = { found: 1, limit: 0, ...short, ...duringEvent(eventsAt, at) };
+    return { code: 'failed-start', guest, ...found, message: message + why };
   });
   const others = kills
     .filter((event) => !failed.has(event.victim))
@@ -77,6 +77,7 @@ function deathViolations(request: SimulationRequest, simulation: Simulation): Vi
       guest: event.victim,
       found: 1,
       limit: 0,
+      ...duringEvent(eventsAt, event.at),
       shortfallPages: event.victimPages,
       message:
         `${event.victim} is killed by the OOM killer (${event.constraint}) while ${event.invokedBy} ` +
@@ -95,8 +96,16 @@ function deathViolations(request: SimulationRequest, simulation: Simulation): Vi
   return [...starts, ...others, ...silent];
 }
 
+/** The event that a step belongs to. */
+function duringEvent(eventsAt: number[], step: number): Pick<Violation, 'event'> {
+  const event = eventsAt.findLastIndex((first) => first <= step);
+  return event < 0 || event === eventsAt.length - 1 ? {} : { event };
+}
+
 interface FailedStart {
   message: string;
+  /** Position of its start's step. */
+  at: number;
   /** Of its memory, that it did not get; at least one. */
   shortfallPages: number;
   /** Of the pool that had too few. */
@@ -107,13 +116,15 @@ interface FailedStart {
 /** Guests killed in their own start step, with a sentence each; guest steps are in start order. */
 function failedStarts(request: SimulationRequest, result: ReplayResult): Map<string, FailedStart> {
   const starts = result.steps.flatMap((step, at) =>
-    step.op === 'guest' ? [{ step, before: result.steps[at - 1]?.snapshot ?? result.initial }] : [],
+    step.op === 'guest'
+      ? [{ step, at, before: result.steps[at - 1]?.snapshot ?? result.initial }]
+      : [],
   );
   const failed = new Map<string, FailedStart>();
   resolveDemand(request).planned.forEach(({ spec }, i) => {
     const start = starts[i];
     if (!start || start.step.status === 'ok') return;
-    const { step, before } = start;
+    const { step, at, before } = start;
     const name = spec.guest.name;
     const status = step.status;
     const pool =
@@ -124,6 +135,7 @@ function failedStarts(request: SimulationRequest, result: ReplayResult): Map<str
       const { sizeKib, pages, node } = pool;
       failed.set(name, {
         message: `${name} does not start: ${pool.message}`,
+        at,
         shortfallPages: (pages * sizeKib) / PAGE_KIB,
         ...(node === undefined ? { sizeKib } : { sizeKib, node }),
       });
@@ -132,7 +144,7 @@ function failedStarts(request: SimulationRequest, result: ReplayResult): Map<str
     const done = formatCount(step.pagesDone);
     const message = `${name} did not start: ${step.status} after ${done} pages of its memory.`;
     const wanted = spec.guest.regions.reduce((sum, { sizePages }) => sum + sizePages, 0);
-    failed.set(name, { message, shortfallPages: Math.max(1, wanted - step.pagesDone) });
+    failed.set(name, { message, at, shortfallPages: Math.max(1, wanted - step.pagesDone) });
   });
   return failed;
 }

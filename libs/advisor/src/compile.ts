@@ -20,6 +20,7 @@ import {
   applyPlacement,
   cachePolicy,
   guestCpuNodes,
+  isPinned,
 } from './placement';
 import type { GuestSpec, NumatuneValue, PlacementMode, SimulationRequest } from './types';
 
@@ -34,6 +35,8 @@ const MODES: readonly PlacementMode[] = [
 export interface CompiledReplay {
   input: ReplayInput;
   assumptions: Note[];
+  /** Position of the first step of each of the demand's events, and of what follows the last. */
+  eventsAt: number[];
 }
 
 /**
@@ -46,7 +49,8 @@ export interface CompiledReplay {
  * 4. every planned guest in start order: it touches its share of every region, then its disks fill the page
  *    cache from the nodes of its CPUs. Guests follow each other without a pause, the hardest start;
  * 5. one settle: kswapd goes to sleep;
- * 6. events in their order, each with a settle behind it;
+ * 6. events in their order, each with a settle behind it; a guest that a migration brings is written by QEMU's own
+ *    threads, from their CPUs, and reads no disk: what it had cached is in its memory;
  * 7. memory blocks that come or go behind the guests.
  *
  * Running guests are owners of their pages from the start and appear in no step.
@@ -57,8 +61,15 @@ export function compileReplay(request: SimulationRequest): CompiledReplay {
   checkOverrides(request);
   const demand = resolveDemand(request);
   const notes: Note[] = [...guestNotes(request), ...demand.notes];
-  const startOf = (planned: ResolvedDemand['planned'][number]): ReplayStep[] => {
+  const startOf = (
+    planned: ResolvedDemand['planned'][number],
+    event: 'boot' | 'incoming' = 'boot',
+  ): ReplayStep[] => {
     const placed = placedGuest(request, planned.spec.guest.name, notes);
+    if (event === 'incoming') {
+      const arriving = incomingGuest(request, planned.spec, placed);
+      return guestSteps(arriving, { ...planned, diskCachePages: 0 }, demand.ratePagesPerSecond);
+    }
     const uncached = ownValue(request.diskCache, planned.spec.guest.name) === 'none';
     const cached = uncached ? { ...planned, diskCachePages: 0 } : planned;
     return guestSteps(placed, cached, demand.ratePagesPerSecond);
@@ -71,17 +82,23 @@ export function compileReplay(request: SimulationRequest): CompiledReplay {
     ...backgroundSteps(request.host, demand),
     ...hotplugSteps(request, 'start'),
     ...hugepageSteps(request),
-    ...first.flatMap(startOf),
+    ...first.flatMap((planned) => startOf(planned)),
   ];
   if (first.length > 0) steps.push({ op: 'settle', label: 'after the last guest' });
-  steps.push(
-    ...eventSteps(
-      request.demand,
-      (name) => demand.planned.filter(({ spec }) => spec.guest.name === name).flatMap(startOf),
-      (name) => placedGuest(request, name),
-    ),
-    ...hotplugSteps(request, 'end'),
-  );
+  const eventsAt: number[] = [];
+  for (const event of eventSteps(
+    request.demand,
+    (name, kind) =>
+      demand.planned
+        .filter(({ spec }) => spec.guest.name === name)
+        .flatMap((planned) => startOf(planned, kind)),
+    (name) => placedGuest(request, name),
+  )) {
+    eventsAt.push(steps.length);
+    steps.push(...event);
+  }
+  eventsAt.push(steps.length);
+  steps.push(...hotplugSteps(request, 'end'));
   if (steps.length === 0) steps.push({ op: 'settle', label: 'host as found' });
   return {
     input: {
@@ -94,6 +111,7 @@ export function compileReplay(request: SimulationRequest): CompiledReplay {
         : { hardwareProfile: request.hardwareProfile }),
     },
     assumptions: uniqueNotes(notes),
+    eventsAt,
   };
 }
 
@@ -150,6 +168,26 @@ function withSettings(request: SimulationRequest, spec: GuestSpec, notes: Note[]
   // Memory that a running guest has stays on the pages that it is on.
   if (backing !== undefined && spec.state === 'planned') guest = applyBacking(guest, backing);
   return guest;
+}
+
+/**
+ * The guest as a migration fills it: QEMU's threads fault in what is not preallocated.
+ * @differs what the guest touches later, where a balloon gives memory back, comes from the same CPUs
+ */
+function incomingGuest(
+  request: SimulationRequest,
+  spec: GuestSpec,
+  placed: GuestProcess,
+): GuestProcess {
+  const { name } = spec.guest;
+  const follows = ownValue(request.numatune, name) !== undefined && !isPinned(spec, request.host);
+  const isMoved = ownValue(request.pinning, name) !== undefined || follows;
+  const emulatorNodes = isMoved ? guestCpuNodes(placed) : spec.emulatorNodes;
+  if (emulatorNodes === undefined || emulatorNodes.length === 0) return placed;
+  const regions = placed.regions.map((region) =>
+    region.hugetlb ? region : { ...region, cpuNodes: emulatorNodes },
+  );
+  return { ...placed, regions };
 }
 
 /** Notes once each, in order of first appearance. */

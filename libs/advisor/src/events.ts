@@ -1,11 +1,15 @@
-/** What happens to guests after the first of them have started: later boots, stops, balloons. */
+/** What happens to guests after the first of them have started: later boots, arrivals, stops, balloons. */
 import { PAGES_PER_MIB, type GuestProcess, type ReplayStep } from '@zonewise/simulator';
 import { AdvisorInputError } from './errors';
-import type { DemandProfile, GuestSpec } from './types';
+import type { DemandProfile, GuestEvent, GuestSpec } from './types';
+
+function isStart(event: GuestEvent['event']): boolean {
+  return event === 'boot' || event === 'incoming';
+}
 
 /** Guests that an event starts, in the order of the events. */
 export function laterStarts({ events = [] }: DemandProfile): string[] {
-  return events.flatMap(({ event, guest }) => (event === 'boot' ? [guest] : []));
+  return events.flatMap(({ event, guest }) => (isStart(event) ? [guest] : []));
 }
 
 /** Guests that an event ends; they are not there at the end, and nobody killed them. */
@@ -22,7 +26,7 @@ export function checkEvents({ events = [] }: DemandProfile, guests: GuestSpec[])
     const path = `/demand/events/${i}`;
     const spec = specs.get(guest);
     if (spec === undefined) wrong(`${path}/guest`, guest, 'the name of a guest', 'unknown-guest');
-    if (event === 'boot') {
+    if (isStart(event)) {
       const fresh = spec?.state === 'planned' && later.delete(guest);
       if (!fresh) wrong(`${path}/guest`, guest, 'a planned guest that was not started before');
       there.add(guest);
@@ -41,22 +45,22 @@ export function checkEvents({ events = [] }: DemandProfile, guests: GuestSpec[])
 }
 
 /**
- * Steps of the events in their order, each with a settle behind it. A balloon takes the upper part of each region and
+ * Steps of each event in their order, each with a settle behind it. A balloon takes the upper part of each region and
  * gives it back to be touched again.
- * @param startOf steps of a guest that boots
+ * @param startOf steps of a guest that boots or arrives
  * @param guestOf the guest as it is replayed
  */
 export function eventSteps(
   { events = [] }: DemandProfile,
-  startOf: (guest: string) => ReplayStep[],
+  startOf: (guest: string, event: 'boot' | 'incoming') => ReplayStep[],
   guestOf: (guest: string) => GuestProcess,
-): ReplayStep[] {
+): ReplayStep[][] {
   /** Pages of each region that a balloon leaves. */
   const left = new Map<string, number[]>();
-  return events.flatMap(({ event, guest, memoryMib = 0, label }) => {
+  return events.map(({ event, guest, memoryMib = 0, label }) => {
     const named = label ?? `${guest}: ${event}`;
     const settle: ReplayStep = { op: 'settle', label: `after ${named}` };
-    if (event === 'boot') return [...startOf(guest), settle];
+    if (event === 'boot' || event === 'incoming') return [...startOf(guest, event), settle];
     if (event === 'stop') return [{ op: 'kill', name: guest, label: named } as const, settle];
     const process = guestOf(guest);
     const share = (memoryMib * PAGES_PER_MIB) / ramPages(process);

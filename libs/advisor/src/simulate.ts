@@ -9,6 +9,8 @@ export interface Simulation {
   result: ReplayResult;
   outcome: Outcome;
   assumptions: Note[];
+  /** Position of the first step of each of the demand's events, and of what follows the last. */
+  eventsAt: number[];
 }
 
 /**
@@ -16,7 +18,7 @@ export interface Simulation {
  * @throws AdvisorInputError, SimulatorInputError for bad input; ReplayCancelled when `control` says stop
  */
 export function simulate(request: SimulationRequest, control?: ReplayControl): Simulation {
-  const { input, assumptions } = compileReplay(request);
+  const { input, assumptions, eventsAt } = compileReplay(request);
   const result = replay(input, control);
-  return { result, outcome: condense(request, result), assumptions };
+  return { result, outcome: condense(request, result), assumptions, eventsAt };
 }

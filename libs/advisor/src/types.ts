@@ -85,6 +85,8 @@ export type GuestSpec = {
   /** numatune as configured today, for display and for deciding what can change. */
   numatune: { mode: PlacementMode; nodeset: number[] };
   diskCachePages: number;
+  /** Nodes whose CPUs QEMU's own threads run on. Absent: those of its vCPUs. */
+  emulatorNodes?: number[];
   /**
    * Whether vcpupin, cpuset or cputune hold the guest's CPUs where they are. Absent: a guest whose regions
    * are touched from some of the host's CPU nodes only counts as pinned.
@@ -126,9 +128,12 @@ export interface DemandProfile {
   events?: GuestEvent[];
 }
 
-/** A planned guest that boots only now, a guest that ends, or one that a balloon leaves `memoryMib`. */
+/**
+ * A planned guest that boots only now; one that a migration brings (`incoming`: QEMU's own threads write its memory, and
+ * no disk is read); a guest that ends; or one that a balloon leaves `memoryMib`.
+ */
 export interface GuestEvent {
-  event: 'boot' | 'stop' | 'balloon';
+  event: 'boot' | 'incoming' | 'stop' | 'balloon';
   guest: string;
   memoryMib?: number;
   /** For people. */
@@ -314,6 +319,8 @@ export interface PlanVerdict {
     shortfallPages?: number;
     /** Where the shortfall is one of a pool: size of its huge pages. */
     sizeKib?: number;
+    /** Position in the demand's events of the one during which it happened; absent: before them, or over the whole replay. */
+    event?: number;
     message: string;
   }[];
   outcome: Outcome;

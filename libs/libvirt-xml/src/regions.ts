@@ -4,7 +4,7 @@ import { Assumptions } from './assumptions';
 import { nodesText, sameSet } from './bitmap';
 import { hugepageKibOf, mountableKib } from './hugepages';
 import type { DomainView, HostPlacement, NumatuneMode } from './types';
-import { cpuNodesOf } from './vcpu-nodes';
+import { cpuNodesOf, type MemoryChoice } from './vcpu-nodes';
 
 export const PAGE_KIB = 4;
 
@@ -106,17 +106,10 @@ export function regionOf(ram: Ram, context: PlacementContext): RegionSpec {
   const { view, host, assumptions, advised } = context;
   const policy = policyOf(ram, context);
   const cpusetMems = cpusetOf(ram, context);
-  const strict = view.numatune.memory?.mode === 'strict' && view.cells.length <= 1;
-  const near = policy.mode === 'preferred' || policy.mode === 'bind' || ram.mode === 'restrictive';
   const automatic = view.vcpu.placement === 'auto' ? advised : null;
-  const choice = { nodes: ram.nodes, near, affinity: strict ? ram.nodes : null };
+  const choice = choiceOf(ram, view);
   const cpuNodes = cpuNodesOf(view, host, ram.vcpus, automatic, choice, assumptions);
-  const hugetlb = hugetlbOf(ram, context, () => {
-    const { emulatorpin } = view.cputune;
-    const cpuset = emulatorpin ?? view.vcpu.cpuset;
-    const emulator = { ...view, vcpu: { ...view.vcpu, cpuset }, cputune: NO_PINS };
-    return cpuNodesOf(emulator, host, [0], automatic, choice, new Assumptions());
-  });
+  const hugetlb = hugetlbOf(ram, context, () => emulatorNodesOf(ram, context));
   return {
     cell: ram.cell,
     sizePages: Math.ceil(ram.memoryKib / PAGE_KIB),
@@ -128,6 +121,20 @@ export function regionOf(ram: Ram, context: PlacementContext): RegionSpec {
     ...(hugetlb === undefined ? {} : { hugetlb }),
     pinned: pinnedOf(view, assumptions),
   };
+}
+
+function choiceOf({ mode, nodes }: Ram, view: DomainView): MemoryChoice {
+  const strict = view.numatune.memory?.mode === 'strict' && view.cells.length <= 1;
+  const near = mode !== null && mode !== 'interleave' && (mode !== 'preferred' || nodes.length < 2);
+  return { nodes, near, affinity: strict ? nodes : null };
+}
+
+/** Nodes whose CPUs QEMU's own threads run on: those that populate huge pages, and that write what a migration brings. */
+export function emulatorNodesOf(ram: Ram, { view, host, advised }: PlacementContext): number[] {
+  const cpuset = view.cputune.emulatorpin ?? view.vcpu.cpuset;
+  const emulator = { ...view, vcpu: { ...view.vcpu, cpuset }, cputune: NO_PINS };
+  const automatic = view.vcpu.placement === 'auto' ? advised : null;
+  return cpuNodesOf(emulator, host, [0], automatic, choiceOf(ram, view), new Assumptions());
 }
 
 /** numatune mode -> the policy that QEMU's memory backend sets with mbind(). */

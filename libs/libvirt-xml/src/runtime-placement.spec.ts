@@ -138,6 +138,10 @@ describe('runtimePlacement', () => {
       tune: `<cputune><vcpupin vcpu='0' cpuset='2'/>${pin}</cputune>`,
     });
     expect(regions(xml)).toMatchObject([{ cpuNodes: [1], hugetlb: { cpuNodes: nodes } }]);
+    const ordinary = view(xml.replace('<hugepages/>', ''));
+    expect(runtimePlacement(ordinary, TWO_NODES)).toMatchObject({
+      value: { emulatorNodes: nodes },
+    });
   });
 
   it('pins locked memory and memory of assigned devices', () => {

@@ -11,7 +11,7 @@ import type {
   XmlProblem,
 } from './types';
 import { mountableKib } from './hugepages';
-import { PAGE_KIB, ramOf, regionOf } from './regions';
+import { emulatorNodesOf, PAGE_KIB, ramOf, regionOf } from './regions';
 import type { PlacementContext } from './regions';
 
 /**
@@ -57,7 +57,9 @@ export function runtimePlacement(
   const assumptions = new Assumptions();
   const advised = adviseAuto(view, host, assumptions);
   const context: PlacementContext = { view, host, assumptions, advised };
-  const regions = ramOf(context).map((ram) => regionOf(ram, context));
+  const ram = ramOf(context);
+  const regions = ram.map((part) => regionOf(part, context));
+  const emulatorNodes = ram[0] === undefined ? [] : emulatorNodesOf(ram[0], context);
   sayBalloon(view, assumptions);
   assumptions.add(
     'qemu-overhead',
@@ -70,7 +72,8 @@ export function runtimePlacement(
     overheadPages: QEMU_OVERHEAD_PAGES,
   };
   const diskCachePages = diskCache(view, assumptions);
-  return { ok: true, value: { guest, diskCachePages, assumptions: assumptions.list() } };
+  const value = { guest, diskCachePages, emulatorNodes, assumptions: assumptions.list() };
+  return { ok: true, value };
 }
 
 /** libvirt finds no hugetlbfs mount of other sizes. */

@@ -178,6 +178,8 @@ export interface RuntimePlacement {
   guest: GuestProcess;
   /** Bytes of host page cache that its disks fill, in pages; by the stated default rule. */
   diskCachePages: number;
+  /** Nodes whose CPUs QEMU's own threads run on, as far as pins and affinity say; else all with CPUs. */
+  emulatorNodes: number[];
   /** Rules used where the document leaves something open (e.g. which node's CPUs touch the memory). */
   assumptions: { code: string; message: string }[];
 }

@@ -132,10 +132,11 @@ export function buildGuestSpec(
   const placementHost = hostPlacement(host);
   const placement = runtimePlacement(view, placementHost);
   if (!placement.ok) return placement;
-  const { guest, diskCachePages, assumptions } = placement.value;
+  const { guest, diskCachePages, emulatorNodes, assumptions } = placement.value;
   const common = {
     numatune: configuredNumatune(view, placementHost.memoryNodes),
     diskCachePages,
+    emulatorNodes,
     vcpus: view.vcpu.current,
     cpusPinned: view.vcpu.cpuset !== null || view.cputune.vcpupin.length > 0,
     ownNodesCells: guest.regions.map(({ cell }) => cell).filter((cell) => !isGuestCell(view, cell)),

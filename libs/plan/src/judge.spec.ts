@@ -60,6 +60,15 @@ describe('a verdict', () => {
     expect(judged({ seed: 2 }).planSha256).not.toBe(planSha256);
   });
 
+  it('hashes the fail level in force, wherever it was said', () => {
+    const usual = judged().planSha256;
+    const strict = judged({ failLevel: 'warning' }).planSha256;
+    expect(strict).not.toBe(usual);
+    expect(judged({}, { failLevel: 'warning' }).planSha256).toBe(strict);
+    expect(judged({ failLevel: 'warning' }, { failLevel: 'error' }).planSha256).toBe(usual);
+    expect(judged({ failLevel: 'error' }).planSha256).toBe(usual);
+  });
+
   it('fails a node that fills before the host does, although adding up accepts the plan', () => {
     const verdict = judged({ guests: three });
     expect(verdict.verdict).toBe('fail');

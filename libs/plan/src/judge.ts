@@ -12,6 +12,7 @@ import { reaches, ruleOfCode, type Severity } from './rules';
 import { withNames } from './stand-ins';
 import type { Finding, GateVerdict, HostVerdict } from './verdict';
 import { applyWaivers } from './waivers';
+import { asGuests } from './processes';
 
 export interface JudgeOptions {
   /** Day that waivers are held against, `YYYY-MM-DD`. */
@@ -55,8 +56,8 @@ function hostOfTask({ hosts }: PreparedPlan, task: number): string {
   return hosts.find((host) => host.task === task)?.host.name ?? '';
 }
 
-const namesOf = ({ request }: PreparedHost): string[] =>
-  request.request.guests.map(({ guest }) => guest.name);
+/** Names of the request's guests as the plan knows them: several processes of a guest share its name. */
+const namesOf = ({ host }: PreparedHost): string[] => host.places.map(({ name }) => name);
 
 /**
  * The verdict from what the plan's tasks came to, wherever they were run.
@@ -77,7 +78,7 @@ function concludePlan(
       problems.push(placed(withNames(outcome.problem, namesOf(host)), host.host, document));
       return [];
     }
-    const replays = withNames(outcome.value, namesOf(host));
+    const replays = asGuests(withNames(outcome.value, namesOf(host)));
     findings.push(...hostFindings(host.host, replays, rules, document));
     return [{ ...host, replays }];
   });
@@ -95,7 +96,10 @@ function concludePlan(
     return {
       name: host.name,
       verdict: failed ? 'fail' : 'pass',
-      accounting: accountingOf(request.request),
+      accounting: accountingOf(
+        request.request,
+        host.places.map((place) => place.name),
+      ),
       outcome: verdict.outcome,
       profile: verdict.profile,
       ...(margin === undefined ? {} : { margin }),
@@ -121,7 +125,7 @@ function concludePlan(
       limit: severity === 'off' ? null : limit,
     })),
     waivers,
-    planSha256: sha256Of(document),
+    planSha256: sha256Of(document, failLevel),
     modelVersion: options.modelVersion,
     seed: document.seed ?? 1,
     today: options.today,
@@ -198,12 +202,15 @@ function ordered(_key: string, value: unknown): unknown {
 /** Where a host or guest stands says nothing about it. */
 const withoutPath = <T extends { path: string }>(each: T): object => ({ ...each, path: undefined });
 
-function sha256Of(document: PlanDocument): string {
+/**
+ * @param failLevel the one in force: it decides what fails, and where the packer may put guests. Written in the plan
+ *   or given beside it, it has the same hash.
+ */
+function sha256Of(document: PlanDocument, failLevel: Severity): string {
   const { hosts, guests } = document;
-  // What counts as failure is said with the verdict.
   const said = {
     ...document,
-    failLevel: undefined,
+    failLevel,
     hosts: hosts.map(withoutPath),
     guests: guests.map(withoutPath),
   };

@@ -7,7 +7,7 @@ import type { HostSysctls } from '@zonewise/simulator';
 import { parseDomain } from '@zonewise/libvirt-xml';
 import { domainXmlOf, type Flavour } from './flavour';
 import type { SettledPlan } from './plan-placement';
-import { timelinesOf, type PlanEvent, type Timeline } from './plan-events';
+import { guestsFromOutside, timelinesOf, type PlanEvent, type Timeline } from './plan-events';
 import type { PackingPlan, PlanDomain, PlanProblem } from './plan-request';
 import type { Policies } from './policies';
 import type { Severity } from './rules';
@@ -24,7 +24,7 @@ export interface PlanHost {
   hugepages?: HugepageDemand[];
 }
 
-export interface PlanGuest extends Omit<PlanDomain, 'xml'> {
+export interface PlanGuest extends Omit<PlanDomain, 'xml' | 'process'> {
   path: string;
   /** Exactly one of the two. */
   xml?: string;
@@ -142,7 +142,10 @@ function unknownName(
   return { code, path, message, ...(expected === '' ? {} : { expected }) };
 }
 
-/** Which guests go to which host; `count` of a flavour may be named as a whole by the flavour's guest name. */
+/**
+ * Which guests go to which host; `count` of a flavour may be named as a whole by the flavour's guest name.
+ * @param homeless guests that have no host in the beginning and need none
+ */
 function assigned(
   document: SettledPlan['document'],
   guests: NamedGuest[],
@@ -153,8 +156,12 @@ function assigned(
   const byHost = new Map<string, NamedGuest[]>(hosts.map(({ name }) => [name, []]));
   const [only] = hosts;
   if (assignments === undefined) {
-    if (hosts.length === 1 && only !== undefined) byHost.set(only.name, guests);
-    else {
+    if (hosts.length === 1 && only !== undefined) {
+      byHost.set(
+        only.name,
+        guests.filter(({ name }) => !homeless.has(name)),
+      );
+    } else {
       const message = `The plan has ${hosts.length} hosts: assignments has to say which guests go where.`;
       problems.push({ code: 'plan-assignments', path: '', message });
     }
@@ -214,20 +221,28 @@ export function pointerPart(key: string): string {
   return key.replace(/~/g, '~0').replace(/\//g, '~1');
 }
 
-/** Entries by guest that concern one host. */
-function ofGuests<T>(entries: Record<string, T>, names: Set<string>): Record<string, T> {
-  return Object.fromEntries(Object.entries(entries).filter(([name]) => names.has(name)));
+/** Name of a guest's process in the replay of a host. */
+const processOf = ({ name, domain }: NamedGuest): string => domain.process ?? name;
+
+/** Entries by guest that concern one host, for each process of its guests. */
+function ofGuests<T>(entries: Record<string, T>, own: NamedGuest[]): Record<string, T> {
+  return Object.fromEntries(
+    own.flatMap((guest) =>
+      Object.hasOwn(entries, guest.name) ? [[processOf(guest), entries[guest.name] as T]] : [],
+    ),
+  );
 }
 
 /** The plan's demand as far as it concerns one host. */
 function demandOf(
   document: PlanDocument,
   host: PlanHost,
-  names: Set<string>,
+  own: NamedGuest[],
   { events }: Timeline,
 ): DemandProfile {
   const { startOrder, guests, ...rest } = document.demand ?? {};
   const { backgroundCache, hugepages } = host;
+  const names = new Set(own.map(processOf));
   return {
     ...rest,
     ...(backgroundCache === undefined ? {} : { backgroundCache }),
@@ -236,7 +251,7 @@ function demandOf(
     ...(startOrder === undefined
       ? {}
       : { startOrder: startOrder.filter((name) => names.has(name)) }),
-    ...(guests === undefined ? {} : { guests: ofGuests(guests, names) }),
+    ...(guests === undefined ? {} : { guests: ofGuests(guests, own) }),
   };
 }
 
@@ -269,7 +284,7 @@ function demandProblems(
 
 /**
  * One plan for each host of a document.
- * @param homeless guests that have no host and need none
+ * @param homeless guests that have no host and need none; those that come from outside are known here
  * @returns the hosts in the document's order, or every problem with names and assignments
  */
 export function resolvePlan(
@@ -293,21 +308,22 @@ export function resolvePlan(
   // Names are of no use while there are guests that could not be read.
   if (problems.length > 0) return { ok: false, problems };
   problems.push(...demandProblems(document, guests));
-  const byHost = assigned(document, guests, homeless, problems);
-  const timelines = timelinesOf(document.events ?? [], byHost, problems);
+  const { events = [] } = document;
+  const away = new Set([...homeless, ...guestsFromOutside(events)]);
+  const byHost = assigned(document, guests, away, problems);
+  const timelines = timelinesOf(events, guests, byHost, problems);
   if (problems.length > 0) return { ok: false, problems };
   const value = hosts.map((host): HostPlan => {
     const timeline = timelines.get(host.name) ?? { arrivals: [], events: [], paths: [] };
     const own = [...(byHost.get(host.name) ?? []), ...timeline.arrivals];
-    const names = new Set(own.map(({ name }) => name));
     const plan: PackingPlan = {
       host: host.host,
       domains: own.map(({ domain }) => domain),
-      demand: demandOf(document, host, names, timeline),
+      demand: demandOf(document, host, own, timeline),
       ...(sysctl === undefined && host.sysctl === undefined
         ? {}
         : { sysctl: { ...sysctl, ...host.sysctl } }),
-      ...(numatune === undefined ? {} : { numatune: ofGuests(numatune, names) }),
+      ...(numatune === undefined ? {} : { numatune: ofGuests(numatune, own) }),
       ...(seed === undefined ? {} : { seed }),
       ...(hardwareProfile === undefined ? {} : { hardwareProfile }),
     };

@@ -1,6 +1,8 @@
 /** A plan that leaves it to the packer where its guests go, with the places that it found. */
+import { parseDomain } from '@zonewise/libvirt-xml';
 import { placing, type GuestPlacement, type GuestRefusal } from './placement';
-import type { PlanDocument } from './plan-document';
+import type { PlanDocument, PlanGuest } from './plan-document';
+import { guestsFromOutside } from './plan-events';
 import type { PlanProblem } from './plan-request';
 import { effectiveRules, limitsOf } from './policies';
 import type { Replaying } from './replaying';
@@ -14,6 +16,22 @@ export interface SettledPlan {
 }
 
 type SettleOutcome = { ok: true; value: SettledPlan } | { ok: false; problems: PlanProblem[] };
+
+/** Guests without those that are outside of the plan in the beginning; the events say where they come to. */
+function fromWithin(guests: PlanGuest[], outside: ReadonlySet<string>): PlanGuest[] {
+  if (outside.size === 0) return guests;
+  return guests.flatMap((guest): PlanGuest[] => {
+    const { count, xml, ...one } = guest;
+    if (count !== undefined) {
+      const names = Array.from({ length: count }, (_, i) => `${guest.name ?? ''}-${i + 1}`);
+      if (!names.some((name) => outside.has(name))) return [guest];
+      return names.filter((name) => !outside.has(name)).map((name) => ({ ...one, name }));
+    }
+    const parsed = xml === undefined ? undefined : parseDomain(xml);
+    const name = parsed?.ok === true ? parsed.value.name : guest.name;
+    return outside.has(name ?? '') ? [] : [guest];
+  });
+}
 
 /**
  * Places the guests of a plan that says `assignments: auto`; any other plan is settled already.
@@ -35,16 +53,8 @@ export function* settlePlan(
       return { code: 'plan-guest', path, message };
     });
   if (problems.length > 0) return { ok: false, problems };
-  const {
-    hosts,
-    guests,
-    flavours,
-    policies,
-    limits,
-    demand = {},
-    seed,
-    hardwareProfile,
-  } = document;
+  const guests = fromWithin(document.guests, guestsFromOutside(document.events ?? []));
+  const { hosts, flavours, policies, limits, demand = {}, seed, hardwareProfile } = document;
   const { touchPercent, rateMibPerSecond } = demand;
   const outcome = yield* placing({
     hosts: hosts.map(({ name, path, host, sysctl, ...own }) => {

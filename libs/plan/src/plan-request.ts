@@ -25,6 +25,8 @@ export interface PlanDomain extends ResidencyTexts {
   xml: string;
   /** Default `planned`. */
   state?: 'planned' | 'running';
+  /** Its name in the replay, where another process of the same guest has been on the host before. */
+  process?: string;
 }
 
 export interface PackingPlan {
@@ -149,6 +151,7 @@ function planGuest(domain: PlanDomain, host: HostModel): GuestOutcome {
   const spec = buildGuestSpec(view, host, use.use);
   if (!spec.ok) return { ok: false, problems: under('/xml', spec.problems) };
   spec.value.assumptions.push(...use.notes);
+  if (domain.process !== undefined) spec.value.guest.name = domain.process;
   return { ok: true, guest: spec.value };
 }
 

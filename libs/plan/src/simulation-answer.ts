@@ -53,7 +53,11 @@ function eventList(result: ReplayResult): StepEvent[] {
  * @returns outcome and assumptions, profile and hash of the state, tables after the last step, all events with
  *   their steps, and the steps themselves
  */
-export function simulationAnswer({ result, outcome, assumptions }: Simulation) {
+export function simulationAnswer({
+  result,
+  outcome,
+  assumptions,
+}: Pick<Simulation, 'result' | 'outcome' | 'assumptions'>) {
   const last = lastSnapshot(result);
   return {
     outcome,

@@ -31,6 +31,8 @@ export interface Finding {
   unit: RuleLimit['unit'] | 'pages' | null;
   message: string;
   place: FindingPlace;
+  /** Further places that have to do with it: the guest, where an event causes it, or the event that starts the guest. */
+  related?: { place: FindingPlace; message: string }[];
   /** Accepted by a waiver: it does not count. */
   waived?: { reason: string; expires: string };
 }
@@ -102,7 +104,7 @@ export interface GateVerdict {
   placements?: SettledPlan['placements'];
   rules: RuleInForce[];
   waivers: (Waiver & { state: WaiverState })[];
-  /** With the plan, the same model version and seed give the same verdict, bit for bit. */
+  /** Of the plan and the fail level in force: with the same model version, seed and day it stands for the same verdict, bit for bit. */
   planSha256: string;
   modelVersion: string;
   seed: number;

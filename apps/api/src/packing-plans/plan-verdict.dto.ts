@@ -51,6 +51,14 @@ export class FindingDto implements Finding {
   )
   place: Finding['place'];
 
+  @ApiPropertyOptional({
+    type: 'array',
+    items: { type: 'object', additionalProperties: true },
+    description: 'The guest, where an event causes it, or the event that starts the guest.',
+    example: [{ place: { path: '/guests/0' }, message: 'web1' }],
+  })
+  related?: Finding['related'];
+
   @ApiPropertyOptional(anObject('The waiver that accepts it.', { reason: '', expires: '' }))
   waived?: Finding['waived'];
 }
@@ -153,7 +161,10 @@ export class GateVerdictDto implements GateVerdict {
   @ApiProperty({ type: 'array', items: { type: 'object', additionalProperties: true } })
   waivers: GateVerdict['waivers'];
 
-  @ApiProperty({ description: 'Equal plans, model versions and seeds give equal verdicts.' })
+  @ApiProperty({
+    description:
+      'Of the plan and the fail level in force: with equal model version, seed and day equal verdicts.',
+  })
   planSha256: string;
 
   @ApiProperty({ example: '0.1.0' })

@@ -67,6 +67,38 @@ describe('sarif', () => {
       region: { startLine: at + 1 },
     });
   });
+
+  it('points at the event that causes a finding, and beside it at the guest', async () => {
+    const file = join(EXAMPLES, 'plans', 'fail-host-lost.yaml');
+    const rows = readFileSync(file, 'utf8').split('\n');
+    const lineOf = (text: string): number => rows.findIndex((row) => row.includes(text)) + 1;
+    const log = valid((await run([file], { output: 'sarif' })).text) as {
+      runs: {
+        results: {
+          locations: { physicalLocation: { region: object } }[];
+          relatedLocations: object[];
+          properties: { guest: string };
+        }[];
+      }[];
+    };
+    const results = log.runs[0]?.results ?? [];
+    expect(results.length).toBeGreaterThan(0);
+    for (const { locations, relatedLocations, properties } of results) {
+      expect(locations[0]?.physicalLocation.region).toMatchObject({
+        startLine: lineOf('lose: kvm1'),
+      });
+      const guest = lineOf(`name: ${properties.guest.replace(/-\d+$/, '')},`);
+      expect(relatedLocations).toMatchObject([
+        {
+          physicalLocation: {
+            artifactLocation: { uri: expect.stringMatching(/fail-host-lost\.yaml$/) },
+            region: { startLine: guest },
+          },
+          message: { text: properties.guest },
+        },
+      ]);
+    }
+  });
 });
 
 interface Element {

@@ -2,6 +2,7 @@ import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GateVerdict } from '@zonewise/plan';
 import { scratch } from '../test/scratch';
+import { plan as twoHosts } from '../test/two-host-plan';
 import { packageRoot } from '../version';
 import { gate } from './gate';
 
@@ -154,6 +155,16 @@ ${rest}`,
       }),
     ).toBe(1);
     expect(its.stderr).toMatch(/d0\.xml:6:\d+: \/domains\/0\/xml.*tight/);
+  });
+
+  it('says file, line and column of an event whose time contradicts the order', async () => {
+    const events = `events:
+  - {at: 2027-03-01T22:00Z, migrate: a-1, to: kvm2}
+  - {at: 2027-03-01T21:00Z, migrate: b, to: kvm1}`;
+    expect(await gate([write('plan.yaml', twoHosts(1, events))], { output: 'table' })).toBe(1);
+    expect(its.stderr).toMatch(
+      /plan\.yaml:\d+:6: \/events\/1\/at: .*event 1 is later: at 2027-03-01T22:00Z.*; expected 2027-03-01T22:00Z or later; found 2027-03-01T21:00Z \[plan-event\]/,
+    );
   });
 
   it('refuses an alias bomb without expanding it', async () => {

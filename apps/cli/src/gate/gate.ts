@@ -9,6 +9,7 @@ import {
   ruleOf,
   SEVERITIES,
   type Finding,
+  type FindingPlace,
   type GateVerdict,
   type JudgeOptions,
   type JudgeOutcome,
@@ -86,12 +87,24 @@ function checkOptions(options: GateOptions): Checked {
   };
 }
 
-/** A finding's place with file and line, from the document that it names or from the plan. */
-function located(finding: Finding, { source, files }: LoadedPlan): Finding {
-  const { place } = finding;
+/** A place with file and line, from the document that it names or from the plan. */
+function locatedPlace(place: FindingPlace, { source, files }: LoadedPlan): FindingPlace {
   const document = files.get(place.path);
-  if (document !== undefined) return { ...finding, place: { ...place, file: document } };
-  return { ...finding, place: { ...place, ...source.placeOf(place.path) } };
+  return document === undefined
+    ? { ...place, ...source.placeOf(place.path) }
+    : { ...place, file: document };
+}
+
+function located(finding: Finding, plan: LoadedPlan): Finding {
+  const related = finding.related?.map((each) => ({
+    ...each,
+    place: locatedPlace(each.place, plan),
+  }));
+  return {
+    ...finding,
+    place: locatedPlace(finding.place, plan),
+    ...(related === undefined ? {} : { related }),
+  };
 }
 
 /** A line on the terminal that says how far it is; nothing where stderr is no terminal. */

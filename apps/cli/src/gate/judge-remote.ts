@@ -1,5 +1,6 @@
 /** Asks a running service for the verdict on a plan: the same one, and the same problems, as judging it here. */
 import type {
+  FindingPlace,
   GateVerdict,
   JudgeOutcome,
   PlanDocument,
@@ -132,8 +133,16 @@ function verdictOf(body: unknown, document: PlanDocument): JudgeOutcome {
   }
   const value = verdict as GateVerdict;
   const findings = value.findings.map((finding) => {
-    const path = placeHere(finding.place.path, document);
-    return { ...finding, place: { ...finding.place, path } };
+    const here = (place: FindingPlace): FindingPlace => ({
+      ...place,
+      path: placeHere(place.path, document),
+    });
+    const related = finding.related?.map((each) => ({ ...each, place: here(each.place) }));
+    return {
+      ...finding,
+      place: here(finding.place),
+      ...(related === undefined ? {} : { related }),
+    };
   });
   return { ok: true, value: { ...value, findings } };
 }

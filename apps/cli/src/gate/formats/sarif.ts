@@ -28,8 +28,16 @@ function fingerprint(file: string, { rule, host, guest, node }: Finding): string
   return createHash('sha256').update(key).digest('hex');
 }
 
+function relatedLocation(
+  { place, message }: NonNullable<Finding['related']>[number],
+  id: number,
+): object {
+  return { id, physicalLocation: physical(place), message: { text: message } };
+}
+
 function result(file: string, finding: Finding, difference: Difference | undefined): object {
-  const { rule, severity, message, place, waived, host, guest, node, found, limit, unit } = finding;
+  const { rule, severity, message, place, related, waived } = finding;
+  const { host, guest, node, found, limit, unit } = finding;
   const index = RULES.findIndex(({ id }) => id === rule);
   const logical = { fullyQualifiedName: subjectOf(finding), name: guest ?? host, kind: 'resource' };
   const isNew = difference?.added.includes(finding);
@@ -40,6 +48,7 @@ function result(file: string, finding: Finding, difference: Difference | undefin
     level: severity,
     message: { text: `${subjectOf(finding)}: ${message}` },
     locations: [{ physicalLocation: physical(place), logicalLocations: [logical] }],
+    ...(related === undefined ? {} : { relatedLocations: related.map(relatedLocation) }),
     partialFingerprints: { 'zonewise/v1': fingerprint(file, finding) },
     ...(difference === undefined ? {} : { baselineState: isNew ? 'new' : 'unchanged' }),
     ...(waived === undefined
