@@ -14,6 +14,7 @@ import { formatCount, formatMib } from './format';
 import { nearestFirst } from './host-nodes';
 import type { Judge } from './objective';
 import { scoreOf, stallBudgetNs } from './objective';
+import { ownValue } from './own-value';
 import { guestCpuNodes } from './placement';
 import type { PoolNeed } from './pools';
 import { basePages, enlarged, isPooled, poolNeeds, reduced } from './pools';
@@ -107,7 +108,7 @@ function elsewhere(request: AdviceRequest, change: Change, planned: Planned): Ch
 /** The guests free to fall back to other nodes. */
 function unbound(change: Change, guests: Planned[]): Change {
   const settings = guests.flatMap(({ spec }) => {
-    const { mode, nodeset } = change.numatune[spec.guest.name] ?? spec.numatune;
+    const { mode, nodeset } = ownValue(change.numatune, spec.guest.name) ?? spec.numatune;
     const bound = mode === 'strict' || mode === 'restrictive';
     return bound ? [[spec.guest.name, { mode: 'preferred' as const, nodeset }] as const] : [];
   });

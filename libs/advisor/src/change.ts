@@ -4,6 +4,7 @@ import { effectiveNumatune, placedGuest } from './compile';
 import { resolveDemand } from './demand';
 import { nodeUnion, sameNodes } from './host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
+import { ownValue } from './own-value';
 import { applyPinning } from './placement';
 import type { Change, HugepageDemand, NumatuneValue, SimulationRequest } from './types';
 
@@ -70,7 +71,7 @@ export function normalise(request: SimulationRequest, change: Change): Change {
   const part = <K extends ByGuest>(name: K): Change[K] | undefined => {
     const before: Record<string, unknown> = request[name] ?? {};
     const entries = byRank<unknown>(change[name]).filter(
-      ([guest, value]) => JSON.stringify(before[guest]) !== JSON.stringify(value),
+      ([guest, value]) => JSON.stringify(ownValue(before, guest)) !== JSON.stringify(value),
     );
     return entries.length > 0 ? (Object.fromEntries(entries) as Change[K]) : undefined;
   };

@@ -13,6 +13,7 @@ import { eventSteps, laterStarts } from './events';
 import { cpuNodes, memoryNodes, nearestFirst, nodeUnion } from './host-nodes';
 import { hotplugSteps } from './hotplug';
 import { hugepageSteps } from './hugepages';
+import { ownValue } from './own-value';
 import type { Note } from './placement';
 import {
   applyBacking,
@@ -359,11 +360,6 @@ function checkNodes(host: HostModel, nodes: number[], path: string): void {
 
 function sysctlNames(host: HostModel): SysctlName[] {
   return (Object.keys(host.sysctl) as SysctlName[]).sort();
-}
-
-/** Own property only: a guest may be called `constructor`. */
-function ownValue<T>(record: Record<string, T> | undefined, name: string): T | undefined {
-  return record && Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
 /** Whole pages, the first shares take the remainder. */

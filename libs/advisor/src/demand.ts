@@ -1,6 +1,7 @@
 import { PAGES_PER_MIB } from '@zonewise/simulator';
 import { AdvisorInputError } from './errors';
 import { checkEvents, laterStarts } from './events';
+import { ownValue } from './own-value';
 import type { Note } from './placement';
 import { guestMemoryPages } from './placement';
 import type { DemandProfile, GuestSpec, SimulationRequest } from './types';
@@ -33,7 +34,7 @@ export function resolveDemand(request: SimulationRequest): ResolvedDemand {
   checkEvents(demand, guests);
   const share = percent(demand.touchPercent ?? 100, '/demand/touchPercent');
   const planned = inStartOrder(demand, guests).map((spec) => {
-    const own = demand.guests?.[spec.guest.name];
+    const own = ownValue(demand.guests, spec.guest.name);
     const path = `/demand/guests/${spec.guest.name}`;
     if (own !== undefined && (typeof own !== 'object' || own === null)) {
       invalid(path, own, 'an object with touchPercent and diskCacheMib');

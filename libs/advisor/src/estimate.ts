@@ -8,6 +8,7 @@ import { placedGuest } from './compile';
 import { withChange } from './change';
 import type { ResolvedDemand } from './demand';
 import { cpuNodes, distanceBetween, managedPages, nearestFirst } from './host-nodes';
+import { ownValue } from './own-value';
 import { Count, type Draws, type Estimate } from './page-count';
 import { cachePolicy, guestCpuNodes } from './placement';
 import type { AdviceRequest, Change } from './types';
@@ -78,7 +79,7 @@ export class Estimator {
       ...(change.backing && { backing: pick(change.backing, name) }),
     };
     const guest = placedGuest(withChange(this.request, own), name);
-    const uncached = change.diskCache?.[name] === 'none';
+    const uncached = ownValue(change.diskCache, name) === 'none';
     const draws = guest.regions.flatMap((region, i) =>
       // Huge pages of a pool are not free memory: the pool took them before.
       region.hugetlb ? [] : this.regionDraws(region, planned.touchPages[i] ?? 0),
@@ -196,6 +197,6 @@ function freePagesAboveLow(node: HostNode): number {
 }
 
 function pick<T>(record: Record<string, T>, name: string): Record<string, T> {
-  const value = Object.hasOwn(record, name) ? record[name] : undefined;
+  const value = ownValue(record, name);
   return value === undefined ? {} : { [name]: value };
 }

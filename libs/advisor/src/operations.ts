@@ -8,6 +8,7 @@ import { nodesText } from './host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
 import type { Judge } from './objective';
 import { firstDifference } from './objective';
+import { ownValue } from './own-value';
 import { basePages, poolNeeds } from './pools';
 import { hasCellNodes, nodesByRegion, tunedRegions } from './placement';
 import type {
@@ -171,8 +172,8 @@ function documentParts({ request }: Evaluator, change: Change): Part[] {
     without: { ...change, [kind]: withoutEntry(change[kind] ?? {}, name) },
     operation: {
       ...{ action: 'replace', resourceType: 'domain', resource: name, path },
-      value: change[kind]?.[name],
-      previousValue: request[kind]?.[name] ?? null,
+      value: ownValue<unknown>(change[kind], name),
+      previousValue: ownValue<unknown>(request[kind], name) ?? null,
     },
     says: (_with, _without, effect) => `${name} ${text} ${effect}`,
   });

@@ -204,7 +204,7 @@ function changeOf(
   planned.forEach(({ spec }, i) => {
     const option = options[i]?.[chosen[i] ?? 0];
     const { name } = spec.guest;
-    if (option?.numatune) change.numatune[name] = option.numatune;
+    if (option?.numatune) change.numatune = { ...change.numatune, [name]: option.numatune };
     if (option?.pinning) change.pinning = { ...change.pinning, [name]: option.pinning };
   });
   return change;

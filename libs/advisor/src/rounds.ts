@@ -14,6 +14,7 @@ import { formatCount } from './format';
 import { distanceBetween } from './host-nodes';
 import type { Judge } from './objective';
 import { compareOutcomes, scoreOf, stallBudgetNs } from './objective';
+import { ownValue } from './own-value';
 import { packing } from './packing';
 import { compareEstimates } from './page-count';
 import { guestMemoryPages, isPinned } from './placement';
@@ -307,7 +308,7 @@ function leastRemote(
   for (const { spec } of demand.planned) {
     const size = guestMemoryPages(spec.guest);
     pages += size;
-    const setting = numatune[spec.guest.name];
+    const setting = ownValue(numatune, spec.guest.name);
     const bound = setting?.mode === 'strict' || setting?.mode === 'restrictive';
     if (!bound || !isPinned(spec, request.host)) continue;
     for (const region of spec.guest.regions) {

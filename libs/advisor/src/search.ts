@@ -12,6 +12,7 @@ import type { Finalist } from './finalists';
 import { Finals } from './finalists';
 import type { Judge } from './objective';
 import { compareOutcomes, judgeOf, scoreOf } from './objective';
+import { ownValue } from './own-value';
 import type { Note } from './placement';
 import { guestMemoryPages } from './placement';
 import { rivals as rivalsOf } from './rivals';
@@ -218,7 +219,7 @@ function softened(request: AdviceRequest, change: Change): Change[] {
   const settings = Object.fromEntries(
     startOrder(request).map((name) => [
       name,
-      change.numatune[name] ?? effectiveNumatune(request, name),
+      ownValue(change.numatune, name) ?? effectiveNumatune(request, name),
     ]),
   );
   if (!Object.values(settings).some(bound)) return [];

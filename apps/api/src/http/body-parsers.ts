@@ -2,7 +2,8 @@ import { isUtf8 } from 'node:buffer';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { IncomingMessage } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
-import { asProblem, RESERVED_KEY_ERROR, TOO_LARGE_ERROR } from './problem.filter';
+import { asProblem, TOO_LARGE_ERROR } from './problem.filter';
+import { refuseReservedNames } from './reserved-names';
 
 /** No document of the API nests deeper; what reads a body recurses, and a hostile one can nest a million deep. */
 const MAX_JSON_DEPTH = 64;
@@ -25,6 +26,11 @@ export function useBodyParsers(app: NestExpressApplication, limitBytes: number):
   });
   app.useBodyParser('json', { limit: limitBytes, verify: refuseUnreadable });
   app.useBodyParser('raw', { limit: limitBytes, type: BYTE_TYPES });
+  app.use((request: Request, _response: Response, next: NextFunction) => {
+    refuseReservedNames(request.query);
+    if (!Buffer.isBuffer(request.body)) refuseReservedNames(request.body);
+    next();
+  });
   // Before Nest sees them: it would take every SyntaxError for a plain bad request.
   app.use((error: unknown, request: Request, response: Response, next: NextFunction) => {
     if (!response.headersSent) next(asProblem(error, request));
@@ -66,18 +72,6 @@ function refuseUnreadable(
   if (jsonDepthExceeds(body, MAX_JSON_DEPTH)) {
     throw new Error(`The JSON body nests deeper than ${MAX_JSON_DEPTH} levels`);
   }
-  refuseReservedKeys(body);
-}
-
-/** Keys that mean the object itself; Nest's validation drops them, so that what they say would be ignored. */
-const RESERVED_KEY = /"(__proto__|constructor|prototype)"\s*:/;
-
-function refuseReservedKeys(body: Buffer): void {
-  if (!['"__proto__"', '"constructor"', '"prototype"'].some((key) => body.includes(key))) return;
-  const key = RESERVED_KEY.exec(body.toString('latin1'))?.[1];
-  if (key === undefined) return;
-  const detail = `"${key}" is not read as a field or a name here.`;
-  throw Object.assign(new Error(detail), { type: RESERVED_KEY_ERROR });
 }
 
 /** Whether brackets outside of strings nest deeper than `limit`; one pass, allocates nothing. */

@@ -12,6 +12,7 @@ import { nodeTextOf } from '@zonewise/host-facts';
 import { textOf } from '@zonewise/libvirt-xml';
 import type { Request } from 'express';
 import { ProblemException } from './problem';
+import { isReservedName } from './reserved-names';
 import { xmlProblem } from './xml-problems';
 
 type Fields = Record<string, unknown>;
@@ -77,9 +78,6 @@ export function filesOf(request: Request): Upload[] {
   return Array.isArray(files) ? (files as Upload[]) : [];
 }
 
-/** Names that mean the object itself; the validation would drop them without a word. */
-const RESERVED_NAMES = ['__proto__', 'constructor', 'prototype'];
-
 /** @throws ProblemException malformed-multipart when a name comes twice, or a file is no UTF-8 text */
 function fieldsOf(body: Fields, files: Upload[]): Fields {
   const parts: [string, unknown][] = Object.entries(body);
@@ -100,7 +98,7 @@ function fieldsOf(body: Fields, files: Upload[]): Fields {
 }
 
 function put(target: Fields, key: string, name: string, value: unknown): void {
-  if (RESERVED_NAMES.includes(key)) throw malformed(name, 'is not read here');
+  if (isReservedName(key)) throw malformed(name, 'is not read here');
   if (Object.hasOwn(target, key)) throw malformed(name, 'comes twice');
   target[key] = value;
 }

@@ -33,9 +33,6 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** `type` of the body parser's refusal of a key that means the object itself. */
-export const RESERVED_KEY_ERROR = 'zonewise.reserved-key';
-
 /** `type` of the body parsers' refusal of what is over their limit. */
 export const TOO_LARGE_ERROR = 'entity.too.large';
 
@@ -59,8 +56,6 @@ export function asProblem(error: unknown, request: Request): ProblemException {
       return tooLarge(request, typeof parser.limit === 'number' ? parser.limit : undefined);
     case 'entity.verify.failed':
       return new ProblemException('malformed-json', `${text(parser)}.`);
-    case RESERVED_KEY_ERROR:
-      return new ProblemException('validation-failed', `${text(parser)}.`);
     case 'charset.unsupported':
     case 'encoding.unsupported':
       return new ProblemException('unsupported-media-type', `${text(parser)}.`);

@@ -22,26 +22,31 @@ type Strategy = 'spread' | 'pack';
 function novaChange({ host, guests, planned }: RuleInput, strategy: Strategy): Change {
   const accounts = new NodeAccounts(host, guests);
   const hostCells = accounts.nodes.filter((node) => cpuNodes(host).includes(node));
-  const numatune: Change['numatune'] = {};
-  const pinning: Record<string, PinningValue> = {};
+  const numatune: [name: string, setting: NumatuneValue][] = [];
+  const pinning: [name: string, value: PinningValue][] = [];
   for (const { spec } of planned) {
     const { name } = spec.guest;
     const cells = tunedRegions(spec);
     const nodes = fit(cells, sorted(hostCells, cells.length, accounts, strategy), accounts);
     if (nodes === undefined) {
-      numatune[name] = { mode: 'none', nodeset: [] };
+      numatune.push([name, { mode: 'none', nodeset: [] }]);
       continue;
     }
     cells.forEach((cell, i) => accounts.book(nodes[i] ?? 0, cell));
-    numatune[name] = settingOf(cells, nodes);
-    pinning[name] = {
+    numatune.push([name, settingOf(cells, nodes)]);
+    const value = {
       nodes: [...nodes].sort((a, b) => a - b),
       ...(cells.length > 1 && {
         cells: cells.map(({ cell }, i) => ({ cellid: cell, nodes: nodes.slice(i, i + 1) })),
       }),
     };
+    pinning.push([name, value]);
   }
-  return { sysctl: {}, numatune, pinning };
+  return {
+    sysctl: {},
+    numatune: Object.fromEntries(numatune),
+    pinning: Object.fromEntries(pinning),
+  };
 }
 
 function sorted(
