@@ -1,6 +1,15 @@
+import { buildGuestSpec } from '@zonewise/plan';
 import { parseDomain } from '@zonewise/libvirt-xml';
 import { createTestApp, TestApp } from './support/app';
 import { Client, example, Json } from './support/client';
+
+/** Nodes whose CPUs run the vCPUs of a document on a host. */
+function cpuNodesOf(xml: string, model: Json): number[] {
+  const parsed = parseDomain(xml);
+  const spec = parsed.ok ? buildGuestSpec(parsed.value, model, { state: 'planned' }) : parsed;
+  if (!spec.ok) throw new Error(JSON.stringify(spec.problems));
+  return [...new Set(spec.value.guest.regions.flatMap(({ cpuNodes }) => cpuNodes))];
+}
 
 describe('recommendations over HTTP', () => {
   let test: TestApp;
@@ -36,6 +45,8 @@ describe('recommendations over HTTP', () => {
   it('has files that apply it and take it back', async () => {
     const { items } = (await client.get(`/v1/recommendations/${advice.id}/files`)).body;
     expect(items).toEqual(advice.files);
+    const hostModel = (await client.get(`/v1/hosts/${hostId}`)).body.model;
+    expect(Object.keys(advice.evidence.advised.pinning)).toEqual(['web2']);
     const text = async (name: string) =>
       (await client.get(`/v1/recommendations/${advice.id}/files/${name}`)).text;
     for (const { name, domain, purpose, bytes } of items) {
@@ -49,6 +60,8 @@ describe('recommendations over HTTP', () => {
         const parsed = parseDomain(content);
         const memory = parsed.ok ? parsed.value.numatune.memory : null;
         expect(memory).toMatchObject(advised);
+        const pinned = advice.evidence.advised.pinning?.[domain];
+        if (pinned !== undefined) expect(cpuNodesOf(content, hostModel)).toEqual(pinned.nodes);
       } else expect(content).toContain('numatune');
     }
     const changed = advice.content.operationGroups

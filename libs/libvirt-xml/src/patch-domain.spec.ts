@@ -67,6 +67,71 @@ describe('patchDomain', () => {
     );
   });
 
+  describe('cputune', () => {
+    const tuned = (inside: string): string => domainXml({ tune: `<cputune>${inside}</cputune>` });
+    const REST =
+      '<shares>2048</shares><period>100000</period><quota>-1</quota>' +
+      "%<emulatorpin cpuset='0-1'/><iothreadpin iothread='1' cpuset='0'/>" +
+      "<vcpusched vcpus='0' scheduler='fifo' priority='1'/><cachetune vcpus='1'><cache id='0' level='3' type='both' size='3' unit='MiB'/></cachetune>";
+    const withRest = (pins: string): string =>
+      tuned(REST.replace('%', pins)).replace('<cputune>', '<iothreads>1</iothreads><cputune>');
+
+    it('sets pins in place, adds what is missing behind them, and keeps all other children', () => {
+      const before = withRest(
+        '<vcpupin vcpu=\'1\' cpuset=\'0\'/><!-- one --><vcpupin cpuset="0,1" vcpu="0"/>',
+      );
+      const pins = [
+        { vcpu: 0, cpuset: [2, 3] },
+        { vcpu: 3, cpuset: [2] },
+      ];
+      expect(patch(before, { cputune: { vcpupin: pins } })).toBe(
+        withRest(
+          "<vcpupin vcpu='1' cpuset='0'/><!-- one --><vcpupin cpuset=\"2-3\" vcpu=\"0\"/><vcpupin vcpu='3' cpuset='2'/>",
+        ),
+      );
+      expect(patch(before, { cputune: { emulatorpin: [3, 2] } })).toBe(
+        before.replace("<emulatorpin cpuset='0-1'/>", "<emulatorpin cpuset='2-3'/>"),
+      );
+      expect(patch(before, { cputune: { vcpupin: [{ vcpu: 0, cpuset: [1, 0] }] } })).toBe(before);
+    });
+
+    it('makes a cputune behind vcpu where there is none', () => {
+      const change: DomainChange = {
+        vcpu: { cpuset: [2] },
+        cputune: { vcpupin: [{ vcpu: 3, cpuset: [3] }], emulatorpin: [2, 3] },
+      };
+      expect(patch(domainXml(), change)).toBe(
+        domainXml({
+          vcpu: "<vcpu cpuset='2'>4</vcpu>",
+          tune: "<cputune><vcpupin vcpu='3' cpuset='3'/><emulatorpin cpuset='2-3'/></cputune>",
+        }),
+      );
+      const bare = "<domain type='kvm'>\n  <name>g</name>\n  <memory>4096</memory>\n</domain>";
+      const pinned = { vcpupin: [{ vcpu: 0, cpuset: [1] }] };
+      const numatune = { memory: { mode: 'strict' as const, nodeset: [1] } };
+      expect(patch(bare, { numatune, vcpu: { cpuset: [1] }, cputune: pinned }).split('\n')).toEqual(
+        [
+          ...["<domain type='kvm'>", '  <name>g</name>', '  <memory>4096</memory>'],
+          ...["  <vcpu cpuset='1'>1</vcpu>", '  <cputune>', "    <vcpupin vcpu='0' cpuset='1'/>"],
+          ...['  </cputune>', '  <numatune>', "    <memory mode='strict' nodeset='1'/>"],
+          ...['  </numatune>', '</domain>'],
+        ],
+      );
+    });
+
+    it('refuses vCPUs that are not there and sets that are none', () => {
+      expect(refusal(domainXml(), { cputune: { vcpupin: [{ vcpu: 4, cpuset: [0] }] } })).toEqual([
+        'invalid-change /domain/cputune/vcpupin/@vcpu',
+      ]);
+      expect(refusal(domainXml(), { cputune: { vcpupin: [{ vcpu: 0, cpuset: [] }] } })).toEqual([
+        'invalid-change /domain/cputune/vcpupin/@cpuset',
+      ]);
+      expect(refusal(domainXml(), { cputune: { emulatorpin: [-1] } })).toEqual([
+        'invalid-change /domain/cputune/emulatorpin/@cpuset',
+      ]);
+    });
+  });
+
   it('gives a document without vcpu one of as many vCPUs, on a line of its own', () => {
     const xml =
       "<domain type='kvm'>\r\n  <name>g</name>\r\n  <memory>4096</memory> <!-- m -->\r\n</domain>";

@@ -4,6 +4,7 @@ import { readDomain } from './domain';
 import type { ReadDomain } from './domain';
 import { applyEdits, insertChildren, insertSibling, quoteOf, setAttribute } from './edits';
 import type { Edit } from './edits';
+import { cputuneEdits, saysCputune } from './patch-cputune';
 import { memoryBackingEdits, saysMemoryBacking } from './patch-memory-backing';
 import {
   BEFORE_NUMATUNE,
@@ -21,7 +22,7 @@ const BEFORE_VCPU = BEFORE_NUMATUNE.slice(BEFORE_NUMATUNE.indexOf('memoryBacking
 const NATIVE_IO_CACHES = ['none', 'directsync'];
 
 /**
- * Edits a domain in place: numatune, memoryBacking, the vCPUs' CPU set and the cache mode of disks. Every
+ * Edits a domain in place: numatune, memoryBacking, the vCPUs' CPU set, pins and the cache mode of disks. Every
  * byte outside the edited values stays as it is, and a change to what is already there changes nothing.
  *
  * @returns the new text, already read back and found to say what was asked; or problems: those of the
@@ -33,10 +34,11 @@ export function patchDomain(xml: string, change: DomainChange): ParseOutcome<{ x
   const invalid = checkChange(read.value, change);
   if (invalid.length > 0) return { ok: false, problems: invalid };
   const steps: ((at: ReadDomain) => Edit[])[] = [];
-  const { numatune, memoryBacking, vcpu, disks } = change;
+  const { numatune, memoryBacking, vcpu, cputune, disks } = change;
   // libvirt's rules hold for the whole: the steps are not looked at one by one, but the last.
   if (disks !== undefined) steps.push((at) => diskEdits(at, disks));
   if (numatune !== undefined) steps.push((at) => numatuneEdits(at, numatune));
+  if (cputune !== undefined) steps.push((at) => cputuneEdits(at, cputune));
   if (vcpu !== undefined) steps.push((at) => vcpuEdits(at, vcpu.cpuset));
   if (memoryBacking !== undefined) steps.push((at) => memoryBackingEdits(at, memoryBacking));
   const patched = applyEdits(
@@ -47,12 +49,14 @@ export function patchDomain(xml: string, change: DomainChange): ParseOutcome<{ x
   return confirmPatch(patched, '/domain', (view) => says(view, change));
 }
 
-function says(view: DomainView, { numatune, memoryBacking, vcpu, disks }: DomainChange): boolean {
+function says(view: DomainView, change: DomainChange): boolean {
+  const { numatune, memoryBacking, vcpu, cputune, disks } = change;
   if (numatune !== undefined && !saysNumatune(view, numatune)) return false;
   if (memoryBacking !== undefined && !saysMemoryBacking(view.memoryBacking, memoryBacking)) {
     return false;
   }
   if (vcpu !== undefined && !sameCpuset(view.vcpu.cpuset, vcpu.cpuset)) return false;
+  if (cputune !== undefined && !saysCputune(view, cputune)) return false;
   return (disks ?? []).every(
     ({ target, cache }) => view.disks.find((disk) => disk.target === target)?.cache === cache,
   );
@@ -77,6 +81,11 @@ function checkChange({ domain, view }: ReadDomain, change: DomainChange): XmlPro
   };
   const sets = [
     { path: '/domain/vcpu/@cpuset', ids: change.vcpu?.cpuset ?? null },
+    { path: '/domain/cputune/emulatorpin/@cpuset', ids: change.cputune?.emulatorpin ?? null },
+    ...(change.cputune?.vcpupin ?? []).map(({ cpuset }) => ({
+      path: '/domain/cputune/vcpupin/@cpuset',
+      ids: cpuset,
+    })),
     ...(change.memoryBacking?.hugepages ?? []).map(({ nodeset }) => ({
       path: '/domain/memoryBacking/hugepages/page/@nodeset',
       ids: nodeset,
@@ -86,6 +95,11 @@ function checkChange({ domain, view }: ReadDomain, change: DomainChange): XmlPro
     const valid = ids?.every((id) => Number.isInteger(id) && id >= 0 && id < SET_LIMIT) ?? true;
     if (valid && ids?.length !== 0) continue;
     refuse(path, 'not a set', `ids 0 to ${SET_LIMIT - 1}`, (ids ?? []).slice(0, 16).join(','));
+  }
+  for (const { vcpu } of change.cputune?.vcpupin ?? []) {
+    if (Number.isInteger(vcpu) && vcpu >= 0 && vcpu < view.vcpu.count) continue;
+    const path = '/domain/cputune/vcpupin/@vcpu';
+    refuse(path, 'there is no such vCPU', `0 to ${view.vcpu.count - 1}`, String(vcpu));
   }
   for (const { target, cache } of change.disks ?? []) {
     const disk = diskOf(domain, target);

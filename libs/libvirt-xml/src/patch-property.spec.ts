@@ -39,6 +39,10 @@ function changeOf(xml: string): fc.Arbitrary<DomainChange> {
   const disks = fc.uniqueArray(disk, { maxLength: 2, selector: ({ target }) => target });
   const cells = Math.max(view?.cells.length ?? 0, 1);
   const memnode = fc.record({ cellid: fc.nat(cells - 1), ...setting });
+  const pins = fc.uniqueArray(
+    fc.record({ vcpu: fc.nat(Math.min(view?.vcpu.count ?? 1, 8) - 1), cpuset: set(15) }),
+    { maxLength: 3, selector: ({ vcpu: id }) => id },
+  );
   return fc.record(
     {
       numatune: fc.record(
@@ -62,6 +66,7 @@ function changeOf(xml: string): fc.Arbitrary<DomainChange> {
         maybe,
       ),
       vcpu: fc.record({ cpuset: fc.option(set(15)) }),
+      cputune: fc.record({ vcpupin: pins, emulatorpin: set(15) }, maybe),
       disks: disks.map((list) => list.filter(({ target }) => target !== '')),
     },
     maybe,
@@ -74,7 +79,7 @@ const sorted = (ids: readonly number[] | null | undefined): number[] | null =>
 /** What a second reader finds in the document of that which was asked for, and what was asked for. */
 function saidAndAsked(xml: string, change: DomainChange): [unknown, unknown] {
   const view = readDomainIndependently(xml);
-  const { numatune, memoryBacking, vcpu, disks } = change;
+  const { numatune, memoryBacking, vcpu, cputune, disks } = change;
   const said: Record<string, unknown> = {};
   const asked: Record<string, unknown> = {};
   if (numatune?.memory !== undefined) {
@@ -101,6 +106,14 @@ function saidAndAsked(xml: string, change: DomainChange): [unknown, unknown] {
     said['cpuset'] = view.vcpu.cpuset;
     asked['cpuset'] = sorted(vcpu.cpuset);
   }
+  if (cputune?.emulatorpin !== undefined) {
+    said['emulatorpin'] = view.cputune.emulatorpin;
+    asked['emulatorpin'] = sorted(cputune.emulatorpin);
+  }
+  for (const pin of cputune?.vcpupin ?? []) {
+    said[`vcpu ${pin.vcpu}`] = view.cputune.vcpupin.find(({ vcpu: id }) => id === pin.vcpu)?.cpuset;
+    asked[`vcpu ${pin.vcpu}`] = sorted(pin.cpuset);
+  }
   for (const { target, cache } of disks ?? []) {
     said[target] = view.disks.find((disk) => disk.target === target)?.cache ?? null;
     asked[target] = cache;
@@ -112,6 +125,8 @@ function saidAndAsked(xml: string, change: DomainChange): [unknown, unknown] {
 const skeleton = (xml: string): string =>
   xml
     .replace(/\s*<(numatune|memoryBacking)\b[^>]*(\/>|>[^]*?<\/\1\s*>)/g, '')
+    .replace(/\s*<(vcpupin|emulatorpin)\b[^>]*\/>/g, '')
+    .replace(/\s*<cputune\s*(\/>|>\s*<\/cputune\s*>)/g, '')
     .replace(/\s*<driver cache=(["'])\w+\1\/>/g, '')
     .replace(/\s*<vcpu\b[^>]*>1<\/vcpu>/g, '')
     .replace(/(<(?:vcpu|driver)\b[^>]*?)\s+cpuset\s*=\s*(["'])[^"']*\2/g, '$1')

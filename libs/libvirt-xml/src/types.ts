@@ -195,6 +195,12 @@ export interface NumatuneChange {
 export type DiskCache = 'default' | 'none' | 'writethrough' | 'writeback' | 'directsync' | 'unsafe';
 
 /** A change of placement to write into a domain document; what is absent stays as it is. */
+/** Host CPUs of single vCPUs and of the emulator; threads that are not named keep the pins that they have. */
+export interface CputuneChange {
+  vcpupin?: { vcpu: number; cpuset: number[] }[];
+  emulatorpin?: number[];
+}
+
 export interface DomainChange {
   numatune?: NumatuneChange;
   memoryBacking?: {
@@ -209,6 +215,7 @@ export interface DomainChange {
   };
   /** Host CPUs of vCPUs without a pin of their own; null takes the set out. */
   vcpu?: { cpuset: number[] | null };
+  cputune?: CputuneChange;
   /** Cache modes of disks, by their target (`vda`); null takes the mode out. */
   disks?: { target: string; cache: DiskCache | null }[];
 }

@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { NumatuneValue, Operation, RecommendationContent } from '@zonewise/advisor';
+import type {
+  NumatuneValue,
+  Operation,
+  PinningValue,
+  RecommendationContent,
+} from '@zonewise/advisor';
+import { parseDomain, runtimePlacement } from '@zonewise/libvirt-xml';
 import { kernelProfiles, type HostModel, type HostSysctls } from '@zonewise/simulator';
 import { AdviceFileError, adviceFiles } from './advice-files';
 
@@ -92,6 +98,69 @@ describe('adviceFiles', () => {
     const value: NumatuneValue = { mode: 'strict', nodeset: [0, 1], memnodes };
     const [perCell] = filesOf(contentOf(operation({ value })), documents);
     expect(perCell?.text).toContain("<memnode cellid='0' mode='strict' nodeset='0'/>");
+  });
+
+  describe('pins', () => {
+    const REST = "<iothreadpin iothread='1' cpuset='0'/>";
+    const pinnedXml = (pins: string, cells = ''): string =>
+      xml
+        .replace(
+          /( *)<vcpu[^]*<\/cputune>\n/,
+          `$1<vcpu>4</vcpu>\n$1<iothreads>1</iothreads>\n$1<cputune><shares>99</shares>${pins}${REST}</cputune>\n`,
+        )
+        .replace(/<cpu [^>]*\/>/, `<cpu>${cells}</cpu>`);
+    const patched = (text: string, value: PinningValue): string => {
+      const pinning = operation({ path: '/domain/vcpu/@cpuset', value, previousValue: null });
+      const [file] = filesOf(contentOf(pinning), [{ name: 'web1', xml: text }]);
+      return file?.text ?? '';
+    };
+    /** The nodes from which the patched guest touches its memory, by cell; numatune left out. */
+    const touchedFrom = (text: string): number[][] => {
+      const parsed = parseDomain(text.replace(/<numatune>[^]*<\/numatune>/, ''));
+      if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+      const host = { memoryNodes: [0, 1], nodes: HOST.nodes };
+      const placed = runtimePlacement(parsed.value, host);
+      if (!placed.ok) throw new Error(JSON.stringify(placed.problems));
+      return placed.value.guest.regions.map(({ cpuNodes }) => cpuNodes);
+    };
+
+    it('of vCPUs and of the emulator follow the advice, those that do already and all other children stay', () => {
+      const before = pinnedXml(
+        "<vcpupin vcpu='0' cpuset='0'/><vcpupin vcpu='1' cpuset='3'/><emulatorpin cpuset='0-1'/>",
+      );
+      expect(before).toContain('<shares>99</shares>');
+      // vCPUs 2 and 3 have no pin: they may run everywhere.
+      expect(touchedFrom(before)).toEqual([[0, 1]]);
+      const after = patched(before, { nodes: [1] });
+      expect(touchedFrom(after)).toEqual([[1]]);
+      expect(after).toContain(
+        `<cputune><shares>99</shares><vcpupin vcpu='0' cpuset='2-3'/><vcpupin vcpu='1' cpuset='3'/><emulatorpin cpuset='2-3'/>${REST}</cputune>`,
+      );
+      expect(after).toContain("<vcpu cpuset='2-3'>4</vcpu>");
+    });
+
+    it('of vCPUs of cells with nodes of their own are in the document', () => {
+      const cells =
+        "<numa><cell id='0' cpus='0-1' memory='524288'/><cell id='1' cpus='2-3' memory='524288'/></numa>";
+      const value: PinningValue = {
+        nodes: [0, 1],
+        cells: [
+          { cellid: 0, nodes: [1] },
+          { cellid: 1, nodes: [0] },
+        ],
+      };
+      const before = pinnedXml("<vcpupin vcpu='2' cpuset='5'/>", cells);
+      const after = patched(before, value);
+      expect(touchedFrom(after)).toEqual([[1], [0]]);
+      expect(after).toContain("<vcpupin vcpu='2' cpuset='5'/>");
+      expect(after).toContain("<vcpupin vcpu='3' cpuset='0-1,4-5'/>");
+    });
+
+    it('are left alone where only numatune changes', () => {
+      const before = pinnedXml("<vcpupin vcpu='0' cpuset='0'/>");
+      const [file] = filesOf(contentOf(operation({})), [{ name: 'web1', xml: before }]);
+      expect(file?.text.replace("mode='strict'", "mode='preferred'")).toBe(before);
+    });
   });
 
   it('removes numatune when the advice is to have none', () => {

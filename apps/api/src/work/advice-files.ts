@@ -32,9 +32,7 @@ function domainChange(
   for (const { path, value } of domainOperations(content, name)) {
     if (path === '/domain/numatune') change.numatune = numatuneChange(value as NumatuneValue);
     else if (path === '/domain/vcpu/@cpuset') {
-      const { nodes, cells = [] } = value as PinningValue;
-      const all = [...nodes, ...cells.flatMap((cell) => cell.nodes)];
-      change.vcpu = { cpuset: cpusOf(host, all) };
+      Object.assign(change, pinningChange(value as PinningValue, xml, host));
     } else if (path === '/domain/memoryBacking') {
       change.memoryBacking = { hugepages: hugepages(value as BackingValue) };
     } else if (path === '/domain/devices/disk/driver/@cache') {
@@ -42,6 +40,38 @@ function domainChange(
     } else throw new AdviceFileError(`Nobody knows how to write ${path} into ${name}.`);
   }
   return change;
+}
+
+/**
+ * The CPU set of all vCPUs, and pins where that set does not decide: a vCPU or an emulator that is pinned elsewhere today
+ * follows, and so do vCPUs of cells with nodes of their own. Pins to CPUs that the advice allows stay as they are; so do
+ * those of I/O threads, which decide about no memory.
+ */
+function pinningChange(
+  { nodes, cells = [] }: PinningValue,
+  xml: string,
+  host: HostModel,
+): Pick<DomainChange, 'vcpu' | 'cputune'> {
+  const cpuset = cpusOf(host, [...nodes, ...cells.flatMap((cell) => cell.nodes)]);
+  const parsed = parseDomain(xml);
+  if (!parsed.ok) return { vcpu: { cpuset } };
+  const { vcpu, cputune, cells: guestCells } = parsed.value;
+  const isIn = (pin: number[], allowed: number[]): boolean =>
+    pin.every((cpu) => allowed.includes(cpu));
+  const vcpupin = Array.from({ length: vcpu.count }, (_, id) => id).flatMap((id) => {
+    const cell = cells.find(({ cellid }) =>
+      guestCells.some((one) => one.id === cellid && one.cpus.includes(id)),
+    );
+    const wanted = cell === undefined ? cpuset : cpusOf(host, cell.nodes);
+    const pin = cputune.vcpupin.find((one) => one.vcpu === id)?.cpuset ?? cpuset;
+    return isIn(pin, wanted) ? [] : [{ vcpu: id, cpuset: wanted }];
+  });
+  const follows = cputune.emulatorpin !== null && !isIn(cputune.emulatorpin, cpuset);
+  const change = {
+    ...(vcpupin.length > 0 && { vcpupin }),
+    ...(follows && { emulatorpin: cpuset }),
+  };
+  return { vcpu: { cpuset }, ...(Object.keys(change).length > 0 && { cputune: change }) };
 }
 
 /**
@@ -150,5 +180,5 @@ export function adviceFiles(
     const text = rollbackSysctlFile(content);
     files.push({ ...common, name: SYSCTL_ROLLBACK_FILE, purpose: 'rollback', text });
   }
-  return [...files, ...adviceScripts({ content, documents, host, files: named })];
+  return [...files, ...adviceScripts({ content, files: named })];
 }

@@ -1,7 +1,6 @@
 /** Shell scripts that apply a recommendation on the host and take it back, made from its content. Pure. */
 import { quoted } from '@zonewise/advisor';
-import type { Operation, PinningValue, RecommendationContent } from '@zonewise/advisor';
-import { formatSet, parseDomain } from '@zonewise/libvirt-xml';
+import type { Operation, RecommendationContent } from '@zonewise/advisor';
 import type { HostModel } from '@zonewise/simulator';
 import {
   changesSysctl,
@@ -9,7 +8,7 @@ import {
   SYSCTL_FILE,
   SYSCTL_ROLLBACK_FILE,
 } from './advice-operations';
-import type { AdviceFile, DomainDocument } from './tasks';
+import type { AdviceFile } from './tasks';
 
 const INSTALLED = '/etc/sysctl.d/90-zonewise.conf';
 /** Tests run the scripts below another root; sysctl and virsh are found by PATH. */
@@ -24,8 +23,6 @@ const head = (title: string): string[] => [
 
 interface Context {
   content: RecommendationContent;
-  documents: DomainDocument[];
-  host: HostModel;
   /** Names of the patched document and the earlier one, by domain. */
   files: Map<string, { apply: string; rollback: string }>;
 }
@@ -51,7 +48,7 @@ export function adviceScripts(context: Context): AdviceFile[] {
 /** One comment line: a reason holds no line breaks, but a domain's name in it could. */
 const comment = (text: string): string => `# ${text.replace(/\s+/g, ' ')}`;
 
-function applyLines({ content, documents, host, files }: Context): string[] {
+function applyLines({ content, files }: Context): string[] {
   return [
     ...head('Applies the advice of Zonewise; rollback.sh takes it back.'),
     comment(
@@ -67,7 +64,6 @@ function applyLines({ content, documents, host, files }: Context): string[] {
       : []),
     ...fileLines(content, (operation) => operation.value),
     ...documentLines(content, files, 'apply'),
-    ...pinLines(content, documents, host),
   ];
 }
 
@@ -127,29 +123,6 @@ function documentLines(
     comment('Documents of the guests: libvirt reads them when a guest starts next'),
     ...names.map((name) => `virsh define ${quoted(`./${files.get(name)?.[purpose] ?? ''}`)}`),
   ];
-}
-
-/** vCPUs of cells with nodes of their own: the document's CPU set holds all of them together. */
-function pinLines(
-  content: RecommendationContent,
-  documents: DomainDocument[],
-  host: HostModel,
-): string[] {
-  const lines = operationsOf(content).flatMap((operation) => {
-    const { cells } = (operation.value ?? {}) as Partial<PinningValue>;
-    if (operation.path !== '/domain/vcpu/@cpuset' || cells === undefined) return [];
-    const document = documents.find(({ name }) => name === operation.resource);
-    const parsed = document === undefined ? undefined : parseDomain(document.xml);
-    if (!parsed?.ok) return [];
-    return cells.flatMap(({ cellid, nodes }) => {
-      const cpus = formatSet(cpusOf(host, nodes));
-      const vcpus = parsed.value.cells.find(({ id }) => id === cellid)?.cpus ?? [];
-      return vcpus.map(
-        (vcpu) => `virsh vcpupin ${quoted(operation.resource)} ${vcpu} ${cpus} --config`,
-      );
-    });
-  });
-  return lines.length === 0 ? [] : ['', comment('vCPUs of guest cells'), ...lines];
 }
 
 /** CPUs of host nodes, ascending. */

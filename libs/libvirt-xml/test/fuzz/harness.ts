@@ -23,6 +23,7 @@ const LARGEST = 32 * 1024;
 const CHANGES: readonly DomainChange[] = [
   { numatune: { memory: { mode: 'preferred', nodeset: [1] }, memnodes: [] } },
   { numatune: { memory: null }, vcpu: { cpuset: [0, 1, 2] } },
+  { cputune: { vcpupin: [{ vcpu: 0, cpuset: [1] }], emulatorpin: [0, 1] } },
   { memoryBacking: { hugepages: [{ sizeKib: 2048, nodeset: null }], locked: true } },
   { disks: [{ target: 'vda', cache: 'none' }], vcpu: { cpuset: null } },
 ];
