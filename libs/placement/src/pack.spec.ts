@@ -182,17 +182,38 @@ describe('pack', () => {
     const grouped = hosts.map((each) => ({ group: 'near', ...each }));
     const asked = guest('g', 40, { hostGroups: ['near'], antiAffinity: ['db'] });
     expect(packed(grouped, [asked]).refused[0]?.hosts).toEqual([
-      { code: 'memory', host: 'b', node: 0, shortfall: 10 },
-      { code: 'memory', host: 'a', node: 0, shortfall: 30 },
-      { code: 'host-group', host: 'c', shortfall: 0 },
-      { code: 'anti-affinity', host: 'd', shortfall: 0 },
+      { code: 'memory', host: 'b', node: 0, shortfall: 10, count: 1, hosts: ['b'] },
+      { code: 'memory', host: 'a', node: 0, shortfall: 30, count: 1, hosts: ['a'] },
+      { code: 'host-group', host: 'c', shortfall: 0, count: 1, hosts: ['c'] },
+      { code: 'anti-affinity', host: 'd', shortfall: 0, count: 1, hosts: ['d'] },
     ]);
-    const many = Array.from({ length: 100 }, (_, i) => host(`h${i}`, [node(0, i)]));
-    expect(packed(many, [guest('g', 200)]).refused[0]?.hosts).toHaveLength(64);
-    const crowd = Array.from({ length: 2000 }, (_, i) => guest(`g${i}`, 200));
-    expect(packed(many, crowd).refused.map(({ hosts: of }) => of.length)).toEqual(
-      Array(2000).fill(2),
+  });
+
+  it('puts hosts that lack the same together, however many there are', () => {
+    const many = Array.from({ length: 5000 }, (_, i) => host(`h${i}`, [node(0, i % 5)]));
+    const [refused, alike] = packed(many, [guest('g', 200), guest('like', 200)]).refused;
+    expect(refused?.hosts.map(({ shortfall, count }) => [shortfall, count])).toEqual(
+      [196, 197, 198, 199, 200].map((shortfall) => [shortfall, 1000]),
     );
+    expect(new Set(refused?.hosts.flatMap(({ hosts: ids }) => ids)).size).toBe(5000);
+    expect(refused?.hosts[0]?.hosts.slice(0, 2)).toEqual(['h4', 'h9']);
+    expect(alike?.hosts).toBe(refused?.hosts);
+  });
+
+  it('counts every host where guests and hosts are too many to be told one by one', () => {
+    const many = Array.from({ length: 400 }, (_, i) => host(`h${i}`, [node(0, i)]));
+    const kinds = Array.from({ length: 2000 }, (_, i) => guest(`g${i}`, 1000 + i));
+    const { refused } = packed(many, kinds);
+    expect(refused).toHaveLength(2000);
+    for (const { hosts: groups } of refused) {
+      expect(groups.reduce((sum, { count }) => sum + count, 0)).toBe(400);
+      expect(groups.reduce((sum, { hosts: ids }) => sum + ids.length, 0)).toBe(200);
+    }
+    const [last] = refused[0]?.hosts.slice(-1) ?? [];
+    // Eight groups of the nearest come first: from 392 pages down to none of 1,000.
+    expect(refused[0]?.hosts).toHaveLength(9);
+    expect(last).toMatchObject({ code: 'memory', count: 392, shortfall: 609, shortfallMost: 1000 });
+    expect(last).not.toHaveProperty('node');
   });
 
   it.each([

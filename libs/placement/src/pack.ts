@@ -108,16 +108,19 @@ export function pack(request: PackRequest): Packing {
   return answer(fleet, method);
 }
 
-/** Reasons by host of one refused guest, and of all of them. */
-const HOSTS_MAX = 64;
-const REASONS_MAX = 4096;
+/** Groups of hosts with a reason of their own, and ids of hosts, over all kinds of refused guests: what an answer has room for. */
+const GROUPS_MAX = 16_384;
+const HOSTS_MAX = 400_000;
 
 function answer(fleet: Fleet, method: string): Packing {
   const placed: PlacedGuest[] = [];
   const refused: Packing['refused'] = [];
   const reasons = new Map<GuestKind, Omit<Packing['refused'][number], 'guest'>>();
-  const nowhere = fleet.hostOf.reduce((sum, h) => sum + (h < 0 ? 1 : 0), 0);
-  const most = Math.max(1, Math.min(HOSTS_MAX, Math.floor(REASONS_MAX / Math.max(1, nowhere))));
+  const nowhere = new Set<GuestKind>();
+  fleet.hostOf.forEach((h, g) => {
+    if (h < 0) nowhere.add(fleet.kind(g));
+  });
+  const each = (most: number): number => Math.max(1, Math.floor(most / Math.max(1, nowhere.size)));
   fleet.guests.forEach(({ name, cells }, g) => {
     const h = fleet.hostOf[g] as number;
     const host = fleet.hosts[h];
@@ -125,7 +128,7 @@ function answer(fleet: Fleet, method: string): Packing {
       const kind = fleet.kind(g);
       const known = reasons.get(kind) ?? {
         refusal: refusalOf(fleet, kind),
-        hosts: refusalsByHost(fleet, kind, most),
+        hosts: refusalsByHost(fleet, kind, each(GROUPS_MAX), each(HOSTS_MAX)),
       };
       reasons.set(kind, known);
       refused.push({ guest: name, ...known });

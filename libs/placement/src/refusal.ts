@@ -1,7 +1,7 @@
 /** Why a guest has no host: what the host that comes nearest lacks. */
 import type { Fleet } from './fleet';
 import { MEMORY, VCPUS, type GuestKind } from './guest-kinds';
-import type { Refusal } from './types';
+import type { Refusal, RefusingHosts } from './types';
 
 interface Lack {
   /** Share of the need that is missing, 0 where all is there. */
@@ -71,19 +71,58 @@ export function refusalOf(fleet: Fleet, kind: GuestKind): Refusal {
   return lackAsRefusal(fleet, best.h, best.lack, kind);
 }
 
-/** @returns the reason of every host, those that lack least first and those that may not take it last; at most so many */
-export function refusalsByHost(fleet: Fleet, kind: GuestKind, most: number): Refusal[] {
+/**
+ * The reason of every host, those that lack least first and those that may not take it last, in groups of hosts that
+ * lack the same.
+ * @param groupsMax what is beyond is together by code
+ * @param hostsMax ids that are told; all hosts are counted
+ */
+export function refusalsByHost(
+  fleet: Fleet,
+  kind: GuestKind,
+  groupsMax: number,
+  hostsMax: number,
+): RefusingHosts[] {
   const found = fleet.hosts.map(({ id }, h) => {
     if (!fleet.allows(h, kind)) {
       return { share: Infinity, refusal: { ...blockedBy(fleet, h, kind), host: id } };
     }
     const lack = hostLack(fleet, h, kind);
-    return { share: lack.share, refusal: lackAsRefusal(fleet, h, lack, kind) };
+    return { share: lack.share, refusal: { ...lackAsRefusal(fleet, h, lack, kind), host: id } };
   });
-  return found
-    .sort((a, b) => (a.share === b.share ? 0 : a.share - b.share))
-    .slice(0, most)
-    .map(({ refusal }) => refusal);
+  found.sort((a, b) => (a.share === b.share ? 0 : a.share - b.share));
+  const groups = new Map<string, RefusingHosts>();
+  const rest = new Map<string, RefusingHosts>();
+  let told = 0;
+  for (const { refusal } of found) {
+    const { code, host, node, shortfall, sizeKib } = refusal;
+    const key = JSON.stringify([code, node, shortfall, sizeKib]);
+    let group = groups.get(key);
+    if (group === undefined && groups.size < groupsMax) {
+      group = { ...refusal, count: 0, hosts: [] };
+      groups.set(key, group);
+    } else if (group === undefined) {
+      group = together(rest, { code, host, shortfall, ...(sizeKib ? { sizeKib } : {}) });
+    }
+    group.count += 1;
+    if (told < hostsMax) group.hosts.push(host);
+    told += 1;
+  }
+  return [...groups.values(), ...rest.values()];
+}
+
+/** The group of all hosts with a code that have no group of their own. */
+function together(
+  rest: Map<string, RefusingHosts>,
+  refusal: Refusal & { host: string },
+): RefusingHosts {
+  const { code, shortfall, sizeKib } = refusal;
+  const key = JSON.stringify([code, sizeKib]);
+  const known = rest.get(key) ?? { ...refusal, shortfallMost: shortfall, count: 0, hosts: [] };
+  known.shortfallMost = Math.max(known.shortfallMost ?? 0, shortfall);
+  known.shortfall = Math.min(known.shortfall, shortfall);
+  rest.set(key, known);
+  return known;
 }
 
 function blockedBy(fleet: Fleet, h: number, kind: GuestKind): Refusal {

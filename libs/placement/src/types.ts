@@ -82,15 +82,24 @@ export interface Refusal {
   sizeKib?: number;
 }
 
+/**
+ * Hosts that do not take a guest for the same reason: `host` is the first of them, `shortfall` what each lacks. Where
+ * there would be too many such groups, the rest are together by code, and lack from `shortfall` to `shortfallMost`.
+ */
+export interface RefusingHosts extends Refusal {
+  host: string;
+  shortfallMost?: number;
+  count: number;
+  /** Ids of the hosts, nearest first; fewer than `count` where so many guests are refused that they would fill the answer. */
+  hosts: string[];
+}
+
 export interface RefusedGuest {
   guest: string;
   /** Of the host that comes nearest. */
   refusal: Refusal;
-  /**
-   * Of each host, the nearest first; at most 64, and fewer where many guests are refused. Guests that are alike share
-   * the list.
-   */
-  hosts: Refusal[];
+  /** Every host, the nearest first and those that may not take it last. Guests that are alike share the list. */
+  hosts: RefusingHosts[];
 }
 
 export interface Packing {

@@ -50,6 +50,7 @@ export {
   type GuestRefusal,
   type HostEvidence,
   type HostRefusal,
+  type HostsRefusal,
   type PlaceOptions,
   type PlacementAnswer,
 } from './placement';

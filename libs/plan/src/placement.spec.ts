@@ -206,6 +206,65 @@ describe('placeGuests', () => {
     expect(small!.shortfallPages! - next!.shortfallPages!).toBeCloseTo(88 * 256, -3);
   });
 
+  it('tells hosts with the same reason together, and guests that are alike once', () => {
+    const kinds = [600, 600, 500, 600].map((mib, i) => host(`h${i}`, nodes(mib)));
+    const [first, second] = placed({ hosts: kinds, guests: guests('large', 2) }).refused;
+    expect(first!.hosts).toMatchObject([
+      { code: 'memory', host: 'h0', count: 3, hosts: ['h0', 'h1', 'h3'], zone: 'Normal', node: 0 },
+      { code: 'memory', host: 'h2', count: 1, hosts: ['h2'], zone: 'Normal', node: 0 },
+    ]);
+    expect(first!.hosts[0]!.message).toMatch(/The same holds for 2 more hosts\.$/);
+    expect(first).not.toHaveProperty('sameAs');
+    expect(second).toMatchObject({ sameAs: 'large-1', hosts: [], code: 'memory', host: 'h0' });
+    expect(second!.message).toContain('large-2 needs');
+  });
+
+  it('tells hosts that lack as much below other marks apart', () => {
+    const marked = (name: string, lowPages: number) => {
+      const model = hostModel(nodes(512));
+      const [zone] = model.nodes[0]!.zones;
+      const kept = lowPages - zone!.lowPages;
+      Object.assign(zone!, {
+        lowPages,
+        highPages: zone!.highPages + kept,
+        freePages: zone!.freePages + kept,
+      });
+      Object.assign(zone!, { managedPages: zone!.managedPages + kept });
+      return { name, path: `/hosts/${name}`, host: { model } };
+    };
+    const low = hostModel(nodes(512)).nodes[0]!.zones[0]!.lowPages;
+    const hosts = [marked('a', low), marked('b', low + 64), marked('c', low)];
+    for (const { host: of } of hosts) {
+      const [zone] = of.model.nodes[0]!.zones;
+      const blocks = Math.floor(zone!.freePages / 1024);
+      zone!.freeBlocks = [zone!.freePages % 1024, 0, 0, 0, 0, 0, 0, 0, 0, 0, blocks];
+      zone!.presentPages = zone!.spannedPages = zone!.managedPages;
+    }
+    const [refused] = placed({ hosts, guests: guests('large', 1) }).refused;
+    const [one, other] = refused!.hosts;
+    expect([one!.hosts, other!.hosts]).toEqual([['a', 'c'], ['b']]);
+    expect([one!.mark!.pages, other!.mark!.pages]).toEqual([low, low + 64]);
+    expect(one!.shortfallPages).toBe(other!.shortfallPages);
+  });
+
+  it('says of vCPUs, pools and nodes how many are missing', () => {
+    const hosts = [host('kvm1', nodes(1024, 1024))];
+    const shortOf = (flavour: object) => {
+      const wanted = guests('own', 1);
+      return placed({ hosts, guests: wanted, flavours: { own: flavour as { memoryMib: number } } })
+        .refused[0]!;
+    };
+    const cpus = shortOf({ memoryMib: 64, vcpus: 40 });
+    expect(cpus).toMatchObject({ code: 'vcpus', host: 'kvm1', node: 0, shortfallVcpus: 24 });
+    expect(cpus.hosts).toMatchObject([{ code: 'vcpus', shortfallVcpus: 24, count: 1 }]);
+    const pool = shortOf({ memoryMib: 64, vcpus: 1, hugepagesKib: 2048 });
+    expect(pool.hosts).toMatchObject([
+      { code: 'hugepages', node: 0, sizeKib: 2048, shortfallHugepages: 32, hosts: ['kvm1'] },
+    ]);
+    const [many] = placed({ hosts, guests: [{ path: '/guests/0', xml: manyCells(5) }] }).refused;
+    expect(many!.hosts).toMatchObject([{ code: 'nodes', shortfallNodes: 3, hosts: ['kvm1'] }]);
+  });
+
   it('keeps guests apart and in their groups', () => {
     const hosts = [
       host('a', nodes(1024), { group: 'rack1' }),

@@ -48,18 +48,34 @@ export interface GuestRefusal {
   /** Base pages. */
   shortfallPages?: number;
   shortfallVcpus?: number;
+  /** Nodes that the host has fewer than the guest has cells. */
+  shortfallNodes?: number;
   /** Pages of `sizeKib`. */
   shortfallHugepages?: number;
   sizeKib?: number;
   message: string;
   /** Every host whose replay refused it. */
   failures: HostFailure[];
-  /** What each other host lacks by adding up, the nearest first; at most 64, fewer where many guests are refused. */
-  hosts: HostRefusal[];
+  /** What every other host lacks by adding up, hosts with the same reason together, the nearest first. */
+  hosts: HostsRefusal[];
+  /** Guest before it that is like it: its `hosts` are those of this one as well, which has none of its own. */
+  sameAs?: string;
 }
 
 /** Why a host does not take a guest, by adding up. */
-export type HostRefusal = Omit<GuestRefusal, 'guest' | 'stage' | 'failures' | 'hosts'>;
+export type HostRefusal = Omit<GuestRefusal, 'guest' | 'stage' | 'failures' | 'hosts' | 'sameAs'>;
+
+/** Why several hosts do not take a guest; `host` is the first of them. */
+export interface HostsRefusal extends HostRefusal {
+  count: number;
+  /** Their names; fewer than `count` where they would fill the answer. */
+  hosts: string[];
+  /**
+   * Where reasons are so many that the rest are together by code: the most that one of the hosts lacks, and the shortfall
+   * is the least; such a group has no node, zone and mark.
+   */
+  shortfallMost?: number;
+}
 
 /** A host that changes: what its replay ends with. */
 export interface HostEvidence {

@@ -92,6 +92,9 @@ export class GuestRefusalDto implements GuestRefusal {
   @ApiPropertyOptional()
   shortfallVcpus?: number;
 
+  @ApiPropertyOptional({ description: 'Nodes that the host has fewer than the guest has cells.' })
+  shortfallNodes?: number;
+
   @ApiPropertyOptional({ description: 'Pages of `sizeKib`.' })
   shortfallHugepages?: number;
 
@@ -112,9 +115,23 @@ export class GuestRefusalDto implements GuestRefusal {
     type: 'array',
     items: { type: 'object', additionalProperties: true },
     description:
-      'What each other host lacks by adding up, the nearest first: code, node, zone, mark and shortfall. At most 64, fewer where many guests are refused.',
+      'What every other host lacks by adding up, the nearest first: code, node, zone, mark and shortfall. Hosts that lack the same are told together: `count`, and `hosts` with their names (fewer than `count` beyond 400,000 in one answer). Beyond 16,384 reasons in one answer the rest are together by code, with the least as the shortfall and the most in `shortfallMost`.',
+    example: [
+      {
+        ...{ code: 'memory', host: 'kvm1', node: 0, zone: 'Normal' },
+        ...{ mark: { name: 'low', pages: 12805 }, shortfallPages: 4096 },
+        ...{ message: '', count: 2, hosts: ['kvm1', 'kvm2'] },
+      },
+    ],
   })
   hosts: GuestRefusal['hosts'];
+
+  @ApiPropertyOptional({
+    example: 'job1',
+    description:
+      'A guest before it that is like it: `hosts` of that one hold for this one as well.',
+  })
+  sameAs?: string;
 }
 
 export class HostEvidenceDto implements HostEvidence {
