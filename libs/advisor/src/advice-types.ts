@@ -126,13 +126,17 @@ export interface Rival {
 
 export interface RivalFigures {
   name: string;
+  /** The rule in one line. */
+  title: string;
   /** Candidate of the same configuration. */
   id: string;
+  /** Guests killed or not started. */
   kills: number;
   swappedOutPages: number;
   stallNs: number;
   remoteShare: number;
   remoteCost: number;
+  cacheLostPages: number;
 }
 
 /** A planned guest that fits nowhere. */

@@ -118,10 +118,14 @@ export function adviseWith(
     const { id } = searchedAs.candidate;
     return rejected.get(id) ?? outranked.get(id) ?? whyNot(one, advised, judge);
   };
-  const explained = (one: Evaluated): Candidate => ({
-    ...explainedCandidate(one, advised, judge),
-    whyNot: whyLost(one),
-  });
+  const explained = (one: Evaluated): Candidate => {
+    const rules = searched.rivals.filter(({ id }) => id === one.candidate.id);
+    return {
+      ...explainedCandidate(one, advised, judge),
+      whyNot: whyLost(one),
+      ...(rules.length > 0 && { rival: rules.map(({ name }) => name).join(', ') }),
+    };
+  };
   const sensitivity = followsPace(advised.candidate.outcome)
     ? paceSensitivity(request, small)
     : undefined;

@@ -11,11 +11,12 @@ import { WORK_PER_RECLAIMED_PAGE } from './evaluator';
 import type { Finalist } from './finalists';
 import { Finals } from './finalists';
 import type { Judge } from './objective';
-import { compareOutcomes, judgeOf, scoreOf } from './objective';
+import { compareOutcomes, judgeOf } from './objective';
 import { ownValue } from './own-value';
 import type { Note } from './placement';
 import { guestMemoryPages } from './placement';
-import { rivals as rivalsOf } from './rivals';
+import { RIVAL_RULES, rivals as rivalsOf } from './rivals';
+import { rivalsTold } from './rivals/figures';
 import type { RoundContext } from './rounds';
 import {
   EXHAUSTIVE_MAX,
@@ -108,7 +109,8 @@ export function search(
         replays: evaluator.replays,
       }),
   };
-  const rivals = rivalsOf(request, demand).filter(
+  const everyRival = rivalsOf(request, demand);
+  const rivals = everyRival.filter(
     ({ change }) => violation(request, normalise(request, change))?.bound !== 'constraints',
   );
   const { best, complete } = rounds(context, rivalChanges(rivals));
@@ -141,6 +143,14 @@ export function search(
   const space = spaceOf(request, demand);
   const inSpace = all.length;
   if (!complete) pruneRest(pruned, space, inSpace);
+  const told = rivalsTold(everyRival, RIVAL_RULES, {
+    replayOf: ({ change }) => evaluator.known(change) ?? small.known(change),
+    whyNone: ({ change }) =>
+      violation(request, normalise(request, change))?.message ??
+      (small.wasGivenUp(change)
+        ? 'guests had waited longer than with a known configuration when its replay was given up.'
+        : 'the search had used up its replays.'),
+  });
   return {
     ...{ baseline, advised },
     evaluated: all,
@@ -148,6 +158,7 @@ export function search(
     notes: [
       ...searchNotes(request.host, demand, small === evaluator ? 1 : (today.candidate.scale ?? 1)),
       ...finalsNotes(finals),
+      ...told.notes,
     ],
     report: {
       candidates: all.length,
@@ -157,10 +168,7 @@ export function search(
     },
     small: { evaluator: small, baseline: today, advised: small.evaluate(advised.change) },
     robustness: finals.robustness((one) => full(one).candidate.id),
-    rivals: rivals.flatMap(({ name, change }) => {
-      const one = evaluator.known(change) ?? small.known(change);
-      return one ? [rivalFigures(name, one)] : [];
-    }),
+    rivals: told.rivals,
   };
 }
 
@@ -285,19 +293,6 @@ function refusals(
     if (frail) (frail.loses ? rejected : outranked).set(full(one).candidate.id, frail.why);
   }
   return { rejected, outranked };
-}
-
-function rivalFigures(name: string, { candidate }: Evaluated): RivalFigures {
-  const { outcome } = candidate;
-  return {
-    name,
-    id: candidate.id,
-    kills: scoreOf(outcome).kills,
-    swappedOutPages: outcome.swappedOutPages,
-    stallNs: outcome.stallNs,
-    remoteShare: outcome.remoteShare,
-    remoteCost: outcome.remoteCost,
-  };
 }
 
 function searchNotes(

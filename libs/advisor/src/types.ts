@@ -229,7 +229,7 @@ export interface Candidate extends Change {
   outcome: Outcome;
   /** It was replayed in miniature: sizes divided by this, counts and stalls multiplied back. Absent: in full. */
   scale?: number;
-  /** The rule that proposed it, where it is a named rival. */
+  /** Names of the rules that propose it, where it is what rivals would choose. */
   rival?: string;
   /** Why it was not chosen, in one sentence with numbers; absent for the chosen one. */
   whyNot?: string;

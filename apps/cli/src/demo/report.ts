@@ -113,7 +113,8 @@ function operationLines(operation: Operation): string[] {
 }
 
 function alternativeLines(candidate: Candidate): string[] {
-  return [`  - ${changeText(candidate)}`, `    ${candidate.whyNot ?? ''}`];
+  const rules = candidate.rival === undefined ? '' : ` (${candidate.rival})`;
+  return [`  - ${changeText(candidate)}${rules}`, `    ${candidate.whyNot ?? ''}`];
 }
 
 /** The first ones are the closest rivals; the whole list is part of the stored evidence. */
@@ -149,6 +150,36 @@ export function report(content: RecommendationContent): string {
   return sections.join('\n\n');
 }
 
+/** What everybody else's choice would come to, between today's setting and the advice. */
+export function rivalTable({ evidence }: RecommendationContent): string {
+  const { baseline, advised, rivals } = evidence;
+  const ownRow = (name: string, { outcome }: Candidate): string[] => {
+    const { killed, notStarted } = lossesOf(outcome);
+    const { swappedOutPages, stallNs, remoteShare, cacheLostPages } = outcome;
+    return row(name, {
+      ...{ kills: killed.length + notStarted.length, swappedOutPages, stallNs },
+      ...{ remoteShare, cacheLostPages },
+    });
+  };
+  const head = ['rule', 'lost guests', 'swapped MiB', 'stall', 'remote', 'cache lost MiB'];
+  return render(head, [
+    ownRow('as it is', baseline),
+    ...rivals.map((rival) => row(rival.name, rival)),
+    ownRow('as advised', advised),
+  ]);
+}
+
+type RivalRow = Omit<
+  RecommendationContent['evidence']['rivals'][number],
+  'name' | 'title' | 'id' | 'remoteCost'
+>;
+
+function row(name: string, rival: RivalRow): string[] {
+  const { kills, swappedOutPages, stallNs, remoteShare, cacheLostPages } = rival;
+  const figures = [String(kills), mib(swappedOutPages), ms(stallNs), share(remoteShare)];
+  return [name, ...figures, mib(cacheLostPages)];
+}
+
 const CAUSES_SHOWN = 12;
 
 /** Why memory goes where it goes, today and as advised, what could make the advice wrong, and its alternatives. */
@@ -159,6 +190,9 @@ export function evidenceReport(content: AdviceContent): string {
     ...(after.stateHash === before.stateHash ? [] : [`Why, as advised\n${causeLines(after)}`]),
     `What could make it wrong\n${risks.map(({ kind, message }) => `  - ${kind}: ${message}`).join('\n')}`,
   ];
+  if (content.evidence.rivals.length > 0) {
+    sections.push(`Rules of thumb, replayed on the same host\n\n${rivalTable(content)}`);
+  }
   const ways = content.routes.flatMap(({ routes }) =>
     routes.map(({ message }) => `  - ${message}`),
   );

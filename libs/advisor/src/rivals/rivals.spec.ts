@@ -1,4 +1,6 @@
 import { host, planned, process, region, running } from '../../test/builders';
+import { advise } from '../advise';
+import { evaluate } from '../evaluator';
 import type { GuestSpec, SimulationRequest } from '../types';
 import { RIVAL_RULES, rivals } from './index';
 
@@ -176,5 +178,47 @@ test('strict at home and interleave name the nodes that they say', () => {
   expect(choice('interleave-all', { guests })).toMatchObject({
     sysctl: { zone_reclaim_mode: 0 },
     numatune: { a: { mode: 'interleave', nodeset: [0, 1] } },
+  });
+});
+
+describe('the advice tells what rivals would come to', () => {
+  const given = {
+    host: host([{ mib: 512, cacheMib: 400 }, { mib: 512 }]),
+    guests: [planned('a', 200, 0), planned('b', 100, 0)],
+  };
+
+  test('each with the figures of its own replay, beside the alternatives that name it', () => {
+    const asked = request(given);
+    const { evidence } = advise(asked);
+    const missing = evidence.assumptions.filter(({ code }) => code === 'rival-not-replayed');
+    expect(evidence.rivals.length + missing.length).toBe(RIVAL_RULES.length);
+    for (const name of ['tuned-virtual-host', 'nova-spread', 'numad', 'libvirt-default']) {
+      const told = evidence.rivals.find((rival) => rival.name === name);
+      const { outcome } = evaluate(asked, choice(name, given)).candidate;
+      const { swappedOutPages, stallNs, remoteShare, remoteCost, cacheLostPages } = outcome;
+      expect(told).toMatchObject({
+        ...{ title: RIVAL_RULES.find((rule) => rule.name === name)?.title, kills: 0 },
+        ...{ swappedOutPages, stallNs, remoteShare, remoteCost, cacheLostPages },
+      });
+      const others = evidence.alternatives.filter(({ rival }) => rival?.split(', ').includes(name));
+      for (const { id } of others) expect(id).toBe(told?.id);
+    }
+    const named = evidence.alternatives.flatMap(({ rival }) => rival?.split(', ') ?? []);
+    expect(named).toEqual(expect.arrayContaining(['zone-reclaim', 'tuned-hpc-compute']));
+  });
+
+  test('those that constraints forbid are told to have none, with the reason', () => {
+    const constraints = { fixedSysctls: ['zone_reclaim_mode' as const], forbiddenNodes: [1] };
+    const { evidence } = advise({ ...request(given), options: { constraints } });
+    expect(evidence.rivals.map(({ name }) => name)).not.toContain('zone-reclaim');
+    const messages = evidence.assumptions
+      .filter(({ code }) => code === 'rival-not-replayed')
+      .map(({ message }) => message);
+    expect(messages).toContain(
+      'The rule of thumb zone-reclaim (zone_reclaim_mode 1, guests as they are) has no figures: vm.zone_reclaim_mode is to stay as it is.',
+    );
+    expect(messages.find((message) => message.includes('interleave-all'))).toMatch(
+      /Node 1 is not to be named\.$/,
+    );
   });
 });
