@@ -151,7 +151,7 @@ export function adviseWith(
       description: `${found.description}${riskText(chosen, chosenMargin)}`,
       content: { operationGroups: operations },
       immovable: immovable(request),
-      routes: routesOf(request, chosen.candidate.outcome),
+      routes: routesOf(request, chosen.candidate),
       evidence: {
         ...shared,
         baseline:

@@ -3,7 +3,7 @@ import { placedGuest } from '../compile';
 import { formatList, formatMib } from '../format';
 import { formatNodeset, nodesText } from '../host-nodes';
 import { guestCpuNodes, homeNodes } from '../placement';
-import type { GuestSpec, Outcome, SimulationRequest } from '../types';
+import type { Candidate, GuestSpec, Outcome, SimulationRequest } from '../types';
 
 /**
  * A way to bring a guest's memory where it belongs.
@@ -32,12 +32,20 @@ export interface GuestRoutes {
 
 type Running = GuestSpec & { state: 'running' };
 
+/** What of a candidate the room for moved pages depends on. */
+type Advised = Pick<Candidate, 'outcome' | 'sysctl'>;
+
 /**
  * For every running guest with memory away from its CPUs: what each way of moving it gains. No setting of the advice
  * moves pages that are already there.
- * @param outcome of the advised replay: the room that is left for moved pages
+ * @param advised its replay has the room that is left for moved pages
  */
-export function routesOf(request: SimulationRequest, outcome: Outcome): GuestRoutes[] {
+export function routesOf(request: SimulationRequest, advised: Advised): GuestRoutes[] {
+  const { zone_reclaim_mode: zoneReclaimMode = 0 } = {
+    ...request.host.sysctl,
+    ...request.sysctl,
+    ...advised.sysctl,
+  };
   return request.guests.flatMap((spec) => {
     if (spec.state !== 'running') return [];
     const guest = placedGuest(request, spec.guest.name);
@@ -46,7 +54,8 @@ export function routesOf(request: SimulationRequest, outcome: Outcome): GuestRou
     const awayPages = away.reduce((sum, { pages }) => sum + pages, 0);
     if (awayPages === 0) return [];
     const from = [...new Set(away.map(({ nodeId }) => nodeId))].sort((a, b) => a - b);
-    const context = { spec, from, awayPages, ...roomAtHome(spec, request.host, outcome) };
+    const room = roomAtHome(spec, request.host, advised.outcome);
+    const context = { spec, from, awayPages, ...room, spills: zoneReclaimMode === 0 };
     const routes = [live(context), migratePages(context), restart(context)];
     return [{ guest: spec.guest.name, state: spec.state, awayPages, routes }];
   });
@@ -58,27 +67,33 @@ interface Context {
   awayPages: number;
   /** Nodes with CPUs and memory of the guest. */
   to: number[];
+  /** Free memory and page cache of these nodes at the end of the advised replay, down to the high marks. */
   roomPages: number;
+  /** Of it what is free, down to the low marks. */
+  freePages: number;
+  /** A zone below its low mark is left for the next node, whatever page cache it has. */
+  spills: boolean;
 }
 
-/** Free memory and page cache of the guest's own nodes at the end of the advised replay, down to the high marks. */
 function roomAtHome(
   spec: Running,
   host: HostModel,
   outcome: Outcome,
-): Pick<Context, 'to' | 'roomPages'> {
+): Pick<Context, 'to' | 'roomPages' | 'freePages'> {
   const cpus = guestCpuNodes(spec.guest);
   const withMemory = outcome.nodes.filter((node) => node.managedPages > 0);
   const local = cpus.filter((id) => withMemory.some((node) => node.nodeId === id));
   const to = local.length > 0 ? local : homeNodes(spec, host);
-  const roomPages = withMemory
-    .filter(({ nodeId }) => to.includes(nodeId))
-    .reduce((sum, node) => {
-      const zones = host.nodes.find(({ nodeId }) => nodeId === node.nodeId)?.zones ?? [];
-      const kept = zones.reduce((pages, { highPages }) => pages + highPages, 0);
-      return sum + Math.max(0, node.freePages + node.fileCachePages - kept);
-    }, 0);
-  return { to, roomPages };
+  let roomPages = 0;
+  let freePages = 0;
+  for (const node of withMemory.filter(({ nodeId }) => to.includes(nodeId))) {
+    const zones = host.nodes.find(({ nodeId }) => nodeId === node.nodeId)?.zones ?? [];
+    const high = zones.reduce((pages, zone) => pages + zone.highPages, 0);
+    const low = zones.reduce((pages, zone) => pages + zone.lowPages, 0);
+    roomPages += Math.max(0, node.freePages + node.fileCachePages - high);
+    freePages += Math.max(0, node.freePages - low);
+  }
+  return { to, roomPages, freePages };
 }
 
 /** @source libvirt 9.0 qemuDomainSetNumaParamsLive(): only a guest that was started restrictive takes another nodeset */
@@ -129,13 +144,19 @@ function migratePages({ spec, from, to, awayPages, roomPages }: Context): Route 
   };
 }
 
-function restart({ spec, from, to, awayPages, roomPages }: Context): Route {
+/** @kernel mm/page_alloc.c get_page_from_freelist(): without zone_reclaim_mode a node's page cache is in the way */
+function restart(context: Context): Route {
+  const { spec, from, to, awayPages, roomPages, freePages, spills } = context;
   const { name } = spec.guest;
+  const { mode, nodeset } = spec.numatune;
   // What it gives back on its own nodes it finds again there, so that the room counts for what is elsewhere.
-  const gainPages = Math.min(awayPages, roomPages);
-  const named = spec.numatune.nodeset.filter((node) => from.includes(node));
+  const boundPages = Math.min(awayPages, roomPages);
+  const fallsBack = spills && (mode === 'none' || mode === 'preferred');
+  const gainPages = fallsBack ? Math.min(boundPages, freePages) : boundPages;
+  const named = nodeset.filter((node) => from.includes(node));
   const hint =
-    named.length > 0 ? ` Its numatune names ${nodesText(named)}: change that first.` : '';
+    (gainPages < boundPages ? ` With numatune strict up to ${formatMib(boundPages)}.` : '') +
+    (named.length > 0 ? ` Its numatune names ${nodesText(named)}: change that first.` : '');
   return {
     kind: 'restart',
     possible: gainPages > 0,
@@ -143,7 +164,7 @@ function restart({ spec, from, to, awayPages, roomPages }: Context): Route {
     message:
       gainPages > 0
         ? `A restart frees its memory on ${formatList(from.map((node) => `node ${node}`))} and touches it anew; up to ${formatMib(gainPages)} of ${name} get to ${nodesText(to)}.${hint}`
-        : `A restart gains nothing: ${nodesText(to)} ${to.length === 1 ? 'has' : 'have'} no room for the ${formatMib(awayPages)} of ${name}.${hint}`,
+        : `A restart gains nothing: ${nodesText(to)} ${to.length === 1 ? 'has' : 'have'} no ${boundPages > 0 ? 'free memory' : 'room'} for the ${formatMib(awayPages)} of ${name}.${hint}`,
     commands: [`virsh shutdown ${quoted(name)}`, `virsh start ${quoted(name)}`],
   };
 }
