@@ -66,12 +66,12 @@ export function policyNodemask(
 }
 
 /**
- * The lowest class that a bind holds for: the machine's highest zone but Movable; nodes that have nothing
+ * The lowest class that a bind holds for: the highest zone but Movable that the machine ever had; nodes that have nothing
  * else than Movable are for movable requests alone.
  * @kernel include/linux/mempolicy.h check_highest_zone()
  */
 function policyZone(k: KernelState, policy: MemoryPolicy): number {
   const ordinary = k.zones.filter(({ index }) => index <= ZONE_NORMAL);
   if (!ordinary.some(({ node }) => policy.nodes.includes(node.id))) return ZONE_MOVABLE;
-  return Math.max(...ordinary.map(({ index }) => index));
+  return k.policyZone;
 }

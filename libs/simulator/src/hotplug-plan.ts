@@ -1,5 +1,5 @@
 /** Room for memory that steps bring: frames of a zone count from one base for a whole replay, as pfns do. */
-import { MAX_BLOCK_PAGES, MIGRATE_MOVABLE, PAGEBLOCK_PAGES } from './buddy';
+import { MIGRATE_MOVABLE, PAGEBLOCK_PAGES } from './buddy';
 import { MAX_NR_ZONES } from './constants';
 import type { HostZone, ReplayStep, ZoneName } from './types';
 import type { Extent, ZoneLayout } from './zone-layout';
@@ -65,7 +65,7 @@ export function absentBelow(
   basePfn: number,
   capacity: number,
 ): Uint8Array | undefined {
-  const before = Math.floor(startPfn / MAX_BLOCK_PAGES) * MAX_BLOCK_PAGES - basePfn;
+  const before = Math.floor(startPfn / PAGEBLOCK_PAGES) * PAGEBLOCK_PAGES - basePfn;
   if (before <= 0) return undefined;
   const absent = new Uint8Array(Math.ceil(capacity / PAGEBLOCK_PAGES));
   return absent.fill(1, 0, before / PAGEBLOCK_PAGES);

@@ -11,8 +11,9 @@ import {
   removePoolPage,
   returnToBuddy,
   surplusPages,
-  type HugetlbPage,
   type Hstate,
+  type HugetlbPage,
+  type PoolMapping,
 } from './hugetlb';
 import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
 import { hugetlbContext, type PolicyContext } from './mempolicy';
@@ -23,16 +24,12 @@ import type { RegionSpec } from './types';
 import type { NodeState } from './zone';
 
 /** A guest's mapping of hugetlb pages. */
-export interface HugetlbMapping {
+export interface HugetlbMapping extends PoolMapping {
   h: Hstate;
-  /** By index in the mapping. */
-  pages: Map<number, HugetlbPage>;
   /** Pages that are reserved and not touched yet. */
   reservedPages: number;
   /** Indices whose reserved page was taken: given back and touched again, they have none. */
   claimed: Set<number>;
-  /** Base pages by node position. */
-  pagesByNode: number[];
 }
 
 /** CPUs of the threads that map and touch a region when its guest starts. */
@@ -56,13 +53,19 @@ export function mapHugetlb(
   const h = hstateOf(k, sizeKib)!;
   const reservedPages = reserve ? Math.ceil(region.sizePages / h.basePages) : 0;
   if (!reservePages(k, h, reservedPages, region, cpu)) return undefined;
-  return {
-    h,
-    pages: new Map(),
-    reservedPages,
-    claimed: new Set(),
-    pagesByNode: k.nodes.map(() => 0),
-  };
+  return newHugetlbMapping(k, h, reservedPages);
+}
+
+/** A mapping without pages, known to its pool. */
+export function newHugetlbMapping(
+  k: KernelState,
+  h: Hstate,
+  reservedPages: number,
+): HugetlbMapping {
+  const pagesByNode = k.nodes.map(() => 0);
+  const mapping = { h, pages: new Map(), reservedPages, claimed: new Set<number>(), pagesByNode };
+  h.mappings.add(mapping);
+  return mapping;
 }
 
 function reservePages(
@@ -289,5 +292,6 @@ export function unmapHugetlb(k: KernelState, mapping: HugetlbMapping, cpu: numbe
   const freed = zapHugetlb(k, mapping, 0, Infinity, cpu);
   if (mapping.reservedPages > 0) unreserve(k, mapping.h, mapping.reservedPages, cpu);
   mapping.reservedPages = 0;
+  mapping.h.mappings.delete(mapping);
   return freed;
 }

@@ -39,6 +39,14 @@ export interface Hstate {
   /** Node positions at which growing and shrinking go on. */
   nextToAlloc: number;
   nextToFree: number;
+  /** Everything that maps its pages. */
+  mappings: Set<PoolMapping>;
+}
+
+/** What maps pages of a pool: by index, and base pages by node position. */
+export interface PoolMapping {
+  pages: Map<number, HugetlbPage>;
+  pagesByNode: number[];
 }
 
 /** Sizes that x86-64 has pools for. */
@@ -62,6 +70,7 @@ export function buildHstates(host: HostModel, nodes: readonly NodeState[]): Hsta
       maxPages: 0,
       nextToAlloc: first,
       nextToFree: first,
+      mappings: new Set(),
     };
     for (const node of nodes) {
       const { hugepages } = host.nodes.find(({ nodeId }) => nodeId === node.id)!;

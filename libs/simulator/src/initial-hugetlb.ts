@@ -1,6 +1,7 @@
 /** Which of a host's hugetlb pages lie where, and which of them running guests use. */
 import { PAGES_PER_HUGE } from './constants';
 import { hstateOf, placePoolPage, type HugetlbPage, type Hstate } from './hugetlb';
+import { newHugetlbMapping } from './hugetlb-fault';
 import { caveat, type KernelState } from './kernel-state';
 import type { ReplayInput } from './types';
 import type { NodeState, Zone } from './zone';
@@ -55,13 +56,7 @@ export function attachHugetlb(k: KernelState, input: ReplayInput): void {
     running.regions.forEach((region, i) => {
       if (!region.hugetlb) return;
       const h = hstateOf(k, region.hugetlb.sizeKib)!;
-      const mapping = {
-        h,
-        pages: new Map<number, HugetlbPage>(),
-        reservedPages: 0,
-        claimed: new Set<number>(),
-        pagesByNode: k.nodes.map(() => 0),
-      };
+      const mapping = newHugetlbMapping(k, h, 0);
       guest.hugetlb[i] = mapping;
       for (const { cell, nodeId, pages } of running.residency) {
         const node = k.nodes.find(({ id }) => id === nodeId);

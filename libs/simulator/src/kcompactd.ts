@@ -12,7 +12,7 @@ import { fragmentationScoreNode, scoreHighMark } from './fragmentation-score';
 import { countVm, type KernelState } from './kernel-state';
 import { drainPcps } from './pcp';
 import { endWrites } from './swap-write';
-import type { NodeState } from './zone';
+import type { NodeState, Zone } from './zone';
 
 /**
  * How often it looks at its node's score: 500 ms, which the timer wheel rounds up to 128 ticks of 4 ms.
@@ -84,9 +84,10 @@ export function wakeupKcompactd(
 /** vm.compaction_proactiveness was written. @kernel mm/compaction.c compaction_proactiveness_sysctl_handler() */
 export function triggerKcompactd(k: KernelState): void {
   if (!k.compaction || k.sysctl.compaction_proactiveness === 0) return;
-  for (const { kcompactd } of k.nodes) {
+  for (const { kcompactd, zones } of k.nodes) {
+    // A node without memory has none yet: that one finds it when it starts.
     kcompactd.triggered = true;
-    if (!kcompactd.run) kcompactd.nextNs = Math.min(kcompactd.nextNs, k.timeNs);
+    if (zones.length > 0 && !kcompactd.run) kcompactd.nextNs = Math.min(kcompactd.nextNs, k.timeNs);
   }
 }
 
@@ -105,6 +106,24 @@ export function kcompactdTurn(k: KernelState, node: NodeState): number {
   task.run = undefined;
   task.nextNs += step.value;
   return 0;
+}
+
+/**
+ * The node has memory: it looks at its score for the first time after the usual while.
+ * @kernel mm/compaction.c kcompactd_run()
+ */
+export function runKcompactd(k: KernelState, node: NodeState): void {
+  const { triggered } = node.kcompactd;
+  const waitNs = k.sysctl.compaction_proactiveness === 0 ? Infinity : CHECK_NS;
+  const nextNs = k.timeNs + (triggered ? 0 : waitNs);
+  node.kcompactd = { nextNs, order: 0, classIndex: node.nrZones - 1, triggered, run: undefined };
+}
+
+/** The node has no memory any more: its compactor ends what it is at in its zone. @kernel mm/compaction.c kcompactd_stop() */
+export function stopKcompactd(k: KernelState, node: NodeState): void {
+  const task = node.kcompactd;
+  while (task.run) kcompactdTurn(k, node);
+  task.nextNs = Infinity;
 }
 
 /** Lets every compactor finish what it is at. */
@@ -143,10 +162,18 @@ function shouldCompactProactively(k: KernelState, node: NodeState): boolean {
   return fragmentationScoreNode(node) > scoreHighMark(proactiveness);
 }
 
+/** The node's zones up to a class, those that have memory when their turn comes. */
+function* populatedZones(node: NodeState, classIndex: number): Generator<Zone, void> {
+  for (let index = 0; index <= classIndex; index += 1) {
+    const zone = node.zones.find((other) => other.index === index);
+    if (zone) yield zone;
+  }
+}
+
 /** @kernel mm/compaction.c proactive_compact_node() */
 function* proactiveCompactNode(k: KernelState, node: NodeState): Generator<number, void> {
   const cpu = nodeCpu(k, node);
-  for (const zone of node.zones) {
+  for (const zone of populatedZones(node, ZONE_MOVABLE)) {
     const outcome = yield* compactZoneSteps(k, zone, {
       order: -1,
       mode: 'sync-light',
@@ -173,8 +200,8 @@ function* doWork(k: KernelState, node: NodeState): Generator<number, void> {
   countVm(k, 'compact_daemon_wake');
   // One task for all zones: what it learns in one it takes along to the next.
   const compact: CompactTask = { order, mode: 'sync-light', cpu, classIndex };
-  for (const zone of node.zones) {
-    if (zone.index > classIndex || compactionDeferred(zone, order)) continue;
+  for (const zone of populatedZones(node, classIndex)) {
+    if (compactionDeferred(zone, order)) continue;
     if (compactionSuitable(k, zone, order, zone.min, zone.index) !== 'continue') continue;
     const outcome = yield* compactZoneSteps(k, zone, compact);
     if (outcome.result === 'success') {
@@ -188,7 +215,7 @@ function* doWork(k: KernelState, node: NodeState): Generator<number, void> {
   }
   // A larger order that was asked for meanwhile, or one for a lower class, is done next.
   if (task.order <= order) task.order = 0;
-  if (task.classIndex >= classIndex) task.classIndex = ZONE_MOVABLE;
+  if (task.classIndex >= classIndex) task.classIndex = node.nrZones - 1;
 }
 
 /** Compacts a node on request, whole zones, with patience. @kernel mm/compaction.c compact_node() */

@@ -130,6 +130,8 @@ export interface KernelState {
   distances: number[][];
   /** Fallback zonelist per node position: nearest node first, high zones first. */
   zonelists: Zone[][];
+  /** The highest zone but Movable that ever was in them (`policy_zone`). */
+  policyZone: number;
   fallbackOrder: { nodeId: number; order: number[] }[];
   sysctl: Required<HostSysctls>;
   userMinFreeKbytes: number;

@@ -1,7 +1,7 @@
 /** Builds the state from a host model, and recomputes what the kernel recomputes when a setting changes. */
 import { noSwapWrites } from './swap-write';
 import { Buddy, MAX_BLOCK_PAGES } from './buddy';
-import { MIN_PERCPU_PAGELIST_HIGH_FRACTION } from './constants';
+import { MIN_PERCPU_PAGELIST_HIGH_FRACTION, ZONE_NORMAL } from './constants';
 import { stealBlocks } from './fallback';
 import { claimBlocks } from './fallback-claim';
 import { sleepingFlusher, startFlusher } from './flusher';
@@ -83,6 +83,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     cpus: [],
     distances,
     zonelists: [],
+    policyZone: 0,
     fallbackOrder: [],
     sysctl: hostSettings(host.sysctl),
     userMinFreeKbytes: -1,
@@ -188,6 +189,7 @@ function buildNode(
     position,
     cpus: [...host.cpus],
     zones: [],
+    nrZones: 0,
     ...newLruvec(),
     groupLruvecs: [],
     filePages: 0,
@@ -210,6 +212,10 @@ function buildNode(
     .filter((zone) => zone.managedPages > 0)
     .map((zone) => buildZone(zone, node, profile, plannedSpan(plans, node.id, zone.name)));
   node.zones.sort((a, b) => a.index - b.index);
+  node.nrZones = (node.zones.at(-1)?.index ?? -1) + 1;
+  node.kcompactd.classIndex = node.nrZones - 1;
+  // Only nodes with memory have one.
+  if (node.zones.length === 0) node.kcompactd.nextNs = Infinity;
   return node;
 }
 
@@ -286,19 +292,24 @@ function buildZone(
   };
 }
 
-/** @kernel mm/page_alloc.c build_all_zonelists(): nodes by distance, zones of a node from high to low */
-export function setupZonelists(k: KernelState): void {
+/**
+ * @param leaving a node that has just lost its memory, and has its place still
+ * @kernel mm/page_alloc.c build_all_zonelists(): nodes by distance, zones of a node from high to low
+ */
+export function setupZonelists(k: KernelState, leaving?: NodeState): void {
   k.fallbackOrder = buildZonelists(
     k.nodes.map((node) => ({
       nodeId: node.id,
       hasCpus: node.cpus.length > 0,
-      hasMemory: node.zones.length > 0,
+      hasMemory: node.zones.length > 0 || node === leaving,
     })),
     k.distances,
   );
   k.zonelists = k.fallbackOrder.map(({ order }) =>
     order.flatMap((id) => [...k.nodes.find((node) => node.id === id)!.zones].reverse()),
   );
+  const ordinary = k.zones.map(({ index }) => index).filter((index) => index <= ZONE_NORMAL);
+  k.policyZone = Math.max(k.policyZone, ...ordinary);
 }
 
 /** @kernel mm/page_alloc.c setup_min_unmapped_ratio(), setup_min_slab_ratio() */

@@ -269,10 +269,20 @@ function endRun(k: KernelState, node: NodeState, result: KswapdRun, nowNs: numbe
   const fellBack = result.order < task.runOrder;
   task.restOrder = fellBack ? result.order : task.order;
   task.restClass = fellBack || task.classIndex === NO_CLASS ? task.runClass : task.classIndex;
+  rest(k, node, fellBack ? task.runOrder : task.restOrder, nowNs);
+}
+
+/**
+ * It naps if all is well, and goes on if not.
+ * @param compactOrder what is asked of kcompactd
+ * @kernel mm/vmscan.c kswapd_try_to_sleep()
+ */
+function rest(k: KernelState, node: NodeState, compactOrder: number, nowNs: number): void {
+  const task = node.kswapd;
   if (mayRest(node)) {
     task.state = 'napping';
     task.nextNs = nowNs + NAP_NS;
-    prepareCompaction(k, node, fellBack ? task.runOrder : task.restOrder, nowNs);
+    prepareCompaction(k, node, compactOrder, nowNs);
   } else {
     countVm(k, 'kswapd_high_wmark_hit_quickly');
     startRun(node, nowNs + k.hardware.reclaimRoundNs);
@@ -289,6 +299,19 @@ function mayRest(node: NodeState): boolean {
 function prepareCompaction(k: KernelState, node: NodeState, order: number, nowNs: number): void {
   resetIsolationSuitable(k, node);
   wakeupKcompactd(k, node, order, node.kswapd.restClass, nowNs);
+}
+
+/** The node has memory: kswapd looks around, finds nothing to do and naps. @kernel mm/vmscan.c kswapd_run() */
+export function runKswapd(k: KernelState, node: NodeState): void {
+  node.kswapd = sleepingKswapd();
+  rest(k, node, 0, k.timeNs);
+}
+
+/** The node has no memory any more: a run under way ends as it is. @kernel mm/vmscan.c kswapd_stop() */
+export function stopKswapd(node: NodeState): void {
+  const { run } = node.kswapd;
+  while (run && run.next().done !== true);
+  node.kswapd = sleepingKswapd();
 }
 
 function wakeFromNap(k: KernelState, node: NodeState): void {
@@ -356,6 +379,8 @@ function* balancePgdat(
     if (done) break;
     const before = sc.nrReclaimed;
     const enough = yield* kswapdShrinkNode(k, node, sc, boostPages > 0);
+    // It was told to stop.
+    if (node.zones.length === 0) break;
     if (sc.order > 0 && sc.nrReclaimed >= compactGap(sc.order)) sc.order = 0;
     const gained = sc.nrReclaimed - before;
     boostPages = Math.max(boostPages - gained, 0);
@@ -363,10 +388,8 @@ function* balancePgdat(
     if (!enough || gained === 0) sc.priority -= 1;
   }
   if (!done && sc.nrReclaimed === 0) node.kswapdFailures += 1;
-  zones.forEach((zone, i) => {
-    zone.reclaimActive = false;
-    zone.boost = Math.max(zone.boost - boosts[i]!, 0);
-  });
+  for (const zone of node.zones) if (zone.index <= classIndex) zone.reclaimActive = false;
+  zones.forEach((zone, i) => (zone.boost = Math.max(zone.boost - boosts[i]!, 0)));
   if (boosts.some((boost) => boost > 0)) {
     wakeupKcompactd(k, node, BOOST_COMPACT_ORDER, classIndex, node.kswapd.nowNs);
   }

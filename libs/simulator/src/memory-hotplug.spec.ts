@@ -1,4 +1,5 @@
 import { cacheStep, guestStep, makeHost } from '../test/host';
+import { hardwareProfiles } from './hardware-profile';
 import { replay } from './replay';
 import type { HostModel, ReplayEvent, ReplayInput, ReplayStep, Snapshot, ZoneName } from './types';
 
@@ -193,6 +194,31 @@ describe('pages of memory that goes offline', () => {
       { totalPages: 40, freePages: 0 },
     ]);
     expect(last(result).guests[0]!.pagesByNode[1]!.pages).toBe(40 * 512);
+    // Each is copied as 512 pages are.
+    const { migrateNs } = hardwareProfiles['generic-2s']!;
+    expect(result.steps[2]!.durationNs).toBeGreaterThan(40 * 512 * migrateNs);
+  });
+
+  it('are huge pages in use that find no place: those that did have moved', () => {
+    const hugetlb = { sizeKib: 2048 as const, reserve: true };
+    const pool = (nodeId: number, count: number): ReplayStep => ({
+      op: 'hugepages',
+      nodeId,
+      count,
+    });
+    const result = run(hostOf(4, 1), [
+      pool(0, 100),
+      guestStep('g', 40 * 512, ON0, { hugetlb }),
+      pool(1, 55),
+      guestStep('h', 55 * 512, ON1, { hugetlb }),
+      hotplug('offline', 0, 1, { timeoutSeconds: 1 }),
+    ]);
+    const [told] = blocks(result);
+    expect(told).toMatchObject({ outcome: 'refused', error: 'EINTR', reason: 'signal backoff' });
+    const moved = last(result).guests[0]!.pagesByNode[1]!.pages;
+    expect(moved).toBeGreaterThan(0);
+    expect(moved).toBeLessThan(40 * 512);
+    expect(told!.movedPages).toBe(moved);
   });
 
   it('are free huge pages that a guest was promised: the block stays', () => {
@@ -204,8 +230,39 @@ describe('pages of memory that goes offline', () => {
       { outcome: 'refused', error: 'EBUSY', reason: 'failure to dissolve huge pages' },
     ]);
     // One page was free to leave before.
+    expect(blocks(result)[0]!.dissolvedHugepages).toBe(1);
     expect(last(result).nodes[0]!.hugepages[0]!.totalPages).toBe(99);
     expect(sizes(last(result), 0)).toEqual([0, 131072, 131072, 131072]);
+  });
+});
+
+describe('the last memory of a node', () => {
+  /** Nodes of one section each but the second, which gets one and loses it again. */
+  const given = (): HostModel => hostOf(1, 0, 1, 1);
+  const come = hotplug('online', 1, 0);
+  const go = hotplug('offline', 1, 0);
+
+  it('has its place in the lists until they are made the next time', () => {
+    const order = (steps: ReplayStep[]): number[] =>
+      run(given(), steps).fallbackOrder.find(({ nodeId }) => nodeId === 1)!.order;
+    // Of two nodes at one distance that comes first which fewer lists before have first: node 0's begins with node 2, or
+    // with node 1 as long as that is one of those with memory.
+    expect(order([])).toEqual([1, 3, 2, 0]);
+    expect(order([come])).toEqual([1, 2, 3, 0]);
+    expect(order([come, go])).toEqual([1, 2, 3, 0]);
+    expect(order([come, go, hotplug('online_movable', 0, 8)])).toEqual([1, 3, 2, 0]);
+  });
+
+  it('leaves no marks behind, which min_free_kbytes would be computed with when some comes back', () => {
+    const all = [come, go, come].map((_, i, steps) => last(run(given(), steps.slice(0, i + 1))));
+    const highs = (snapshot: Snapshot): number[] =>
+      snapshot.nodes.flatMap(({ zones }) => zones.map(({ highPages }) => highPages));
+    const managed = 3 * SECTION;
+    const before = highs(all[1]!).reduce((sum, pages) => sum + pages, 0);
+    expect(highs(all[1]!)).toHaveLength(3);
+    expect(all[2]!.sysctl.min_free_kbytes).toBe(
+      Math.floor(Math.sqrt((managed + SECTION - before) * 4 * 16)),
+    );
   });
 });
 

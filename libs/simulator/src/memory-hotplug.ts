@@ -1,6 +1,7 @@
 /** Memory that joins a zone or leaves it, and everything that the kernel recomputes then. */
 import { MAX_ORDER, MIGRATE_ISOLATE, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
 import { trailingZeros } from './block-bits';
+import { compactState } from './compact-control';
 import { ZONE_NORMAL } from './constants';
 import { percpuDriftMark, statThreshold } from './free-count';
 import {
@@ -10,7 +11,8 @@ import {
   setupWatermarks,
   setupZonelists,
 } from './kernel';
-import { advanceKswapd, sleepingKswapd } from './kswapd';
+import { runKcompactd, stopKcompactd } from './kcompactd';
+import { advanceKswapd, runKswapd, stopKswapd } from './kswapd';
 import { countVm, passTime, type KernelState } from './kernel-state';
 import { dissolveFreeHugePages } from './offline-hugetlb';
 import { doMigrateRange, scanMovablePages } from './offline-migrate';
@@ -27,8 +29,8 @@ import { isOnlineBlock, type Zone } from './zone';
 
 /** Rounds that leave as much as the one before until the writer loses patience, where nothing is being written. */
 const VAIN_ROUNDS = 16;
-/** How long a round waits for pages that are being written. */
-const WRITEBACK_WAIT_NS = 1e6;
+/** How long a round waits for pages that are being written, or held by who compacts. */
+const WAIT_NS = 1e6;
 
 /** How taking memory offline ended. */
 export interface OfflineOutcome {
@@ -86,7 +88,10 @@ function updatePcp(k: KernelState, zone: Zone): void {
   zone.pcpHighMax = zone.pcpHigh;
 }
 
-/** The zone gets its first memory, or has lost its last: who can be served from where changes. */
+/**
+ * The zone gets its first memory, or has lost its last: who can be served from where changes. A node without memory keeps its
+ * place in the lists until they are made the next time, which decides between nodes of one distance.
+ */
 function setPopulated(k: KernelState, zone: Zone, populated: boolean): void {
   const { node } = zone;
   const others = node.zones.filter((other) => other !== zone);
@@ -95,10 +100,28 @@ function setPopulated(k: KernelState, zone: Zone, populated: boolean): void {
   if (populated) zone.pcps = k.cpus.map(() => new Pcp());
   else {
     k.emptyZones.push(zone);
-    Object.assign(zone, { reclaimActive: false, boostedWatermark: false, freeDrift: 0 });
+    // Marks are computed for zones without memory, too.
+    Object.assign(zone, { min: 0, low: 0, high: 0, boost: 0, freeDrift: 0 });
   }
   k.zones = k.nodes.flatMap(({ zones }) => zones);
-  setupZonelists(k);
+  setupZonelists(k, node);
+}
+
+/** Skip bits belong to pageblocks, whichever of the node's zones has them next. */
+function handSkipBits(k: KernelState, zone: Zone, startPfn: number, endPfn: number): void {
+  const bits = zone.compaction?.skip;
+  const { basePfn } = zone.buddy;
+  for (const other of [...zone.node.zones, ...k.emptyZones]) {
+    const { buddy } = other;
+    const room = buddy.basePfn + buddy.pageblocks * PAGEBLOCK_PAGES;
+    if (other === zone || other.node !== zone.node) continue;
+    if (buddy.basePfn > startPfn || room < endPfn) continue;
+    const at = (startPfn - buddy.basePfn) >>> PAGEBLOCK_ORDER;
+    const from = (startPfn - basePfn) >>> PAGEBLOCK_ORDER;
+    const to = (endPfn - basePfn) >>> PAGEBLOCK_ORDER;
+    if (bits) compactState(other).skip.set(bits.subarray(from, to), at);
+    else other.compaction?.skip.fill(0, at, at + to - from);
+  }
 }
 
 /** @kernel mm/memory_hotplug.c resize_zone_range(), remove_pfn_range_from_zone() */
@@ -125,10 +148,12 @@ function markOnline(zone: Zone, from: number, to: number, online: boolean): void
  */
 export function onlinePages(k: KernelState, range: FrameRange, selfHosted: number): void {
   const { zone, from, to } = range;
-  const { buddy } = zone;
+  const { buddy, node } = zone;
   const first = from - selfHosted;
   const [startPfn, endPfn] = [buddy.basePfn + first, buddy.basePfn + to];
   const empty = zone.spanned === 0;
+  const hadMemory = node.zones.length > 0;
+  node.nrZones = Math.max(node.nrZones, zone.index + 1);
   setSpan(
     zone,
     empty ? startPfn : Math.min(zone.startPfn, startPfn),
@@ -151,6 +176,9 @@ export function onlinePages(k: KernelState, range: FrameRange, selfHosted: numbe
   passTime(k, (to - from) * k.hardware.freeNs, false);
   updatePcp(k, zone);
   initPerZoneWmarkMin(k);
+  if (hadMemory) return;
+  runKswapd(k, node);
+  runKcompactd(k, node);
 }
 
 /**
@@ -202,20 +230,25 @@ function empty(k: KernelState, range: FrameRange, outcome: OfflineOutcome, until
     if (frame >= 0) {
       const { moved, left, writing } = doMigrateRange(k, range);
       outcome.movedPages += moved;
-      if (left > 0 && writing > 0) waitForWriteback(k);
+      if (left > 0 && writing > 0) letTimePass(k);
       vain = left < least || writing > 0 ? 0 : vain + 1;
       least = Math.min(least, left);
       if (left > 0) giveUp(frame);
       continue;
     }
-    const dissolved = dissolveFreeHugePages(k, range);
-    if (dissolved < 0) {
+    const { dissolved, failed } = dissolveFreeHugePages(k, range);
+    outcome.dissolvedHugepages += dissolved;
+    if (failed) {
       outcome.reason = 'failure to dissolve huge pages';
       return;
     }
-    outcome.dissolvedHugepages += dissolved;
     const used = firstUsedFrame(range);
     if (used < 0) return;
+    if (range.zone.node.kcompactd.run && k.timeNs < untilNs) {
+      // Who compacts the node may hold pages of the range; they are looked for until they are free.
+      letTimePass(k);
+      continue;
+    }
     vain = VAIN_ROUNDS;
     giveUp(used);
   }
@@ -237,7 +270,11 @@ function leaveZone(k: KernelState, { zone, from, to }: FrameRange, selfHosted: n
   updatePcp(k, zone);
   if (zone.present === 0) setPopulated(k, zone, false);
   initPerZoneWmarkMin(k);
-  if (node.zones.length === 0) node.kswapd = sleepingKswapd();
+  if (node.zones.length === 0) {
+    stopKcompactd(k, node);
+    stopKswapd(node);
+  }
+  handSkipBits(k, zone, buddy.basePfn + first, buddy.basePfn + to);
   shrinkZoneSpan(zone, buddy.basePfn + first, buddy.basePfn + to);
 }
 
@@ -290,8 +327,8 @@ export function zoneForPfnRange(
   return within(movable) && !within(kernel) ? movable : kernel;
 }
 
-/** Time passes while pages are being written. */
-function waitForWriteback(k: KernelState): void {
-  passTime(k, WRITEBACK_WAIT_NS, false);
+/** Time passes while pages are being written, or are in the hands of others. */
+function letTimePass(k: KernelState): void {
+  passTime(k, WAIT_NS, false);
   advanceKswapd(k);
 }

@@ -8,11 +8,11 @@ import {
   freePages,
   hstateOf,
   returnToBuddy,
-  type HugetlbPage,
   type Hstate,
+  type HugetlbPage,
+  type PoolMapping,
 } from './hugetlb';
-import type { HugetlbMapping } from './hugetlb-fault';
-import { countVm, type KernelState } from './kernel-state';
+import { countVm, passTime, type KernelState } from './kernel-state';
 import { zonesOf } from './alloc-zones';
 import { allocContext } from './page-alloc';
 import type { FrameRange } from './page-isolation';
@@ -43,15 +43,13 @@ export function usedHugetlbFrames(k: KernelState, range: FrameRange): number[] {
 
 /** Who maps the page at a frame; nobody known where a process of the host's own does. */
 function userOf(
-  k: KernelState,
+  h: Hstate,
   { zone }: FrameRange,
   frame: number,
-): { mapping: HugetlbMapping; index: number } | undefined {
-  for (const { hugetlb } of k.guests.values()) {
-    for (const mapping of hugetlb) {
-      for (const [index, page] of mapping?.pages ?? []) {
-        if (page.zone === zone && page.frame === frame) return { mapping: mapping!, index };
-      }
+): { mapping: PoolMapping; index: number } | undefined {
+  for (const mapping of h.mappings) {
+    for (const [index, page] of mapping.pages) {
+      if (page.zone === zone && page.frame === frame) return { mapping, index };
     }
   }
   return undefined;
@@ -59,10 +57,14 @@ function userOf(
 
 /**
  * Moves the huge pages of a range that are in use, each to a free page of the pool or else to a fresh one.
- * @returns base pages moved; -1 if one found no place
+ * @returns base pages moved, and whether one found no place
  * @kernel mm/migrate.c migrate_hugetlbs(), mm/hugetlb.c alloc_huge_page_nodemask(), move_hugetlb_state()
  */
-export function migrateHugetlbs(k: KernelState, range: FrameRange, nodemask: Set<number>): number {
+export function migrateHugetlbs(
+  k: KernelState,
+  range: FrameRange,
+  nodemask: Set<number>,
+): { moved: number; failed: boolean } {
   const { zone, cpu } = range;
   const h = poolOf(k);
   const ac = allocContext({
@@ -81,10 +83,11 @@ export function migrateHugetlbs(k: KernelState, range: FrameRange, nodemask: Set
     const target = pooled ?? allocFreshPages(k, h, ac, 1)[0];
     if (!target) {
       countVm(k, 'pgmigrate_fail', PAGES_PER_HUGE);
-      return -1;
+      return { moved, failed: true };
     }
+    passTime(k, k.hardware.migrateNs * PAGES_PER_HUGE, false);
     const old: HugetlbPage = { node: zone.node, zone, frame };
-    const user = userOf(k, range, frame);
+    const user = userOf(h, range, frame);
     if (user) {
       user.mapping.pages.set(user.index, target);
       user.mapping.pagesByNode[zone.node.position]! -= h.basePages;
@@ -95,7 +98,7 @@ export function migrateHugetlbs(k: KernelState, range: FrameRange, nodemask: Set
     countVm(k, 'pgmigrate_success', PAGES_PER_HUGE);
     moved += PAGES_PER_HUGE;
   }
-  return moved;
+  return { moved, failed: false };
 }
 
 function firstFree(h: Hstate, nodes: readonly HugetlbPage['node'][]): HugetlbPage | undefined {
@@ -125,16 +128,19 @@ function releaseTemporary(
 
 /**
  * Free huge pages of a range leave their pool, which stays smaller.
- * @returns pages that left; -1 if the pool has promised all that it has free
+ * @returns pages that left, and whether one could not: the pool has promised all that it has free
  * @kernel mm/hugetlb.c dissolve_free_huge_pages()
  */
-export function dissolveFreeHugePages(k: KernelState, range: FrameRange): number {
+export function dissolveFreeHugePages(
+  k: KernelState,
+  range: FrameRange,
+): { dissolved: number; failed: boolean } {
   const { zone, cpu } = range;
   const h = poolOf(k);
   let dissolved = 0;
   for (const frame of hugetlbFrames(range)) {
     const page = freePageAt(k, range, frame);
-    if (!page || freePages(h) <= h.reservedPages) return -1;
+    if (!page || freePages(h) <= h.reservedPages) return { dissolved, failed: true };
     const own = h.nodes[zone.node.position]!;
     own.free.splice(own.free.indexOf(page), 1);
     own.totalPages -= 1;
@@ -142,5 +148,5 @@ export function dissolveFreeHugePages(k: KernelState, range: FrameRange): number
     returnToBuddy(k, h, page, cpu);
     dissolved += h.basePages / PAGEBLOCK_PAGES;
   }
-  return dissolved;
+  return { dissolved, failed: false };
 }

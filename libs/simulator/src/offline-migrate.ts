@@ -113,17 +113,17 @@ function targetNodes(k: KernelState, { zone }: FrameRange): Set<number> {
 }
 
 /**
- * Moves what stands in a range, huge pages of pools first, then by ascending frame. A page that finds no place ends the
+ * Takes what stands in a range off its lists and moves it, huge pages of pools first, then by ascending frame. A page that finds no place ends the
  * round; a huge page that finds none is split, and its pages are moved next. What was not moved returns to its list.
  * @kernel mm/memory_hotplug.c do_migrate_range(), mm/migrate.c migrate_pages(), alloc_migration_target()
  * @differs attempts on pinned pages are not counted
  */
 export function doMigrateRange(k: KernelState, range: FrameRange): MigrateRound {
   const nodemask = targetNodes(k, range);
-  const moved = migrateHugetlbs(k, range, nodemask);
   const { sources, writing } = isolateSources(k, range);
-  const round = { moved: Math.max(moved, 0), left: 0, writing };
-  if (moved >= 0) round.moved += migrateSources(k, range, nodemask, sources);
+  const { moved, failed } = migrateHugetlbs(k, range, nodemask);
+  const round = { moved, left: 0, writing };
+  if (!failed) round.moved += migrateSources(k, range, nodemask, sources);
   for (const { run, list } of sources) list.push(run);
   for (const run of runsIn(range)) round.left += placesIn(run, range).length;
   round.left += usedHugetlbFrames(k, range).length;

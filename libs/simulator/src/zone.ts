@@ -110,7 +110,10 @@ export interface NodeState extends Lruvec {
   /** Array position, used for masks and distances. */
   position: number;
   cpus: number[];
+  /** Those with memory, ascending. */
   zones: Zone[];
+  /** One more than the highest zone that it ever had memory in (`pglist_data.nr_zones`). */
+  nrZones: number;
   /** Those of memory cgroups, in the order in which these were made. */
   groupLruvecs: Lruvec[];
   filePages: number;

@@ -24,6 +24,11 @@ export interface MachineNodeConfig {
   cpus: number[];
   /** Ascending zone index; may be empty (a node without memory). */
   zones: MachineZoneConfig[];
+  /**
+   * Whole blocks of HOTPLUG_PAGES at which the node may have memory while the machine runs: those of its zones, which may leave
+   * and come back, and others, which come. Absent: nothing comes or goes.
+   */
+  hotplug?: { startPfn: number; blocks: number };
 }
 
 /** What operations cost in virtual time; whole nanoseconds. */
@@ -162,17 +167,24 @@ export type MachineOp =
 export const HOTPLUG_PAGES = 1024;
 
 /**
- * Blocks [block, block + count) of a zone, counted from the aligned pfn at or below its first page, go offline or come back.
- * Nothing happens where they are not wholly in the zone, where some are not in the other state, where a huge page in them is in
- * use, or where the zone would lose its last memory.
+ * Blocks [block, block + count) of a node's, counted from the start of its `hotplug`, go offline or come online, as one block of
+ * memory. Nothing happens where one of them is not the node's or holds memory of which a part cannot go; where memory that
+ * shall go is not all of one zone; where some of what shall come is there; and where the machine would be left without memory.
  */
-export interface HotplugOp {
-  op: 'offline' | 'online';
-  node: number;
-  zone: ZoneIndex;
-  block: number;
-  count: number;
-}
+export type HotplugOp =
+  | { op: 'offline'; node: number; block: number; count: number }
+  | {
+      /** `online_kernel` and `online_movable` name the zone, `online` leaves it to the kernel. */
+      op: 'online' | 'online_kernel' | 'online_movable';
+      node: number;
+      block: number;
+      count: number;
+      /**
+       * The first pageblock holds the memmap of the block (memmap_on_memory). That is decided when memory comes for the first
+       * time; memory that was there at boot has none.
+       */
+      memmap: boolean;
+    };
 
 /** What is done to the pool of huge pages of 512 base pages, and to mappings of it (private, of hugetlbfs). */
 export type HugetlbOp =
@@ -205,6 +217,29 @@ export type HugetlbOp =
   | { op: 'zapHuge'; mapping: number; cpu: number; from: number; count: number }
   | { op: 'unmapHuge'; mapping: number; cpu: number };
 
+/**
+ * An operation's policy and cpuset without the nodes that have no memory, as set_mempolicy() and the cpuset of all tasks leave them.
+ * @param hasMemory by node id
+ * @returns null for an operation that names no other node: EINVAL
+ * @kernel mm/mempolicy.c mpol_set_nodemask(), mpol_new()
+ */
+export function withinMemory(
+  op: MachineOp,
+  hasMemory: (node: number) => boolean,
+): MachineOp | null {
+  const left = { ...op };
+  if ('policy' in left && left.policy.mode !== 'default') {
+    const nodes = left.policy.nodes.filter(hasMemory);
+    if (nodes.length === 0) return null;
+    left.policy = { ...left.policy, nodes };
+  }
+  if ('mems' in left && left.mems !== null) {
+    left.mems = left.mems.filter(hasMemory);
+    if (left.mems.length === 0) return null;
+  }
+  return left;
+}
+
 /** Is an index one of those, about `percent` in a hundred, that a seed picks at random? */
 export function isPicked(seed: number, index: number, percent: number): boolean {
   let hash = Math.imul(index ^ Math.imul(seed, 0x9e3779b1), 0x85ebca6b);
@@ -214,7 +249,7 @@ export function isPicked(seed: number, index: number, percent: number): boolean 
 
 /**
  * What an operation answered: requests served, blocks freed, pages reclaimed, pages moved; the size that a pool's file shows after a
- * write; pages that went offline or came back; 1 for a mapping that was made; huge pages touched or zapped; 0 for the others.
+ * write; pages that went offline or came online; 1 for a mapping that was made; huge pages touched or zapped; 0 for the others.
  */
 export interface MachineAnswer {
   done: number;
@@ -233,11 +268,16 @@ export interface CompactionPicture {
   orderFailed: number;
 }
 
+/** Of a pageblock in a zone's span at which the zone has no memory. */
+export const ABSENT = 255;
+
+/** Of a zone with memory. */
 export interface ZonePicture {
   node: number;
   index: ZoneIndex;
   startPfn: number;
   spanned: number;
+  present: number;
   managed: number;
   free: number;
   boost: number;
@@ -249,7 +289,7 @@ export interface ZonePicture {
   reservedHighatomic: number;
   /** lists[order][type]: frames from head to tail. */
   lists: number[][][];
-  /** Type of each pageblock, from the block that holds the zone's first page. */
+  /** Type of each pageblock, from the block that holds the zone's first page; ABSENT where the zone has no memory online. */
   pageblockTypes: number[];
   compaction: CompactionPicture;
   /** Skip bit of each pageblock, as `pageblockTypes`. */

@@ -1,16 +1,22 @@
 /** The simulator behind the machine's interface, for comparison with the page-by-page reference. */
 import { allocZones, policyNodemask } from '../src/alloc-zones';
-import { Buddy, MAX_ORDER, MIGRATE_MOVABLE, MIGRATE_UNMOVABLE } from '../src/buddy';
+import {
+  Buddy,
+  MAX_ORDER,
+  MIGRATE_MOVABLE,
+  MIGRATE_UNMOVABLE,
+  PAGEBLOCK_PAGES,
+} from '../src/buddy';
 import { markAccessed } from '../src/filemap';
 import { freeBlock } from '../src/free-run';
 import { freeMapping, freeOffsets, rangeOf } from '../src/guest-exit';
-import { hotplugOperation, noteSpans } from './production-hotplug';
+import { hotplugOperation, hotplugSteps } from './production-hotplug';
 import { hugetlbOperation } from './production-hugetlb';
 import { endWrites, endWritesOf } from '../src/swap-write';
 import { hardwareProfiles } from '../src/hardware-profile';
 import { buildKernel, setupLowmemReserve, setupNodeReclaim, setupWatermarks } from '../src/kernel';
 import { passTime, type KernelState } from '../src/kernel-state';
-import { compactNode, waitingKcompactd } from '../src/kcompactd';
+import { compactNode } from '../src/kcompactd';
 import { advanceKswapd, finishKswapd } from '../src/kswapd';
 import { accountRun, lruList, LRU_UNEVICTABLE, newRun, spanOf } from '../src/lru';
 import { allocByPolicy, allocTurns, type PolicyContext } from '../src/mempolicy';
@@ -26,7 +32,7 @@ import type { Zone } from '../src/zone';
 import { IndexSet } from './index-set';
 import { emptyNode } from './host';
 import { verify } from '../src/verify';
-import { isPicked, isUserKind } from './machine';
+import { isPicked, isUserKind, withinMemory } from './machine';
 import type {
   Machine,
   MachineAnswer,
@@ -45,14 +51,14 @@ export function productionMachine(config: MachineConfig): ProductionMachine {
   const k = buildKernel({
     host: hostOf(config),
     runningGuests: [],
-    steps: [],
+    steps: hotplugSteps(config),
     seed: 0,
     hardwareProfile: 'generic-2s',
   });
   k.hardware = { ...hardwareProfiles['generic-2s']!, ...config.costs, ...config.compaction };
   k.compaction = config.compaction !== undefined;
-  for (const { kcompactd } of k.nodes) {
-    Object.assign(kcompactd, waitingKcompactd(firstCheckNs(config)));
+  for (const { kcompactd, zones } of k.nodes) {
+    if (zones.length > 0) kcompactd.nextNs = firstCheckNs(config);
   }
   // The reference has no slab: trees of the swap cache find all the room they need.
   k.swapTree.room = Infinity;
@@ -65,8 +71,7 @@ export function productionMachine(config: MachineConfig): ProductionMachine {
   setupWatermarks(k);
   setupLowmemReserve(k);
   setupNodeReclaim(k);
-  noteSpans(k);
-  return new ProductionMachine(k);
+  return new ProductionMachine(k, config);
 }
 
 function firstCheckNs({ compaction, sysctl }: MachineConfig): number {
@@ -80,6 +85,8 @@ function handOver(zone: Zone): void {
     zone.buddy.basePfn,
     zone.startPfn + zone.spanned - zone.buddy.basePfn,
     zone.startPfn - zone.buddy.basePfn,
+    false,
+    zone.buddy.pageblocks * PAGEBLOCK_PAGES,
   );
   let at = zone.buddy.firstFrame;
   while (at < zone.buddy.frames) {
@@ -133,13 +140,17 @@ export class ProductionMachine implements Machine {
   readonly owners = new Map<number, Owner>();
   readonly huge = new Map<number, HugeOwner>();
 
-  constructor(readonly k: KernelState) {}
+  constructor(
+    readonly k: KernelState,
+    private readonly config: MachineConfig,
+  ) {}
 
-  run(op: MachineOp): MachineAnswer {
+  run(given: MachineOp): MachineAnswer {
     const { k } = this;
+    const op = withinMemory(given, (id) => (k.nodes[id]?.zones.length ?? 0) > 0);
     k.current = { name: 'machine', killed: false };
     k.events = [];
-    const done = this.dispatch(op);
+    const done = op ? this.dispatch(op) : 0;
     endWrites(k, k.timeNs);
     k.allocatorCpu = -1;
     return { done };
@@ -191,7 +202,9 @@ export class ProductionMachine implements Machine {
         return 0;
       case 'offline':
       case 'online':
-        return hotplugOperation(k, op);
+      case 'online_kernel':
+      case 'online_movable':
+        return hotplugOperation(k, this.config, op);
       default:
         return hugetlbOperation(k, this.huge, op, (cpu, policy, mems) =>
           this.policyContext(cpu, policy, mems),

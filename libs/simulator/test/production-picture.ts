@@ -6,8 +6,9 @@ import { compactState } from '../src/compact-control';
 import type { KernelState } from '../src/kernel-state';
 import { frameAt, piecesOf, type Run } from '../src/lru';
 import type { Mapping } from '../src/page-map';
-import type { NodeState, Zone } from '../src/zone';
+import { isOnlineBlock, type NodeState, type Zone } from '../src/zone';
 import type { IndexSet } from './index-set';
+import { ABSENT } from './machine';
 import type {
   CompactionPicture,
   HugetlbPicture,
@@ -57,6 +58,7 @@ function zoneCounts(zone: Zone): ZoneCounts {
     index: zone.index as ZonePicture['index'],
     startPfn: zone.startPfn,
     spanned: zone.spanned,
+    present: zone.present,
     managed: zone.managed,
     free: zone.buddy.freePages,
     boost: zone.boost,
@@ -94,9 +96,9 @@ function nodeCounts(node: NodeState): Omit<NodePicture, 'lru'> {
     kswapdState: node.kswapd.state,
     kswapdNextNs: node.kswapd.nextNs,
     kswapdFailures: node.kswapdFailures,
-    kcompactdNextNs: node.zones.length > 0 ? node.kcompactd.nextNs : Infinity,
+    kcompactdNextNs: node.kcompactd.nextNs,
     kcompactdOrder: node.kcompactd.order,
-    kcompactdClass: Math.min(node.kcompactd.classIndex, node.zones.at(-1)?.index ?? 0),
+    kcompactdClass: node.kcompactd.classIndex,
   };
 }
 
@@ -115,10 +117,12 @@ function pfnAt(run: Run, index: number): number {
   return frameAt(run, index) + run.zone.buddy.basePfn;
 }
 
-/** Of what is known of each pageblock, that from the one of the zone's first page on. */
+/** Of what is known of each pageblock, that from the one of the zone's first page on; ABSENT where the zone has no memory. */
 function ofPageblocks(zone: Zone, values: Uint8Array): number[] {
   const { firstFrame, frames } = zone.buddy;
-  return [...values].slice(firstFrame >> PAGEBLOCK_ORDER, ((frames - 1) >> PAGEBLOCK_ORDER) + 1);
+  const first = firstFrame >> PAGEBLOCK_ORDER;
+  const known = [...values.subarray(first, ((frames - 1) >> PAGEBLOCK_ORDER) + 1)];
+  return known.map((value, i) => (isOnlineBlock(zone, first + i) ? value : ABSENT));
 }
 
 /** Indices that an owner gave out, freed or not. */

@@ -84,7 +84,7 @@ export class Tape {
   addZone(zone: Omit<ZonePicture, 'lists' | 'pageblockTypes' | 'skip' | 'pcps'>): void {
     this.add(zone.node);
     this.add(zone.index);
-    this.addAll([zone.startPfn, zone.spanned, zone.managed]);
+    this.addAll([zone.startPfn, zone.spanned, zone.present, zone.managed]);
     this.add(zone.free);
     this.add(zone.boost);
     this.add(zone.min);

@@ -13,6 +13,8 @@ const PAGEBLOCK = 512;
 
 interface Shape {
   cpus: number;
+  /** Blocks behind the node's last zone that may come while the machine runs. */
+  spareBlocks: number;
   zones: { index: ZoneIndex; pages: number; gap: 'none' | 'block' | 'odd'; odd: number }[];
 }
 
@@ -45,6 +47,7 @@ const shape: fc.Arbitrary<Shape> = fc.constantFrom(...ZONE_MIXES).chain((mix) =>
       { weight: 4, arbitrary: fc.integer({ min: 1, max: 3 }) },
       { weight: 1, arbitrary: fc.constant(0) },
     ),
+    spareBlocks: fc.constantFrom(0, 0, 1, 2, 3),
     zones: fc.tuple(
       ...mix.map((index) =>
         fc.record({
@@ -62,21 +65,29 @@ function roundUp(value: number, multiple: number): number {
   return Math.ceil(value / multiple) * multiple;
 }
 
-/** Lays the zones out one after the other; two zones never share a pageblock. */
+/** Lays the zones out one after the other; two zones never share a pageblock, and two nodes no block. */
 function layOut(shapes: readonly Shape[]): MachineNodeConfig[] {
   let cpu = 0;
   let end = BLOCK;
-  return shapes.map(({ cpus, zones }) => ({
-    cpus: Array.from({ length: cpus }, () => cpu++),
-    zones: zones.map(({ index, pages, gap, odd }) => {
+  return shapes.map(({ cpus, spareBlocks, zones: given }) => {
+    end = roundUp(end, BLOCK);
+    const zones = given.map(({ index, pages, gap, odd }) => {
       const startPfn =
         gap === 'none'
           ? roundUp(end, PAGEBLOCK)
           : roundUp(end, BLOCK) + (gap === 'odd' ? odd : BLOCK);
       end = startPfn + pages;
       return { index, startPfn, pages };
-    }),
-  }));
+    });
+    const firstPfn = zones[0]?.startPfn ?? end;
+    const startPfn = firstPfn - (firstPfn % BLOCK);
+    end = roundUp(end, BLOCK) + spareBlocks * BLOCK;
+    return {
+      cpus: Array.from({ length: cpus }, () => cpu++),
+      zones,
+      hotplug: { startPfn, blocks: (end - startPfn) / BLOCK },
+    };
+  });
 }
 
 const nodes = fc

@@ -1,6 +1,12 @@
 import * as fc from 'fast-check';
 import { HOTPLUG_PAGES } from '../machine';
-import type { MachineConfig, MachineOp, MachinePolicy, RequestKind } from '../machine';
+import type {
+  MachineConfig,
+  MachineNodeConfig,
+  MachineOp,
+  MachinePolicy,
+  RequestKind,
+} from '../machine';
 import type { Aim, PlannedOp } from './aim';
 import {
   boostFactor,
@@ -25,9 +31,11 @@ type AllocOp = Extract<MachineOp, { op: 'alloc' }>;
 
 const KINDS: readonly RequestKind[] = ['anon', 'file', 'kernel', 'atomic', 'locked'];
 
-/** Policies and cpusets name no others. */
+/** Nodes that have memory, or may get some; policies and cpusets name no others. */
 function nodesWithMemory({ nodes: all }: MachineConfig): number[] {
-  return all.flatMap(({ zones }, id) => (zones.length > 0 ? [id] : []));
+  return all.flatMap(({ zones, hotplug }, id) =>
+    zones.length > 0 || (hotplug?.blocks ?? 0) > 0 ? [id] : [],
+  );
 }
 
 function subset(ids: readonly number[]): fc.Arbitrary<number[]> {
@@ -278,25 +286,133 @@ function hugetlb(machine: MachineConfig): fc.Arbitrary<MachineOp> {
   );
 }
 
-/** Blocks of memory that go and come back, also where that is refused. */
+/** Blocks that may come and go together: of the same zone at boot, or of none. */
+interface Blocks {
+  node: number;
+  first: number;
+  count: number;
+}
+
+function blocksOf({ zones, hotplug: room }: MachineNodeConfig, node: number): Blocks[] {
+  const found: Blocks[] = [];
+  let before: number | undefined;
+  for (let block = 0; block < (room?.blocks ?? 0); block += 1) {
+    const startPfn = (room?.startPfn ?? 0) + block * HOTPLUG_PAGES;
+    const endPfn = startPfn + HOTPLUG_PAGES;
+    const own = zones.filter(
+      (zone) => zone.startPfn < endPfn && zone.startPfn + zone.pages > startPfn,
+    );
+    const whole = own.every(
+      (zone) => zone.startPfn <= startPfn && zone.startPfn + zone.pages >= endPfn,
+    );
+    const last = found.at(-1);
+    const kind = whole ? (own[0]?.index ?? -1) : undefined;
+    if (last !== undefined && kind !== undefined && kind === before) {
+      last.count += 1;
+    } else if (kind !== undefined) {
+      found.push({ node, first: block, count: 1 });
+    }
+    before = kind;
+  }
+  return found;
+}
+
+/** Blocks of memory that go and come, to the zone that they left or to another, also where that is refused. */
 function hotplug(machine: MachineConfig): fc.Arbitrary<MachineOp> {
-  const blocks = machine.nodes.flatMap(({ zones }, node) =>
-    zones.flatMap(({ index: zone, startPfn, pages }) => {
-      const before = startPfn % HOTPLUG_PAGES;
-      const count = Math.floor((before + pages) / HOTPLUG_PAGES);
-      const all = Array.from({ length: count }, (_, block) => ({ node, zone, block }));
-      // In other zones the kernel's pages mostly refuse.
-      return zone === 3 ? [...all, ...all, ...all] : all;
-    }),
+  const all = machine.nodes.flatMap(blocksOf);
+  const none = { node: 0, first: 0, count: 1 };
+  const range = fc
+    .constantFrom(...(all.length > 0 ? all : [none]))
+    .chain(({ node, first, count }) => {
+      // Mostly one block; the last memory of a zone goes in one piece more often than block by block.
+      const size = fc.constantFrom(1, 1, 1, 2, 3, count);
+      return fc.tuple(size, fc.nat(count - 1)).map(([wanted, at]) => {
+        const blocks = Math.min(wanted, count);
+        return { node, block: first + Math.min(at, count - blocks), count: blocks };
+      });
+    });
+  const how = fc.constantFrom(
+    'online' as const,
+    'online_kernel' as const,
+    'online_movable' as const,
   );
-  const none = { node: 0, zone: 0 as const, block: 0 };
+  return fc.oneof(
+    range.map((blocks) => ({ op: 'offline' as const, ...blocks })),
+    fc
+      .tuple(how, range, fc.boolean())
+      .map(([name, blocks, memmap]) => ({ op: name, ...blocks, memmap })),
+  );
+}
+
+/**
+ * Huge pages and others in memory of a node that goes, in one piece or block by block, after memory has come to where it could be
+ * moved again: what the kernel holds stays away from memory that is movable.
+ */
+function emptiedNode(machine: MachineConfig): fc.Arbitrary<MachineOp[]> {
+  const all = machine.nodes.flatMap(blocksOf);
+  const cpu = fc.constantFrom(...machine.nodes.flatMap((node) => node.cpus));
+  const local: MachinePolicy = { mode: 'default', nodes: [] };
+  const task = { policy: local, mems: null };
   return fc
-    .tuple(
-      fc.constantFrom('offline' as const, 'online' as const),
-      fc.constantFrom(...(blocks.length > 0 ? blocks : [none])),
-      fc.constantFrom(1, 1, 1, 2, 3),
-    )
-    .map(([name, block, count]) => ({ op: name, ...block, count }));
+    .record({
+      node: fc.constantFrom(...all.map(({ node }) => node)),
+      at: cpu,
+      who: fc.oneof(holder('anon'), holder('file')),
+      pages: fc.integer({ min: 1, max: 900 }),
+      inPool: fc.integer({ min: 0, max: 4 }),
+      spare: fc.integer({ min: 0, max: 2 }),
+      mapped: fc.integer({ min: 0, max: 4 }),
+      touched: fc.integer({ min: 0, max: 6 }),
+      overcommit: fc.nat(2),
+      reserve: fc.boolean(),
+      memmap: fc.boolean(),
+      later: fc.constantFrom('online' as const, 'online_movable' as const),
+      whole: fc.boolean(),
+    })
+    .map(
+      ({
+        node,
+        at,
+        who,
+        pages,
+        inPool,
+        spare,
+        mapped,
+        touched,
+        overcommit,
+        reserve,
+        memmap,
+        later,
+        whole,
+      }) => {
+        const own = all.filter((range) => range.node === node);
+        const single = own.flatMap(({ first, count }) =>
+          Array.from({ length: count }, (_, i) => ({ node, block: first + i, count: 1 })),
+        );
+        const ranges = whole
+          ? own.map(({ first, count }) => ({ node, block: first, count }))
+          : single;
+        const bind: MachinePolicy = { mode: 'bind', nodes: [node] };
+        const huge = { mapping: 0, cpu: at, policy: bind, mems: null };
+        const others = machine.nodes.flatMap((_, id) => (id === node ? [] : [id]));
+        return [
+          ...single.map((range): MachineOp => ({ op: 'online_movable', ...range, memmap })),
+          ...others.map((id): MachineOp => ({
+            op: 'hugepages',
+            count: spare,
+            node: id,
+            policy: local,
+          })),
+          { op: 'hugepages', count: inPool, node, policy: local },
+          { op: 'overcommit', count: overcommit },
+          { op: 'mapHuge', ...huge, pages: mapped, reserve },
+          { op: 'touchHuge', ...huge, from: 0, count: touched },
+          { op: 'alloc', ...who, cpu: at, ...task, policy: bind, order: 0, type: 0, count: pages },
+          ...ranges.map((range): MachineOp => ({ op: 'offline', ...range })),
+          ...ranges.map((range): MachineOp => ({ op: later, ...range, memmap })),
+        ];
+      },
+    );
 }
 
 function op(machine: MachineConfig): fc.Arbitrary<PlannedOp> {
@@ -355,7 +471,9 @@ export function fuzzCase(minOps: number, maxOps: number): fc.Arbitrary<FuzzCase>
     const total = pagesOf(machine.nodes);
     const part = fc.integer({ min: 1, max: Math.ceil(total / 2) });
     const wholes = fc.array(requests(machine, part), { maxLength: 4 });
-    const fill = machine.compaction === undefined ? wholes : fc.oneof(wholes, scattered(machine));
+    const plugs = machine.nodes.some((node, id) => blocksOf(node, id).length > 0);
+    const special = [scattered(machine), ...(plugs ? [emptiedNode(machine)] : [])];
+    const fill = machine.compaction === undefined ? wholes : fc.oneof(wholes, ...special);
     const all = fc.array(op(machine), { minLength: minOps, maxLength: maxOps, size: 'max' });
     return fc
       .tuple(fill, all)

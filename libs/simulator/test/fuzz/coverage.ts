@@ -36,7 +36,7 @@ const COUNTED: readonly string[] = [
   'free a pattern',
   'free a random subset',
   ...['exit', 'touch', 'access', 'reclaim', 'compact', 'drain', 'idle', 'settle'],
-  ...['offline', 'online'],
+  ...['offline', 'online', 'online_kernel', 'online_movable'],
   ...['size of a pool', "size of a node's pool", 'overcommit', 'unmapHuge', 'zapHuge'],
   ...['huge pages reserved', 'huge pages not reserved'],
   ...POLICIES.map((policy) => `huge pages touched under ${policy}`),

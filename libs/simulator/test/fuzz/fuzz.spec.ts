@@ -26,7 +26,7 @@ describe('the reference', () => {
         coverage.addMachine(config);
         coverage.addEvents(machine.events);
       }),
-      { seed: 202, numRuns: 30, endOnFailure: true },
+      { seed: 206, numRuns: 40, endOnFailure: true },
     );
     // A run that never came under pressure would prove little.
     expect(coverage.missing()).toEqual([]);
@@ -200,8 +200,49 @@ describe('planted errors', () => {
   /** A block of movable pages goes: they move to the other node. */
   function blockGoes(): FuzzCase {
     const config = { ...lab([4096, 4096], 20), compaction: COMPACTION };
-    const offline: MachineOp = { op: 'offline', node: 0, zone: 2, block: 0, count: 1 };
+    const offline: MachineOp = { op: 'offline', node: 0, block: 0, count: 1 };
     return { config, ops: [alloc('anon', 1000), offline] };
+  }
+
+  /** kcompactd holds free pages of the block that goes, while it looks through locked pages which it leaves alone. */
+  function heldPages(): FuzzCase {
+    const compaction = { ...COMPACTION, migrateNs: 100 };
+    const settings = { compaction_proactiveness: 90, compact_unevictable_allowed: 0 };
+    const config = { ...lab([8192, 8192], 20, settings), compaction };
+    config.nodes[0]!.zones[0]!.index = 3;
+    [config.nodes[0]!.cpus, config.nodes[1]!.cpus] = [[0, 1], [2]];
+    const policy = bindTo(0);
+    const few = (owner: number, from: number, count: number, every: number): MachineOp =>
+      free(from, count, { owner, every, keep: 1 });
+    const ops: MachineOp[] = [
+      alloc('anon', 512, { policy }),
+      alloc('locked', 5632, { owner: 2, policy }),
+      alloc('anon', 1856, { owner: 3, policy }),
+      ...[few(1, 0, 512, 16), few(3, 0, 1024, 2), few(3, 1024, 832, 256)],
+      { op: 'drain' },
+      // 8 us after it began.
+      { op: 'idle', ns: 504_008_000 },
+      { op: 'offline', node: 0, block: 7, count: 1 },
+    ];
+    return { config, ops };
+  }
+
+  /** A huge page above the pool's size moves to the other node. */
+  function surplusMoves(): FuzzCase {
+    const config = { ...lab([4096, 4096], 20), compaction: COMPACTION };
+    const map: MachineOp = { op: 'mapHuge', mapping: 0, ...task, pages: 1, reserve: false };
+    const touch: MachineOp = { op: 'touchHuge', mapping: 0, ...task, from: 0, count: 1 };
+    const offline: MachineOp = { op: 'offline', node: 0, block: 0, count: 1 };
+    return { config, ops: [{ op: 'overcommit', count: 1 }, map, touch, offline] };
+  }
+
+  /** The only memory of the second of four nodes comes and goes; its CPU asks the others. */
+  function emptiedNode(): FuzzCase {
+    const config = { ...lab([1024, 1024, 1024, 1024], 20), compaction: COMPACTION };
+    config.nodes[1]!.zones = [];
+    const block = { node: 1, block: 0, count: 1 };
+    const online: MachineOp = { op: 'online', ...block, memmap: false };
+    return { config, ops: [online, { op: 'offline', ...block }, alloc('kernel', 1, { cpu: 1 })] };
   }
 
   /** A node's score of 77 lies between the marks of a proactiveness of 30. */
@@ -238,6 +279,9 @@ describe('planted errors', () => {
       scatteredLocked(),
       halfBlocks(),
       blockGoes(),
+      heldPages(),
+      surplusMoves(),
+      emptiedNode(),
       betweenScores(),
     ];
     const random = fc.sample(fuzzCase(40, 40), { seed: 42, numRuns: 24 });

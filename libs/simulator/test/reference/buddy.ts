@@ -8,6 +8,7 @@ import {
   RECLAIMABLE,
   UNMOVABLE,
   pageblockType,
+  zoneOf,
 } from './state';
 import type { System, Zone } from './state';
 
@@ -54,13 +55,14 @@ export function moveToFreeList(
   addToFreeList(system, zone, page, order, type, 'tail');
 }
 
-/** The page that would have to be free to merge at this order, -1 if it is not free as one block. */
+/** The page that would have to be free to merge at this order, -1 if it is not free as one block of the zone. */
 function findBuddy(system: System, zone: Zone, offset: number, order: number): number {
   const buddy = offset ^ (1 << order);
   if (buddy < 0 || buddy >= zone.entries) {
     return -1;
   }
-  return system.pages.freeOrder[zone.firstPage + buddy] === order ? zone.firstPage + buddy : -1;
+  const page = zone.firstPage + buddy;
+  return system.pages.freeOrder[page] === order && zoneOf(system, page) === zone ? page : -1;
 }
 
 /**

@@ -75,6 +75,19 @@ export const EVENTS = [
   'offline refused',
   'offline page moved',
   'offline page without a place',
+  'huge page moved to one of the pool',
+  'huge page moved to fresh memory',
+  'offline huge page without a place',
+  'free huge page left its pool',
+  'promised huge pages stayed',
+  'zone lost its last memory',
+  'zone got its first memory',
+  'node lost its last memory',
+  'node got its first memory',
+  'new memory came',
+  'memory changed its zone',
+  'block came with its memmap',
+  'block went with its memmap',
 ] as const;
 
 export type ReferenceEvent = (typeof EVENTS)[number];

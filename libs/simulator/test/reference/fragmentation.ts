@@ -109,9 +109,9 @@ export function fragmentationScoreZone(system: System, zone: Zone): number {
 
 /** @kernel mm/compaction.c fragmentation_score_node(), fragmentation_score_zone_weighted() */
 export function fragmentationScoreNode(system: System, node: Node): number {
-  const present = sum(node.zones, (zone) => zone.managed);
+  const present = sum(node.zones, (zone) => zone.present);
   return sum(node.zones, (zone) =>
-    Math.floor((zone.managed * fragmentationScoreZone(system, zone)) / (present + 1)),
+    Math.floor((zone.present * fragmentationScoreZone(system, zone)) / (present + 1)),
   );
 }
 

@@ -1,267 +1,45 @@
-/** Memory that leaves its zone and comes back, page by page as mm/memory_hotplug.c and mm/page_isolation.c of 6.1 do it. */
+/** Memory that joins a zone and leaves it, page by page as mm/memory_hotplug.c of 6.1 does it. */
 import type { HotplugOp } from '../machine';
 import { HOTPLUG_PAGES } from '../machine';
-import { addToFreeList, freeOnePage, removeFromFreeList } from './buddy';
-import { movePage } from './compact-zone';
+import { addToFreeList, removeFromFreeList } from './buddy';
 import { note } from './events';
-import { moveFreepagesBlock } from './fallback';
-import { letKswapdsAct } from './kswapd';
-import { addToLru, removeFromLru } from './lru';
-import { allocPages } from './page-alloc';
-import { drainAllPages, freePage } from './pcp';
-import { filtered } from './policy';
-import type { AllocTry } from './policy';
+import { runKcompactd, stopKcompactd } from './kcompactd';
+import { letKswapdsAct, runKswapd, stopKswapd } from './kswapd';
+import { dissolveFreeHugePages, hasMovablePages, migrateRange } from './offline-migrate';
+import { isAllFree, pageblocks, startIsolate, undoIsolate } from './page-isolation';
+import type { Range } from './page-isolation';
+import { drainAllPages } from './pcp';
 import {
-  ACTIVE_FILE,
-  INACTIVE_FILE,
   ISOLATE,
   MAX_ORDER,
-  MOVABLE,
-  PAGEBLOCK_ORDER,
   PAGEBLOCK_PAGES,
+  UNMOVABLE,
   ZONE_MOVABLE,
   ZONE_NORMAL,
   count,
   endPfnOf,
   isOnlineBlock,
   pageAt,
-  pageblockType,
   setOnlineBlock,
   setPageblockType,
   sum,
+  zoneOf,
 } from './state';
-import type { System, Zone } from './state';
-import { isUnderWriteback } from './swap-write';
+import type { Node, System, Zone } from './state';
 import { setupLowmemReserve, setupMinUnmapped, setupPerZoneWmarks, wmarkPages } from './watermark';
+import { buildZonelists } from './zonelist';
 
-/** Whoever writes to a block's state does so there. */
-const WRITER_CPU = 0;
 /** How long the writer waits for what cannot be moved. */
 const PATIENCE_NS = 1_000_000_000;
 const VAIN_ROUNDS = 16;
-const WRITEBACK_WAIT_NS = 1_000_000;
+const WAIT_NS = 1_000_000;
 
-/** pfns [from, to) of a zone, whole pageblocks. */
-interface Range {
-  zone: Zone;
+/** A block of memory: pfns [from, to), of which the first hold its memmap. */
+interface Block {
+  node: Node;
   from: number;
   to: number;
-}
-
-function pageblocks({ from, to }: Range): number[] {
-  const starts: number[] = [];
-  for (let pfn = from; pfn < to; pfn += PAGEBLOCK_PAGES) {
-    starts.push(pfn);
-  }
-  return starts;
-}
-
-function hasHuge(system: System, zone: Zone, start: number): boolean {
-  return system.pages.huge[pageAt(zone, start)] === 1;
-}
-
-function isFreeHuge(system: System, zone: Zone, start: number): boolean {
-  return system.hugetlb.nodes[zone.node.id]?.free.includes(pageAt(zone, start)) ?? false;
-}
-
-/** The last free order that covers a pfn: of its own block, or of one that begins before it. */
-function isInFreeBlock(system: System, zone: Zone, pfn: number): boolean {
-  for (let order = 0; order < MAX_ORDER; order++) {
-    const head = pfn - (pfn % 2 ** order);
-    if (head >= zone.basePfn && system.pages.freeOrder[pageAt(zone, head)] === order) {
-      return true;
-    }
-  }
-  return false;
-}
-
-/** @kernel mm/page_isolation.c has_unmovable_pages() */
-function hasUnmovablePages(system: System, zone: Zone, start: number): boolean {
-  if (hasHuge(system, zone, start) || zone.index === ZONE_MOVABLE) {
-    return false;
-  }
-  for (let pfn = start; pfn < start + PAGEBLOCK_PAGES; pfn++) {
-    const onLru = system.pages.lru[pageAt(zone, pfn)] !== -1;
-    if (!onLru && !isInFreeBlock(system, zone, pfn)) {
-      return true;
-    }
-  }
-  return false;
-}
-
-/** @kernel mm/page_isolation.c set_migratetype_isolate() @returns whether the pageblock could be isolated */
-function setIsolate(system: System, zone: Zone, start: number): boolean {
-  if (hasUnmovablePages(system, zone, start)) {
-    return false;
-  }
-  const page = pageAt(zone, start);
-  setPageblockType(zone, page, ISOLATE);
-  zone.free -= moveFreepagesBlock(system, zone, page, ISOLATE).moved;
-  return true;
-}
-
-/** @kernel mm/page_isolation.c unset_migratetype_isolate() */
-function unsetIsolate(system: System, zone: Zone, start: number): void {
-  const page = pageAt(zone, start);
-  if (pageblockType(zone, page) !== ISOLATE) {
-    return;
-  }
-  const buddy = pageAt(zone, start) ^ PAGEBLOCK_PAGES;
-  const { freeOrder } = system.pages;
-  const merges =
-    freeOrder[page] === PAGEBLOCK_ORDER &&
-    freeOrder[buddy] === PAGEBLOCK_ORDER &&
-    pageblockType(zone, buddy) !== ISOLATE;
-  if (!merges) {
-    zone.free += moveFreepagesBlock(system, zone, page, MOVABLE).moved;
-    setPageblockType(zone, page, MOVABLE);
-    return;
-  }
-  removeFromFreeList(system, page);
-  setPageblockType(zone, page, MOVABLE);
-  freeOnePage(system, zone, page, PAGEBLOCK_ORDER, MOVABLE, true);
-}
-
-/** The first, the last, those between. @kernel mm/page_isolation.c start_isolate_page_range() */
-function startIsolate(system: System, range: Range): boolean {
-  const { zone } = range;
-  const [first = 0, ...rest] = pageblocks(range);
-  const last = rest.pop();
-  if (!setIsolate(system, zone, first)) {
-    return false;
-  }
-  if (last !== undefined && !setIsolate(system, zone, last)) {
-    unsetIsolate(system, zone, first);
-    return false;
-  }
-  for (const start of rest) {
-    if (!setIsolate(system, zone, start)) {
-      undoIsolate(system, { ...range, to: start });
-      unsetIsolate(system, zone, last as number);
-      return false;
-    }
-  }
-  return true;
-}
-
-/** @kernel mm/page_isolation.c undo_isolate_page_range() */
-function undoIsolate(system: System, range: Range): void {
-  pageblocks(range).forEach((start) => unsetIsolate(system, range.zone, start));
-}
-
-function lruPagesIn(system: System, { zone, from, to }: Range): number[] {
-  const found: number[] = [];
-  for (let pfn = from; pfn < to; pfn++) {
-    if (system.pages.lru[pageAt(zone, pfn)] !== -1) {
-      found.push(pageAt(zone, pfn));
-    }
-  }
-  return found;
-}
-
-/** Any node but the own one, if there is another. @kernel mm/memory_hotplug.c do_migrate_range(), mm/migrate.c alloc_migration_target() */
-function targetOf(system: System, zone: Zone): AllocTry {
-  const others = system.nodes.filter((node) => node !== zone.node && node.zones.length > 0);
-  const mask = (others.length > 0 ? others : [zone.node]).map(({ id }) => id);
-  const classIndex = zone.index === ZONE_MOVABLE ? ZONE_MOVABLE : ZONE_NORMAL;
-  const zonelist = filtered(zone.node, mask, classIndex);
-  const context = {
-    cpu: WRITER_CPU,
-    order: 0,
-    type: MOVABLE,
-    classIndex,
-    atomic: false,
-    directReclaim: true,
-    retryMayFail: true,
-    zonelist,
-    preferred: zonelist[0],
-  } as const;
-  return {
-    fast: context,
-    slow: {
-      ...context,
-      named: zonelist,
-      within: zonelist,
-      everywhere: filtered(zone.node, null, classIndex),
-    },
-    interleaveNode: null,
-  };
-}
-
-/**
- * Moves pages by ascending pfn until one finds no place; all that were not moved return to the heads of their lists.
- * @kernel mm/memory_hotplug.c do_migrate_range()
- * @differs pages that are written are not waited for here, but by the next round
- * @returns pages that are left, and how many of them are being written
- */
-function migrateRange(system: System, range: Range): { left: number; writing: number } {
-  const { zone } = range;
-  const all = lruPagesIn(system, range);
-  const writing = all.filter((page) => isUnderWriteback(system, page)).length;
-  const sources = all.filter((page) => !isUnderWriteback(system, page));
-  const lists = sources.map((page) => system.pages.lru[page] ?? 0);
-  const countIsolated = (list: number | undefined, by: number): void => {
-    if (list === INACTIVE_FILE || list === ACTIVE_FILE) {
-      zone.node.isolatedFilePages += by;
-    }
-  };
-  sources.forEach((page) => removeFromLru(system, page));
-  lists.forEach((list) => countIsolated(list, 1));
-  const attempt = targetOf(system, zone);
-  let moved = 0;
-  if (system.mutation === 'offline moves from the top') {
-    sources.reverse();
-    lists.reverse();
-  }
-  for (; moved < sources.length; moved++) {
-    system.runningCpu = WRITER_CPU;
-    letKswapdsAct(system);
-    const to = allocPages(system, attempt);
-    if (to === -1) {
-      count(system, 'pgmigrate_fail');
-      note(system, 'offline page without a place');
-      break;
-    }
-    system.timeNs += system.config.compaction?.migrateNs ?? 0;
-    movePage(system, sources[moved] as number, to, lists[moved] as number, WRITER_CPU);
-    countIsolated(lists[moved], -1);
-    count(system, 'pgmigrate_success');
-    note(system, 'offline page moved');
-  }
-  sources.slice(moved).forEach((page, i) => addToLru(system, page, lists[moved + i] as number));
-  lists.slice(moved).forEach((list) => countIsolated(list, -1));
-  return { left: lruPagesIn(system, range).length, writing };
-}
-
-/** @kernel mm/hugetlb.c dissolve_free_huge_pages() @returns false if the pool has promised all that it has free */
-function dissolve(system: System, { zone, ...range }: Range): boolean {
-  const pool = system.hugetlb;
-  for (const start of pageblocks({ zone, ...range })) {
-    if (!hasHuge(system, zone, start)) {
-      continue;
-    }
-    const page = pageAt(zone, start);
-    if (sum(pool.nodes, ({ free }) => free.length) <= pool.reserved) {
-      return false;
-    }
-    const own = pool.nodes[zone.node.id] as (typeof pool.nodes)[number];
-    own.free.splice(own.free.indexOf(page), 1);
-    own.total -= 1;
-    pool.max -= 1;
-    system.pages.huge[page] = 0;
-    freePage(system, page, PAGEBLOCK_ORDER, WRITER_CPU);
-  }
-  return true;
-}
-
-/** @kernel mm/page_isolation.c test_pages_isolated() */
-function isAllFree(system: System, { zone, from, to }: Range): boolean {
-  for (let pfn = from; pfn < to; pfn++) {
-    if (!isInFreeBlock(system, zone, pfn)) {
-      return false;
-    }
-  }
-  return true;
+  memmapPages: number;
 }
 
 /** Moves what stands in the range until nothing does, or the writer loses patience. */
@@ -279,12 +57,18 @@ function empty(system: System, range: Range): boolean {
   };
   for (;;) {
     system.timeNs += lookNs;
-    if (lruPagesIn(system, range).length === 0) {
-      if (!dissolve(system, range)) {
+    if (!hasMovablePages(system, range)) {
+      if (!dissolveFreeHugePages(system, range)) {
         return false;
       }
       if (isAllFree(system, range)) {
         return true;
+      }
+      const held = range.zone.node.kcompactd.run !== null && system.timeNs < untilNs;
+      if (held && system.mutation !== 'offline gives up on held pages') {
+        system.timeNs += WAIT_NS;
+        letKswapdsAct(system);
+        continue;
       }
       vain = VAIN_ROUNDS;
       giveUp();
@@ -292,7 +76,7 @@ function empty(system: System, range: Range): boolean {
     }
     const { left, writing } = migrateRange(system, range);
     if (left > 0 && writing > 0) {
-      system.timeNs += WRITEBACK_WAIT_NS;
+      system.timeNs += WAIT_NS;
       letKswapdsAct(system);
     }
     vain = left < least || writing > 0 ? 0 : vain + 1;
@@ -323,22 +107,59 @@ function shrinkSpan(zone: Zone, { from, to }: Range): void {
   let [start, end] = [zone.startPfn, endPfnOf(zone)];
   if (start === from) {
     start = to;
-    while (!isOnlineBlock(zone, start)) {
+    while (start < end && !isOnlineBlock(zone, start)) {
       start += PAGEBLOCK_PAGES;
     }
   } else if (end === to) {
     end = from;
-    while (!isOnlineBlock(zone, end - 1)) {
+    while (end > start && !isOnlineBlock(zone, end - 1)) {
       end -= PAGEBLOCK_PAGES;
     }
   }
-  zone.startPfn = start;
-  zone.spanned = end - start;
+  zone.startPfn = start < end ? start : 0;
+  zone.spanned = Math.max(end - start, 0);
+}
+
+/** The zones with memory are others now. */
+function setPopulated(system: System, node: Node): void {
+  node.zones = node.allZones.filter(({ present }) => present > 0);
+  system.zones = system.nodes.flatMap(({ zones }) => zones);
+}
+
+/** @kernel mm/memory_hotplug.c offline_pages(), from its success on, node_states_clear_node() */
+function leaveZone(system: System, range: Range, memmapPages: number): void {
+  const { zone, from, to } = range;
+  const { node } = zone;
+  for (let pfn = from; pfn < to;) {
+    const page = pageAt(zone, pfn);
+    pfn += 1 << (system.pages.freeOrder[page] ?? 0);
+    removeFromFreeList(system, page);
+  }
+  const whole = { ...range, from: from - memmapPages };
+  zone.managed -= to - from;
+  zone.present -= to - whole.from;
+  pageblocks(whole).forEach((start) => setOnlineBlock(zone, start, false));
+  initPerZoneWmarkMin(system);
+  if (zone.present === 0) {
+    note(system, 'zone lost its last memory');
+    setPopulated(system, node);
+    node.hasMemory = node.zones.length > 0 || system.mutation !== 'emptied node out of the lists';
+    buildZonelists(system);
+  }
+  if (node.zones.length === 0) {
+    note(system, 'node lost its last memory');
+    node.hasMemory = false;
+    stopKcompactd(node);
+    stopKswapd(node);
+  }
+  shrinkSpan(zone, whole);
+  note(system, 'memory went offline');
+  note(system, 'block went with its memmap', memmapPages > 0 ? 1 : 0);
 }
 
 /** @kernel mm/memory_hotplug.c offline_pages() */
-function offline(system: System, range: Range): boolean {
-  const { zone, from, to } = range;
+function offline(system: System, zone: Zone, { from, to, memmapPages }: Block): boolean {
+  const range = { zone, from: from + memmapPages, to };
   const { pcpBatch, pcpHigh } = zone;
   zone.pcpBatch = 1;
   zone.pcpHigh = 0;
@@ -354,75 +175,138 @@ function offline(system: System, range: Range): boolean {
     note(system, 'offline refused');
     return false;
   }
-  for (let pfn = from; pfn < to;) {
-    const page = pageAt(zone, pfn);
-    pfn += 1 << (system.pages.freeOrder[page] ?? 0);
-    removeFromFreeList(system, page);
-  }
-  zone.managed -= to - from;
-  pageblocks(range).forEach((start) => setOnlineBlock(zone, start, false));
-  initPerZoneWmarkMin(system);
-  shrinkSpan(zone, range);
-  note(system, 'memory went offline');
+  leaveZone(system, range, memmapPages);
   return true;
 }
 
-/** @kernel mm/memory_hotplug.c online_pages(), online_pages_range() */
-function online(system: System, range: Range): void {
-  const { zone, from, to } = range;
-  const end = Math.max(endPfnOf(zone), to);
-  zone.startPfn = Math.min(zone.startPfn, from);
+/** @kernel mm/memory_hotplug.c move_pfn_range_to_zone(), resize_zone_range(), mhp_init_memmap_on_memory() */
+function movePfnRangeToZone(system: System, zone: Zone, { from, to, memmapPages }: Block): void {
+  const isNew = zone.spanned === 0;
+  const end = isNew ? to : Math.max(endPfnOf(zone), to);
+  zone.startPfn = isNew ? from : Math.min(zone.startPfn, from);
   zone.spanned = end - zone.startPfn;
-  for (const start of pageblocks(range)) {
+  zone.node.nrZones = Math.max(zone.node.nrZones, zone.index + 1);
+  system.pages.zone.fill(system.allZones.indexOf(zone), pageAt(zone, from), pageAt(zone, to));
+  for (const start of pageblocks({ from, to })) {
     setOnlineBlock(zone, start, true);
-    setPageblockType(zone, pageAt(zone, start), ISOLATE);
+    const type = start < from + memmapPages ? UNMOVABLE : ISOLATE;
+    setPageblockType(zone, pageAt(zone, start), type);
   }
-  for (let pfn = from; pfn < to; pfn += HOTPLUG_PAGES) {
-    addToFreeList(system, zone, pageAt(zone, pfn), MAX_ORDER - 1, ISOLATE, 'tail');
-    count(system, 'pgfree', HOTPLUG_PAGES);
-  }
-  zone.managed += to - from;
-  undoIsolate(system, range);
-  system.timeNs += (to - from) * system.config.costs.freeNs;
-  initPerZoneWmarkMin(system);
-  note(system, 'memory came online');
 }
 
-/**
- * What the operation means: whole blocks within what the zone had at boot, all of them online or all of them offline, without
- * huge pages in use, and not the last memory of the zone.
- */
-function rangeOf(system: System, op: HotplugOp): Range | null {
-  const zone = system.nodes[op.node]?.zones.find(({ index }) => index === op.zone);
-  if (zone === undefined) {
+/** @kernel mm/memory_hotplug.c online_pages(), online_pages_range(), node_states_set_node() */
+function online(system: System, zone: Zone, block: Block): void {
+  const { node, to, memmapPages } = block;
+  const from = block.from + memmapPages;
+  const hadMemory = node.hasMemory;
+  const before = zoneOf(system, pageAt(zone, from));
+  const isNew = node.hotplug[(from - zone.basePfn) / PAGEBLOCK_PAGES] === -1;
+  note(system, 'new memory came', isNew ? 1 : 0);
+  note(system, 'memory changed its zone', !isNew && before !== zone ? 1 : 0);
+  movePfnRangeToZone(system, zone, block);
+  const wasPopulated = zone.present > 0;
+  for (let pfn = from; pfn < to;) {
+    let order = MAX_ORDER - 1;
+    while (pfn % 2 ** order !== 0) {
+      order--;
+    }
+    addToFreeList(system, zone, pageAt(zone, pfn), order, ISOLATE, 'tail');
+    count(system, 'pgfree', 2 ** order);
+    pfn += 2 ** order;
+  }
+  zone.managed += to - from;
+  zone.present += to - block.from;
+  if (!wasPopulated) {
+    note(system, 'zone got its first memory');
+    note(system, 'node got its first memory', hadMemory ? 0 : 1);
+    zone.pcps.forEach((pcp) => (pcp.freeFactor = 0));
+    setPopulated(system, node);
+    node.hasMemory = true;
+    buildZonelists(system);
+  }
+  undoIsolate(system, { zone, from, to });
+  system.timeNs += (to - from) * system.config.costs.freeNs;
+  initPerZoneWmarkMin(system);
+  if (!hadMemory) {
+    runKswapd(system, node);
+  }
+  runKcompactd(system, node);
+  note(system, 'memory came online');
+  note(system, 'block came with its memmap', memmapPages > 0 ? 1 : 0);
+}
+
+/** @kernel include/linux/mmzone.h zone_intersects() */
+function intersects(zone: Zone | undefined, { from, to }: Block): boolean {
+  return zone !== undefined && zone.spanned > 0 && from < endPfnOf(zone) && to > zone.startPfn;
+}
+
+/** @kernel mm/memory_hotplug.c zone_for_pfn_range(), default_zone_for_pfn(), default_kernel_zone_for_pfn() */
+function zoneForPfnRange(system: System, how: HotplugOp['op'], block: Block): Zone | undefined {
+  const [kernelZones, [movable]] = [
+    block.node.allZones.filter(({ index }) => index <= ZONE_NORMAL),
+    block.node.allZones.filter(({ index }) => index === ZONE_MOVABLE),
+  ];
+  const low = kernelZones.find((zone) => zone.index < ZONE_NORMAL && intersects(zone, block));
+  const kernel = low ?? kernelZones.find(({ index }) => index === ZONE_NORMAL);
+  const [inKernel, inMovable] = [intersects(kernel, block), intersects(movable, block)];
+  if (how === 'online_movable') {
+    return movable;
+  }
+  const movableByDefault = system.mutation === 'memory comes back as movable';
+  if (how === 'online_kernel' || inKernel === inMovable) {
+    return how === 'online' && movableByDefault ? movable : kernel;
+  }
+  return inKernel ? kernel : movable;
+}
+
+/** What the operation names, if all of it may come and go, and what holds its own memmap comes and goes alone. */
+function blockOf(system: System, op: HotplugOp): Block | null {
+  const node = system.nodes[op.node];
+  const hotplug = system.config.nodes[op.node]?.hotplug;
+  const [zone] = node?.allZones ?? [];
+  if (node === undefined || hotplug === undefined || zone === undefined) {
     return null;
   }
-  const from = zone.basePfn + op.block * HOTPLUG_PAGES;
-  const range = { zone, from, to: from + op.count * HOTPLUG_PAGES };
-  const { startPfn, endPfn } = zone.boot;
-  if (from < startPfn || range.to > endPfn) {
+  if (op.count < 1 || op.block + op.count > hotplug.blocks) {
     return null;
   }
-  const wanted = op.op === 'offline';
-  const fits = pageblocks(range).every(
-    (start) =>
-      isOnlineBlock(zone, start) === wanted &&
-      (!wanted || !hasHuge(system, zone, start) || isFreeHuge(system, zone, start)),
+  const from = hotplug.startPfn + op.block * HOTPLUG_PAGES;
+  const to = from + op.count * HOTPLUG_PAGES;
+  const known = pageblocks({ from, to }).map(
+    (start) => node.hotplug[(start - zone.basePfn) / PAGEBLOCK_PAGES] as number,
   );
-  return fits && (!wanted || zone.managed > range.to - from) ? range : null;
+  const isNew = known.every((pages) => pages === -1);
+  const wanted = op.op !== 'offline' && op.memmap && isNew ? PAGEBLOCK_PAGES : 0;
+  const memmapPages = isNew ? wanted : Math.max(...known, 0);
+  const mayBe = known.every((pages) => pages !== -2 && (op.op !== 'offline' || pages !== -1));
+  return mayBe && (op.count === 1 || memmapPages === 0) ? { node, from, to, memmapPages } : null;
 }
 
 /** @returns pages that changed their state */
 export function runHotplug(system: System, op: HotplugOp): number {
-  const range = rangeOf(system, op);
-  if (range === null) {
+  const block = blockOf(system, op);
+  if (block === null) {
     return 0;
   }
-  if (op.op === 'online') {
-    online(system, range);
-    return range.to - range.from;
+  const { node, from, to } = block;
+  const starts = pageblocks(block);
+  const holds = (zone: Zone): boolean => starts.some((start) => isOnlineBlock(zone, start));
+  const [zone, ...others] = node.allZones.filter(holds);
+  let done = false;
+  if (op.op !== 'offline') {
+    const target = zoneForPfnRange(system, op.op, block);
+    if (zone === undefined && target !== undefined) {
+      online(system, target, block);
+      const first = (from - target.basePfn) / PAGEBLOCK_PAGES;
+      node.hotplug.fill(0, first, first + starts.length);
+      node.hotplug[first] = block.memmapPages;
+      done = true;
+    }
+  } else if (zone !== undefined && others.length === 0) {
+    const whole = starts.every((start) => isOnlineBlock(zone, start));
+    const isLast = sum(system.zones, ({ present }) => present) === to - from;
+    done = whole && !isLast && offline(system, zone, block);
+    system.runningCpu = -1;
   }
-  const went = offline(system, range);
-  system.runningCpu = -1;
-  return went ? range.to - range.from : 0;
+  return done ? to - from : 0;
 }

@@ -31,11 +31,11 @@ export function createPool(nodes: readonly Node[]): HugetlbPool {
 }
 
 const totalOf = (pool: HugetlbPool): number => sum(pool.nodes, ({ total }) => total);
-const freeOf = (pool: HugetlbPool): number => sum(pool.nodes, ({ free }) => free.length);
+export const freeOf = (pool: HugetlbPool): number => sum(pool.nodes, ({ free }) => free.length);
 const surplusOf = (pool: HugetlbPool): number => sum(pool.nodes, ({ surplus }) => surplus);
 const persistentOf = (pool: HugetlbPool): number => totalOf(pool) - surplusOf(pool);
 
-function nodeOfPage(system: System, page: number): HugetlbPool['nodes'][number] {
+export function nodeOfPage(system: System, page: number): HugetlbPool['nodes'][number] {
   return system.hugetlb.nodes[zoneOf(system, page).node.id] as HugetlbPool['nodes'][number];
 }
 
@@ -85,7 +85,7 @@ function attemptOf(system: System, request: FreshRequest): AllocTry {
  * Takes a page from the buddy allocator and counts it for its node.
  * @kernel mm/hugetlb.c alloc_fresh_huge_page(), alloc_buddy_huge_page(), prep_new_huge_page()
  */
-function allocFresh(system: System, request: FreshRequest, goesOn = false): number {
+export function allocFresh(system: System, request: FreshRequest, goesOn = false): number {
   if (!goesOn) {
     letKswapdsAct(system);
   }
@@ -105,7 +105,7 @@ function allocFresh(system: System, request: FreshRequest, goesOn = false): numb
 }
 
 /** @kernel mm/hugetlb.c __update_and_free_page() */
-function giveBack(system: System, page: number, cpu: number): void {
+export function giveBack(system: System, page: number, cpu: number): void {
   system.pages.huge[page] = 0;
   freePage(system, page, HUGE_ORDER, cpu);
 }
@@ -116,7 +116,7 @@ function enqueue(system: System, page: number): void {
 }
 
 /** @kernel mm/hugetlb.c free_huge_page() */
-function freeHugePage(system: System, page: number, cpu: number): void {
+export function freeHugePage(system: System, page: number, cpu: number): void {
   const own = nodeOfPage(system, page);
   if (own.surplus > 0 && system.mutation !== 'surplus huge page stays in its pool') {
     own.total -= 1;
@@ -241,7 +241,7 @@ function setMax(system: System, wanted: number, allowed: readonly number[]): voi
 }
 
 function memoryNodes(system: System): number[] {
-  return system.nodes.filter((node) => node.zones.length > 0).map(({ id }) => id);
+  return system.nodes.filter(({ hasMemory }) => hasMemory).map(({ id }) => id);
 }
 
 /** @kernel mm/hugetlb.c __nr_hugepages_store_common(), mm/mempolicy.c init_nodemask_of_mempolicy() */
@@ -377,7 +377,7 @@ function placesOf(
 }
 
 /** @kernel mm/hugetlb.c dequeue_huge_page_nodemask() */
-function dequeue(
+export function dequeue(
   system: System,
   node: Node,
   mask: readonly number[] | null,

@@ -1,4 +1,4 @@
-import { isPicked, isUserKind } from '../machine';
+import { isPicked, isUserKind, withinMemory } from '../machine';
 import type {
   Machine,
   MachineAnswer,
@@ -283,6 +283,8 @@ function run(system: System, op: MachineOp): number {
       return 0;
     case 'offline':
     case 'online':
+    case 'online_kernel':
+    case 'online_movable':
       return runHotplug(system, op);
     default: {
       const done = runHugetlb(system, op, (cpu) => cpuPosition(system, cpu));
@@ -311,8 +313,9 @@ export function referenceMachine(
   const system = boot(config, mutation);
   return {
     events: system.events,
-    run: (op: MachineOp): MachineAnswer => {
-      const done = run(system, op);
+    run: (given: MachineOp): MachineAnswer => {
+      const op = withinMemory(given, (id) => system.nodes[id]?.hasMemory ?? false);
+      const done = op === null ? 0 : run(system, op);
       endWrites(system, system.timeNs);
       return { done };
     },

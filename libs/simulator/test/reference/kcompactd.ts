@@ -15,7 +15,7 @@ import {
   fragmentationScoreWmark,
 } from './fragmentation';
 import { drainAllPages } from './pcp';
-import { count } from './state';
+import { ZONE_MOVABLE, count } from './state';
 import type { Node, System, Zone } from './state';
 import { endWrites } from './swap-write';
 import { NO_RIGHTS } from './watermark';
@@ -67,12 +67,20 @@ export function triggerKcompactds(system: System): void {
   if (system.config.compaction === undefined || proactiveness(system) === 0) {
     return;
   }
-  for (const { kcompactd, zones } of system.nodes) {
-    if (zones.length > 0) {
-      kcompactd.triggered = true;
-      if (kcompactd.run === null) {
-        kcompactd.nextNs = Math.min(kcompactd.nextNs, system.timeNs);
-      }
+  for (const { kcompactd } of system.nodes) {
+    // Where there is none yet, it finds this when it starts.
+    kcompactd.triggered = true;
+    if (kcompactd.exists && kcompactd.run === null) {
+      kcompactd.nextNs = Math.min(kcompactd.nextNs, system.timeNs);
+    }
+  }
+}
+
+/** The node's zones up to a class, as long as each has memory when its turn comes. */
+function* populatedZones(node: Node, highest: number): Generator<Zone, void> {
+  for (const zone of node.allZones) {
+    if (zone.index <= highest && zone.present > 0) {
+      yield zone;
     }
   }
 }
@@ -89,8 +97,8 @@ function* doWork(system: System, node: Node, first: Zone): Generator<number, voi
     flags: NO_RIGHTS,
     cpu: cpuOf(system, node),
   });
-  for (const zone of node.zones) {
-    if (zone.index > cc.classIndex || isDeferred(system, zone, cc.order)) {
+  for (const zone of populatedZones(node, cc.classIndex)) {
+    if (isDeferred(system, zone, cc.order)) {
       continue;
     }
     if (compactionSuitable(system, zone, cc.order, NO_RIGHTS, zone.index) !== COMPACT_CONTINUE) {
@@ -114,7 +122,7 @@ function* doWork(system: System, node: Node, first: Zone): Generator<number, voi
     task.maxOrder = 0;
   }
   if (task.highestZone >= cc.classIndex) {
-    task.highestZone = node.zones.at(-1)?.index ?? 0;
+    task.highestZone = node.nrZones - 1;
   }
 }
 
@@ -140,7 +148,7 @@ function wholeZone(
 /** @kernel mm/compaction.c proactive_compact_node() */
 function* proactiveCompactNode(system: System, node: Node): Generator<number, void> {
   const how = { mode: 'sync-light' as const, proactive: true, cpu: cpuOf(system, node) };
-  for (const zone of node.zones) {
+  for (const zone of populatedZones(node, ZONE_MOVABLE)) {
     const { restNs } = yield* compactInTurns(system, wholeZone(zone, how));
     if (restNs > 0) {
       yield restNs;
@@ -190,6 +198,28 @@ export function kcompactdTurn(system: System, node: Node): number {
   }
   task.run = null;
   return 0;
+}
+
+/** The node has memory: it looks at its score for the first time after the usual while. @kernel mm/compaction.c kcompactd_run() */
+export function runKcompactd(system: System, node: Node): void {
+  const task = node.kcompactd;
+  if (system.config.compaction === undefined || task.exists) {
+    return;
+  }
+  Object.assign(task, { exists: true, maxOrder: 0, highestZone: node.nrZones - 1 });
+  const waitNs = proactiveness(system) === 0 ? Infinity : CHECK_NS;
+  task.nextNs = system.timeNs + (task.triggered ? 0 : waitNs);
+}
+
+/** The node has no memory any more: it ends what it is at in its zone. @kernel mm/compaction.c kcompactd_stop() */
+export function stopKcompactd(node: Node): void {
+  const task = node.kcompactd;
+  task.exists = false;
+  while (task.run !== null && task.run.next().done !== true) {
+    // Nothing is left that it could move.
+  }
+  task.run = null;
+  task.nextNs = Infinity;
 }
 
 /** Somebody writes to a node's `compact`. @kernel mm/compaction.c compact_node() */

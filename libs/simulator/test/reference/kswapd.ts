@@ -120,6 +120,9 @@ function* balancePgdat(
     if (yield* kswapdShrinkNode(system, node, sc)) {
       raisePriority = false;
     }
+    if (!node.hasMemory) {
+      break;
+    }
     const reclaimed = sc.nrReclaimed - before;
     boostReclaim -= Math.min(boostReclaim, reclaimed);
     if (boostReclaim > 0 && reclaimed === 0) {
@@ -133,10 +136,8 @@ function* balancePgdat(
     node.kswapd.failures++;
     note(system, 'kswapd gave up', node.kswapd.failures === MAX_RECLAIM_RETRIES ? 1 : 0);
   }
-  zones.forEach((zone, i) => {
-    zone.reclaimActive = false;
-    zone.boost -= Math.min(zone.boost, boosts[i] ?? 0);
-  });
+  zonesUpTo(node, classIndex).forEach((zone) => (zone.reclaimActive = false));
+  zones.forEach((zone, i) => (zone.boost -= Math.min(zone.boost, boosts[i] ?? 0)));
   if (boosts.some((boost) => boost > 0)) {
     wakeupKcompactd(system, node, PAGEBLOCK_ORDER, classIndex, node.kswapd.nowNs);
   }
@@ -241,6 +242,22 @@ function endRun(system: System, node: Node, atNs: number, order: number): void {
     count(system, 'kswapd_high_wmark_hit_quickly');
     startRun(system, node, atNs + system.config.costs.reclaimRoundNs);
   }
+}
+
+/** The node has memory: kswapd looks around, finds nothing to do and naps. @kernel mm/vmscan.c kswapd_run() */
+export function runKswapd(system: System, node: Node): void {
+  const { kswapd } = node;
+  Object.assign(kswapd, { wantedOrder: 0, wantedClass: -1, order: 0, class: 3, run: null });
+  endRun(system, node, system.timeNs, 0);
+}
+
+/** The node has no memory any more: a run under way ends as it is. @kernel mm/vmscan.c kswapd_stop() */
+export function stopKswapd(node: Node): void {
+  const { kswapd } = node;
+  while (kswapd.run !== null && kswapd.run.next().done !== true) {
+    // Its lists are empty.
+  }
+  Object.assign(kswapd, { state: 'asleep', nextNs: Infinity, run: null });
 }
 
 function wakeFromNap(system: System, node: Node): void {

@@ -1,3 +1,4 @@
+import { HOTPLUG_PAGES } from '../machine';
 import type { MachineConfig, MachineOp, MachinePolicy, RequestKind } from '../machine';
 
 /** pfn of the first page of node n in the machines of these tests: 4 GiB apart, aligned to every order. */
@@ -20,6 +21,7 @@ export function lab(
     nodes: sizes.map((pages, n) => ({
       cpus: [n],
       zones: [{ index: 2, startPfn: nodeBase(n), pages }],
+      hotplug: { startPfn: nodeBase(n), blocks: Math.floor(pages / HOTPLUG_PAGES) },
     })),
     distances: sizes.map((_, i) => sizes.map((__, j) => (i === j ? 10 : 20))),
     sysctl: {

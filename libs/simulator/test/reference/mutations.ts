@@ -46,6 +46,10 @@ export const MUTATIONS = [
   'proactive compaction begins at the low mark',
   'offline moves from the top',
   'marks stay when memory leaves',
+  'offline gives up on held pages',
+  'surplus stays where a huge page was',
+  'emptied node out of the lists',
+  'memory comes back as movable',
 ] as const;
 
 export type Mutation = (typeof MUTATIONS)[number];

@@ -1,3 +1,4 @@
+import { ABSENT } from '../machine';
 import type { MachinePicture, NodePicture, ZonePicture } from '../machine';
 import type { Tape } from '../tape';
 import { hugePagesOf, hugetlbPicture } from './hugetlb-picture';
@@ -21,6 +22,7 @@ function zoneCounts(zone: Zone): ZoneCounts {
     index: zone.index,
     startPfn: zone.startPfn,
     spanned: zone.spanned,
+    present: zone.present,
     managed: zone.managed,
     free: zone.free,
     boost: zone.boost,
@@ -42,12 +44,13 @@ function zoneCounts(zone: Zone): ZoneCounts {
   };
 }
 
-/** Of what is known of each pageblock, that of the pageblocks that hold memory of the zone. */
+/** Of what is known of each pageblock, that of those within the zone's span; ABSENT where it has no memory. */
 function ofPageblocks(zone: Zone, values: Uint8Array): Uint8Array {
   const firstBlock = Math.floor((zone.startPfn - zone.basePfn) / PAGEBLOCK_PAGES);
   const lastPfn = endPfnOf(zone) - 1;
   const endBlock = Math.floor((lastPfn - zone.basePfn) / PAGEBLOCK_PAGES) + 1;
-  return values.subarray(firstBlock, endBlock);
+  const online = zone.online.subarray(firstBlock, endBlock);
+  return values.slice(firstBlock, endBlock).map((value, i) => (online[i] === 1 ? value : ABSENT));
 }
 
 function zonePicture(system: System, zone: Zone): ZonePicture {

@@ -51,7 +51,7 @@ export function filtered(node: Node, mask: readonly number[] | null, classIndex:
 }
 
 /**
- * Does a bind hold for this class? Not below the highest zone of the machine but Movable, and for nodes with
+ * Does a bind hold for this class? Not below the highest zone but Movable that the machine ever had, and for nodes with
  * nothing but Movable only for movable requests.
  * @kernel mm/mempolicy.c apply_policy_zone(), include/linux/mempolicy.h check_highest_zone()
  */
@@ -59,16 +59,10 @@ function bindHolds(system: System, ids: readonly number[], classIndex: number): 
   if (system.mutation === 'bind holds for every class') {
     return true;
   }
-  let policyZone = 0;
-  for (const zone of system.zones) {
-    if (zone.index !== ZONE_MOVABLE && zone.index > policyZone) {
-      policyZone = zone.index;
-    }
-  }
   const onlyMovable = ids.every((id) =>
     nodeOf(system, id).zones.every((zone) => zone.index === ZONE_MOVABLE),
   );
-  return classIndex >= (onlyMovable ? ZONE_MOVABLE : policyZone);
+  return classIndex >= (onlyMovable ? ZONE_MOVABLE : system.policyZone);
 }
 
 function nodeOf(system: System, id: number | undefined): Node {

@@ -57,7 +57,7 @@ export interface ZoneCompaction {
   considered: number;
   deferShift: number;
   orderFailed: number;
-  /** The skip bit of each pageblock, from basePfn on. */
+  /** The skip bit of each pageblock, from basePfn on; one for all zones of the node. */
   skip: Uint8Array;
 }
 
@@ -65,17 +65,17 @@ export interface Zone {
   node: Node;
   index: ZoneIndex;
   startPfn: number;
-  /** From startPfn on, pageblocks that are offline included. */
+  /** From startPfn on, pageblocks that are not its own or offline included. */
   spanned: number;
+  /** Pages online, those that hold their own memmap included. */
+  present: number;
   managed: number;
-  /** What it spanned at boot. */
-  boot: { startPfn: number; endPfn: number };
-  /** By pageblock from basePfn on: 1 where memory is offline. */
-  offline: Uint8Array;
+  /** By pageblock from basePfn on: 1 where the zone has memory online. */
+  online: Uint8Array;
   /** pfn of the page with the number `firstPage`: 1024-aligned, so that buddies can be found by page number. */
   basePfn: number;
   firstPage: number;
-  /** Page numbers firstPage..firstPage + entries - 1 belong to this zone; the ends may be no memory. */
+  /** Page numbers firstPage..firstPage + entries - 1 are those of the node; what is in no zone's memory is never free. */
   entries: number;
   free: number;
   boost: number;
@@ -86,7 +86,7 @@ export interface Zone {
   reservedHighatomic: number;
   /** freeLists[order][type] */
   freeLists: number[][];
-  /** By pageblock from basePfn on. */
+  /** By pageblock from basePfn on; the same for all zones of the node, whose they are by turns. */
   pageblockTypes: Uint8Array;
   pcps: Pcp[];
   pcpBatch: number;
@@ -118,6 +118,8 @@ export interface Kswapd {
 }
 
 export interface Kcompactd {
+  /** Only nodes with memory have one. */
+  exists: boolean;
   /** Infinity where only a wake-up makes it act. */
   nextNs: number;
   /** Largest order that was asked for, 0: none; and lowest class. */
@@ -132,7 +134,19 @@ export interface Kcompactd {
 export interface Node {
   id: number;
   cpus: number[];
+  /** Those with memory, ascending. */
   zones: Zone[];
+  /** All that it may have memory in. @kernel include/linux/mmzone.h pglist_data.node_zones */
+  allZones: Zone[];
+  /** One more than the highest zone that it ever had memory in. @kernel include/linux/mmzone.h pglist_data.nr_zones */
+  nrZones: number;
+  /** N_MEMORY. */
+  hasMemory: boolean;
+  /**
+   * By pageblock from its zones' basePfn on: pages of the memmap that the block of memory which begins here holds itself; -1 where
+   * memory may come but never was, -2 where none comes and none goes.
+   */
+  hotplug: Int16Array;
   /** Nodes by falling preference, itself first. */
   fallback: Node[];
   /** The zones of `fallback`. */
@@ -179,6 +193,7 @@ export interface Pages {
   lru: Int8Array;
   flags: Uint8Array;
   mapped: Uint8Array;
+  /** Position in `System.allZones`. */
   zone: Uint16Array;
   owner: Int32Array;
   ownerIndex: Int32Array;
@@ -238,8 +253,11 @@ export interface System {
   lists: Lists;
   pages: Pages;
   nodes: Node[];
-  /** In node order, then ascending index. */
+  /** Those with memory, in node order, then ascending index. */
   zones: Zone[];
+  allZones: Zone[];
+  /** The highest zone but Movable that ever was in a zonelist. @kernel mm/mempolicy.c policy_zone */
+  policyZone: number;
   cpus: Cpu[];
   owners: Map<number, Owner>;
   hugetlb: HugetlbPool;
@@ -263,7 +281,7 @@ export function count(system: System, counter: string, by = 1): void {
 }
 
 export function zoneOf(system: System, page: number): Zone {
-  return system.zones[system.pages.zone[page] ?? 0] as Zone;
+  return system.allZones[system.pages.zone[page] ?? 0] as Zone;
 }
 
 export function pfnOf(system: System, page: number): number {
@@ -293,13 +311,13 @@ export function isInZone(zone: Zone, page: number): boolean {
   return pfn >= zone.startPfn && pfn < endPfnOf(zone);
 }
 
-/** Is the pageblock of a pfn online? @kernel include/linux/memory_hotplug.h pfn_to_online_page() */
+/** Is the pageblock of a pfn online, in this zone? @kernel include/linux/memory_hotplug.h pfn_to_online_page() */
 export function isOnlineBlock(zone: Zone, pfn: number): boolean {
-  return zone.offline[(pfn - zone.basePfn) >> PAGEBLOCK_ORDER] === 0;
+  return zone.online[(pfn - zone.basePfn) >> PAGEBLOCK_ORDER] === 1;
 }
 
 export function setOnlineBlock(zone: Zone, pfn: number, online: boolean): void {
-  zone.offline[(pfn - zone.basePfn) >> PAGEBLOCK_ORDER] = online ? 0 : 1;
+  zone.online[(pfn - zone.basePfn) >> PAGEBLOCK_ORDER] = online ? 1 : 0;
 }
 
 /** Sum of a zone's value over an array of zones. */

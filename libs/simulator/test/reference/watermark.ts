@@ -29,7 +29,8 @@ export function setupPerZoneWmarks(system: System): void {
   const minPages = Math.floor(system.sysctl.min_free_kbytes / 4);
   const scale = system.sysctl.watermark_scale_factor;
   const allPages = sum(system.zones, (zone) => zone.managed);
-  for (const zone of system.zones) {
+  // A zone that has lost its memory has no marks either.
+  for (const zone of system.allZones) {
     const share = Math.floor((minPages * zone.managed) / allPages);
     const whole = Math.floor(zone.managed / 10000) * scale;
     const rest = Math.floor(((zone.managed % 10000) * scale) / 10000);

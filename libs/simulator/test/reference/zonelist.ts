@@ -1,3 +1,4 @@
+import { ZONE_NORMAL } from './state';
 import type { Node, System } from './state';
 
 const MAX_NUMNODES = 1024;
@@ -16,7 +17,8 @@ export function buildZonelists(system: System): void {
       return (distance(node) + penalties) * MAX_NUMNODES + (load.get(node) ?? 0);
     };
     const order: Node[] = [local];
-    const left = system.nodes.filter((node) => node !== local && node.zones.length > 0);
+    // A node that has just lost its memory has its place still.
+    const left = system.nodes.filter((node) => node !== local && node.hasMemory);
     if (system.mutation === 'zonelist tie to the higher id') {
       left.reverse();
     }
@@ -33,4 +35,6 @@ export function buildZonelists(system: System): void {
     local.fallback = order;
     local.zonelist = order.flatMap((node) => [...node.zones].reverse());
   }
+  const indices = system.zones.map(({ index }) => index).filter((index) => index <= ZONE_NORMAL);
+  system.policyZone = Math.max(system.policyZone, ...indices);
 }
