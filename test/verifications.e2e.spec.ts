@@ -106,6 +106,28 @@ describe.each(databaseKinds('verifications'))('verifications on %s', (kind) => {
     expect(generous.body.verdict).toBe('AGREES');
   });
 
+  it('names the node that differs, and by how much', async () => {
+    const agreed = (await verify(after)).body;
+    const { nodeMeminfo, meminfo, vmstat, ...rest } = after;
+    expect([nodeMeminfo, meminfo, vmstat]).not.toContain(undefined);
+    const lessPages = 50_000;
+    const [head = '', node1 = ''] = String(after.zoneinfo).split(/(?=^Node 1, zone +Normal)/m);
+    const changed = node1.replace(
+      /(nr_(?:zone_)?inactive_file) (\d+)/g,
+      (_all, name, pages) => `${name} ${Math.max(0, Number(pages) - lessPages)}`,
+    );
+    expect(changed).not.toBe(node1);
+    const { body } = await verify({ ...rest, zoneinfo: head + changed });
+    expect(body.verdict).toBe('DIFFERS');
+    const [first, second] = body.nodes;
+    expect([first.fileCache.agrees, second.fileCache.agrees]).toEqual([true, false]);
+    expect(second.fileCache.foundPages).toBe(agreed.nodes[1].fileCache.foundPages - lessPages);
+    expect(second.fileCache.differencePages).toBe(
+      second.fileCache.foundPages - second.fileCache.predictedPages,
+    );
+    expect(body.summary).toContain('node 1');
+  });
+
   it('says what was not gathered', async () => {
     const host = { ...after, guests: undefined };
     const { body } = await verify(host);
@@ -131,6 +153,66 @@ describe.each(databaseKinds('verifications'))('verifications on %s', (kind) => {
     );
     expect((await client.get(`${path}/verifications/x`)).body.code).toBe('verification-not-found');
     expect(await count()).toBe(stored);
+  });
+
+  it('judges what is hostile, or not of this host, without failing', async () => {
+    const count = async () =>
+      (await client.get(`${path}/verifications?limit=100`)).body.items.length;
+    const stored = await count();
+    const zoneinfo = String(after.zoneinfo);
+    const guest = (numaMaps: string) => ({ ...after, guests: { web1: { numaMaps } } });
+    const hostile: [body: object, code: string][] = [
+      [
+        { ...after, zoneinfo: zoneinfo.replace(/free (\s*)\d+/g, 'pages free -1') },
+        'invalid-facts',
+      ],
+      [
+        { ...after, zoneinfo: zoneinfo.replace(/managed +\d+/g, `managed ${'9'.repeat(40)}`) },
+        'invalid-facts',
+      ],
+      [{ ...after, zoneinfo: '\0'.repeat(1000) }, 'invalid-facts'],
+      [{ ...after, buddyinfo: 'Node 0, zone Normal 1e9' }, 'invalid-facts'],
+      [{ ...after, nodeDistance: { 4096: '10' } }, 'invalid-facts'],
+      [{ ...after, nodeMeminfo: { toString: 'x' } }, 'validation-failed'],
+      [
+        { ...after, guests: { __proto__: null, ['x'.repeat(5000)]: { numaMaps: '' } } },
+        'validation-failed',
+      ],
+      [{ ...after, guests: { web1: { numaMaps: 1 } } }, 'validation-failed'],
+      [{ ...after, guests: { web1: { numaMaps: '', shell: 'rm' } } }, 'validation-failed'],
+      [{ ...after, guests: [] }, 'validation-failed'],
+      [guest('7f0000000000 default anon=-5 N0=-5'), 'invalid-residency'],
+      [guest(`7f0000000000 default anon=1 N0=${'9'.repeat(30)}`), 'invalid-residency'],
+      [
+        guest('7f0000000000 default anon=262144 N77=262144 kernelpagesize_kB=4'),
+        'invalid-residency',
+      ],
+    ];
+    const codes = [];
+    for (const [body] of hostile) codes.push((await verify(body)).body.code);
+    expect(codes).toEqual(hostile.map(([, code]) => code));
+    for (const percent of ['-1', 'NaN', '1e999', '101']) {
+      const answer = await verify(after, `?tolerancePercent=${percent}`);
+      expect([percent, answer.status, answer.body.path]).toEqual([
+        percent,
+        400,
+        'tolerancePercent',
+      ]);
+    }
+    expect(await count()).toBe(stored);
+  });
+
+  it('holds only nodes that both have against each other', async () => {
+    const zoneinfo = String(after.zoneinfo).split(/(?=^Node 1, zone)/m)[0];
+    const { body } = await verify({
+      zoneinfo,
+      sysctl: after.sysctl,
+      nodeCpulist: { 0: '0-1' },
+      nodeDistance: { 0: '10' },
+    });
+    expect(body.nodes.map((node: Json) => node.nodeId)).toEqual([0]);
+    expect(body.notCompared.map((one: Json) => one.what)).toContain('node 1');
+    expect(body.verdict).not.toBe('AGREES');
   });
 
   it('concludes a claimed recommendation when it is asked to', async () => {
