@@ -67,13 +67,14 @@ function outcomeOf(
   return replays.outcome(situation.apply(withChange(problem.request, change)), bound);
 }
 
-/** The rival that advice's gain is measured against: always replayed to the end. */
+/** The rival that advice's gain is measured against: replayed to the end unless it kills, when there is no such gain. */
 const MEASURE = 'libvirt-default';
 
 /**
- * Advice and rivals in all situations. Every rival is replayed as asked. Where the advice loses nobody, its replays in the
- * other situations are left out once it has lost a guest, swapped more or waited longer than the advice does in all, when it
- * is no peer any more, or once its memory would be no nearer than the advice's if all of it were local in those to come.
+ * Advice and rivals in all situations. Every rival is replayed as asked. Its replays in the other situations are left out
+ * once it has lost more guests than the advice does in all. Once it has lost as many, they are left out where it has swapped
+ * more or waited longer than the advice does in all, when it is no peer any more, or where its memory would be no nearer than
+ * the advice's if all of it were local in those to come.
  */
 function compareAll(
   replays: Replays,
@@ -93,15 +94,20 @@ function compareAll(
     return { situation: name, advice: own, rivals: [] };
   });
   for (const { name, change } of rivals(request)) {
-    const bounded = most.kills === 0 && name !== MEASURE;
     const so: Figures[] = [];
     for (const [i, situation] of situations.entries()) {
       const { kills, swapPages, stallNs, remoteCost } = overall(so);
       const waitable = most.stallNs + tolerance.stall - stallNs;
-      const lost = kills > 0 || swapPages > most.swapPages + tolerance.swap || waitable < 0;
       const remoteAtLeast = (remoteCost * so.length) / situations.length;
-      const behind = remoteAtLeast + tolerance.remote >= most.remoteCost;
-      if (bounded && so.length > 0 && (lost || behind)) break;
+      const behind =
+        swapPages > most.swapPages + tolerance.swap ||
+        waitable < 0 ||
+        remoteAtLeast + tolerance.remote >= most.remoteCost;
+      const lost = kills > most.kills || (kills === most.kills && behind);
+      const isMeasure = name === MEASURE && kills === 0;
+      if (so.length > 0 && lost && !isMeasure) break;
+      // Who has lost fewer guests so far may have lost fewer in the end, however long it waits.
+      const bounded = kills >= most.kills && !isMeasure;
       const limit = bounded ? waitable + ROUNDING_NS : Infinity;
       const outcome = outcomeOf(replays, problem, normalise(request, change), situation, {
         stallNs: limit,
