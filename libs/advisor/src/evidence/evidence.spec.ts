@@ -1,10 +1,13 @@
 import { replay } from '@zonewise/simulator';
 import { MIB, host, planned } from '../../test/builders';
+import { NO_CHANGE } from '../change';
 import { compileReplay } from '../compile';
-import type { SimulationRequest } from '../types';
+import { evaluate } from '../evaluator';
+import type { Outcome, SimulationRequest } from '../types';
 import { causesOf } from './causes';
 import { shortfallOf, shortfallOfKill } from './shortfall';
 import { traceOf } from './trace';
+import { verifyPrediction } from './verification';
 
 /** Node 0 is full of droppable page cache, node 1 is empty; two guests of 512 MiB want node 0. */
 const REQUEST: SimulationRequest = {
@@ -148,4 +151,28 @@ it('a spill of order 9 needs the pages of the block on top of the mark', () => {
   const short = shortfallOf(event);
   expect(short.shortPages).toBe(Math.max(0, short.markPages + 2 ** short.order - short.freePages));
   expect(short).toMatchObject({ guest: 'web1', nodeId: 0, zone: 'Normal', mark: 'low' });
+});
+
+it('a guest that was predicted not to start is not told as killed when it is not there', () => {
+  const region = {
+    policy: { mode: 'bind' as const, nodes: [0] },
+    hugetlb: { sizeKib: 2048 as const, reserve: true },
+  };
+  const guests = [planned('on-pool', 64, 0, { region }), planned('small', 64, 0)];
+  const request: SimulationRequest = { ...REQUEST, host: host([{ mib: 512 }]), guests };
+  const { candidate } = evaluate(request, NO_CHANGE);
+  expect(candidate.outcome.failedStarts).toEqual(['on-pool']);
+  const whyOf = (outcome: Outcome) =>
+    verifyPrediction(
+      { evidence: { advised: { ...candidate, outcome } } },
+      { host: request.host, guests: [] },
+    ).notCompared.map(({ what, why }) => `${what}: ${why}`);
+  const absent = 'guest small: It is not among the running guests that were gathered.';
+  const gone = 'and is not among the running guests.';
+  expect(whyOf(candidate.outcome)).toEqual(
+    expect.arrayContaining([`guest on-pool: It was predicted not to start ${gone}`, absent]),
+  );
+  expect(whyOf({ ...candidate.outcome, failedStarts: [], oomKills: ['on-pool'] })).toEqual(
+    expect.arrayContaining([`guest on-pool: It was predicted to be killed ${gone}`, absent]),
+  );
 });

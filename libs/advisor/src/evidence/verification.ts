@@ -1,6 +1,7 @@
 import { PAGES_PER_MIB, type HostModel, type HostNode } from '@zonewise/simulator';
 import { formatCount, formatList, formatMib } from '../format';
 import { managedPages, sameNodes } from '../host-nodes';
+import { lossesOf, lostNames } from '../losses';
 import type { NumatuneSetting, Outcome, RecommendationContent } from '../types';
 
 /** A differing page count is agreement up to this much, whatever the node's size. */
@@ -71,8 +72,17 @@ export function verifyPrediction(
   const notCompared: VerificationResult['notCompared'] = [];
   const nodes = compareNodes(outcome, host, tolerancePercent, notCompared);
   const found = new Map(guests.map((guest) => [guest.name, guest]));
+  const { killed, notStarted } = lossesOf(outcome);
+  const fates = (name: string): Fate | undefined =>
+    killed.includes(name) ? 'to be killed' : notStarted.includes(name) ? 'not to start' : undefined;
   const compared = outcome.guests.flatMap(
-    (guest) => compareGuest(guest, found.get(guest.name), tolerancePercent, notCompared) ?? [],
+    (guest) =>
+      compareGuest(
+        { ...guest, fate: fates(guest.name) },
+        found.get(guest.name),
+        tolerancePercent,
+        notCompared,
+      ) ?? [],
   );
   noteStrangers(outcome, guests, notCompared);
   const settings = settingsOf(content, host, found, notCompared);
@@ -139,8 +149,10 @@ function freePages(node: HostNode): number {
   );
 }
 
+type Fate = 'to be killed' | 'not to start';
+
 function compareGuest(
-  predicted: Outcome['guests'][number],
+  predicted: Outcome['guests'][number] & { fate: Fate | undefined },
   found: ObservedGuest | undefined,
   percent: number,
   notCompared: VerificationResult['notCompared'],
@@ -148,8 +160,8 @@ function compareGuest(
   const { name } = predicted;
   const what = `guest ${name}`;
   if (found === undefined) {
-    const why = predicted.oomKilled
-      ? 'It was predicted to be killed and is not among the running guests.'
+    const why = predicted.fate
+      ? `It was predicted ${predicted.fate} and is not among the running guests.`
       : 'It is not among the running guests that were gathered.';
     notCompared.push({ what, why });
     return undefined;
@@ -234,8 +246,9 @@ function verdictOf(
     const list = missed.map((one) => `${one.name} is ${one.found} and not ${one.advised}`);
     return { verdict: 'NOT_APPLIED', summary: `The advice is not in force: ${formatList(list)}.` };
   }
+  const lost = lostNames(outcome);
   const missing = outcome.guests
-    .filter(({ name, oomKilled }) => !oomKilled && found.get(name)?.pagesByNode === undefined)
+    .filter(({ name }) => !lost.includes(name) && found.get(name)?.pagesByNode === undefined)
     .map(({ name }) => name);
   const absentNodes = outcome.nodes.length - nodes.length;
   if (missing.length > 0 || absentNodes > 0) {
