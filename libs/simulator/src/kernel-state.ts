@@ -147,6 +147,12 @@ export interface KernelState {
   /** Pools of huge pages, one for each size. */
   hugetlb: Hstate[];
   guests: Map<string, GuestState>;
+  /**
+   * Ends a process and frees what it holds. @returns pages freed. It stands here for the OOM killer: the allocator calls
+   * that one, and an exit allocates in turn.
+   * @kernel kernel/exit.c do_exit()
+   */
+  exit: (k: KernelState, guest: GuestState) => number;
   files: Map<string, CachedFile>;
   pipeHolders: Map<string, PipeHolder>;
   /** Memory cgroups below the root, in the order in which they were made. */

@@ -5,6 +5,7 @@ import { MIN_PERCPU_PAGELIST_HIGH_FRACTION, ZONE_NORMAL } from './constants';
 import { stealBlocks } from './fallback';
 import { claimBlocks } from './fallback-claim';
 import { sleepingFlusher, startFlusher } from './flusher';
+import { exitGuest } from './guest-exit';
 import { buildHstates } from './hugetlb';
 import { hardwareProfiles, type HardwareProfile } from './hardware-profile';
 import {
@@ -95,6 +96,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     hugetlb: buildHstates(host, nodes),
     unseen,
     guests: new Map(),
+    exit: exitGuest,
     files: new Map(),
     pipeHolders: new Map(),
     groups: new Map(),

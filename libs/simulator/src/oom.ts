@@ -1,6 +1,5 @@
 /** The OOM killer: constraint, candidates, badness. */
 import { MIGRATE_MOVABLE } from './buddy';
-import { exitGuest } from './guest-exit';
 import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
 import type { MemoryGroup } from './memcg';
 import { dumpHeader, type OomConstraintOfHost, type OomControl, type OomKill } from './oom-dump';
@@ -118,7 +117,7 @@ function oomKill(k: KernelState, kill: OomKill, summary: string): void {
   const full = k.totals.oomKills < FULL_REPORTS;
   const report = full ? dumpHeader(k, kill) : [];
   passTime(k, k.hardware.oomKillNs, true);
-  const victimPages = exitGuest(k, victim);
+  const victimPages = k.exit(k, victim);
   countVm(k, 'oom_kill');
   if (victim.group) victim.group.events.oomKill += 1;
   k.totals.oomKills += 1;
