@@ -13,7 +13,7 @@ export interface HotplugSpec {
   pages: number;
   /** Size of a memory block (`block_size_bytes`): a power of two from 128 MiB to 2 GiB. Absent: 128 MiB. */
   blockPages?: number;
-  /** Blocks that are added hold their own memmap. Absent: it is taken from the node's memory. */
+  /** Blocks that are added hold their own memmap (from 5.13 on). Absent: it is taken from the node's memory. */
   memmapOnMemory?: boolean;
   /** `offline`: how long the writer of each block waits, virtual time. Absent: 60 seconds. */
   timeoutSeconds?: number;

@@ -361,6 +361,19 @@ describe('a step of memory hotplug', () => {
     );
   });
 
+  it('cannot bring memory with its own memmap to 5.10, which takes it from the node', () => {
+    const step = hotplug('online', 0, 8, { memmapOnMemory: true });
+    const refused = (kernelProfile: HostModel['kernelProfile']) => () =>
+      run({ ...hostOf(4, 4), kernelProfile }, [step]);
+    expect(refused('5.10')).toThrow(
+      expect.objectContaining({
+        path: 'steps[0].memmapOnMemory',
+        message: expect.stringMatching(/came with Linux 5\.13, .* replayed as 5\.10/) as string,
+      }),
+    );
+    expect(refused('6.12')).not.toThrow();
+  });
+
   it('is the same on every kernel that is replayed, but for what each computes', () => {
     for (const kernelProfile of ['5.10', '6.12'] as const) {
       const host = { ...hostOf(4, 4), kernelProfile };

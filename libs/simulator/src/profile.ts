@@ -40,6 +40,8 @@ export interface KernelProfile {
   pcpHigh: 'six-batches' | 'low-mark' | 'tuned';
   /** Has the policy preferred_many (5.15). */
   preferredMany: boolean;
+  /** Memory that is added may hold its own memmap (5.13). */
+  memmapOnMemory: boolean;
   /** zoneinfo has a line for a zone's boost; without it nobody can tell the boost that printed marks include. */
   printsBoost: boolean;
   /** Switching huge pages off takes back what khugepaged raised min_free_kbytes by (5.17). */
@@ -106,6 +108,7 @@ const V6_1: KernelProfile = {
   pcpBatchBasePages: 256,
   pcpHigh: 'low-mark',
   preferredMany: true,
+  memmapOnMemory: true,
   printsBoost: true,
   lowersMinFree: true,
   fallback: 'steal',
@@ -168,10 +171,12 @@ const V5_10: KernelProfile = {
     ...V5_14.departures,
     'its zoneinfo has no line for the boost of a zone: printed marks include it, and no source tells how much it is',
     'its per-CPU lists hold single pages only: requests of order 1 to 3 and huge pages go to the zone directly (until 5.13)',
+    'memory that is added never holds its own memmap (until 5.12)',
   ],
   replayedAs: '5.10',
   unmodelled: [NO_HIGHATOMIC_FALLBACK],
   pcpHigh: 'six-batches',
+  memmapOnMemory: false,
   printsBoost: false,
   swapBitmap: true,
   contigMigrates: false,

@@ -1,6 +1,7 @@
 /** Checks of a step that brings memory online or takes it offline. */
 import type { SimulatorErrorCode } from './errors';
 import { HOTPLUG_ACTIONS, SECTION_PAGES } from './memory-block';
+import { kernelProfiles } from './profile';
 import type { HostModel, HotplugSpec } from './types';
 
 /** Blocks of one step. */
@@ -17,10 +18,16 @@ const MAX_TIMEOUT_SECONDS = 86_400;
 /** @param fail throws an input error */
 export function checkHotplug(
   host: HostModel,
-  { action, nodeId, startPfn, pages, blockPages = SECTION_PAGES, timeoutSeconds = 1 }: HotplugSpec,
+  step: HotplugSpec,
   path: string,
   fail: (code: SimulatorErrorCode, path: string, message: string) => never,
 ): void {
+  const { action, nodeId, startPfn, pages, blockPages = SECTION_PAGES, timeoutSeconds = 1 } = step;
+  const { kernelProfile } = host;
+  if (step.memmapOnMemory === true && !kernelProfiles[kernelProfile].memmapOnMemory) {
+    const message = `memmap_on_memory came with Linux 5.13, and the host is replayed as ${kernelProfile}: leave it out`;
+    fail('unknown-value', `${path}.memmapOnMemory`, message);
+  }
   if (!HOTPLUG_ACTIONS.includes(action))
     fail(
       'unknown-value',
