@@ -136,8 +136,54 @@ describe('placements over HTTP', () => {
     expect(here.ok ? JSON.parse(JSON.stringify(here.value)) : here).toEqual(answer);
   });
 
+  it('places on thousands of hosts, and tells of each why it does not take a guest', async () => {
+    const hardware = (mib: number) => `available: 2 nodes (0-1)
+node 0 cpus: 0 1 2 3
+node 0 size: 1024 MB
+node 0 free: ${mib} MB
+node 1 cpus: 4 5 6 7
+node 1 size: 1024 MB
+node 1 free: ${mib} MB
+node distances:
+node   0   1
+  0:  10  21
+  1:  21  10
+`;
+    const texts = [400, 600].map((mib) => ({
+      ...{ version: '6.1.0', numactlHardware: hardware(mib) },
+    }));
+    const hosts = Array.from({ length: 3000 }, (_, i) => ({
+      name: `kvm${i}`,
+      facts: texts[i % 2],
+    }));
+    const guests = [...small(40), { name: 'large', flavour: 'large', count: 2 }];
+    const sizes = { ...flavours, large: { memoryMib: 4000, vcpus: 1 } };
+    const asked = await place({ hosts, guests, flavours: sizes });
+    expect(asked.status).toBe(202);
+    const { resultUrl } = await client.finish(asked.body.id as string);
+    const { placements, refused, search, caveats } = (await client.get(resultUrl)).body;
+    expect(placements).toHaveLength(40);
+    expect(search.replays).toBeLessThan(5);
+    const [large, alike] = refused;
+    const told = large.hosts.flatMap(({ hosts: names }: Json) => names);
+    expect(new Set(told).size).toBe(3000);
+    expect(large.hosts.reduce((sum: number, { count }: Json) => sum + count, 0)).toBe(3000);
+    for (const { code, zone, mark, shortfallPages } of large.hosts) {
+      expect([code, zone, mark.name]).toEqual(['memory', expect.any(String), 'low']);
+      expect(shortfallPages).toBeGreaterThan(0);
+    }
+    expect(alike).toMatchObject({ guest: 'large-2', sameAs: 'large-1', hosts: [] });
+    expect(caveats[0].message).toMatch(/^kvm0, kvm1, .* and 2992 more: /);
+  });
+
   it.each([
     ['no hosts', { ...base, hosts: [] }, 400, 'hosts'],
+    [
+      'too many hosts',
+      { ...base, hosts: Array.from({ length: 10_001 }, (_, i) => ({ name: `kvm${i}` })) },
+      400,
+      'hosts',
+    ],
     ['a host twice', { ...base, hosts: [base.hosts[0], base.hosts[0]] }, 422, '/hosts/1'],
     ['no host at all', { ...base, hosts: [{ name: 'x' }] }, 422, '/hosts/0'],
     [
@@ -176,6 +222,25 @@ describe('placements over HTTP', () => {
     expect(answer.body.errors.map((error: Json) => error.path)).toContainEqual(
       expect.stringContaining(path),
     );
+  });
+
+  it('ends as a job that says what to do where its time is over', async () => {
+    const other = await createTestApp({ settings: { jobLimitMs: 1 } });
+    try {
+      await other.app.listen(0, '127.0.0.1');
+      const short = new Client(await other.app.getUrl());
+      const body = { ...base, guests: small(2) };
+      const { id } = (await short.post('/v1/placements', body, { prefer: 'respond-async' })).body;
+      const job = await short.finish(id as string);
+      expect(job).toMatchObject({
+        state: 'failed',
+        resultUrl: null,
+        error: { code: 'time-limit' },
+      });
+      expect(job.error.detail).toMatch(/limit of 0\.001 seconds.*fewer hosts.*JOB_MINUTES/);
+    } finally {
+      await other.close();
+    }
   });
 
   it('answers any request with a result or with a problem that is the caller’s', async () => {

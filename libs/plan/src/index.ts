@@ -37,6 +37,7 @@ export { VERDICT_SCHEMA } from './verdict-schema';
 export { PLAN_SCHEMA, planPartProblems, planSchemaProblems, type PlanPart } from './plan-schema';
 export {
   MAX_PLACED_GUESTS,
+  MAX_PLACED_HOSTS,
   type PlacementDocument,
   type PlacementGuest,
   type PlacementHost,

@@ -105,11 +105,21 @@ export interface ReadPlacement {
 
 type Outcome<T> = { ok: true; value: T } | { ok: false; problems: PlanProblem[] };
 
+/** Hosts that a caveat about many names. */
+const NAMES_SHOWN = 8;
+/** Most hosts in one request. */
+export const MAX_PLACED_HOSTS = 10_000;
 /** Most guests to place in one request, flavours counted out. */
 export const MAX_PLACED_GUESTS = 20_000;
 
 function under(prefix: string, problems: PlanProblem[]): PlanProblem[] {
   return problems.map((problem) => ({ ...problem, path: `${prefix}${problem.path}` }));
+}
+
+/** The first names, and how many there are besides. */
+function namesText(names: string[]): string {
+  const shown = names.slice(0, NAMES_SHOWN).join(', ');
+  return names.length > NAMES_SHOWN ? `${shown} and ${names.length - NAMES_SHOWN} more` : shown;
 }
 
 /** What is wrong with what the request does to a host before its new guests start. */
@@ -287,7 +297,7 @@ function evacuated(
  */
 export function resolvePlacement(document: PlacementDocument): Outcome<ReadPlacement> {
   const problems: PlanProblem[] = duplicates(document.hosts, 'duplicate-host', 'hosts');
-  const caveats: ReadPlacement['caveats'] = [];
+  const noted = new Map<string, { code: string; message: string; hosts: string[] }>();
   const all: ReadHost[] = [];
   for (const source of document.hosts) {
     const read = readHost(source);
@@ -296,9 +306,12 @@ export function resolvePlacement(document: PlacementDocument): Outcome<ReadPlace
       continue;
     }
     const { caveats: own, ...host } = read.value;
-    caveats.push(
-      ...own.map(({ code, message }) => ({ code, message: `${host.name}: ${message}` })),
-    );
+    for (const caveat of own) {
+      const key = JSON.stringify(caveat);
+      const known = noted.get(key);
+      if (known === undefined) noted.set(key, { ...caveat, hosts: [host.name] });
+      else known.hosts.push(host.name);
+    }
     all.push(host);
   }
   const asked = document.guests.flatMap((guest) => {
@@ -326,5 +339,9 @@ export function resolvePlacement(document: PlacementDocument): Outcome<ReadPlace
     problems,
   );
   if (problems.length > 0) return { ok: false, problems };
+  const caveats = [...noted.values()].map(({ code, message, hosts: names }) => ({
+    code,
+    message: `${namesText(names)}: ${message}`,
+  }));
   return { ok: true, value: { hosts, guests, keys, caveats } };
 }

@@ -29,6 +29,7 @@ it('reads every variable', () => {
     LOG_LEVEL: 'warn',
     BODY_LIMIT: '512KB',
     ZONEWISE_WORKERS: '3',
+    JOB_MINUTES: '90',
   });
   expect(settings).toEqual({
     host: '0.0.0.0',
@@ -37,6 +38,7 @@ it('reads every variable', () => {
     logLevel: 'warn',
     bodyLimitBytes: 512 * 1024,
     workers: 3,
+    jobLimitMs: 90 * 60 * 1000,
   });
 });
 
@@ -52,6 +54,8 @@ it.each([
   ['BODY_LIMIT', '0'],
   ['ZONEWISE_WORKERS', '0'],
   ['ZONEWISE_WORKERS', 'many'],
+  ['JOB_MINUTES', '0'],
+  ['JOB_MINUTES', '1441'],
 ])('refuses %s=%s and says what is right', (name, value) => {
   const [problem, ...others] = problemsOf({ [name]: value });
   expect(others).toEqual([]);

@@ -30,6 +30,8 @@ export interface Settings {
   bodyLimitBytes: number;
   /** Worker threads for replays; absent: chosen from the number of CPUs. */
   workers?: number;
+  /** Longest time that a job may run; absent: 15 minutes. */
+  jobLimitMs?: number;
 }
 
 /** A wrong environment variable. The message says what was found and what would be right. */
@@ -74,6 +76,13 @@ class Environment {
   @Min(1, { message: 'must be a whole number from 1 to 256' })
   @Max(256, { message: 'must be a whole number from 1 to 256' })
   ZONEWISE_WORKERS?: number;
+
+  @IsOptional()
+  @Transform(asNumber)
+  @IsInt({ message: 'must be a whole number of minutes from 1 to 1440' })
+  @Min(1, { message: 'must be a whole number of minutes from 1 to 1440' })
+  @Max(1440, { message: 'must be a whole number of minutes from 1 to 1440' })
+  JOB_MINUTES?: number;
 }
 
 const NAMES = [
@@ -83,6 +92,7 @@ const NAMES = [
   'LOG_LEVEL',
   'BODY_LIMIT',
   'ZONEWISE_WORKERS',
+  'JOB_MINUTES',
 ] as const;
 
 /**
@@ -110,6 +120,9 @@ export function loadSettings(env: Readonly<Record<string, string | undefined>>):
     ...(environment.ZONEWISE_WORKERS === undefined
       ? {}
       : { workers: environment.ZONEWISE_WORKERS }),
+    ...(environment.JOB_MINUTES === undefined
+      ? {}
+      : { jobLimitMs: environment.JOB_MINUTES * 60_000 }),
   };
 }
 

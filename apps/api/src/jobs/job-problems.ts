@@ -29,7 +29,10 @@ export function problemOfWork(error: WorkError, kind: JobKind): Problem {
 }
 
 export const problemOfTimeout = (limitMs: number): Problem =>
-  problemOf('time-limit', `The job ran longer than its limit of ${limitMs / 1000} seconds.`);
+  problemOf(
+    'time-limit',
+    `The job ran longer than its limit of ${limitMs / 1000} seconds, and has no result. Ask for less at once (fewer hosts, guests or replays), or start the service with a larger JOB_MINUTES.`,
+  );
 
 export const problemOfCrash = (): Problem =>
   problemOf('replay-failed', 'The worker of the job ended without a result; the log says why.');

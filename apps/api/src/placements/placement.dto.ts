@@ -14,7 +14,7 @@ import {
   ValidateBy,
 } from 'class-validator';
 import { OBJECTIVES, type Objective } from '@zonewise/placement';
-import { MAX_DOMAINS, MAX_HOSTS, MAX_PLACED_GUESTS, type Flavour } from '@zonewise/plan';
+import { MAX_DOMAINS, MAX_PLACED_GUESTS, MAX_PLACED_HOSTS, type Flavour } from '@zonewise/plan';
 import { hardwareProfiles } from '@zonewise/simulator';
 import { MAX_CPUS, MAX_NODES, Nested, NestedList } from '../http/field-decorators';
 import { PlanDomainDto, PlanHostDto, PlanLimitsDto } from '../packing-plans/packing-plan.dto';
@@ -175,7 +175,7 @@ const isNameList = (list: unknown): boolean =>
   list.every((name) => typeof name === 'string' && name.length >= 1 && name.length <= 255);
 
 export class CreatePlacementDto {
-  @NestedList(() => PlacementHostDto, MAX_HOSTS)
+  @NestedList(() => PlacementHostDto, MAX_PLACED_HOSTS)
   @ArrayNotEmpty({ message: 'must name at least one host' })
   hosts: PlacementHostDto[];
 

@@ -6,7 +6,7 @@ import {
   type PlacementHost,
   type Resident,
 } from '@zonewise/plan';
-import type { EntityManager } from 'typeorm';
+import { In, type EntityManager } from 'typeorm';
 import { Domain } from '../database/entities/domain.entity';
 import { Host } from '../database/entities/host.entity';
 import { Transactions } from '../database/transactions';
@@ -17,6 +17,14 @@ import { JobsService } from '../jobs/jobs.service';
 import { StoredResults } from '../jobs/stored-results';
 import { ImmediateWork, inputRefused } from '../work/immediate-work';
 import { CreatePlacementDto, PlacementHostDto } from './placement.dto';
+
+interface StoredHost {
+  host: Host;
+  domains: Domain[];
+}
+
+/** Hosts that one query asks for: databases bound the parameters of a statement. */
+const HOSTS_PER_QUERY = 500;
 
 /** Places guests in the worker threads: small requests at once and without a trace, others as jobs. */
 @Injectable()
@@ -68,13 +76,13 @@ export class PlacementsService implements OnModuleInit, JobResults<'placement'> 
 
   private async documentOf(body: CreatePlacementDto): Promise<PlacementDocument> {
     const { hosts, guests = [], evacuate, profile, ...rest } = body;
-    const read: PlacementHost[] = [];
-    for (const [i, host] of hosts.entries()) {
+    const stored = await this.storedHosts(hosts.flatMap(({ hostId }) => hostId ?? []));
+    const read = hosts.map((host, i): PlacementHost => {
       const path = `/hosts/${i}`;
-      read.push(
-        host.hostId === undefined ? inlineHost(host, path) : await this.storedHost(host, path),
-      );
-    }
+      return host.hostId === undefined
+        ? inlineHost(host, path)
+        : this.storedHost(host, path, stored.get(host.hostId));
+    });
     const leaving = hosts.findIndex(({ hostId }) => hostId === evacuate && hostId !== undefined);
     const document: PlacementDocument = {
       ...rest,
@@ -87,26 +95,43 @@ export class PlacementsService implements OnModuleInit, JobResults<'placement'> 
     return JSON.parse(JSON.stringify(document)) as PlacementDocument;
   }
 
-  /** A stored host with its domains, as it is now. */
-  private async storedHost(dto: PlacementHostDto, path: string): Promise<PlacementHost> {
+  /** Stored hosts with their domains, all as they are at one moment. */
+  private storedHosts(ids: string[]): Promise<Map<string, StoredHost>> {
+    return this.transactions.read(async (manager) => {
+      const found = new Map<string, StoredHost>();
+      const wanted = [...new Set(ids)];
+      for (let at = 0; at < wanted.length; at += HOSTS_PER_QUERY) {
+        const some = wanted.slice(at, at + HOSTS_PER_QUERY);
+        for (const host of await manager.findBy(Host, { id: In(some) })) {
+          found.set(host.id, { host, domains: [] });
+        }
+        const domains = await manager.find(Domain, {
+          where: { hostId: In(some) },
+          order: { createdAt: 'ASC', id: 'ASC' },
+        });
+        for (const domain of domains) found.get(domain.hostId)?.domains.push(domain);
+      }
+      return found;
+    });
+  }
+
+  private storedHost(
+    dto: PlacementHostDto,
+    path: string,
+    known: StoredHost | undefined,
+  ): PlacementHost {
     const { hostId, model, facts, domains, ...own } = dto;
     if (hostId === undefined || model !== undefined || facts !== undefined) {
       const message = 'A host is named by exactly one of hostId, model and facts.';
       throw notReadable([{ code: 'plan-host', path, message }]);
     }
-    const { host, stored } = await this.transactions.read(async (manager) => ({
-      host: await manager.findOneBy(Host, { id: hostId }),
-      stored: await manager.find(Domain, {
-        where: { hostId },
-        order: { createdAt: 'ASC', id: 'ASC' },
-      }),
-    }));
-    if (host === null) {
+    if (known === undefined) {
       const detail = `No host has the id ${hostId}.`;
       throw new ProblemException('host-not-found', detail, {
         path: `${path.slice(1).replace('/', '.')}.hostId`,
       });
     }
+    const { host, domains: stored } = known;
     const name = own.name ?? host.name;
     const common = { ...own, name, path, host: { model: host.model } };
     if (domains !== undefined) return { ...common, domains };

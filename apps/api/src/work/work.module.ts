@@ -1,4 +1,5 @@
 import { Global, Module } from '@nestjs/common';
+import { SETTINGS, type Settings } from '../config/settings';
 import { IdempotencyKeys } from './idempotency-keys';
 import { ImmediateWork } from './immediate-work';
 import { DEFAULT_WORK_LIMITS, WORK_LIMITS, WorkPool } from './work-pool';
@@ -7,7 +8,14 @@ import { DEFAULT_WORK_LIMITS, WORK_LIMITS, WorkPool } from './work-pool';
 @Global()
 @Module({
   providers: [
-    { provide: WORK_LIMITS, useFactory: () => ({ ...DEFAULT_WORK_LIMITS }) },
+    {
+      provide: WORK_LIMITS,
+      useFactory: ({ jobLimitMs = DEFAULT_WORK_LIMITS.jobMs }: Settings) => ({
+        ...DEFAULT_WORK_LIMITS,
+        jobMs: jobLimitMs,
+      }),
+      inject: [SETTINGS],
+    },
     WorkPool,
     ImmediateWork,
     IdempotencyKeys,
