@@ -12,7 +12,7 @@ export type { BlockRun } from './block-bits';
 /** Orders 0..10 (6.1's MAX_ORDER is exclusive). */
 export const MAX_ORDER = 11;
 /** Pages of the largest block: frames of a zone count from a multiple of it. */
-export const MAX_BLOCK_PAGES = 2 ** (MAX_ORDER - 1);
+export const MAX_BLOCK_PAGES = 1 << (MAX_ORDER - 1);
 export const PAGEBLOCK_ORDER = 9;
 export const PAGEBLOCK_PAGES = 512;
 
@@ -200,7 +200,7 @@ export class Buddy {
   /** Puts a block on a list without merging. @kernel add_to_free_list(), add_to_free_list_tail() */
   add(frame: number, order: number, type: number, toTail: boolean): void {
     this.link(frame, order, type, toTail);
-    this.countFree(type, 2 ** order);
+    this.countFree(type, 1 << order);
   }
 
   /** Moves a free block to the tail of another type's list. @kernel move_to_free_list() */

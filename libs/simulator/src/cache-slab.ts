@@ -51,7 +51,7 @@ export function growTree(
   while (slabs.length < wanted) {
     const slab = allocKernelBlock(k, ac);
     if (!slab) return;
-    slab.zone.node.slabReclaimable += 2 ** slab.order;
+    slab.zone.node.slabReclaimable += 1 << slab.order;
     slabs.push(slab);
   }
 }
@@ -84,7 +84,7 @@ export function growSwapTree(k: KernelState, cpu: number): void {
   while (tree.room < tree.nodes) {
     const slab = takeSlab(k, cpu, order) ?? takeSlab(k, cpu, 0);
     if (!slab) return;
-    slab.zone.node.slabReclaimable += 2 ** slab.order;
+    slab.zone.node.slabReclaimable += 1 << slab.order;
     tree.slabs.push(slab);
     tree.room += slab.order === order ? objects : Math.floor(4096 / TREE_NODE_BYTES);
   }
@@ -99,7 +99,7 @@ function takeSlab(k: KernelState, cpu: number, order: number): KernelBlock | und
 /** The swap cache is no more. */
 export function dropSwapTree(k: KernelState): void {
   for (const { zone, frame, order } of k.swapTree.slabs) {
-    zone.node.slabReclaimable -= 2 ** order;
+    zone.node.slabReclaimable -= 1 << order;
     freeBlock(k, zone, 0, frame, order);
   }
   k.swapTree = { slabs: [], nodes: 0 };
@@ -116,7 +116,7 @@ function chargeSlab(k: KernelState, file: CachedFile, caller: KernelCaller, byte
 /** The tree goes when no page and no shadow of the file is left. */
 export function dropTree(k: KernelState, file: CachedFile, cpu: number): void {
   for (const { zone, frame, order } of file.treeSlabs ?? []) {
-    zone.node.slabReclaimable -= 2 ** order;
+    zone.node.slabReclaimable -= 1 << order;
     freeBlock(k, zone, cpu, frame, order);
   }
   for (const [group, bytes] of file.chargedBytes ?? []) unchargeObjects(k, group, cpu, bytes);

@@ -28,7 +28,15 @@ export const COMPACT_RESULTS = [
 ] as const;
 export type CompactResult = (typeof COMPACT_RESULTS)[number];
 
-/** Frames count from the zone's base; a position that was never set lies outside of the zone. */
+/**
+ * A position that was never set lies outside of every zone. Not infinite: frames next to such a number would be kept as
+ * boxed floating point numbers, and with them each page that they lead to.
+ */
+export const NOWHERE = -(1 << 30);
+/** A fast search's lowest frame that is not to be used again. */
+export const USED_UP = -1;
+
+/** Frames count from the zone's base. */
 export interface CompactState {
   /** Where the migration scanner goes on: async, sync. */
   cachedMigrate: [number, number];
@@ -48,10 +56,10 @@ export interface CompactState {
 /** The zone's memory of compaction. */
 export function compactState(zone: Zone): CompactState {
   zone.compaction ??= {
-    cachedMigrate: [-Infinity, -Infinity],
-    cachedFree: -Infinity,
-    initMigrate: -Infinity,
-    initFree: -Infinity,
+    cachedMigrate: [NOWHERE, NOWHERE],
+    cachedFree: NOWHERE,
+    initMigrate: NOWHERE,
+    initFree: NOWHERE,
     blockskipFlush: false,
     skip: new Uint8Array(zone.buddy.pageblocks),
     considered: 0,
@@ -87,7 +95,7 @@ export interface CompactControl {
   /** Fast search of the free lists: order to begin with, failures in a row, lowest frame found. */
   searchOrder: number;
   fastSearchFail: number;
-  /** Undefined: none yet; Infinity: used up. */
+  /** Undefined: none yet; or USED_UP. */
   fastStart: number | undefined;
   /** The pageblock is scanned again: all of it is isolated at once. */
   rescan: boolean;
@@ -117,7 +125,7 @@ export function pageblockEnd(frame: number): number {
 
 /** First frame behind the aligned block of an order that holds a frame. */
 export function blockEnd(frame: number, order: number): number {
-  return (Math.floor(frame / 2 ** order) + 1) * 2 ** order;
+  return (Math.floor(frame / (1 << order)) + 1) * (1 << order);
 }
 
 /** Does a pageblock hold memory of the zone? @kernel mm/page_alloc.c pageblock_pfn_to_page() */

@@ -237,7 +237,7 @@ function* scan(k: KernelState, cc: CompactControl): Generator<void, CompactResul
     }
     if (cc.order > 0 && lastMigrated !== nowhere) {
       // Past the block that was emptied: what it freed has to merge before anyone looks for it.
-      if (lastMigrated < Math.floor(cc.migrate / 2 ** cc.order) * 2 ** cc.order) {
+      if (lastMigrated < Math.floor(cc.migrate / (1 << cc.order)) * (1 << cc.order)) {
         const pcp = zone.pcps[cc.cpu]!;
         if (pcp.pages > 0) drainPages(zone, pcp, pcp.pages, 0);
         lastMigrated = nowhere;

@@ -17,8 +17,8 @@ export function compactionDefer(zone: Zone, order: number): void {
 export function compactionDeferred(zone: Zone, order: number): boolean {
   const state = compactState(zone);
   if (order < state.orderFailed) return false;
-  state.considered = Math.min(state.considered + 1, 2 ** state.deferShift);
-  return state.considered < 2 ** state.deferShift;
+  state.considered = Math.min(state.considered + 1, 1 << state.deferShift);
+  return state.considered < 1 << state.deferShift;
 }
 
 /**
@@ -40,7 +40,7 @@ export function compactionRestarting(zone: Zone, order: number): boolean {
   return (
     order >= state.orderFailed &&
     state.deferShift === COMPACT_MAX_DEFER_SHIFT &&
-    state.considered >= 2 ** state.deferShift
+    state.considered >= 1 << state.deferShift
   );
 }
 

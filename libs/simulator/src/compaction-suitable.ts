@@ -10,7 +10,7 @@ export type Suitability = 'success' | 'continue' | 'skipped';
 
 /** Free pages that compaction wants beyond the mark. @kernel include/linux/compaction.h compact_gap() */
 export function compactGap(order: number): number {
-  return 2 * 2 ** order;
+  return 2 << order;
 }
 
 /**

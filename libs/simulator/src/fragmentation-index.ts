@@ -13,12 +13,12 @@ export function extfragIndex(freeBlocks: number[], order: number): number {
   let suitable = 0;
   freeBlocks.forEach((count, at) => {
     blocks += count;
-    pages += count * 2 ** at;
-    if (at >= order) suitable += count * 2 ** (at - order);
+    pages += count * (1 << at);
+    if (at >= order) suitable += count * (1 << (at - order));
   });
   if (blocks === 0) return 0;
   if (suitable > 0) return -1;
-  const missing = Math.floor((1000 + Math.floor((pages * 1000) / 2 ** order)) / blocks);
+  const missing = Math.floor((1000 + Math.floor((pages * 1000) / (1 << order))) / blocks);
   return (1000 - missing) / 1000;
 }
 
@@ -29,8 +29,11 @@ export function extfragIndex(freeBlocks: number[], order: number): number {
  * @kernel mm/vmstat.c unusable_free_index()
  */
 export function unusableIndex(freeBlocks: number[], order: number): number {
-  const pages = freeBlocks.reduce((sum, count, at) => sum + count * 2 ** at, 0);
+  const pages = freeBlocks.reduce((sum, count, at) => sum + count * (1 << at), 0);
   if (pages === 0) return 1;
-  const usable = freeBlocks.reduce((sum, count, at) => sum + (at < order ? 0 : count * 2 ** at), 0);
+  const usable = freeBlocks.reduce(
+    (sum, count, at) => sum + (at < order ? 0 : count * (1 << at)),
+    0,
+  );
   return Math.floor(((pages - usable) * 1000) / pages) / 1000;
 }

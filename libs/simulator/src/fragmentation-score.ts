@@ -11,8 +11,8 @@ export function fragmentationScoreZone({ buddy }: Zone): number {
   let pages = 0;
   let large = 0;
   buddy.blocksByOrder().forEach((blocks, order) => {
-    pages += blocks * 2 ** order;
-    if (order >= PAGEBLOCK_ORDER && order < MAX_ORDER) large += blocks * 2 ** order;
+    pages += blocks * (1 << order);
+    if (order >= PAGEBLOCK_ORDER && order < MAX_ORDER) large += blocks * (1 << order);
   });
   return pages === 0 ? 0 : Math.floor(((pages - large) * 100) / pages);
 }

@@ -30,11 +30,11 @@ function freePiece(run: Run, cpu: number, reversed: boolean): void {
   const step = reversed ? (-run.step as 1 | -1) : run.step;
   if (run.huge) {
     const blocks = run.pages / PAGES_PER_HUGE;
-    const first = reversed ? run.frame + run.step * (blocks - 1) * PAGES_PER_HUGE : run.frame;
+    const first = reversed ? frameAt(run, run.pages - PAGES_PER_HUGE) : run.frame;
     freeToPcp(run.zone, cpu, PAGEBLOCK_ORDER, first, blocks, step);
     return;
   }
-  const first = reversed ? run.frame + run.step * (run.pages - 1) : run.frame;
+  const first = reversed ? frameAt(run, run.pages - 1) : run.frame;
   run.zone.pcps[cpu]!.counted = true;
   freeToPcp(run.zone, cpu, 0, first, run.pages, step);
 }
@@ -55,7 +55,7 @@ function releaseBufferHeads(k: KernelState, run: Run, cpu: number): void {
   const kept = Math.ceil(heads.pages / BUFFER_HEADS_PER_SLAB);
   const emptied = Math.max(heads.slabs.length - kept, 0);
   for (const { zone, frame, order } of heads.slabs.splice(0, emptied)) {
-    zone.node.slabReclaimable -= 2 ** order;
+    zone.node.slabReclaimable -= 1 << order;
     freeBlock(k, zone, cpu, frame, order);
   }
 }
@@ -68,7 +68,7 @@ export function freeBlock(
   frame: number,
   order: number,
 ): void {
-  zone.kernelPages -= 2 ** order;
-  countVm(k, 'pgfree', 2 ** order);
+  zone.kernelPages -= 1 << order;
+  countVm(k, 'pgfree', 1 << order);
   freeToPcp(zone, cpu, order, frame, 1, 1);
 }

@@ -84,7 +84,7 @@ function heldPages(host: HostZone, k: KernelState): number {
 
 function pagesIn(blocks: number[][]): number {
   return blocks.reduce(
-    (sum, counts, order) => sum + counts.reduce((s, count) => s + count, 0) * 2 ** order,
+    (sum, counts, order) => sum + counts.reduce((s, count) => s + count, 0) * (1 << order),
     0,
   );
 }
@@ -119,20 +119,20 @@ function matchFreePages(blocks: number[][], freePages: number): void {
     MIGRATE_HIGHATOMIC,
   ]) {
     for (let order = MAX_ORDER - 1; order >= 0 && missing < 0; order -= 1) {
-      const gone = Math.min(blocks[order]![type]!, Math.floor(-missing / 2 ** order));
+      const gone = Math.min(blocks[order]![type]!, Math.floor(-missing / (1 << order)));
       blocks[order]![type]! -= gone;
-      missing += gone * 2 ** order;
+      missing += gone * (1 << order);
     }
     for (let order = 0; order < MAX_ORDER && missing < 0; order += 1) {
-      if (blocks[order]![type] === 0 || 2 ** order <= -missing) continue;
+      if (blocks[order]![type] === 0 || 1 << order <= -missing) continue;
       blocks[order]![type]! -= 1;
-      missing += 2 ** order;
+      missing += 1 << order;
     }
   }
   for (let order = MAX_ORDER - 1; order >= 0 && missing > 0; order -= 1) {
-    const more = Math.floor(missing / 2 ** order);
+    const more = Math.floor(missing / (1 << order));
     blocks[order]![MIGRATE_MOVABLE]! += more;
-    missing -= more * 2 ** order;
+    missing -= more * (1 << order);
   }
 }
 

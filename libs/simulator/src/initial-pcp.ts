@@ -90,7 +90,7 @@ export class KernelPieces {
    * @returns no more than one gap between free blocks has room for, perhaps none
    */
   takeRun(order: number, blocks: number): PcpRun[] {
-    const size = 2 ** order;
+    const size = 1 << order;
     if (this.end - this.at < size * 2 && !this.nextGap()) return [];
     const first = Math.ceil(this.at / size) * size;
     const count = Math.min(blocks, Math.floor((this.end - first) / size));
@@ -126,7 +126,7 @@ function gapsOf(zone: Zone, block: number): Extent[] {
   let at = Math.max(start, buddy.firstFrame);
   for (const { frame, order } of buddy.blocksOf(block)) {
     if (frame - at > 2) gaps.push({ frame: at, pages: frame - at });
-    at = frame + 2 ** order;
+    at = frame + (1 << order);
   }
   const end = Math.min(start + PAGEBLOCK_PAGES, buddy.frames);
   if (end - at > 2) gaps.push({ frame: at, pages: end - at });

@@ -55,7 +55,7 @@ function kernelPagesOf({ buddy }: Zone, block: number, type: number): number {
   if (buddy.orderAt(start) >= PAGEBLOCK_ORDER) return 0;
   if (buddy.orderAt(start - (block % 2) * PAGEBLOCK_PAGES) > PAGEBLOCK_ORDER) return 0;
   const free = buddy.hasSmallBlocks(block)
-    ? buddy.blocksOf(block).reduce((sum, { order }) => sum + 2 ** order, 0)
+    ? buddy.blocksOf(block).reduce((sum, { order }) => sum + (1 << order), 0)
     : 0;
   return PAGEBLOCK_PAGES - free - buddy.lruPages[block]!;
 }

@@ -8,6 +8,7 @@ import {
   isPageblockOfZone,
   pageblockEnd,
   pageblockStart,
+  USED_UP,
   type CompactControl,
 } from './compact-control';
 import { PAGE_ALLOC_COSTLY_ORDER } from './constants';
@@ -130,7 +131,7 @@ function scanKernelOnly(cc: CompactControl, scan: BlockScan): void {
     scan.valid = true;
   }
   // A waiting request looks at one page of each aligned block, and gives the block up.
-  const step = givesUp(cc) ? 2 ** cc.order : 1;
+  const step = givesUp(cc) ? 1 << cc.order : 1;
   scan.scanned = Math.ceil(end / step) - Math.floor(low / step);
   if (step === 1 && end - low === PAGEBLOCK_PAGES) {
     scan.scanned -= slabsOf(cc, low) * (SLAB_PAGES - 1);
@@ -214,7 +215,7 @@ function scanBlock(k: KernelState, cc: CompactControl, scan: BlockScan): void {
     if (frames.length > 0) giveUp(k, cc, frames);
     if (scan.low < nextSkip) {
       scan.low = nextSkip - 1;
-      nextSkip += 2 ** cc.order;
+      nextSkip += 1 << cc.order;
     }
   }
 }
@@ -277,7 +278,7 @@ function fastFindMigrateblock(cc: CompactControl): number {
       const rest = buddy.after(at, order);
       if (rest >= 0) buddy.rotateToHead(rest, order);
       if (seen) break;
-      if (cc.fastStart !== Infinity) cc.fastStart = Math.min(cc.fastStart ?? at, at);
+      if (cc.fastStart !== USED_UP) cc.fastStart = Math.min(cc.fastStart ?? at, at);
       cc.fastSearchFail = 0;
       if (!cc.finishes) state.skip[at >>> PAGEBLOCK_ORDER] = 1;
       cc.migrateScanned += scanned;
@@ -286,8 +287,8 @@ function fastFindMigrateblock(cc: CompactControl): number {
   }
   cc.migrateScanned += scanned;
   cc.fastSearchFail += 1;
-  if (cc.fastStart === undefined || cc.fastStart === Infinity) return cc.migrate;
+  if (cc.fastStart === undefined || cc.fastStart === USED_UP) return cc.migrate;
   cc.migrate = cc.fastStart;
-  cc.fastStart = Infinity;
+  cc.fastStart = USED_UP;
   return cc.migrate;
 }

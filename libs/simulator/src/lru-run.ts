@@ -135,12 +135,15 @@ export function pagesBetween(run: Run, from: number, to: number): number {
   return run.places ? run.places.count(first, end) : Math.max(end - first, 0);
 }
 
-/** Frame of the page in a run's place. */
+/**
+ * Frame of the page in a run's place. Where frames descend the way to the first is -0, which would make a boxed floating
+ * point number of the frame, and of whatever is reckoned from it: hence the operator.
+ */
 export function frameAt(run: Run, place: number): number {
   if (run.places?.listed) return run.places.frameAt(place);
-  if (!run.huge) return run.frame + run.step * place;
+  if (!run.huge) return (run.frame + run.step * place) | 0;
   const block = Math.floor(place / PAGES_PER_HUGE);
-  return run.frame + run.step * block * PAGES_PER_HUGE + (place % PAGES_PER_HUGE);
+  return (run.frame + run.step * block * PAGES_PER_HUGE + (place % PAGES_PER_HUGE)) | 0;
 }
 
 /** First place at or behind one that holds a page; the number of places where none does. */
@@ -251,7 +254,7 @@ function giveUpFront(run: Run, places: number): void {
   if (places === 0) return;
   run.offset += places * run.stride;
   // The listed frames begin with the first place that is left already.
-  run.frame = run.places?.listed ? run.places.frameAt(0) : run.frame + run.step * places;
+  run.frame = run.places?.listed ? run.places.frameAt(0) : (run.frame + run.step * places) | 0;
 }
 
 /**
@@ -269,7 +272,9 @@ export function extract(
     picks(offset + place * stride),
   );
   if (!split) return undefined;
-  const frame = split.places.listed ? split.places.frameAt(0) : run.frame + run.step * split.first;
+  const frame = split.places.listed
+    ? split.places.frameAt(0)
+    : (run.frame + run.step * split.first) | 0;
   const taken = likeRun(run, split.pages, frame, run.step, offset + split.first * stride);
   taken.places = split.places;
   settle(taken);

@@ -69,7 +69,7 @@ function runNodeReclaim(
   ac: AllocContext,
   mode: number,
 ): NodeReclaimResult {
-  const wanted = 2 ** ac.order;
+  const wanted = 1 << ac.order;
   const sc = scanControl({
     cpu: ac.cpu,
     order: ac.order,

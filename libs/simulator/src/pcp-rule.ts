@@ -99,7 +99,7 @@ export const fixedPcp: PcpRule = {
 
   foreseenPages: (zone, mostPages) => Math.floor(mostPages / zone.pcpBatch) * zone.pcpBatch,
 
-  noteRefill: (zone, pcp, blocks, order) => noteFreeChange(zone, pcp, -(blocks << order)),
+  noteRefill: (zone, pcp, blocks, order) => noteFreeChange(zone, pcp, 0 - (blocks << order)),
 
   noteRefills(zone, pcp, pages) {
     const batch = fixedRefillBlocks(zone, 0);
@@ -109,7 +109,7 @@ export const fixedPcp: PcpRule = {
 
   roomFor(zone, pcp, order) {
     const limit = fixedLimit(zone, pcp, order);
-    return Math.max(Math.ceil((limit - pcp.pages) / 2 ** order), 1);
+    return Math.max(Math.ceil((limit - pcp.pages) / (1 << order)), 1);
   },
 
   noteFreed(zone, pcp, order) {
@@ -150,7 +150,7 @@ function nrPcpFree(pcp: Pcp, high: number, batch: number, freeHigh: boolean): nu
   if (freeHigh) return pcp.pages;
   if (high < batch) return 1;
   const most = high - batch;
-  const wanted = batch * 2 ** pcp.freeFactor;
+  const wanted = batch * (1 << pcp.freeFactor);
   if (wanted < most && pcp.freeFactor < PCP_BATCH_SCALE_MAX) pcp.freeFactor += 1;
   // The kernel's clamp() lets the lower border win only where the upper one allows it.
   return Math.min(Math.max(wanted, batch), most);

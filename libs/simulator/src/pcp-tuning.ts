@@ -96,7 +96,7 @@ function shrinks(zone: Zone, pcp: Pcp): boolean {
 
 /** The count stops growing at a bound that the last block may still overstep. */
 function countFreed(zone: Zone, pcp: Pcp, order: number, blocks: number): void {
-  const room = Math.ceil((mostMoved(zone) - pcp.freeCount) / 2 ** order);
+  const room = Math.ceil((mostMoved(zone) - pcp.freeCount) / (1 << order));
   if (room > 0) pcp.freeCount += Math.min(blocks, room) << order;
 }
 

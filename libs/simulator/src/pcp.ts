@@ -33,7 +33,7 @@ export function pcpBatch(
 ): number {
   const share = Math.min(Math.floor(managedPages / 1024), profile.pcpBatchBasePages);
   const batch = Math.max(Math.floor(share / 4), 1);
-  return Math.max(2 ** Math.floor(Math.log2(batch + Math.floor(batch / 2))) - 1, 1);
+  return Math.max((1 << Math.floor(Math.log2(batch + Math.floor(batch / 2)))) - 1, 1);
 }
 
 /**

@@ -32,7 +32,7 @@ export interface ScanBalance {
  * @kernel mm/vmscan.c prepare_scan_count()
  */
 export function prepareScanCount(node: NodeState, target: Lruvec, sc: ScanControl): ScanBalance {
-  const divisor = 2 ** sc.priority;
+  const divisor = 1 << sc.priority;
   const force = sc.forceDeactivate;
   const [anonRefaults, fileRefaults] = statRefaults(target);
   const deactivateAnon =
@@ -127,7 +127,7 @@ function shareOf(
   of: number,
 ): number {
   if (part === 0) return 0;
-  const shifted = Math.floor(listPagesInClass(node, lruvec, list, classIndex) / 2 ** priority);
+  const shifted = Math.floor(listPagesInClass(node, lruvec, list, classIndex) / (1 << priority));
   return part === of ? shifted : Math.floor((shifted * part) / Math.max(of, 1));
 }
 

@@ -101,7 +101,7 @@ function openPipes(k: KernelState, step: UnmovableStep, caller: KernelCaller): P
   const take = (order: number, count: number, reclaimable: boolean): void => {
     const type = reclaimable ? MIGRATE_RECLAIMABLE : MIGRATE_UNMOVABLE;
     for (const block of allocKernelBlocks(k, kernelContext(k, caller, { order, type }), count)) {
-      countSlab(block.zone.node, reclaimable, 2 ** order);
+      countSlab(block.zone.node, reclaimable, 1 << order);
       slabs.push({ ...block, reclaimable });
     }
   };
@@ -188,7 +188,7 @@ export function exitPipeHolder(k: KernelState, name: string): boolean {
     if (pipe.spare) freeKernelBlocks(k, [pipe.spare], holder.cpu);
   }
   for (const { zone, order, reclaimable } of holder.slabs) {
-    countSlab(zone.node, reclaimable, -(2 ** order));
+    countSlab(zone.node, reclaimable, -(1 << order));
   }
   freeKernelBlocks(k, holder.slabs, holder.cpu);
   endProcess(k, holder.processPages, holder.cpu);

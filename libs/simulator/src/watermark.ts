@@ -215,7 +215,7 @@ export function zoneWatermarkOk(
   freePages = zone.buddy.freePages + (zone.freeDrift ?? 0),
 ): boolean {
   const { order, flags } = request;
-  if (freePages - (2 ** order - 1) <= neededPages(zone, mark, request)) return false;
+  if (freePages - ((1 << order) - 1) <= neededPages(zone, mark, request)) return false;
   return order === 0 || zone.buddy.hasBlock(order, (flags & ALLOC_HIGHATOMIC) !== 0);
 }
 

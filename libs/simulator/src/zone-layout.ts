@@ -206,7 +206,7 @@ function placeBlock(plan: PageblockPlan, from: number, order: number, type: numb
     if (frame === undefined) continue;
     for (let half = size - 1; half >= order; half--) {
       plan.open[from]?.[half]?.push(frame);
-      frame += 2 ** half;
+      frame += 1 << half;
     }
     list?.push(frame);
     return true;
@@ -278,7 +278,7 @@ function gapsOf(plan: PageblockPlan, types: readonly number[]): Extent[] {
     for (const type of types) {
       for (const frame of plan.open[type]?.[order] ?? []) {
         barriers.push({ frame, pages: 1 });
-        if (order > 0) gaps.push({ frame: frame + 1, pages: 2 ** order - 1 });
+        if (order > 0) gaps.push({ frame: frame + 1, pages: (1 << order) - 1 });
       }
     }
   }

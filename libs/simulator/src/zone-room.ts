@@ -30,7 +30,7 @@ export function geometryOf(start: number, end: number): Geometry {
   return {
     start,
     end,
-    firstSlot: headEnd / MAX_BLOCK_PAGES,
+    firstSlot: Math.floor(headEnd / MAX_BLOCK_PAGES),
     slots: Math.floor((tailStart - headEnd) / MAX_BLOCK_PAGES),
     edges: [...alignedBlocks(start, headEnd), ...alignedBlocks(tailStart, end)],
   };
@@ -43,13 +43,13 @@ function alignedBlocks(from: number, to: number): Edge[] {
     let order = 0;
     while (
       order < MAX_PAGE_ORDER &&
-      frame % 2 ** (order + 1) === 0 &&
-      frame + 2 ** (order + 1) <= to
+      frame % (1 << (order + 1)) === 0 &&
+      frame + (1 << (order + 1)) <= to
     ) {
       order++;
     }
     blocks.push({ frame, order });
-    frame += 2 ** order;
+    frame += 1 << order;
   }
   return blocks;
 }
@@ -64,7 +64,7 @@ export const row = <T>(rows: readonly (readonly T[])[], index: number): readonly
   rows[index] ?? [];
 const totalsOf = (counts: readonly number[][]): number[] => counts.map(sum);
 const pagesOf = (counts: readonly number[][]): number =>
-  counts.reduce((pages, types, order) => pages + sum(types) * 2 ** order, 0);
+  counts.reduce((pages, types, order) => pages + sum(types) * (1 << order), 0);
 const edgesOf = (edges: readonly Edge[], order: number): number =>
   edges.filter((edge) => edge.order === order).length;
 
@@ -131,16 +131,16 @@ function fewestBlocks(asked: number[][], span: Geometry, notes: string[]): numbe
     order === MAX_PAGE_ORDER ? run.slots : edgesOf(run.edges, order),
   );
   const owed = Array.from({ length: NR_MIGRATE_TYPES }, (_, type) =>
-    asked.reduce((held, types, order) => held + at(types, type) * 2 ** order, 0),
+    asked.reduce((held, types, order) => held + at(types, type) * (1 << order), 0),
   );
   const counts = totals.map(() => new Array<number>(NR_MIGRATE_TYPES).fill(0));
   for (let order = MAX_PAGE_ORDER; order >= 0; order--) {
     const types = counts[order] ?? [];
     for (let left = at(totals, order); left > 0;) {
       const type = LENDERS.reduce((best, next) => (at(owed, next) > at(owed, best) ? next : best));
-      const blocks = Math.min(left, Math.max(1, Math.floor(at(owed, type) / 2 ** order)));
+      const blocks = Math.min(left, Math.max(1, Math.floor(at(owed, type) / (1 << order))));
       types[type] = at(types, type) + blocks;
-      owed[type] = at(owed, type) - blocks * 2 ** order;
+      owed[type] = at(owed, type) - blocks * (1 << order);
       left -= blocks;
     }
   }
@@ -158,7 +158,7 @@ export function pageblocksFor(
   for (let order = HUGE_ORDER - 1; order >= 0; order--) {
     const lone = edgesOf(edges, order);
     const blocks = at(row(free, order), type);
-    const perPageblock = 2 ** (HUGE_ORDER - 1 - order);
+    const perPageblock = 1 << (HUGE_ORDER - 1 - order);
     pageblocks = Math.max(pageblocks, Math.ceil((blocks - lone - spare) / perPageblock));
     spare = 2 * spare + lone - blocks;
   }

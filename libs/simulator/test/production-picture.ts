@@ -2,7 +2,7 @@
 import { MAX_ORDER, NR_MIGRATE_TYPES, PAGEBLOCK_ORDER } from '../src/buddy';
 import { hstateOf } from '../src/hugetlb';
 import type { HugetlbMapping } from '../src/hugetlb-fault';
-import { compactState } from '../src/compact-control';
+import { compactState, NOWHERE } from '../src/compact-control';
 import type { KernelState } from '../src/kernel-state';
 import { frameAt, piecesOf, type Run } from '../src/lru';
 import type { Mapping } from '../src/page-map';
@@ -73,7 +73,7 @@ function zoneCounts(zone: Zone): ZoneCounts {
 
 function compactionCounts(zone: Zone): CompactionPicture {
   const state = compactState(zone);
-  const pfn = (frame: number): number => (Number.isFinite(frame) ? frame + zone.buddy.basePfn : 0);
+  const pfn = (frame: number): number => (frame === NOWHERE ? 0 : frame + zone.buddy.basePfn);
   return {
     cachedMigratePfn: state.cachedMigrate.map(pfn),
     cachedFreePfn: pfn(state.cachedFree),
