@@ -130,6 +130,8 @@ export interface RivalFigures {
   title: string;
   /** Candidate of the same configuration. */
   id: string;
+  /** It was replayed in miniature: sizes divided by this. */
+  scale?: number;
   /** Guests killed or not started. */
   kills: number;
   swappedOutPages: number;

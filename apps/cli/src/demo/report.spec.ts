@@ -25,17 +25,23 @@ test('a guest that never started is not told as killed', () => {
 });
 
 test('rules of thumb stand between the setting as it is and the advice, in the same figures', () => {
-  const figures = { swappedOutPages: 512, stallNs: 2e6, remoteShare: 0.5, cacheLostPages: 256 };
-  const none = { swappedOutPages: 0, stallNs: 0, remoteShare: 0, cacheLostPages: 0 };
+  const figures = {
+    swappedOutPages: 512,
+    stallNs: 2e6,
+    remoteShare: 0.5,
+    remoteCost: 0.55,
+    cacheLostPages: 256,
+  };
+  const none = { swappedOutPages: 0, stallNs: 0, remoteShare: 0, remoteCost: 0, cacheLostPages: 0 };
   const evidence = {
     baseline: { outcome: outcome({ ...figures, failedStarts: ['b'], oomKills: ['a'] }) },
     advised: { outcome: outcome(none) },
-    rivals: [{ name: 'numad', title: 't', id: 'c1', kills: 1, remoteCost: 0.55, ...figures }],
+    rivals: [{ name: 'numad', title: 't', id: 'c1', kills: 1, ...figures }],
   };
   const rows = rivalTable({ evidence } as unknown as RecommendationContent).split('\n');
   expect(rows.slice(1).map((line) => line.trim().split(/\s{2,}/))).toEqual([
-    ['as it is', '2', '2', '2.0 ms', '50.0 %', '1'],
-    ['numad', '1', '2', '2.0 ms', '50.0 %', '1'],
-    ['as advised', '0', '0', '0.0 ms', '0 %', '0'],
+    ['as it is', '2', '2', '2.0 ms', '50.0 %', '0.550', '1'],
+    ['numad', '1', '2', '2.0 ms', '50.0 %', '0.550', '1'],
+    ['as advised', '0', '0', '0.0 ms', '0 %', '0.000', '0'],
   ]);
 });

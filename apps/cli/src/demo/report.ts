@@ -150,18 +150,29 @@ export function report(content: RecommendationContent): string {
   return sections.join('\n\n');
 }
 
-/** What everybody else's choice would come to, between today's setting and the advice. */
+/**
+ * What everybody else's choice would come to, between today's setting and the advice. `further`: how much further than local
+ * memory the guests' memory is from their vCPUs, of the local distance.
+ */
 export function rivalTable({ evidence }: RecommendationContent): string {
   const { baseline, advised, rivals } = evidence;
   const ownRow = (name: string, { outcome }: Candidate): string[] => {
     const { killed, notStarted } = lossesOf(outcome);
-    const { swappedOutPages, stallNs, remoteShare, cacheLostPages } = outcome;
+    const { swappedOutPages, stallNs, remoteShare, remoteCost, cacheLostPages } = outcome;
     return row(name, {
       ...{ kills: killed.length + notStarted.length, swappedOutPages, stallNs },
-      ...{ remoteShare, cacheLostPages },
+      ...{ remoteShare, remoteCost, cacheLostPages },
     });
   };
-  const head = ['rule', 'lost guests', 'swapped MiB', 'stall', 'remote', 'cache lost MiB'];
+  const head = [
+    'rule',
+    'lost guests',
+    'swapped MiB',
+    'stall',
+    'remote',
+    'further',
+    'cache lost MiB',
+  ];
   return render(head, [
     ownRow('as it is', baseline),
     ...rivals.map((rival) => row(rival.name, rival)),
@@ -171,13 +182,13 @@ export function rivalTable({ evidence }: RecommendationContent): string {
 
 type RivalRow = Omit<
   RecommendationContent['evidence']['rivals'][number],
-  'name' | 'title' | 'id' | 'remoteCost'
+  'name' | 'title' | 'id' | 'scale'
 >;
 
 function row(name: string, rival: RivalRow): string[] {
-  const { kills, swappedOutPages, stallNs, remoteShare, cacheLostPages } = rival;
+  const { kills, swappedOutPages, stallNs, remoteShare, remoteCost, cacheLostPages } = rival;
   const figures = [String(kills), mib(swappedOutPages), ms(stallNs), share(remoteShare)];
-  return [name, ...figures, mib(cacheLostPages)];
+  return [name, ...figures, remoteCost.toFixed(3), mib(cacheLostPages)];
 }
 
 const CAUSES_SHOWN = 12;
@@ -191,7 +202,9 @@ export function evidenceReport(content: AdviceContent): string {
     `What could make it wrong\n${risks.map(({ kind, message }) => `  - ${kind}: ${message}`).join('\n')}`,
   ];
   if (content.evidence.rivals.length > 0) {
-    sections.push(`Rules of thumb, replayed on the same host\n\n${rivalTable(content)}`);
+    const small = content.evidence.rivals.some(({ scale = 1 }) => scale > 1);
+    const how = small ? 'some in miniature' : 'in full';
+    sections.push(`Rules of thumb, replayed on the same host (${how})\n\n${rivalTable(content)}`);
   }
   const ways = content.routes.flatMap(({ routes }) =>
     routes.map(({ message }) => `  - ${message}`),

@@ -38,6 +38,7 @@ function figuresOf(name: string, title: string, { candidate }: Evaluated): Rival
   return {
     ...{ name, title },
     id: candidate.id,
+    ...(candidate.scale !== undefined && { scale: candidate.scale }),
     kills: scoreOf(outcome).kills,
     swappedOutPages: outcome.swappedOutPages,
     stallNs: outcome.stallNs,
