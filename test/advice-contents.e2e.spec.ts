@@ -1,5 +1,5 @@
 /** What a stored recommendation holds, over HTTP: the ways to move a running guest, and what no later change touches. */
-import { createTestApp, TestApp } from './support/app';
+import { serveTestApp, TestApp } from './support/app';
 import { Client, example, Json } from './support/client';
 import { recordedBody } from './support/facts';
 
@@ -14,9 +14,7 @@ describe('a stored recommendation', () => {
   let client: Client;
 
   beforeAll(async () => {
-    test = await createTestApp();
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp());
   });
   afterAll(() => test.close());
 

@@ -1,5 +1,5 @@
 /** What advice answers where there is nothing to advise about: a type that says what, from the first request that can tell. */
-import { createTestApp, TestApp } from './support/app';
+import { serveTestApp, TestApp } from './support/app';
 import { Client, Json, example } from './support/client';
 
 const WAIT = { prefer: 'wait=60' };
@@ -11,9 +11,7 @@ describe('hosts and guests that nothing can be advised about', () => {
   let model: Json;
 
   beforeAll(async () => {
-    test = await createTestApp();
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp());
     hostId = await client.storeExample('refusing');
     model = (await client.get(`/v1/hosts/${hostId}`)).body.model;
   });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { advise } from '@zonewise/advisor';
 import { planRequests } from '@zonewise/plan';
 import { readPlanFile } from '../apps/cli/src/gate/plan-file';
-import { createTestApp, databaseKinds, TestApp } from './support/app';
+import { databaseKinds, serveTestApp, TestApp } from './support/app';
 import { Client, Json } from './support/client';
 import { recordedBody } from './support/facts';
 
@@ -18,9 +18,7 @@ describe.each(databaseKinds('advice'))('advice on %s', (kind) => {
   let advice: Json;
 
   beforeAll(async () => {
-    test = await createTestApp({ kind });
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp({ kind }));
     hostId = await client.storeExample('explained');
     const answer = await client.post(`/v1/hosts/${hostId}/recommendations`, {}, WAIT);
     expect([answer.status, answer.body.code]).toEqual([201, undefined]);

@@ -5,7 +5,7 @@ import { failedAllocationLog } from '../apps/api/src/diagnoses/diagnosis-example
 import { headroomOfPlan } from '../apps/cli/src/commands/headroom';
 import { diagnoseLog, importFolder } from '../apps/cli/src/commands/read-facts';
 import { advisePlan, simulatePlan } from '../apps/cli/src/commands/replay-plan';
-import { createTestApp, TestApp } from './support/app';
+import { serveTestApp, TestApp } from './support/app';
 import { Client, type Json } from './support/client';
 
 const ROOT = join(__dirname, '..');
@@ -38,9 +38,7 @@ describe('the command line answers the same input with the same JSON as the serv
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'zonewise-'));
-    test = await createTestApp();
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp());
   });
   afterAll(async () => {
     await test.close();

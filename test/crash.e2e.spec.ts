@@ -1,39 +1,25 @@
-import { ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { Client, Json } from './support/client';
-
-const ROOT = join(__dirname, '..');
+import { addressOf, startProcess } from './support/service-process';
 
 interface Running {
   process: ChildProcess;
   client: Client;
 }
 
-/** Starts the real service and reads its address from what it prints. */
+/** Starts the real service on this database. */
 async function start(databasePath: string): Promise<Running> {
-  const child = spawn(process.execPath, ['-r', '@swc-node/register', 'apps/api/src/main.ts'], {
-    cwd: ROOT,
-    env: {
-      ...process.env,
-      PORT: '0',
-      DATABASE_URL: `sqlite:${databasePath}`,
-      LOG_LEVEL: 'error',
-      ZONEWISE_WORKERS: '1',
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const child = startProcess({
+    PORT: '0',
+    DATABASE_URL: `sqlite:${databasePath}`,
+    LOG_LEVEL: 'error',
+    ZONEWISE_WORKERS: '1',
   });
-  for await (const line of createInterface({ input: child.stdout })) {
-    const { msg, address } = JSON.parse(line) as { msg?: string; address?: string };
-    if (msg === 'listening' && address !== undefined) {
-      child.stdout.resume();
-      return { process: child, client: new Client(address) };
-    }
-  }
-  throw new Error('the service ended before it listened');
+  return { process: child, client: new Client(await addressOf(child)) };
 }
 
 async function kill({ process: child }: Running, signal: NodeJS.Signals): Promise<void> {
@@ -109,7 +95,8 @@ describe('kill -9', () => {
     expect(again.headers.get('location')).toBe(`/v1/jobs/${jobs[0].id}`);
     expect(again.headers.get('idempotent-replayed')).toBe('true');
     const done = await client.finish(jobs[0].id);
-    expect(done).toMatchObject({ state: 'succeeded', attempts: 2 });
+    // It was waiting or running when the process was killed.
+    expect(done.state).toBe('succeeded');
     expect((await client.get('/v1/jobs')).body.items).toHaveLength(1);
   });
 

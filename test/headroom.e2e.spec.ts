@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { headroomOfPlan } from '../apps/cli/src/commands/headroom';
-import { createTestApp, databaseKinds, TestApp } from './support/app';
+import { databaseKinds, serveTestApp, TestApp } from './support/app';
 import { Client, Json } from './support/client';
 
 describe('headroom of a stored host', () => {
@@ -13,9 +13,7 @@ describe('headroom of a stored host', () => {
   const ask = { flavours: { small: { memoryMib: 1024 } }, pageCacheMib: 64 };
 
   beforeAll(async () => {
-    test = await createTestApp();
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp());
     hostId = await client.storeHost('for-headroom');
     const { status, body } = await client.post(`/v1/hosts/${hostId}/headroom`, ask);
     expect(status).toBe(200);
@@ -80,9 +78,7 @@ describe.each(databaseKinds('headroom'))('headroom by a job on %s', (kind) => {
   let client: Client;
 
   beforeAll(async () => {
-    test = await createTestApp({ kind });
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp({ kind }));
   });
   afterAll(() => test.close());
 

@@ -1,4 +1,4 @@
-import { createTestApp, TestApp } from './support/app';
+import { serveTestApp, TestApp } from './support/app';
 import { Client } from './support/client';
 
 /** Node 1 of the example host ends at 10 GiB, with pages that boot keeps; here there is nothing but free memory. */
@@ -10,9 +10,7 @@ describe('memory hotplug over HTTP', () => {
   let hostId: string;
 
   beforeAll(async () => {
-    test = await createTestApp();
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp());
     hostId = await client.storeExample('hotplugged');
   });
   afterAll(() => test.close());

@@ -1,6 +1,6 @@
 /** What a request with an Idempotency-Key makes is made once, wherever the service fails. */
 import { IdempotencyKeys } from '../apps/api/src/work/idempotency-keys';
-import { createTestApp, databaseKinds, TestApp } from './support/app';
+import { databaseKinds, serveTestApp, TestApp } from './support/app';
 import { Answer, Client, Json } from './support/client';
 import { recordedBody } from './support/facts';
 
@@ -12,9 +12,7 @@ describe.each(databaseKinds('idempotency'))('an Idempotency-Key on %s', (kind) =
   let adviceId: string;
 
   beforeAll(async () => {
-    test = await createTestApp({ kind });
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp({ kind }));
     keys = test.app.get(IdempotencyKeys);
     hostId = await client.storeExample('keyed');
     const path = `/v1/hosts/${hostId}/recommendations`;

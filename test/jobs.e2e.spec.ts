@@ -1,6 +1,6 @@
 import { JobEvents } from '../apps/api/src/jobs/job-events';
 import { WORK_LIMITS, WorkLimits } from '../apps/api/src/work/work-pool';
-import { createTestApp, databaseKinds, TestApp } from './support/app';
+import { databaseKinds, serveTestApp, TestApp } from './support/app';
 import { Client, example, Json } from './support/client';
 
 describe.each(databaseKinds('jobs'))('jobs on %s', (kind) => {
@@ -9,9 +9,7 @@ describe.each(databaseKinds('jobs'))('jobs on %s', (kind) => {
   let hostId: string;
 
   beforeAll(async () => {
-    test = await createTestApp({ kind });
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp({ kind }));
     hostId = await client.storeExample('worked-on');
   });
   afterAll(() => test.close());

@@ -1,5 +1,5 @@
 import { exampleTexts } from '../apps/api/src/docs/examples';
-import { createTestApp, TestApp } from './support/app';
+import { serveTestApp, TestApp } from './support/app';
 import { Client, example, Json } from './support/client';
 
 describe('the packing-plan check over HTTP', () => {
@@ -7,9 +7,7 @@ describe('the packing-plan check over HTTP', () => {
   let client: Client;
 
   beforeAll(async () => {
-    test = await createTestApp();
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp());
   });
   afterAll(() => test.close());
 

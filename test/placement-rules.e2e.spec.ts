@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { exampleTexts } from '../apps/api/src/docs/examples';
 import { readFactsFolder } from '../apps/cli/src/gate/plan-file';
-import { createTestApp, TestApp } from './support/app';
+import { serveTestApp, TestApp } from './support/app';
 import { Client, Json } from './support/client';
 import { domainXml } from './support/facts';
 
@@ -14,9 +14,7 @@ describe('rules of a placement over HTTP', () => {
   let client: Client;
 
   beforeAll(async () => {
-    test = await createTestApp();
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp());
   });
   afterAll(() => test.close());
 

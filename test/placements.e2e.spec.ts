@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { placementExamples } from '../apps/api/src/placements/placement-examples';
 import { exampleTexts } from '../apps/api/src/docs/examples';
 import { placeGuests } from '@zonewise/plan';
-import { createTestApp, TestApp } from './support/app';
+import { createTestApp, serveTestApp, TestApp } from './support/app';
 import { Client, example, Json } from './support/client';
 
 describe('placements over HTTP', () => {
@@ -10,9 +10,7 @@ describe('placements over HTTP', () => {
   let client: Client;
 
   beforeAll(async () => {
-    test = await createTestApp();
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp());
   });
   afterAll(() => test.close());
 

@@ -1,36 +1,19 @@
-import { ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { createTestDatabase, TestDatabase } from './support/app';
 import { Client } from './support/client';
+import { addressOf, startProcess } from './support/service-process';
 
-const ROOT = join(__dirname, '..');
-
-/** The real process, from its sources. */
-function start(env: Record<string, string>, command = ['apps/api/src/main.ts']): ChildProcess {
-  return spawn(process.execPath, ['-r', '@swc-node/register', ...command], {
-    cwd: ROOT,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-}
+const start = (env: Record<string, string>, command?: string[]): ChildProcess =>
+  startProcess(env, { command, stderr: 'pipe' });
 
 async function textOf(stream: ChildProcess['stderr']): Promise<string> {
   let text = '';
   for await (const chunk of stream ?? []) text += String(chunk);
   return text;
-}
-
-async function addressOf(child: ChildProcess): Promise<string> {
-  if (child.stdout === null) throw new Error('The process has no output.');
-  for await (const line of createInterface({ input: child.stdout })) {
-    const entry = JSON.parse(line) as { msg?: string; address?: string };
-    if (entry.msg === 'listening' && entry.address !== undefined) return entry.address;
-  }
-  throw new Error('The process ended without listening.');
 }
 
 describe('the process', () => {

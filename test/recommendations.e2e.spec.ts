@@ -1,6 +1,6 @@
 import { buildGuestSpec } from '@zonewise/plan';
 import { parseDomain } from '@zonewise/libvirt-xml';
-import { createTestApp, TestApp } from './support/app';
+import { serveTestApp, TestApp } from './support/app';
 import { Client, example, Json } from './support/client';
 
 /** Nodes whose CPUs run the vCPUs of a document on a host. */
@@ -18,9 +18,7 @@ describe('recommendations over HTTP', () => {
   let advice: Json;
 
   beforeAll(async () => {
-    test = await createTestApp();
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp());
     hostId = await client.storeExample('advised');
     const path = `/v1/hosts/${hostId}/recommendations`;
     const answer = await client.post(path, {}, { prefer: 'wait=60' });

@@ -1,5 +1,5 @@
 /** Fields and guests with the names that every JavaScript object has. */
-import { createTestApp, TestApp } from './support/app';
+import { serveTestApp, TestApp } from './support/app';
 import { Answer, Client, example, Json } from './support/client';
 
 const NAMES = [...Object.getOwnPropertyNames(Object.prototype), 'prototype'];
@@ -14,9 +14,7 @@ describe('a name that every object has', () => {
   let hostId: string;
 
   beforeAll(async () => {
-    test = await createTestApp();
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp());
     hostId = await client.storeExample('named');
   });
   afterAll(() => test.close());

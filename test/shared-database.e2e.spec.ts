@@ -1,15 +1,19 @@
-import { ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DataSource } from 'typeorm';
 import { Presence } from '../apps/api/src/database/presence';
 import { IdempotencyKey } from '../apps/api/src/work/idempotency-key.entity';
 import { JobRunner } from '../apps/api/src/jobs/job-runner';
 import { WORK_LIMITS, WorkLimits } from '../apps/api/src/work/work-pool';
-import { createSecondApp, createTestApp, databaseKinds, TestApp } from './support/app';
+import {
+  createSecondApp,
+  createTestApp,
+  databaseKinds,
+  serveTestApp,
+  TestApp,
+} from './support/app';
 import { Client } from './support/client';
+import { addressOf, startProcess } from './support/service-process';
 
 const kinds = databaseKinds('two processes on one database');
 
@@ -21,9 +25,7 @@ describe.each(kinds)('an Idempotency-Key on %s', (kind) => {
   let client: Client;
 
   beforeAll(async () => {
-    test = await createTestApp({ kind });
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp({ kind }));
   });
   afterAll(() => test.close());
 
@@ -136,16 +138,11 @@ onPostgres?.('two processes on one PostgreSQL database', () => {
 
   it('take up at once what a killed process was running', async () => {
     if (test.settings.database.kind !== 'postgres') throw new Error('This test is for PostgreSQL.');
-    const child = spawn(process.execPath, ['-r', '@swc-node/register', 'apps/api/src/main.ts'], {
-      cwd: join(__dirname, '..'),
-      env: {
-        ...process.env,
-        PORT: '0',
-        DATABASE_URL: test.settings.database.url,
-        LOG_LEVEL: 'error',
-        ZONEWISE_WORKERS: '1',
-      },
-      stdio: ['ignore', 'pipe', 'inherit'],
+    const child = startProcess({
+      PORT: '0',
+      DATABASE_URL: test.settings.database.url,
+      LOG_LEVEL: 'error',
+      ZONEWISE_WORKERS: '1',
     });
     const exited = once(child, 'exit');
     const killed = new Client(await addressOf(child));
@@ -169,13 +166,3 @@ onPostgres?.('two processes on one PostgreSQL database', () => {
     expect(known).toContain(await runnerOf(victim));
   });
 });
-
-/** The address that a starting service prints. */
-async function addressOf(child: ChildProcess): Promise<string> {
-  if (child.stdout === null) throw new Error('The process has no output.');
-  for await (const line of createInterface({ input: child.stdout })) {
-    const { msg, address } = JSON.parse(line) as { msg?: string; address?: string };
-    if (msg === 'listening' && address !== undefined) return address;
-  }
-  throw new Error('The process ended without listening.');
-}

@@ -1,4 +1,4 @@
-import { createTestApp, TestApp } from './support/app';
+import { serveTestApp, TestApp } from './support/app';
 import { Client } from './support/client';
 
 describe('simulations over HTTP', () => {
@@ -7,9 +7,7 @@ describe('simulations over HTTP', () => {
   let hostId: string;
 
   beforeAll(async () => {
-    test = await createTestApp();
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp());
     hostId = await client.storeExample('simulated');
   });
   afterAll(() => test.close());

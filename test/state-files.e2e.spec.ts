@@ -1,4 +1,4 @@
-import { createTestApp, TestApp } from './support/app';
+import { serveTestApp, TestApp } from './support/app';
 import { recordedText } from './support/facts';
 import { Client, example } from './support/client';
 
@@ -21,9 +21,7 @@ describe('texts of a simulated host over HTTP', () => {
   let simulation: { id: string; steps: { n: number }[]; numastat: { numaHit: number }[] };
 
   beforeAll(async () => {
-    test = await createTestApp();
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp());
     hostId = await client.storeExample('printed');
     const wait = { prefer: 'wait=60' };
     simulation = (await client.post(`/v1/hosts/${hostId}/simulations`, {}, wait)).body;

@@ -1,5 +1,5 @@
 /** Recommendations held against what a host prints afterwards: the texts of a replay with the advice applied. */
-import { createTestApp, databaseKinds, TestApp } from './support/app';
+import { databaseKinds, serveTestApp, TestApp } from './support/app';
 import { Client, example, Json } from './support/client';
 
 const WAIT = { prefer: 'wait=60' };
@@ -16,9 +16,7 @@ describe.each(databaseKinds('verifications'))('verifications on %s', (kind) => {
   let before: Record<string, unknown>;
 
   beforeAll(async () => {
-    test = await createTestApp({ kind });
-    await test.app.listen(0, '127.0.0.1');
-    client = new Client(await test.app.getUrl());
+    ({ test, client } = await serveTestApp({ kind }));
     hostId = await client.storeExample('verified');
     advice = (await client.post(`/v1/hosts/${hostId}/recommendations`, {}, WAIT)).body;
     path = `/v1/recommendations/${advice.id}`;

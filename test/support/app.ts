@@ -6,6 +6,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DataSource } from 'typeorm';
 import { createApp } from '../../apps/api/src/app.factory';
 import { DatabaseSettings, Settings } from '../../apps/api/src/config/settings';
+import { Client } from './client';
 
 export interface TestDatabase {
   database: DatabaseSettings;
@@ -100,4 +101,13 @@ export async function createTestApp({ kind, settings }: TestAppOptions = {}): Pr
     await drop();
     throw error;
   }
+}
+
+/** The same, listening on a free port, with a client of it. */
+export async function serveTestApp(
+  options?: TestAppOptions,
+): Promise<{ test: TestApp; client: Client }> {
+  const test = await createTestApp(options);
+  await test.app.listen(0, '127.0.0.1');
+  return { test, client: new Client(await test.app.getUrl()) };
 }
