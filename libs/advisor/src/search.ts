@@ -34,6 +34,7 @@ import {
   refineGuests,
   rivalChanges,
 } from './rounds';
+import { Refused } from './refused';
 import { scaleFor } from './scale';
 import { spaceOf } from './space';
 import { stallToBeat } from './stall-bound';
@@ -45,7 +46,7 @@ export const REPLAYS_EXPECTED = 50;
 const ROUNDS_SHARE = 0.5;
 const FINALS_SHARE = 0.8;
 /** Winners in miniature that are replayed in full until one holds. */
-const CONFIRMED_MAX = 3;
+const CONFIRMED_MAX = 4;
 /** Work of a space that is replayed one by one all the same. */
 const EXHAUSTIVE_WORK_MAX = 3e9;
 
@@ -131,8 +132,8 @@ export function search(
   evaluator.limit(1);
   const baseline = evaluator.evaluate(NO_CHANGE);
   const advised = confirmed(context, evaluator, baseline, (refused) => {
-    const simple = simplest.find(({ one }) => !refused.includes(one));
-    return simple ?? finals.ranked(candidates(context).filter((one) => !refused.includes(one)))[0];
+    const simple = simplest.find(({ one }) => !refused.has(one));
+    return simple ?? finals.ranked(candidates(context).filter((one) => !refused.has(one)))[0];
   });
   if (advised !== baseline) {
     const { replays } = evaluator;
@@ -250,25 +251,26 @@ function softened(request: AdviceRequest, change: Change): Change[] {
  * @param winnerOf the best advice without those that were refused
  */
 function confirmed(
-  context: RoundContext,
+  { baseline: today, judge }: RoundContext,
   evaluator: Evaluator,
   baseline: Evaluated,
-  winnerOf: (refused: Evaluated[]) => Finalist | undefined,
+  winnerOf: (refused: Refused) => Finalist | undefined,
 ): Evaluated {
-  const refused: Evaluated[] = [];
+  const refused = new Refused(judge.tolerance.stall);
   // What is scanned in vain grows with the square of the size: a miniature shows too little of it.
-  const bound = stallToBeat(baseline.candidate.outcome, context.judge);
+  const bound = stallToBeat(baseline.candidate.outcome, judge);
   for (let tries = 0; tries < CONFIRMED_MAX; tries += 1) {
     const one = winnerOf(refused)?.one;
-    if (one === undefined || one === context.baseline) return baseline;
+    if (one === undefined || one === today) return baseline;
     const full = evaluator.evaluateWithin(one.change, bound);
-    if (full && isNoLoss(full, baseline, context.judge)) return full;
-    refused.push(one);
+    if (full && isNoLoss(full, baseline, judge)) return full;
+    const waits = !full || full.candidate.outcome.stallNs > baseline.candidate.outcome.stallNs;
+    refused.add(one, waits);
   }
   return baseline;
 }
 
-interface Refused {
+interface Losers {
   finals: Finals;
   advised: Evaluated;
   full: (one: Evaluated) => Evaluated;
@@ -278,7 +280,7 @@ interface Refused {
 function refusals(
   { evaluator, baseline, judge }: RoundContext,
   all: Evaluated[],
-  { finals, advised, full }: Refused,
+  { finals, advised, full }: Losers,
 ): Pick<SearchResult, 'rejected' | 'outranked'> {
   const rejected = new Map<string, string>();
   const outranked = new Map<string, string>();
