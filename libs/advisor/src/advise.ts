@@ -36,9 +36,9 @@ const DEFAULT_HARDWARE = 'generic-2s';
 /** Replays that are made whatever they cost. */
 const REPLAYS_MIN = 12;
 /** Some seconds' work at most on a small host, about a minute's on one of 8 nodes and 128 guests. */
-const WORK_PER_DECISION = 1e7;
+const WORK_PER_DECISION = 2e7;
 const DECISIONS_MIN = 64;
-const DECISIONS_MAX = 512;
+const DECISIONS_MAX = 256;
 
 /**
  * What one recommendation may cost: more where more guests may go to more nodes. Pages touched plus pages reclaimed, a

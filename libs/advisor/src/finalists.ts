@@ -53,7 +53,7 @@ export class Finals {
 
   /**
    * Replays a configuration under all variations; undefined where the budget does not allow it (it always does for the
-   * first two), or where it turns out to be hopeless.
+   * first three), or where it turns out to be hopeless.
    * @param hopeless asked before every replay and at the end, with the outcomes so far
    */
   enter(
@@ -66,7 +66,7 @@ export class Finals {
     const isNew = (variation: Variation): boolean =>
       this.evaluator.knownVaried(one.change, variation) === undefined;
     const replays = this.variations.filter(isNew).length;
-    const free = this.finalists.size < FINALISTS_MIN - 1 || replays === 0;
+    const free = this.finalists.size < FINALISTS_MIN || replays === 0;
     if (!free && !this.evaluator.canReplay(replays - 1)) return undefined;
     for (const variation of this.variations) {
       if (isNew(variation) && hopeless(finalist)) return undefined;
