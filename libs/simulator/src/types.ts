@@ -349,12 +349,8 @@ export interface ReplayInput {
    * takes long to replay as well. Default: no limit.
    */
   stallLimitNs?: number;
-  /** It ends as well once guests have waited longer than `limitNs` beyond their own budgets in all. Default: no limit. */
-  stallExcess?: {
-    /** By guest; one that is not named may wait as long as it likes. */
-    budgetNs: Record<string, number>;
-    limitNs: number;
-  };
+  /** It ends as well once guests have waited longer than `limitNs` beyond their budgets in all; who is not named has no limit. */
+  stallExcess?: { budgetNs: Record<string, number>; limitNs: number };
 }
 
 /** What no file of a host prints, each as a share from 0 to 1. Another value is as likely as the one taken by default. */
