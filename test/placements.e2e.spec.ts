@@ -291,7 +291,8 @@ node   0   1
         expect([200, 400, 422]).toContain(status);
         if (status !== 200) expect(answer).toMatchObject({ code: expect.any(String), status });
       }),
-      { numRuns: 120 },
+      // The first is right whatever else is drawn; few of the others are.
+      { numRuns: 120, examples: [[{ hosts: [{ facts, name: 'kvm1' }] }]] },
     );
     expect([...seen].sort()).toEqual([200, 400, 422]);
   });
