@@ -177,13 +177,12 @@ export class Evaluator {
 
   /**
    * The same unless it would be one replay too many, or guests wait too long.
-   * @param keep replays left for what comes after
    * @param bound the replay is given up once guests have waited longer than this
    */
-  tryEvaluate(change: Change, keep = 0, bound = NO_BOUND): Evaluated | undefined {
+  tryEvaluate(change: Change, bound = NO_BOUND): Evaluated | undefined {
     const known = this.known(change);
     if (known) return known;
-    if (this.canReplay(keep)) return this.evaluateWithin(change, bound);
+    if (this.canReplay()) return this.evaluateWithin(change, bound);
     this.meter.skipped += 1;
     return undefined;
   }
@@ -198,6 +197,7 @@ export class Evaluator {
     return this.givenUp.has(JSON.stringify(normalise(this.request, change)));
   }
 
+  /** @param keep replays left for what comes after */
   canReplay(keep = 0): boolean {
     if (!this.budget) return true;
     const { replays, work, share } = this.meter;

@@ -114,7 +114,7 @@ export function bestOf(
       pruned.forbid(why);
       continue;
     }
-    const next = evaluator.tryEvaluate(change, 0, boundOf(best));
+    const next = evaluator.tryEvaluate(change, boundOf(best));
     if (next === undefined && evaluator.wasGivenUp(change)) {
       const message =
         'Replays were given up once guests had waited longer than a known configuration, no worse in what counts more, lets them wait.';

@@ -44,6 +44,19 @@ const Weight = (description: string) =>
     Max(MAX_WEIGHT),
   );
 
+/** Numbers of nodes, each once. */
+function NodeNumbers(): PropertyDecorator {
+  return applyDecorators(
+    WhenGiven(),
+    IsArray(),
+    ArrayMaxSize(MAX_NODE_ID + 1),
+    ArrayUnique(),
+    IsInt({ each: true }),
+    Min(0, { each: true }),
+    Max(MAX_NODE_ID, { each: true }),
+  );
+}
+
 export class AdviceWeightsDto implements AdviceWeights {
   @Weight('Memory swapped out.') swap?: number;
   @Weight('Waiting for reclaim.') stall?: number;
@@ -71,13 +84,7 @@ export class AdviceConstraintsDto implements AdviceConstraints {
     example: [1],
     description: 'Nodes that no changed nodeset may name.',
   })
-  @WhenGiven()
-  @IsArray()
-  @ArrayMaxSize(MAX_NODE_ID + 1)
-  @ArrayUnique()
-  @IsInt({ each: true })
-  @Min(0, { each: true })
-  @Max(MAX_NODE_ID, { each: true })
+  @NodeNumbers()
   forbiddenNodes?: number[];
 
   @ApiPropertyOptional({
@@ -110,13 +117,7 @@ export class AdviceConstraintsDto implements AdviceConstraints {
     example: [0],
     description: 'Nodes whose pools of huge pages stay as large as they are.',
   })
-  @WhenGiven()
-  @IsArray()
-  @ArrayMaxSize(MAX_NODE_ID + 1)
-  @ArrayUnique()
-  @IsInt({ each: true })
-  @Min(0, { each: true })
-  @Max(MAX_NODE_ID, { each: true })
+  @NodeNumbers()
   fixedHugepages?: number[];
 
   @ApiPropertyOptional({
