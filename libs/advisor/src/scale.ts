@@ -2,7 +2,7 @@
  * A request in miniature: the same host and guests with every size divided by the same number, so that configurations can
  * be told apart in a fraction of the time. Settings that are sizes shrink with the memory; shares, distances and costs stay.
  */
-import { PAGES_PER_HUGE } from '@zonewise/simulator';
+import { PAGES_PER_HUGE, PAGE_KIB } from '@zonewise/simulator';
 import type { HostModel, HostNode, HostZone, LruPages } from '@zonewise/simulator';
 import type { DemandProfile, GuestSpec, Outcome, SimulationRequest } from './types';
 
@@ -17,17 +17,17 @@ const MAX_ORDER_PAGES = 1024;
 const ORDERS = 11;
 
 /**
- * By how much a request's replays are made smaller: a power of two, 1 where they are short enough, or where pools of huge
- * pages and memory blocks, which have sizes of their own, are part of it.
+ * By how much a request's replays are made smaller: a power of two, 1 where they are short enough, or where memory blocks
+ * and pages of 1 GiB, which have sizes of their own, are part of it. Pools of 2 MiB pages shrink with their guests.
  * @param work pages touched and reclaimed by one replay, reclaimed ones counted by what they cost
  */
 export function scaleFor(request: SimulationRequest, work: number): number {
   const { host, guests, demand } = request;
   const sized =
     (demand.hotplug ?? []).length > 0 ||
-    (demand.hugepages ?? []).length > 0 ||
-    guests.some(({ guest }) => guest.regions.some((region) => region.hugetlb)) ||
-    Object.keys(request.backing ?? {}).length > 0;
+    (demand.hugepages ?? []).some(({ sizeKib }) => isGiant(sizeKib)) ||
+    guests.some(({ guest }) => guest.regions.some(({ hugetlb }) => isGiant(hugetlb?.sizeKib))) ||
+    Object.values(request.backing ?? {}).some((backing) => backing === 1048576);
   if (sized || work < FULL_REPLAY_PAGES) return 1;
   const nodes = host.nodes.map(managed).filter((pages) => pages > 0);
   const planned = guests
@@ -41,6 +41,9 @@ export function scaleFor(request: SimulationRequest, work: number): number {
   );
   return most >= 2 ? 2 ** Math.floor(Math.log2(most)) : 1;
 }
+
+const isGiant = (sizeKib: number | undefined): boolean =>
+  sizeKib !== undefined && sizeKib > PAGES_PER_HUGE * PAGE_KIB;
 
 /** The request with every size divided by `k`; itself for 1. */
 export function scaled(request: SimulationRequest, k: number): SimulationRequest {
