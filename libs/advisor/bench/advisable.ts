@@ -2,10 +2,8 @@ import { withChange } from '../src/change';
 import { ineligible } from '../src/eligible';
 import { scoreOf } from '../src/objective';
 import type { AdviceRequest, Change, Outcome, SimulationRequest } from '../src/types';
+import { isLikely } from '../src/varied-judge';
 import { varied, variationsOf } from '../src/variation';
-
-/** Growth that only decides where nothing else does. */
-const UNLIKELY = 'growth-30';
 
 /**
  * Guests that a configuration loses over the variations that the search replays for its finalists.
@@ -19,7 +17,7 @@ export function lostUnderVariations(
 ): number {
   let lost = 0;
   for (const variation of variationsOf(request)) {
-    if (variation.name === UNLIKELY) continue;
+    if (!isLikely(variation)) continue;
     if (lost > enough) break;
     lost += scoreOf(outcomeOf(varied(withChange(request, change), variation))).kills;
   }

@@ -15,6 +15,7 @@ import {
   reductionPct,
   remoteHolds,
   summarise,
+  unseenAlone,
   type Figures,
   type ProblemResult,
   type SituationResult,
@@ -93,7 +94,7 @@ describe('judging', () => {
     const results = [
       result([
         situation({ remoteCost: 0.1 }, { name, remoteCost: 0.4 }),
-        situation({ kills: 1 }, { name, kills: 0, remoteCost: 0.2 }),
+        { ...situation({ kills: 1 }, { name, kills: 0, remoteCost: 0.2 }), seen: true },
       ]),
       result([situation({ remoteCost: 0.3 }, { name, remoteCost: 0.2 })], 1),
       result([situation({ remoteCost: 0.1 }, { name, remoteCost: 0.2 })], 0),
@@ -108,6 +109,11 @@ describe('judging', () => {
       medianRemoteReductionPct: expect.closeTo(50, 6) as number,
       optimalWhereExhaustivePct: 50,
       exhaustiveProblems: 2,
+      // The one that kills does so in a situation that the search sees.
+      unseenAlone: {
+        moreKillsThanBestRival: 0,
+        remoteAtOrBelowBestRivalPct: expect.closeTo(200 / 3, 6) as number,
+      },
     });
   });
 });
@@ -191,7 +197,9 @@ test('a small problem from search to summary: rivals, an unseen variation, the w
     AS_ASKED.name,
     GROWN.name,
     UNSEEN[number % UNSEEN.length]?.name,
+    ...['growth-10', 'growth-20', 'reversed-start', 'slow-touch', 'cache-10'],
   ]);
+  expect(unseenAlone(compared).situations).toEqual(compared.situations.slice(0, 3));
   for (const { rivals } of compared.situations) {
     expect(rivals.map(({ name }) => name)).toContain('libvirt-default');
   }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { replay, type ReplayInput, type ReplayResult } from '@zonewise/simulator';
 import { chooseWith } from '../src/advise';
-import { normalise, withChange } from '../src/change';
+import { changeCount, normalise, withChange } from '../src/change';
 import { compileReplay } from '../src/compile';
 import { resolveDemand } from '../src/demand';
 import { firstDifference, judgeOf, tolerances } from '../src/objective';
@@ -11,6 +11,8 @@ import { rivals } from '../src/rivals';
 import { configurations, spaceOf } from '../src/space';
 import { NO_BOUND, replayLimits, stallToBeat, type StallBound } from '../src/stall-bound';
 import type { AdviceBudget, Change, Outcome, SimulationRequest } from '../src/types';
+import { VariedJudge, type Tested } from '../src/varied-judge';
+import { varied, variationsOf } from '../src/variation';
 import { advisable, lostUnderVariations } from './advisable';
 import {
   figuresOf,
@@ -18,6 +20,7 @@ import {
   type Figures,
   type ProblemResult,
   type SituationResult,
+  type Tolerance,
 } from './judge';
 import type { Problem } from './problems';
 import { AS_ASKED, situationsOf, type Situation } from './situations';
@@ -70,11 +73,38 @@ function outcomeOf(
 /** The rival that advice's gain is measured against: replayed to the end unless it kills, when there is no such gain. */
 const MEASURE = 'libvirt-default';
 
+/** What advice and rivals are measured by: their figures over the first so many situations. */
+interface Measure {
+  situations: number;
+  advice: Figures;
+}
+
+/** How a rival stands in a measure after its first situations. */
+function standing(
+  so: Figures[],
+  { situations, advice }: Measure,
+  tolerance: Tolerance,
+): { lost: boolean; stallLimitNs: number } {
+  const { kills, swapPages, stallNs, remoteCost } = overall(so);
+  const waitable = advice.stallNs + tolerance.stall - stallNs;
+  const remoteAtLeast = (remoteCost * so.length) / situations;
+  const behind =
+    swapPages > advice.swapPages + tolerance.swap ||
+    waitable < 0 ||
+    remoteAtLeast + tolerance.remote >= advice.remoteCost;
+  return {
+    lost: kills > advice.kills || (kills === advice.kills && behind),
+    // Who has lost fewer guests so far may have lost fewer in the end, however long it waits.
+    stallLimitNs: kills >= advice.kills ? waitable + ROUNDING_NS : Infinity,
+  };
+}
+
 /**
  * Advice and rivals in all situations. Every rival is replayed as asked. Its replays in the other situations are left out
  * once it has lost more guests than the advice does in all. Once it has lost as many, they are left out where it has swapped
  * more or waited longer than the advice does in all, when it is no peer any more, or where its memory would be no nearer than
- * the advice's if all of it were local in those to come.
+ * the advice's if all of it were local in those to come. "In all" is over all situations, and over those alone that the
+ * search does not see, which come first: a rival goes on as long as it may count in either.
  */
 function compareAll(
   replays: Replays,
@@ -87,28 +117,27 @@ function compareAll(
   const advice = situations.map((situation) =>
     figuresOf(outcomeOf(replays, problem, advised, situation)),
   );
-  const most = overall(advice);
-  const results = situations.map(({ name }, i): SituationResult => {
+  const unseen = situations.filter(({ seen }) => seen !== true).length;
+  const measures = [unseen, situations.length].map((count): Measure => {
+    return { situations: count, advice: overall(advice.slice(0, count)) };
+  });
+  const results = situations.map(({ name, seen }, i): SituationResult => {
     const own = advice[i];
     if (own === undefined) throw new Error(`no figures in situation ${name}`);
-    return { situation: name, advice: own, rivals: [] };
+    return { situation: name, ...(seen && { seen }), advice: own, rivals: [] };
   });
   for (const { name, change } of rivals(request)) {
     const so: Figures[] = [];
     for (const [i, situation] of situations.entries()) {
-      const { kills, swapPages, stallNs, remoteCost } = overall(so);
-      const waitable = most.stallNs + tolerance.stall - stallNs;
-      const remoteAtLeast = (remoteCost * so.length) / situations.length;
-      const behind =
-        swapPages > most.swapPages + tolerance.swap ||
-        waitable < 0 ||
-        remoteAtLeast + tolerance.remote >= most.remoteCost;
-      const lost = kills > most.kills || (kills === most.kills && behind);
-      const isMeasure = name === MEASURE && kills === 0;
-      if (so.length > 0 && lost && !isMeasure) break;
-      // Who has lost fewer guests so far may have lost fewer in the end, however long it waits.
-      const bounded = kills >= most.kills && !isMeasure;
-      const limit = bounded ? waitable + ROUNDING_NS : Infinity;
+      const isMeasure = name === MEASURE && overall(so).kills === 0;
+      const open = measures
+        .filter((measure) => i < measure.situations)
+        .map((measure) => standing(so, measure, tolerance))
+        .filter(({ lost }) => so.length === 0 || !lost);
+      if (open.length === 0 && !isMeasure) break;
+      const limit = isMeasure
+        ? Infinity
+        : Math.max(...open.map(({ stallLimitNs }) => stallLimitNs));
       const outcome = outcomeOf(replays, problem, normalise(request, change), situation, {
         stallNs: limit,
         excessNs: Infinity,
@@ -129,8 +158,8 @@ function waitedNs({ guests }: Outcome): number {
 }
 
 /**
- * Configurations of the whole space that may be advised and are better than the advice by more than a tolerance.
- * What may be advised: see `advisable`.
+ * Configurations of the whole space that may be advised and are better than the advice by more than a tolerance, as asked,
+ * and by what the search compares finalists by. What may be advised: see `advisable`.
  */
 function enumerate(
   replays: Replays,
@@ -143,6 +172,13 @@ function enumerate(
   const best = outcomeOf(replays, problem, advised, AS_ASKED);
   const outcome = (each: SimulationRequest): Outcome => replays.outcome(each);
   const allowed = lostUnderVariations(request, advised, outcome);
+  const variations = variationsOf(request);
+  const judges = new VariedJudge(judge, variations);
+  const tested = (asAsked: Outcome, change: Change): Tested => ({
+    asAsked,
+    varied: variations.map((each) => outcome(varied(withChange(request, change), each))),
+    changes: changeCount(normalise(request, change)),
+  });
   // What waits longer is not better, whatever it comes to.
   const bound = stallToBeat(best, judge);
   const better: { configuration: string; by: string }[] = [];
@@ -153,6 +189,7 @@ function enumerate(
     // Who kills fewer as asked is better whatever variations do.
     const kills = difference.objective === 'kills';
     if (!advisable(request, change, kills ? Infinity : allowed, outcome)) continue;
+    if (!kills && judges.compare(tested(found, change), tested(best, advised)) >= 0) continue;
     if (better.length < BETTER_LISTED_MAX) {
       const configuration = JSON.stringify(normalise(request, change));
       better.push({ configuration, by: difference.objective });
@@ -173,7 +210,7 @@ export function compare(problem: Problem, number: number): ProblemResult {
   return {
     id: problem.id,
     traits: problem.traits,
-    situations: compareAll(replays, problem, advised, situationsOf(number)),
+    situations: compareAll(replays, problem, advised, situationsOf(problem.request, number)),
     searchReplays: chosen.replays,
     ...(small && { exhaustive: enumerate(replays, problem, advised) }),
   };

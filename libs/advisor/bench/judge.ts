@@ -23,6 +23,8 @@ export interface Compared {
 
 export interface SituationResult extends Compared {
   situation: string;
+  /** It is among the variations of the search. */
+  seen?: true;
 }
 
 export interface ProblemResult {
@@ -53,6 +55,8 @@ export interface Summary {
   medianRemoteReductionPct: number;
   optimalWhereExhaustivePct: number;
   exhaustiveProblems: number;
+  /** The same where nothing counts but the demand as asked and what the search does not see. */
+  unseenAlone: Pick<Summary, 'moreKillsThanBestRival' | 'remoteAtOrBelowBestRivalPct'>;
 }
 
 /** What is no difference: the tolerances by which advice itself is judged. */
@@ -130,17 +134,21 @@ function pct(part: number, whole: number): number {
   return whole === 0 ? 100 : (part / whole) * 100;
 }
 
+/** A problem without the situations that the search sees. */
+export function unseenAlone({ situations }: Pick<ProblemResult, 'situations'>): {
+  situations: SituationResult[];
+} {
+  return { situations: situations.filter(({ seen }) => seen !== true) };
+}
+
 export function summarise(seed: number, results: ProblemResult[], tolerance: Tolerance): Summary {
   const compared = results.map(overSituations);
+  const unseen = results.map((result) => overSituations(unseenAlone(result)));
   const enumerated = results.flatMap(({ exhaustive }) => exhaustive ?? []);
   return {
     seed,
     problems: results.length,
-    moreKillsThanBestRival: compared.filter(killsMore).length,
-    remoteAtOrBelowBestRivalPct: pct(
-      compared.filter((each) => remoteHolds(each, tolerance)).length,
-      compared.length,
-    ),
+    ...againstRivals(compared, tolerance),
     medianRemoteReductionPct: median(
       compared.flatMap((each) => reductionPct(each, tolerance) ?? []),
     ),
@@ -149,5 +157,14 @@ export function summarise(seed: number, results: ProblemResult[], tolerance: Tol
       enumerated.length,
     ),
     exhaustiveProblems: enumerated.length,
+    unseenAlone: againstRivals(unseen, tolerance),
+  };
+}
+
+function againstRivals(compared: Compared[], tolerance: Tolerance): Summary['unseenAlone'] {
+  const held = compared.filter((each) => remoteHolds(each, tolerance));
+  return {
+    moreKillsThanBestRival: compared.filter(killsMore).length,
+    remoteAtOrBelowBestRivalPct: pct(held.length, compared.length),
   };
 }

@@ -1,7 +1,7 @@
 /** Compares advice with rivals and with the optimum of small problems; see docs/BENCH-ADVICE.md. */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { killsMore, overSituations, remoteHolds, type ProblemResult } from './judge';
+import { killsMore, overSituations, remoteHolds, unseenAlone, type ProblemResult } from './judge';
 import { kindOf, type ProblemKind } from './problems';
 import { report, runProblems, toleranceOf, type Report } from './run';
 import { PROBLEMS } from './shares';
@@ -74,9 +74,14 @@ function chosen(all: number[], only: string | undefined): number[] {
 function progress(result: ProblemResult, seed: number): string {
   const tolerance = toleranceOf(seed);
   const compared = overSituations(result);
+  const unseen = overSituations(unseenAlone(result));
   const losses = [
     ...(killsMore(compared) ? ['kills more than a rival'] : []),
     ...(remoteHolds(compared, tolerance) ? [] : ['more remote than a rival']),
+    ...(killsMore(unseen) ? ['kills more than a rival where nothing counts but unseen'] : []),
+    ...(remoteHolds(unseen, tolerance)
+      ? []
+      : ['more remote than a rival where nothing counts but unseen']),
   ];
   const better = result.exhaustive?.better.map(
     ({ configuration, by }) => `better by ${by}: ${configuration}`,

@@ -1,12 +1,16 @@
-/** Demands that configurations are compared under: as asked, and variations that the search does not see. */
+/** Demands that configurations are compared under: as asked, variations that the search sees, and others. */
 import { grown } from '../src/growth';
 import { resolveDemand } from '../src/demand';
 import type { SimulationRequest } from '../src/types';
 import { managedPages } from '../src/host-nodes';
+import { isLikely } from '../src/varied-judge';
+import { varied, variationsOf } from '../src/variation';
 import { PAGES_PER_MIB } from '@zonewise/simulator';
 
 export interface Situation {
   name: string;
+  /** Among the variations of the search. */
+  seen?: true;
   apply(request: SimulationRequest): SimulationRequest;
 }
 
@@ -55,8 +59,18 @@ function moreCache(request: SimulationRequest): SimulationRequest {
   return { ...request, demand: { ...request.demand, backgroundCache } };
 }
 
-/** As asked, with growth, and in one more unseen situation, taken in turn. */
-export function situationsOf(number: number): Situation[] {
+/**
+ * As asked, with growth, in one more unseen situation, taken in turn, and under the variations that the search replays for
+ * its finalists and holds to be likely.
+ */
+export function situationsOf(request: SimulationRequest, number: number): Situation[] {
   const unseen = UNSEEN[number % UNSEEN.length];
-  return [AS_ASKED, GROWN, ...(unseen === undefined ? [] : [unseen])];
+  const seen = variationsOf(request)
+    .filter(isLikely)
+    .map((variation): Situation => ({
+      name: variation.name,
+      seen: true,
+      apply: (each) => varied(each, variation),
+    }));
+  return [AS_ASKED, GROWN, ...(unseen === undefined ? [] : [unseen]), ...seen];
 }

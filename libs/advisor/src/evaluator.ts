@@ -197,6 +197,12 @@ export class Evaluator {
     return this.givenUp.has(JSON.stringify(normalise(this.request, change)));
   }
 
+  /** Whether replays of so much work, as `workOf` counts it, are within what the present phase may use. */
+  affords(work: number): boolean {
+    if (!this.budget) return true;
+    return this.meter.work + work <= this.budget.workMax * this.meter.share;
+  }
+
   /** @param keep replays left for what comes after */
   canReplay(keep = 0): boolean {
     if (!this.budget) return true;

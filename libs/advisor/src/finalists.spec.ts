@@ -8,6 +8,7 @@ import { wouldLose } from './losses';
 import { judgeOf, scoreOf } from './objective';
 import type { AdviceRequest, NumatuneValue, Outcome } from './types';
 import { growthBy } from './variation';
+import { VariedJudge, type Tested } from './varied-judge';
 
 /** Guest a fills node 0 and grows out of it with 20 %; both are interleaved today, with their CPUs on one node. */
 const request: AdviceRequest = {
@@ -54,7 +55,7 @@ test('behind many that die under a variation the one that does not is found, how
   const grown = (change: Change): number => scoreOf(evaluator.evaluateGrown(change, 20)).kills;
   expect(frail.map(grown)).toEqual(frail.map(() => 1));
   expect([sound, remote].map(grown)).toEqual([0, 0]);
-  const [first] = new Finals(evaluator, judgeOf(request.host), baseline).ranked(ordered);
+  const [first] = new Finals(evaluator, judgeOf(request.host), baseline).ranked(ordered, new Set());
   expect(first?.one.change.numatune).toEqual(sound.numatune);
 });
 
@@ -63,7 +64,7 @@ test('no more than the finalists are replayed under variations where these kill 
   const evaluator = new Evaluator(roomy, replay, 1);
   const baseline = evaluator.evaluate(NO_CHANGE);
   const ordered = [...frail, sound, remote].map((change) => evaluator.evaluate(change));
-  new Finals(evaluator, judgeOf(roomy.host), baseline).ranked(ordered);
+  new Finals(evaluator, judgeOf(roomy.host), baseline).ranked(ordered, new Set());
   const known = ordered.filter(
     ({ change }) => evaluator.knownVaried(change, growthBy(20)) !== undefined,
   );
@@ -97,15 +98,40 @@ describe('why one of several that are the same as asked lost', () => {
       loses: false,
     });
   });
+});
 
-  test('guests that a variation costs it, with the variation that does', () => {
-    const [strict] = frail;
-    const lost = under(strict!);
-    const at = lost.findIndex((outcome) => scoreOf(outcome).kills > 0);
-    expect(finals.variations[at]?.name).toBe('growth-30');
-    expect(finals.whyFrail(evaluator.evaluate(strict!), winner)).toEqual({
-      why: `With 30 % more guest memory ${wouldLose(lost[at]!)}.`,
-      loses: false,
-    });
+test('one that only unlikely growth kills is told the guests that it loses then', () => {
+  const roomy = { ...request, host: host([{ mib: 540 }, { mib: 1024 }]) };
+  const evaluator = new Evaluator(roomy, replay, 1);
+  const finals = new Finals(evaluator, judgeOf(roomy.host), evaluator.evaluate(NO_CHANGE));
+  const winner = finals.enter(evaluator.evaluate(sound))!;
+  const strict = frail[0]!;
+  const lost = finals.variations.map((variation) => evaluator.evaluateVaried(strict, variation));
+  const at = lost.findIndex((outcome) => scoreOf(outcome).kills > 0);
+  expect(finals.variations[at]?.name).toBe('growth-30');
+  expect(finals.whyFrail(evaluator.evaluate(strict), winner)).toEqual({
+    why: `With 30 % more guest memory ${wouldLose(lost[at]!)}.`,
+    loses: false,
   });
+});
+
+test('memory that is near only as long as all comes as asked loses to memory that is near in the mean', () => {
+  const outcome = (remoteCost: number): Outcome => ({
+    ...new Evaluator(request, replay, 1).evaluate(NO_CHANGE).candidate.outcome,
+    remoteCost,
+  });
+  const variations = [...[10, 20, 30].map(growthBy)];
+  const judges = new VariedJudge(judgeOf(request.host), variations);
+  const tested = (asAsked: number, ...under: number[]): Tested => ({
+    ...{ asAsked: outcome(asAsked), varied: under.map(outcome), changes: 1 },
+  });
+  const near = tested(0.1, 0.4, 0.4, 0);
+  const steady = tested(0.2, 0.2, 0.2, 1);
+  expect(judges.compare(steady, near)).toBeLessThan(0);
+  expect(judges.mayBeat({ ...near, varied: near.varied.slice(0, 1) }, steady)).toBe(true);
+  expect(judges.mayBeat({ ...near, varied: near.varied.slice(0, 2) }, steady)).toBe(false);
+  // Within the tolerance, and yet a step towards its end.
+  const almost = tested(0.2003, 0.2003, 0.2003, 1);
+  expect(judges.compareRemote(almost, steady)).toBe(0);
+  expect(judges.isFurther(almost, steady)).toBe(true);
 });

@@ -7,35 +7,38 @@ import { ineligible } from './eligible';
 import type { Change, Evaluated, Evaluator } from './evaluator';
 import { FIGURES } from './explain';
 import { wouldLose } from './losses';
-import type { Judge, Objective } from './objective';
-import { compareOutcomes, firstDifference, scoreOf } from './objective';
+import type { Judge } from './objective';
+import { compareOutcomes, scoreOf } from './objective';
 import { isBetter, isPerfect } from './rounds';
 import type { Outcome } from './types';
+import { VariedJudge, isLikely, kills, type Tested, type Varied } from './varied-judge';
 import { variationsOf } from './variation';
 
 const FINALISTS_MAX = 6;
 const FINALISTS_MIN = 3;
 /** Replayed under a variation that costs the best finalist guests, to find who loses fewer. */
 const SCREENED_MAX = 32;
-/** Growth that is only looked at where nothing else tells finalists apart. */
-const UNLIKELY = 'growth-30';
-/** What variations may differ by without telling finalists apart, of the distance to local memory. */
-const VARIED_REMOTE_TOLERANCE = 0.002;
-/** What counts more than remote memory under variations. */
-const BEFORE_VARIATIONS: readonly Objective[] = ['kills', 'swap', 'stall-excess', 'remote', 'room'];
+/** Finalists that are asked for by name, whatever is better as asked. */
+const NAMED_MAX = 4;
 const REDUCTIONS_MAX = 24;
 
-/** A finalist with its outcomes, one per variation, in the order of the variations. */
-export interface Finalist {
+/** A finalist with its outcomes, one per variation. */
+export interface Finalist extends Tested {
   one: Evaluated;
   varied: Outcome[];
 }
 
-/** Outcomes by variation, as far as they are known. */
-type Varied = readonly (Outcome | undefined)[];
+function finalist(one: Evaluated): Finalist {
+  return {
+    ...{ one, varied: [] },
+    asAsked: one.candidate.outcome,
+    changes: changeCount(one.change),
+  };
+}
 
 export class Finals {
   readonly variations: Variation[];
+  private readonly varied: VariedJudge;
   /** With the variations that were replayed before it was clear that they cannot win. */
   private readonly beaten = new Map<Evaluated, Finalist>();
   private readonly finalists = new Map<Evaluated, Finalist>();
@@ -49,6 +52,7 @@ export class Finals {
     // Where replays are too long for all of them, growth by the reserve tells most.
     const affordable = evaluator.canReplay(FINALISTS_MIN * all.length);
     this.variations = affordable ? all : all.slice(0, 1);
+    this.varied = new VariedJudge(judge, this.variations);
   }
 
   /**
@@ -62,83 +66,41 @@ export class Finals {
   ): Finalist | undefined {
     const known = this.finalists.get(one);
     if (known) return hopeless(known) ? undefined : known;
-    const finalist: Finalist = { one, varied: [] };
+    const tested = finalist(one);
     const isNew = (variation: Variation): boolean =>
       this.evaluator.knownVaried(one.change, variation) === undefined;
     const replays = this.variations.filter(isNew).length;
     const free = this.finalists.size < FINALISTS_MIN || replays === 0;
     if (!free && !this.evaluator.canReplay(replays - 1)) return undefined;
     for (const variation of this.variations) {
-      if (isNew(variation) && hopeless(finalist)) return undefined;
-      finalist.varied.push(this.evaluator.evaluateVaried(one.change, variation));
+      if (isNew(variation) && hopeless(tested)) return undefined;
+      tested.varied.push(this.evaluator.evaluateVaried(one.change, variation));
     }
-    if (hopeless(finalist)) return undefined;
-    this.finalists.set(one, finalist);
-    return finalist;
-  }
-
-  /**
-   * Whether `compare` may still find one better whose first variations are known: those to come only add to whom it loses
-   * and to how remote it is.
-   */
-  private mayBeat(soFar: Finalist, best: Finalist): boolean {
-    const [left, right] = [soFar.one.candidate.outcome, best.one.candidate.outcome];
-    const kills = scoreOf(left).kills - scoreOf(right).kills;
-    if (kills !== 0) return kills < 0;
-    const likely = this.deaths(soFar, false) - this.deaths(best, false);
-    if (likely !== 0) return likely < 0;
-    const { order, decisive } = this.asAsked(left, right);
-    if (decisive) return order < 0;
-    const remote = this.remote(soFar) - this.remote(best);
-    if (Math.abs(remote) > VARIED_REMOTE_TOLERANCE) return remote < 0;
-    const unlikely = this.deaths(soFar, true) - this.deaths(best, true);
-    if (unlikely !== 0) return unlikely < 0;
-    return (order || changeCount(soFar.one.change) - changeCount(best.one.change)) < 0;
-  }
-
-  /** Negative where `a` is the better advice. */
-  compare(a: Finalist, b: Finalist): number {
-    const [left, right] = [a.one.candidate.outcome, b.one.candidate.outcome];
-    const kills = scoreOf(left).kills - scoreOf(right).kills;
-    if (kills !== 0) return kills;
-    const likely = this.deaths(a, false) - this.deaths(b, false);
-    if (likely !== 0) return likely;
-    const { order, decisive } = this.asAsked(left, right);
-    if (decisive) return order;
-    const remote = this.remote(a) - this.remote(b);
-    if (Math.abs(remote) > VARIED_REMOTE_TOLERANCE) return remote;
-    const unlikely = this.deaths(a, true) - this.deaths(b, true);
-    return unlikely || order || changeCount(a.one.change) - changeCount(b.one.change);
-  }
-
-  /** Order of two outcomes of the demand as asked, and whether variations can change nothing about it. */
-  private asAsked(left: Outcome, right: Outcome): { order: number; decisive: boolean } {
-    const difference = firstDifference(left, right, this.judge);
-    if (difference === undefined) return { order: 0, decisive: false };
-    const decisive =
-      this.judge.weights !== undefined || BEFORE_VARIATIONS.includes(difference.objective);
-    return { order: difference.better === 'a' ? -1 : 1, decisive };
+    if (hopeless(tested)) return undefined;
+    this.finalists.set(one, tested);
+    return tested;
   }
 
   /**
    * The best advice among configurations in order of preference, and today's setting.
+   * @param named those of them that nothing but remote memory tells from the best as asked enter the finals
    * @returns finalists, the best first; today's setting is one of them where the budget allows any
    */
-  ranked(ordered: Evaluated[]): Finalist[] {
+  ranked(ordered: Evaluated[], named: ReadonlySet<Evaluated>): Finalist[] {
     const today = this.enter(this.baseline);
     // Nothing can be better than what has every figure at its best and survives the likely variations.
     if (today && isPerfect(this.baseline, this.judge) && !this.dies(today)) return [today];
-    const chosen = this.screened(this.diverse(ordered));
+    const chosen = this.screened(this.diverse(ordered, named));
     const entered: Finalist[] = [];
     // Differences within tolerances are not transitive: everybody is held against today's setting first.
     const order = (): Finalist[] => {
-      const gains = entered.filter((one) => !today || this.compare(one, today) < 0);
-      return [...gains.sort((a, b) => this.compare(a, b)), ...(today ? [today] : [])];
+      const gains = entered.filter((one) => !today || this.varied.compare(one, today) < 0);
+      return [...gains.sort((a, b) => this.varied.compare(a, b)), ...(today ? [today] : [])];
     };
     const challenge = (one: Evaluated): void => {
       const [best] = order();
       const next = this.enter(one, (soFar) => {
-        const lost = best !== undefined && !this.mayBeat(soFar, best);
+        const lost = best !== undefined && !this.varied.mayBeat(soFar, best);
         if (lost && !this.finalists.has(one)) this.beaten.set(one, soFar);
         return lost;
       });
@@ -166,8 +128,7 @@ export class Finals {
         if (first === undefined) return;
         const asAsked = first.one.candidate.outcome;
         const lost = kills(first.varied[at]);
-        const { order, decisive } = this.asAsked(one.candidate.outcome, asAsked);
-        const better = decisive && order < 0;
+        const better = this.varied.promisesMore(one.candidate.outcome, first);
         if (!better && lost <= kills(asAsked)) continue;
         if (this.evaluator.knownVaried(one.change, variation) === undefined) {
           // Who is found has to be replayed under the others as well.
@@ -188,7 +149,7 @@ export class Finals {
         const more = all.map(({ one, varied }) => kills(varied[at]) - kills(one.candidate.outcome));
         return { variation, at, more: more.reduce((sum, each) => sum + Math.max(0, each), 0) };
       })
-      .filter(({ variation, more }) => more > 0 && variation.name !== UNLIKELY)
+      .filter(({ variation, more }) => more > 0 && isLikely(variation))
       .sort((a, b) => b.more - a.more);
   }
 
@@ -216,7 +177,7 @@ export class Finals {
       // "Equal with fewer changes" is not transitive: every step is held against today's setting as well.
       if (gains && !isBetter(one, this.baseline, this.judge)) return false;
       const asItIs = this.finalists.get(this.baseline);
-      if (asItIs && finalist !== asItIs && this.compare(finalist, asItIs) >= 0) return false;
+      if (asItIs && finalist !== asItIs && this.varied.compare(finalist, asItIs) >= 0) return false;
       kept = finalist;
       return true;
     };
@@ -262,9 +223,23 @@ export class Finals {
     return [...this.finalists.values()];
   }
 
+  /**
+   * Those that likely variations hurt, as far as something may be done about it: all that are left where the best loses
+   * guests, else the best where some of its memory is remote then; and the first that lost for nothing but its guests' deaths.
+   */
+  hurt(ranked: readonly Finalist[]): Finalist[] {
+    const [best] = ranked;
+    if (best === undefined) return [];
+    const losing = this.dies(best) ? ranked : this.varied.isRemote(best) ? [best] : [];
+    const frail = this.leftOut.find(
+      (each) => this.dies(each) && !this.isBehind(each.one, best.one),
+    );
+    return [...losing, ...(frail ? [frail] : [])];
+  }
+
   /** Whether likely variations kill somebody. */
   dies(finalist: Finalist): boolean {
-    return this.deaths(finalist, false) > 0;
+    return this.varied.deaths(finalist, false) > 0;
   }
 
   /**
@@ -276,42 +251,47 @@ export class Finals {
     const [left, right] = [one.candidate.outcome, winner.one.candidate.outcome];
     if (scoreOf(left).kills !== scoreOf(right).kills) return undefined;
     const known = this.variations.map((each) => this.evaluator.knownVaried(one.change, each));
-    const loser = { varied: known };
+    const loser = { asAsked: left, varied: known };
     const [likely, unlikely] = [false, true].map(
-      (rare) => this.deaths(loser, rare) - this.deaths(winner, rare),
+      (rare) => this.varied.deaths(loser, rare) - this.varied.deaths(winner, rare),
     ) as [number, number];
     if (likely > 0) return { why: this.lossText(known, winner, false), loses: true };
-    if (likely < 0 || this.asAsked(left, right).decisive) return undefined;
-    const remote = this.remote(loser) - this.remote(winner);
-    if (remote > VARIED_REMOTE_TOLERANCE) {
-      return { why: this.remoteText(known, winner), loses: false };
+    if (likely < 0 || this.varied.orderAsAsked(left, right).decisive) return undefined;
+    const remote = this.varied.compareRemote(loser, winner);
+    if (remote > 0) {
+      const why = this.remoteText(known, winner);
+      return why === undefined ? undefined : { why, loses: false };
     }
-    if (remote < -VARIED_REMOTE_TOLERANCE || unlikely <= 0) return undefined;
+    if (remote < 0 || unlikely <= 0) return undefined;
     return { why: this.lossText(known, winner, true), loses: false };
   }
 
   /** Whom the first variation that loses more guests than with the winner loses. */
   private lossText(known: Varied, winner: Finalist, rare: boolean): string {
     const at = known.findIndex(
-      (outcome, i) =>
-        (this.variations[i]?.name === UNLIKELY) === rare &&
-        kills(outcome) > kills(winner.varied[i]),
+      (outcome, i) => this.isRare(i) === rare && kills(outcome) > kills(winner.varied[i]),
     );
     const outcome = known[at];
     return `${this.conditionText(at)} ${outcome ? wouldLose(outcome) : ''}.`;
   }
 
-  /** The likely variation under which most memory is remote that is not with the winner. */
-  private remoteText(known: Varied, winner: Finalist): string {
+  /** The likely variation under which most memory is remote that is not with the winner; undefined where there is none. */
+  private remoteText(known: Varied, winner: Finalist): string | undefined {
     const further = known.map((outcome, i) => {
       const other = winner.varied[i];
-      const likely = this.variations[i]?.name !== UNLIKELY;
+      const likely = !this.isRare(i);
       return likely && outcome && other ? outcome.remoteCost - other.remoteCost : 0;
     });
-    const at = further.indexOf(Math.max(...further));
+    const most = Math.max(...further);
+    const at = further.indexOf(most);
     const [then, now] = [known[at], winner.varied[at]];
-    if (then === undefined || now === undefined) return '';
+    if (then === undefined || now === undefined || most <= 0) return undefined;
     return `${this.conditionText(at)} ${FIGURES.remote(then)} of guest memory is remote against ${FIGURES.remote(now)}.`;
+  }
+
+  private isRare(at: number): boolean {
+    const variation = this.variations[at];
+    return variation !== undefined && !isLikely(variation);
   }
 
   private conditionText(at: number): string {
@@ -326,25 +306,46 @@ export class Finals {
   }
 
   private isFrailer(finalist: Finalist, than: Finalist): boolean {
-    const deaths = this.deaths(finalist, false) > this.deaths(than, false);
-    return deaths || this.remote(finalist) > this.remote(than) + VARIED_REMOTE_TOLERANCE;
+    const deaths = this.varied.deaths(finalist, false) > this.varied.deaths(than, false);
+    return deaths || this.varied.isFurther(finalist, than);
   }
 
-  /** The first ones, the first that binds no guest among them: it survives where others die. */
-  private diverse(ordered: Evaluated[]): Evaluated[] {
+  /**
+   * The first ones; among them the first that binds no guest, which survives where others die, those that are asked for,
+   * which may be better than the best as soon as something comes another way than asked, and those that are known already.
+   */
+  private diverse(ordered: Evaluated[], named: ReadonlySet<Evaluated>): Evaluated[] {
     const others = ordered.filter((one) => one !== this.baseline);
-    const first = others.slice(0, FINALISTS_MAX - 1);
+    const [best, ...rest] = others.slice(0, FINALISTS_MAX - 1);
+    if (best === undefined) return [];
     const unbound = others.find(
       ({ change }) =>
         !Object.values(change.numatune).some(
           ({ mode }) => mode === 'strict' || mode === 'restrictive',
         ),
     );
-    const [best, ...rest] = first;
+    const level = others.filter((one) => !this.isBehind(one, best));
+    const asked = level.filter((one) => named.has(one) && !this.finalists.has(one));
+    const known = level.filter((one) => this.finalists.has(one));
     // In front, for a budget that ends early.
-    return best && unbound && unbound !== best
-      ? [best, unbound, ...rest.filter((one) => one !== unbound)]
-      : first;
+    return [
+      ...new Set([
+        best,
+        ...(unbound ? [unbound] : []),
+        ...known,
+        ...asked.slice(0, NAMED_MAX),
+        ...rest,
+      ]),
+    ];
+  }
+
+  /** Whether it loses to another one whatever variations do to its memory. */
+  private isBehind(one: Evaluated, than: Evaluated): boolean {
+    const { order, decisive } = this.varied.orderAsAsked(
+      one.candidate.outcome,
+      than.candidate.outcome,
+    );
+    return decisive && order > 0;
   }
 
   /**
@@ -355,43 +356,23 @@ export class Finals {
     const [first] = chosen;
     const [variation] = this.variations;
     if (!first || !variation) return chosen;
-    const isBehind = (one: Evaluated): boolean => {
-      const { order, decisive } = this.asAsked(one.candidate.outcome, first.candidate.outcome);
-      return decisive && order > 0;
-    };
-    const level = chosen.filter((one) => !isBehind(one));
+    const behind = chosen.filter((one) => this.isBehind(one, first));
+    const level = chosen.filter((one) => !behind.includes(one));
     if (level.length < 2 || !this.evaluator.canReplay(level.length)) return chosen;
     const hurt = new Map(
       level.map((one) => {
         const outcome = this.evaluator.evaluateVaried(one.change, variation);
-        const remotePercent = Math.round(outcome.remoteCost * 100);
-        return [one, { kills: scoreOf(outcome).kills, remotePercent }];
+        const remote = outcome.remoteCost + one.candidate.outcome.remoteCost;
+        return [one, { lost: kills(outcome), remotePercent: Math.round(remote * 100) }];
       }),
     );
-    const kills = (one: Evaluated): number => hurt.get(one)?.kills ?? 0;
-    const remote = (one: Evaluated): number => hurt.get(one)?.remotePercent ?? 0;
-    const sorted = [...level].sort((a, b) => kills(a) - kills(b) || remote(a) - remote(b));
-    return [...sorted, ...chosen.filter(isBehind)];
+    const of = (one: Evaluated): { lost: number; remotePercent: number } =>
+      hurt.get(one) ?? { lost: 0, remotePercent: 0 };
+    const sorted = [...level].sort(
+      (a, b) => of(a).lost - of(b).lost || of(a).remotePercent - of(b).remotePercent,
+    );
+    return [...sorted, ...behind];
   }
-
-  private deaths({ varied }: { varied: Varied }, unlikely: boolean): number {
-    return varied.reduce<number>((sum, outcome, i) => {
-      const counts = unlikely === (this.variations[i]?.name === UNLIKELY);
-      return counts ? sum + kills(outcome) : sum;
-    }, 0);
-  }
-
-  /** Mean remote cost under the likely variations; those that were not replayed add nothing. */
-  private remote({ varied }: { varied: Varied }): number {
-    const likely = varied.filter((_, i) => this.variations[i]?.name !== UNLIKELY);
-    const count = this.variations.filter(({ name }) => name !== UNLIKELY).length;
-    const sum = likely.reduce<number>((so, outcome) => so + (outcome?.remoteCost ?? 0), 0);
-    return sum / Math.max(1, count);
-  }
-}
-
-function kills(outcome: Outcome | undefined): number {
-  return outcome === undefined ? 0 : scoreOf(outcome).kills;
 }
 
 /** Those that differ from all before them by more than kernel settings in front: these seldom decide who dies. */

@@ -1,7 +1,6 @@
 import type { RivalFigures, Robustness, SearchReport } from './advice-types';
 import { crowded } from './bounds';
-import { NO_CHANGE, normalise, startOrder } from './change';
-import { effectiveNumatune } from './compile';
+import { NO_CHANGE, normalise } from './change';
 import { violation } from './constraints';
 import type { ResolvedDemand } from './demand';
 import { ineligible } from './eligible';
@@ -12,7 +11,6 @@ import type { Finalist } from './finalists';
 import { Finals } from './finalists';
 import type { Judge } from './objective';
 import { compareOutcomes, judgeOf } from './objective';
-import { ownValue } from './own-value';
 import type { Note } from './placement';
 import { guestMemoryPages } from './placement';
 import { RIVAL_RULES, rivals as rivalsOf } from './rivals';
@@ -38,7 +36,8 @@ import { Refused } from './refused';
 import { scaleFor } from './scale';
 import { spaceOf } from './space';
 import { stallToBeat } from './stall-bound';
-import type { AdviceRequest, Candidate, Change, NumatuneValue, PlacementMode } from './types';
+import type { Candidate, Change } from './types';
+import { variationAnswers } from './variation-answers';
 
 /** Replays of all rounds, the variations and the margin, about; only progress depends on it. */
 export const REPLAYS_EXPECTED = 50;
@@ -96,8 +95,12 @@ export function search(
   const { request } = evaluator;
   const judge = judgeOf(request.host, request.options);
   const estimator = new Estimator(request, demand);
-  const small = evaluator.inMiniature(scaleFor(request, predictedWork(demand, estimator)));
   evaluator.limit(ROUNDS_SHARE);
+  const space = spaceOf(request, demand);
+  const work = predictedWork(demand, estimator);
+  // A space that can be replayed in full needs no miniature, which shows small differences wrong.
+  const isSmall = space.size <= EXHAUSTIVE_MAX && evaluator.affords(space.size * work);
+  const small = evaluator.inMiniature(isSmall ? 1 : scaleFor(request, work));
   const today = small.evaluate(NO_CHANGE);
   const pruned = new Pruned();
   const context: RoundContext = {
@@ -117,15 +120,14 @@ export function search(
   const { best, complete } = rounds(context, rivalChanges(rivals));
   evaluator.limit(FINALS_SHARE);
   const finals = new Finals(small, judge, today);
-  let ranked = finals.ranked(candidates(context));
-  const frail = ranked[0];
-  if (frail && finals.dies(frail)) {
-    bestOf(
-      context,
-      ranked.flatMap(({ one }) => softened(request, one.change)),
-      best,
-    );
-    ranked = finals.ranked(candidates(context));
+  const named = new Set(rivals.flatMap(({ change }) => small.known(change) ?? []));
+  let ranked = finals.ranked(candidates(context), named);
+  const hurt = finals.hurt(ranked);
+  if (hurt.length > 0) {
+    const answers = variationAnswers(request, hurt);
+    bestOf(context, answers, best);
+    const answering = new Set(answers.flatMap((change) => small.known(change) ?? []));
+    ranked = finals.ranked(candidates(context), answering);
   }
   const [first] = ranked;
   const simplest = first && first.one !== today ? [finals.minimised(first), first] : [];
@@ -133,7 +135,13 @@ export function search(
   const baseline = evaluator.evaluate(NO_CHANGE);
   const advised = confirmed(context, evaluator, baseline, (refused) => {
     const simple = simplest.find(({ one }) => !refused.has(one));
-    return simple ?? finals.ranked(candidates(context).filter((one) => !refused.has(one)))[0];
+    return (
+      simple ??
+      finals.ranked(
+        candidates(context).filter((one) => !refused.has(one)),
+        named,
+      )[0]
+    );
   });
   if (advised !== baseline) {
     const { replays } = evaluator;
@@ -141,7 +149,6 @@ export function search(
   }
   const full = (one: Evaluated): Evaluated => evaluator.known(one.change) ?? one;
   const all = [...new Set([...small.evaluated.map(full), ...evaluator.evaluated])];
-  const space = spaceOf(request, demand);
   const inSpace = all.length;
   if (!complete) pruneRest(pruned, space, inSpace);
   const told = rivalsTold(everyRival, RIVAL_RULES, {
@@ -219,31 +226,6 @@ function candidates({ evaluator, baseline, judge }: RoundContext): Evaluated[] {
 function isNoLoss(one: Evaluated, today: Evaluated, judge: Judge): boolean {
   const [then, now] = [one.candidate.outcome, today.candidate.outcome];
   return ineligible(then, now) === undefined && compareOutcomes(then, now, judge) <= 0;
-}
-
-/** A configuration that dies under variations with guests that may fall back to other nodes instead. */
-function softened(request: AdviceRequest, change: Change): Change[] {
-  const bound = ({ mode }: { mode: PlacementMode }): boolean =>
-    mode === 'strict' || mode === 'restrictive';
-  const settings = Object.fromEntries(
-    startOrder(request).map((name) => [
-      name,
-      ownValue(change.numatune, name) ?? effectiveNumatune(request, name),
-    ]),
-  );
-  if (!Object.values(settings).some(bound)) return [];
-  const numatune = Object.fromEntries(
-    Object.entries(settings).map(([name, setting]): [string, NumatuneValue] => {
-      const { nodeset, memnodes } = setting;
-      if (!bound(setting) || memnodes) return [name, setting];
-      return [name, { mode: nodeset.length > 1 ? 'interleave' : 'preferred', nodeset }];
-    }),
-  );
-  return [0, 1].map((zone_reclaim_mode) => ({
-    ...change,
-    numatune,
-    sysctl: { ...change.sysctl, zone_reclaim_mode },
-  }));
 }
 
 /**

@@ -1,0 +1,134 @@
+/** Which of two configurations is the better advice, where outcomes under variations are known as well. */
+import type { Variation } from './advice-types';
+import type { Judge } from './objective';
+import { firstDifference, scoreOf } from './objective';
+import type { Outcome } from './types';
+
+/** Growth that is only looked at where nothing else tells finalists apart. */
+const UNLIKELY = 'growth-30';
+
+/** Of the tolerance, what is no difference at all. */
+const SAME_SHARE = 0.2;
+
+/** Outcomes by variation, as far as they are known. */
+export type Varied = readonly (Outcome | undefined)[];
+
+/** A configuration with its outcomes, in the order of the variations. */
+export interface Tested {
+  asAsked: Outcome;
+  varied: Varied;
+  /** How many settings it changes. */
+  changes: number;
+}
+
+type Remote = Pick<Tested, 'asAsked' | 'varied'>;
+
+export function isLikely({ name }: Variation): boolean {
+  return name !== UNLIKELY;
+}
+
+export function kills(outcome: Outcome | undefined): number {
+  return outcome === undefined ? 0 : scoreOf(outcome).kills;
+}
+
+/**
+ * Guests lost as asked decide, then guests lost under the likely variations, then what the judge's order has before remote
+ * memory, as asked. Remote memory is compared by its mean over the demand as asked and the likely variations: what is near
+ * only as long as everything comes as planned is not near. Then guests lost under the unlikely variation, the judge's whole
+ * order as asked, and the number of changes.
+ */
+export class VariedJudge {
+  constructor(
+    private readonly judge: Judge,
+    private readonly variations: readonly Variation[],
+  ) {}
+
+  /** Negative where `a` is the better advice. */
+  compare(a: Tested, b: Tested): number {
+    const lost =
+      kills(a.asAsked) - kills(b.asAsked) || this.deaths(a, false) - this.deaths(b, false);
+    if (lost !== 0) return lost;
+    const { order, decisive } = this.orderAsAsked(a.asAsked, b.asAsked);
+    if (decisive) return order;
+    const remote = this.compareRemote(a, b);
+    if (remote !== 0) return remote;
+    const unlikely = this.deaths(a, true) - this.deaths(b, true);
+    return unlikely || order || a.changes - b.changes;
+  }
+
+  /**
+   * Whether `compare` may still find one better whose first variations are known: those to come only add to whom it loses
+   * and to how remote it is.
+   */
+  mayBeat(soFar: Tested, best: Tested): boolean {
+    const lost =
+      kills(soFar.asAsked) - kills(best.asAsked) ||
+      this.deaths(soFar, false) - this.deaths(best, false);
+    if (lost !== 0) return lost < 0;
+    const { order, decisive } = this.orderAsAsked(soFar.asAsked, best.asAsked);
+    if (decisive) return order < 0;
+    const remote = this.compareRemote(soFar, best);
+    if (remote !== 0) return remote < 0;
+    const unlikely = this.deaths(soFar, true) - this.deaths(best, true);
+    if (unlikely !== 0) return unlikely < 0;
+    return (order || soFar.changes - best.changes) < 0;
+  }
+
+  /** Order of two outcomes of the demand as asked, and whether variations can change nothing about it. */
+  orderAsAsked(left: Outcome, right: Outcome): { order: number; decisive: boolean } {
+    const difference = firstDifference(left, right, this.judge);
+    if (difference === undefined) return { order: 0, decisive: false };
+    const { order, weights } = this.judge;
+    const decisive =
+      weights !== undefined || order.indexOf(difference.objective) < order.indexOf('remote');
+    return { order: difference.better === 'a' ? -1 : 1, decisive };
+  }
+
+  /**
+   * Whether a configuration that is known as asked alone is better than the best by what decides there, or no further from
+   * its memory as asked and nearer in the mean if variations do not change that.
+   */
+  promisesMore(left: Outcome, best: Tested): boolean {
+    const right = best.asAsked;
+    const { order, decisive } = this.orderAsAsked(left, right);
+    if (decisive) return order < 0;
+    if (left.remoteCost > right.remoteCost + this.judge.tolerance.remote) return false;
+    return this.compareRemote({ asAsked: left, varied: [] }, best) < 0;
+  }
+
+  /** Whether some of its memory is remote, in the mean. */
+  isRemote(tested: Remote): boolean {
+    return this.remoteCost(tested) > this.judge.tolerance.remote;
+  }
+
+  /** Negative where `a`'s memory is nearer, 0 where the means are as good as the same. */
+  compareRemote(a: Remote, b: Remote): number {
+    const difference = this.remoteCost(a) - this.remoteCost(b);
+    return Math.abs(difference) > this.judge.tolerance.remote ? difference : 0;
+  }
+
+  /** Whether `a`'s memory is further, also where that is within the tolerance: it is not to be used up step by step. */
+  isFurther(a: Remote, b: Remote): boolean {
+    return this.remoteCost(a) - this.remoteCost(b) > this.judge.tolerance.remote * SAME_SHARE;
+  }
+
+  /** Guests lost under the likely variations, or under the unlikely ones. */
+  deaths({ varied }: Pick<Tested, 'varied'>, unlikely: boolean): number {
+    return this.chosen(varied, !unlikely).reduce<number>((sum, one) => sum + kills(one), 0);
+  }
+
+  /** Mean over the demand as asked and the likely variations; those that were not replayed add nothing. */
+  private remoteCost(tested: Remote): number {
+    const likely = this.chosen(tested.varied, true);
+    const count = 1 + this.variations.filter(isLikely).length;
+    const sum = likely.reduce<number>((so, outcome) => so + (outcome?.remoteCost ?? 0), 0);
+    return (tested.asAsked.remoteCost + sum) / count;
+  }
+
+  private chosen(varied: Varied, likely: boolean): Varied {
+    return varied.filter((_, i) => {
+      const variation = this.variations[i];
+      return variation !== undefined && isLikely(variation) === likely;
+    });
+  }
+}
