@@ -118,7 +118,7 @@ export function largestFootprints(
   machine: ProductionMachine,
   ops: readonly MachineOp[],
 ): Footprints {
-  const untouched = (): boolean => (machine.k.vmstat.get('pgfree') ?? 0) === 0;
+  const untouched = (): boolean => machine.k.vmstat.get('pgfree') === 0;
   let largest = footprint(machine);
   let uniform = untouched() ? largest : null;
   for (const op of ops) {
@@ -132,7 +132,7 @@ export function largestFootprints(
 
 /** Counters that say how much happened: what runs may grow with, besides extents. */
 export function eventCounts({ k }: ProductionMachine): Record<string, number> {
-  const count = (name: string): number => k.vmstat.get(name) ?? 0;
+  const count = (name: string): number => k.vmstat.get(name);
   return {
     reclaimedPages: count('pgsteal_direct') + count('pgsteal_kswapd'),
     missedPages: count('numa_miss'),

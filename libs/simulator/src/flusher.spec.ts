@@ -106,11 +106,7 @@ describe('the order of writing', () => {
     wakeFlusher(k, true);
     const at = (ms: number): [number | undefined, number | undefined, number] => {
       waitUntil(k, start + k.hardware.flusherLatencyNs + ms * 1e6);
-      return [
-        fileOf(k, 'a')?.dirtyPages,
-        fileOf(k, 'b')?.dirtyPages,
-        k.vmstat.get('nr_written') ?? 0,
-      ];
+      return [fileOf(k, 'a')?.dirtyPages, fileOf(k, 'b')?.dirtyPages, k.vmstat.get('nr_written')];
     };
     expect(at(500)).toEqual([476, 1500, 0]);
     expect(at(515)).toEqual([476, 476, 1024]);

@@ -154,7 +154,7 @@ function growGigantic(
 
 /** How often requests had to reclaim or compact. */
 function effortOf({ vmstat }: KernelState): number {
-  return (vmstat.get('allocstall_movable') ?? 0) + (vmstat.get('compact_stall') ?? 0);
+  return vmstat.get('allocstall_movable') + vmstat.get('compact_stall');
 }
 
 function poolContext(k: KernelState, h: Hstate, position: number, hard: boolean): AllocContext {

@@ -100,9 +100,10 @@ function isBare(cc: CompactControl, frame: number): boolean {
 /** A huge page of a guest or of a pool starts here. */
 export function isHugeHead(cc: CompactControl, frame: number): boolean {
   if (frame % PAGEBLOCK_PAGES !== 0) return false;
-  if (cc.zone.hugetlbBlocks.has(frame >>> PAGEBLOCK_ORDER)) return true;
-  if (cc.zone.buddy.lruPages[frame >>> PAGEBLOCK_ORDER]! < PAGEBLOCK_PAGES) return false;
-  return cc.lru.at(frame)?.huge ?? false;
+  const block = frame >>> PAGEBLOCK_ORDER;
+  if (cc.zone.hugetlbBlocks.has(block)) return true;
+  if (cc.zone.buddy.lruPages[block]! < PAGEBLOCK_PAGES) return false;
+  return cc.lru.isHuge(block);
 }
 
 /** @kernel mm/compaction.c suitable_migration_target() */

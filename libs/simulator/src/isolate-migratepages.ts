@@ -51,9 +51,8 @@ export function isolateMigratepages(k: KernelState, cc: CompactControl): boolean
  * @kernel mm/compaction.c suitable_migration_source()
  */
 function suitableMigrationSource(cc: CompactControl, start: number): boolean {
-  if (isHugeHead(cc, start)) return false;
-  if (cc.mode !== 'async' || !cc.direct) return true;
-  return cc.zone.buddy.typeOf(start) === cc.type;
+  const ofItsType = cc.mode !== 'async' || !cc.direct || cc.zone.buddy.typeOf(start) === cc.type;
+  return ofItsType && !isHugeHead(cc, start);
 }
 
 /** A zone may begin within a pageblock: that counts as its start from 6.4 on. */

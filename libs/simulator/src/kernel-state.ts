@@ -13,6 +13,7 @@ import type {
   ThpSettings,
   UnseenState,
 } from './types';
+import type { EventCounts } from './event-counts';
 import type { ChargeStock, MemoryGroup } from './memcg';
 import type { Mapping } from './page-map';
 import type { KernelBlock } from './page-alloc';
@@ -165,8 +166,7 @@ export interface KernelState {
   /** Writes dirty page cache back. */
   flusher: Flusher;
   khugepaged: KhugepagedTask;
-  /** /proc/vmstat's event counters by name, in the order in which they were first counted. */
-  vmstat: Map<string, number>;
+  vmstat: EventCounts;
   timeNs: number;
   /** When the CPUs' statistics work is due next. */
   vmstatNs: number;
@@ -195,7 +195,7 @@ export interface KernelState {
 
 /** Adds to a /proc/vmstat event counter. */
 export function countVm({ vmstat }: KernelState, name: string, by = 1): void {
-  if (by !== 0) vmstat.set(name, (vmstat.get(name) ?? 0) + by);
+  if (by !== 0) vmstat.add(name, by);
 }
 
 /** Lets virtual time pass, in parallel on all busy CPUs; `stall` books it to the guest that waits. */

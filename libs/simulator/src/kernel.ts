@@ -5,6 +5,7 @@ import { MIN_PERCPU_PAGELIST_HIGH_FRACTION, ZONE_NORMAL } from './constants';
 import { stealBlocks } from './fallback';
 import { claimBlocks } from './fallback-claim';
 import { sleepingFlusher, startFlusher } from './flusher';
+import { EventCounts } from './event-counts';
 import { exitGuest } from './guest-exit';
 import { buildHstates } from './hugetlb';
 import { hardwareProfiles, type HardwareProfile } from './hardware-profile';
@@ -105,7 +106,7 @@ export function buildKernel(input: ReplayInput): KernelState {
     hostMappings: [],
     flusher: sleepingFlusher(),
     khugepaged: waitingKhugepaged(),
-    vmstat: new Map(),
+    vmstat: new EventCounts(),
     timeNs: 0,
     vmstatNs: firstVmstatNs(hardware, profile, unseen.intervalShare),
     statsFlushNs: firstFlushNs(profile, hardware, unseen.intervalShare),

@@ -21,13 +21,14 @@ interface WidePiece {
  * or has left its list, is recognized when its pageblock is looked at.
  */
 export class LruFrames {
-  private readonly byBlock = new Map<number, Set<Run>>();
+  /** Most pageblocks hold pages of one run. */
+  private readonly byBlock = new Map<number, Run | Set<Run>>();
   private readonly wide: WidePiece[] = [];
   /** Runs that got wide pieces later; few. */
   private readonly late = new Set<Run>();
   /** The run at each frame of the pageblock looked at last, and its owner's page there. */
-  private readonly table = new Array<Run | undefined>(PAGEBLOCK_PAGES).fill(undefined);
-  private readonly offsets = new Array<number>(PAGEBLOCK_PAGES).fill(0);
+  private table: (Run | undefined)[] = [];
+  private offsets: number[] = [];
   private tableBlock = -1;
 
   constructor(private readonly zone: Zone) {
@@ -44,6 +45,25 @@ export class LruFrames {
     const block = frame >>> PAGEBLOCK_ORDER;
     if (block !== this.tableBlock) this.load(block);
     return this.table[frame & (PAGEBLOCK_PAGES - 1)];
+  }
+
+  /** Whether a pageblock is a huge page on the LRU, without a look at each of its frames. */
+  isHuge(block: number): boolean {
+    if (block === this.tableBlock) return this.table[0]?.huge ?? false;
+    const start = block * PAGEBLOCK_PAGES;
+    const holds = (run: Run): boolean =>
+      run.huge && run.list !== undefined && run.zone === this.zone && holdsBlock(run, start);
+    for (let i = this.firstWide(start); i < this.wide.length; i += 1) {
+      const { run, lowest } = this.wide[i]!;
+      if (lowest >= start + PAGEBLOCK_PAGES) break;
+      if (holds(run)) return true;
+    }
+    for (const run of this.late) if (holds(run)) return true;
+    const own = this.byBlock.get(block);
+    if (own === undefined) return false;
+    if (!(own instanceof Set)) return holds(own);
+    for (const run of own) if (holds(run)) return true;
+    return false;
   }
 
   /**
@@ -125,12 +145,17 @@ export class LruFrames {
     const last = (end - 1) >>> PAGEBLOCK_ORDER;
     for (let block = lowest >>> PAGEBLOCK_ORDER; block <= last; block += 1) {
       const runs = this.byBlock.get(block);
-      if (runs) runs.add(run);
-      else this.byBlock.set(block, new Set([run]));
+      if (runs === undefined) this.byBlock.set(block, run);
+      else if (runs instanceof Set) runs.add(run);
+      else if (runs !== run) this.byBlock.set(block, new Set([runs, run]));
     }
   }
 
   private load(block: number): void {
+    if (this.table.length === 0) {
+      this.table = new Array<Run | undefined>(PAGEBLOCK_PAGES);
+      this.offsets = new Array<number>(PAGEBLOCK_PAGES).fill(0);
+    }
     this.tableBlock = block;
     this.table.fill(undefined);
     const start = block * PAGEBLOCK_PAGES;
@@ -140,7 +165,9 @@ export class LruFrames {
       this.fill(run);
     }
     for (const run of this.late) this.fill(run);
-    for (const run of this.byBlock.get(block) ?? []) this.fill(run);
+    const own = this.byBlock.get(block);
+    if (own instanceof Set) for (const run of own) this.fill(run);
+    else if (own !== undefined) this.fill(own);
   }
 
   /** First wide piece that ends behind a frame. */
@@ -159,28 +186,28 @@ export class LruFrames {
   private fill(run: Run): void {
     if (run.list === undefined || run.zone !== this.zone) return;
     const start = this.tableBlock * PAGEBLOCK_PAGES;
+    if (run.huge) {
+      if (holdsBlock(run, start)) this.table.fill(run);
+      return;
+    }
     for (let place = 0; place < placesOf(run);) {
       const end = pieceEnd(run, place);
-      if (run.huge) this.fillBlocks(run, end);
-      else {
-        const step = pieceStep(run, place, end);
-        const frame = frameAt(run, place);
-        // Places whose frames lie within the pageblock.
-        const [near, far] = [(start - frame) * step, (start + PAGEBLOCK_PAGES - 1 - frame) * step];
-        const last = Math.min(Math.max(near, far), end - place - 1);
-        for (let i = Math.max(Math.min(near, far), 0); i <= last; i += 1) {
-          this.table[frame + step * i - start] = run;
-          this.offsets[frame + step * i - start] = run.offset + (place + i) * run.stride;
-        }
+      const step = pieceStep(run, place, end);
+      const frame = frameAt(run, place);
+      // Places whose frames lie within the pageblock.
+      const [near, far] = [(start - frame) * step, (start + PAGEBLOCK_PAGES - 1 - frame) * step];
+      const last = Math.min(Math.max(near, far), end - place - 1);
+      for (let i = Math.max(Math.min(near, far), 0); i <= last; i += 1) {
+        this.table[frame + step * i - start] = run;
+        this.offsets[frame + step * i - start] = run.offset + (place + i) * run.stride;
       }
       place = nextHeld(run, end);
     }
   }
+}
 
-  private fillBlocks(run: Run, places: number): void {
-    const start = this.tableBlock * PAGEBLOCK_PAGES;
-    const block = ((start - run.frame) * run.step) / PAGEBLOCK_PAGES;
-    if (block < 0 || block * PAGEBLOCK_PAGES >= places || !Number.isInteger(block)) return;
-    this.table.fill(run);
-  }
+/** Whether one of the huge pages of a run begins at a frame. */
+function holdsBlock(run: Run, start: number): boolean {
+  const place = (start - run.frame) * run.step;
+  return place >= 0 && place < placesOf(run) && place % PAGEBLOCK_PAGES === 0;
 }

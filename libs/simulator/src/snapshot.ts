@@ -143,7 +143,7 @@ export function takeSnapshot(k: KernelState, before?: Snapshot): Snapshot {
   const rate = (...names: string[]): number => {
     if (!before || seconds <= 0) return 0;
     let delta = 0;
-    for (const name of names) delta += (k.vmstat.get(name) ?? 0) - (before.vmstat[name] ?? 0);
+    for (const name of names) delta += k.vmstat.get(name) - (before.vmstat[name] ?? 0);
     return delta / seconds;
   };
   const cpuIds = k.cpus.map((cpu) => cpu.id);

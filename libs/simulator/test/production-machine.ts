@@ -214,7 +214,7 @@ export class ProductionMachine implements Machine {
 
   private compact(op: Extract<MachineOp, { op: 'compact' }>): number {
     const { k } = this;
-    const moved = (): number => k.vmstat.get('pgmigrate_success') ?? 0;
+    const moved = (): number => k.vmstat.get('pgmigrate_success');
     const before = moved();
     for (const node of k.nodes) {
       if (op.node !== null && op.node !== node.id) continue;
