@@ -248,6 +248,11 @@ describe('a run that was interrupted', () => {
 
   test.each([
     ['of another seed', JSON.stringify(report(2, [known])), 'figures of seed 2'],
+    [
+      'of another version',
+      JSON.stringify({ ...report(1, [known]), sources: 'others' }),
+      'figures of another version',
+    ],
     ['that is something else', '{}', 'no figures of this bench'],
     ['that is no JSON', 'figures', 'not valid JSON'],
   ])('refuses a file %s', async (_, content, message) => {

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { killsMore, overSituations, remoteHolds, unseenAlone, type ProblemResult } from './judge';
 import { kindOf, type ProblemKind } from './problems';
-import { report, runProblems, toleranceOf, type Report } from './run';
+import { report, runProblems, sourcesHash, toleranceOf, type Report } from './run';
 import { PROBLEMS } from './shares';
 import { measureSpeed } from './speed';
 
@@ -146,7 +146,7 @@ function numberOf({ id }: ProblemResult): number {
 
 /**
  * Figures of a run that was interrupted; none where there is no such file yet.
- * @throws Error where the file is not one of this bench and seed
+ * @throws Error where the file is not one of this bench, seed and version
  */
 function resultsIn(path: string, seed: number): ProblemResult[] {
   if (!existsSync(path)) return [];
@@ -155,6 +155,11 @@ function resultsIn(path: string, seed: number): ProblemResult[] {
     const was = found.summary?.seed;
     throw new Error(
       `--resume: ${path} has ${was === undefined ? 'no figures of this bench' : `figures of seed ${was}`}; expected those of seed ${seed}`,
+    );
+  }
+  if (found.sources !== sourcesHash()) {
+    throw new Error(
+      `--resume: ${path} has figures of another version of simulator, advisor or bench; start anew without --resume`,
     );
   }
   return found.results;

@@ -1,5 +1,6 @@
 /** Hands problems to worker threads, one per processor, and collects their results in order. */
 import { createHash } from 'node:crypto';
+import { readFileSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -12,6 +13,8 @@ import type { Task } from './worker';
 const YOUNG_MIB = 64;
 
 export interface Report {
+  /** Of the program that made the results. */
+  sources: string;
   results: ProblemResult[];
   summary: Summary & { resultHash: string };
 }
@@ -21,13 +24,42 @@ export function toleranceOf(seed: number): Tolerance {
   return tolerances(problem(seed, 0).request.host);
 }
 
+/** Simulator, advisor and bench decide the figures. */
+const SOURCES = ['../../simulator/src', '../src', '.'].map((folder) => join(__dirname, folder));
+let knownSources: string | undefined;
+
+/** Two programs with the same hash give the same figures. Read once: what runs is what was there at the start. */
+export function sourcesHash(): string {
+  knownSources ??= hashOf(SOURCES);
+  return knownSources;
+}
+
+function hashOf(folders: string[]): string {
+  const hash = createHash('sha256');
+  for (const folder of folders) {
+    const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    for (const name of names.filter(isSource).sort()) {
+      hash.update(`${name}\0`).update(readFileSync(join(folder, name)));
+    }
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+function isSource(name: string): boolean {
+  return name.endsWith('.ts') && !name.endsWith('.spec.ts');
+}
+
 /** Summary and a hash over all figures: two runs of the same seed have the same one. */
 export function report(seed: number, results: ProblemResult[]): Report {
   const resultHash = createHash('sha256')
     .update(JSON.stringify(results))
     .digest('hex')
     .slice(0, 16);
-  return { results, summary: { ...summarise(seed, results, toleranceOf(seed)), resultHash } };
+  return {
+    sources: sourcesHash(),
+    results,
+    summary: { ...summarise(seed, results, toleranceOf(seed)), resultHash },
+  };
 }
 
 /**
