@@ -210,7 +210,7 @@ export function compare(problem: Problem, number: number): ProblemResult {
   return {
     id: problem.id,
     traits: problem.traits,
-    situations: compareAll(replays, problem, advised, situationsOf(problem.request, number)),
+    situations: compareAll(replays, problem, advised, situationsOf(number)),
     searchReplays: chosen.replays,
     ...(small && { exhaustive: enumerate(replays, problem, advised) }),
   };

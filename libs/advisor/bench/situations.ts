@@ -3,8 +3,7 @@ import { grown } from '../src/growth';
 import { resolveDemand } from '../src/demand';
 import type { SimulationRequest } from '../src/types';
 import { managedPages } from '../src/host-nodes';
-import { isLikely } from '../src/varied-judge';
-import { varied, variationsOf } from '../src/variation';
+import { growthBy, varied } from '../src/variation';
 import { PAGES_PER_MIB } from '@zonewise/simulator';
 
 export interface Situation {
@@ -59,18 +58,16 @@ function moreCache(request: SimulationRequest): SimulationRequest {
   return { ...request, demand: { ...request.demand, backgroundCache } };
 }
 
-/**
- * As asked, with growth, in one more unseen situation, taken in turn, and under the variations that the search replays for
- * its finalists and holds to be likely.
- */
-export function situationsOf(request: SimulationRequest, number: number): Situation[] {
+/** The harshest of the variations that the search replays for its finalists and holds to be likely. */
+const HARSHEST = growthBy(20);
+
+/** As asked, with growth, in one more unseen situation, taken in turn, and with the most growth that the search reckons with. */
+export function situationsOf(number: number): Situation[] {
   const unseen = UNSEEN[number % UNSEEN.length];
-  const seen = variationsOf(request)
-    .filter(isLikely)
-    .map((variation): Situation => ({
-      name: variation.name,
-      seen: true,
-      apply: (each) => varied(each, variation),
-    }));
-  return [AS_ASKED, GROWN, ...(unseen === undefined ? [] : [unseen]), ...seen];
+  const harshest: Situation = {
+    name: HARSHEST.name,
+    seen: true,
+    apply: (request) => varied(request, HARSHEST),
+  };
+  return [AS_ASKED, GROWN, ...(unseen === undefined ? [] : [unseen]), harshest];
 }
