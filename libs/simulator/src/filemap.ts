@@ -8,7 +8,6 @@ import {
   LRU_ACTIVE_FILE,
   LRU_INACTIVE_FILE,
   accountRun,
-  ascending,
   lruList,
   plainRun,
   spanOf,
@@ -21,6 +20,7 @@ import { pagesBeforeReclaim, type MemoryGroup } from './memcg';
 import { answerForHigh, chargeSegment } from './memcg-charge';
 import type { Segment } from './page-alloc';
 import { newMapping, type Mapping } from './page-map';
+import { ascending } from './run-order';
 import { workingsetRefault } from './workingset';
 import { updateVmstat } from './vmstat-work';
 

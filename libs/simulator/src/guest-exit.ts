@@ -4,11 +4,12 @@ import { freeRun } from './free-run';
 import { exitHugetlb, hugetlbPointers } from './hugetlb-fault';
 import { freeKernelBlocks, guestCaller, type KernelCaller } from './kernel-block';
 import { passTime, type GuestState, type KernelState } from './kernel-state';
-import { ascending, partOf, piecesOf, spanOf, type Run } from './lru';
+import { partOf, piecesOf, spanOf, type Run } from './lru';
 import { uncharge, unchargeKernel } from './memcg';
 import { gathered, pointersOf, type GatherRounds } from './mmu-gather';
 import { BlockCounts, type Mapping } from './page-map';
 import { endProcess } from './process-pages';
+import { ascending } from './run-order';
 import { freeSwap, freeSwapCache } from './swap';
 import { endWritesOf } from './swap-write';
 import type { Zone } from './zone';
@@ -99,7 +100,8 @@ export function zapOffsets(
 ): number {
   endWritesOf(k, mapping);
   let freed = 0;
-  for (const call of callsOf(ascending(partsOf(mapping, rangeOf(pattern)), zoneOf), pattern)) {
+  const parts = [...ascending(partsOf(mapping, rangeOf(pattern)), zoneOf)];
+  for (const call of callsOf(parts, pattern)) {
     gathered(k, caller, pointersOf(call), (rounds) => {
       freed += freeParts(k, mapping, call, caller.cpu, rounds);
     });
@@ -112,7 +114,7 @@ const zoneOf = (run: Run): Zone => run.zone;
 function freeParts(
   k: KernelState,
   mapping: Mapping,
-  parts: Run[],
+  parts: Iterable<Run>,
   cpu: number,
   rounds?: GatherRounds,
 ): number {

@@ -176,29 +176,6 @@ export function piecesOf(run: Run): Run[] {
   return pieces;
 }
 
-/**
- * Parts by ascending offset. Where those that go to one place interlock they are taken apart, so that each place
- * gets its pages in order.
- * @param parts stand on no list; by ascending offset of their first page
- */
-export function ascending(parts: Run[], placeOf: (run: Run) => unknown): Run[] {
-  const ends = new Map<unknown, number>();
-  let interlocked = false;
-  for (const part of parts) {
-    const place = placeOf(part);
-    const end = ends.get(place) ?? 0;
-    if (part.offset < end) interlocked = true;
-    ends.set(place, Math.max(end, part.offset + spanOf(part) - part.stride + 1));
-  }
-  if (!interlocked) return parts;
-  const pages = parts
-    .flatMap((part) => piecesOf(part))
-    .flatMap((part) =>
-      part.huge ? [part] : Array.from({ length: part.pages }, (_, i) => partOf(part, i, 1)),
-    );
-  return pages.sort((a, b) => a.offset - b.offset);
-}
-
 /** A copy of the pages in places [from, to) that stands on no list; undefined where they hold none. */
 export function sliceOf(run: Run, from: number, to: number): Run | undefined {
   if (!run.places) return to > from ? partOf(run, from, to - from) : undefined;

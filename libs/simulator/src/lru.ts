@@ -23,7 +23,6 @@ import { MAX_PLACES, Places } from './places';
 import type { Mapping } from './page-map';
 
 export {
-  ascending,
   frameAt,
   newRun,
   pagesBetween,
