@@ -61,17 +61,7 @@ export class VariedJudge {
    * and to how remote it is.
    */
   mayBeat(soFar: Tested, best: Tested): boolean {
-    const lost =
-      kills(soFar.asAsked) - kills(best.asAsked) ||
-      this.deaths(soFar, false) - this.deaths(best, false);
-    if (lost !== 0) return lost < 0;
-    const { order, decisive } = this.orderAsAsked(soFar.asAsked, best.asAsked);
-    if (decisive) return order < 0;
-    const remote = this.compareRemote(soFar, best);
-    if (remote !== 0) return remote < 0;
-    const unlikely = this.deaths(soFar, true) - this.deaths(best, true);
-    if (unlikely !== 0) return unlikely < 0;
-    return (order || soFar.changes - best.changes) < 0;
+    return this.compare(soFar, best) < 0;
   }
 
   /** Order of two outcomes of the demand as asked, and whether variations can change nothing about it. */
