@@ -179,6 +179,7 @@ function enumerate(
     varied: variations.map((each) => outcome(varied(withChange(request, change), each))),
     changes: changeCount(normalise(request, change)),
   });
+  const own = tested(best, advised);
   // What waits longer is not better, whatever it comes to.
   const bound = stallToBeat(best, judge);
   const better: { configuration: string; by: string }[] = [];
@@ -189,7 +190,7 @@ function enumerate(
     // Who kills fewer as asked is better whatever variations do.
     const kills = difference.objective === 'kills';
     if (!advisable(request, change, kills ? Infinity : allowed, outcome)) continue;
-    if (!kills && judges.compare(tested(found, change), tested(best, advised)) >= 0) continue;
+    if (!kills && judges.compare(tested(found, change), own) >= 0) continue;
     if (better.length < BETTER_LISTED_MAX) {
       const configuration = JSON.stringify(normalise(request, change));
       better.push({ configuration, by: difference.objective });

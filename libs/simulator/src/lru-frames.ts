@@ -51,19 +51,11 @@ export class LruFrames {
   isHuge(block: number): boolean {
     if (block === this.tableBlock) return this.table[0]?.huge ?? false;
     const start = block * PAGEBLOCK_PAGES;
-    const holds = (run: Run): boolean =>
-      run.huge && run.list !== undefined && run.zone === this.zone && holdsBlock(run, start);
-    for (let i = this.firstWide(start); i < this.wide.length; i += 1) {
-      const { run, lowest } = this.wide[i]!;
-      if (lowest >= start + PAGEBLOCK_PAGES) break;
-      if (holds(run)) return true;
-    }
-    for (const run of this.late) if (holds(run)) return true;
-    const own = this.byBlock.get(block);
-    if (own === undefined) return false;
-    if (!(own instanceof Set)) return holds(own);
-    for (const run of own) if (holds(run)) return true;
-    return false;
+    return this.someRun(
+      block,
+      (run) =>
+        run.huge && run.list !== undefined && run.zone === this.zone && holdsBlock(run, start),
+    );
   }
 
   /**
@@ -158,16 +150,26 @@ export class LruFrames {
     }
     this.tableBlock = block;
     this.table.fill(undefined);
+    this.someRun(block, (run) => {
+      this.fill(run);
+      return false;
+    });
+  }
+
+  /** Whether one of the runs that may have pages in a pageblock passes; later ones are not asked then. */
+  private someRun(block: number, passes: (run: Run) => boolean): boolean {
     const start = block * PAGEBLOCK_PAGES;
     for (let i = this.firstWide(start); i < this.wide.length; i += 1) {
       const { run, lowest } = this.wide[i]!;
       if (lowest >= start + PAGEBLOCK_PAGES) break;
-      this.fill(run);
+      if (passes(run)) return true;
     }
-    for (const run of this.late) this.fill(run);
+    for (const run of this.late) if (passes(run)) return true;
     const own = this.byBlock.get(block);
-    if (own instanceof Set) for (const run of own) this.fill(run);
-    else if (own !== undefined) this.fill(own);
+    if (own === undefined) return false;
+    if (!(own instanceof Set)) return passes(own);
+    for (const run of own) if (passes(run)) return true;
+    return false;
   }
 
   /** First wide piece that ends behind a frame. */
