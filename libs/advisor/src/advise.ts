@@ -22,6 +22,7 @@ import { margin } from './margin';
 import { STALL_BUDGET_SECONDS_PER_GIB, compareOutcomes, judgeOf, type Judge } from './objective';
 import { operationGroups } from './operations';
 import type { Note } from './placement';
+import { isBound } from './placement';
 import { paretoFront } from './pareto';
 import { poolNotes } from './pools';
 import type { OnAnswer, SearchResult } from './search';
@@ -232,9 +233,7 @@ function paceSensitivity(
 
 /** Strict and restrictive have no fallback: where the advice chooses them, its margin is part of it. */
 function riskText(advised: Evaluated, flips: RecommendationContent['evidence']['margin']): string {
-  const limited = Object.values(advised.change.numatune).some(
-    ({ mode }) => mode === 'strict' || mode === 'restrictive',
-  );
+  const limited = Object.values(advised.change.numatune).some(({ mode }) => isBound(mode));
   return limited
     ? ` Guests limited to their nodes cannot fall back to others. ${flips.verdict}`
     : '';

@@ -15,7 +15,7 @@ import { nearestFirst } from './host-nodes';
 import type { Judge } from './objective';
 import { scoreOf, stallBudgetNs } from './objective';
 import { ownValue } from './own-value';
-import { guestCpuNodes } from './placement';
+import { guestCpuNodes, isBound } from './placement';
 import type { PoolNeed } from './pools';
 import { basePages, enlarged, isPooled, poolNeeds, reduced } from './pools';
 import type { AdviceRequest, BackingValue, HugepageDemand } from './types';
@@ -109,8 +109,9 @@ function elsewhere(request: AdviceRequest, change: Change, planned: Planned): Ch
 function unbound(change: Change, guests: Planned[]): Change {
   const settings = guests.flatMap(({ spec }) => {
     const { mode, nodeset } = ownValue(change.numatune, spec.guest.name) ?? spec.numatune;
-    const bound = mode === 'strict' || mode === 'restrictive';
-    return bound ? [[spec.guest.name, { mode: 'preferred' as const, nodeset }] as const] : [];
+    return isBound(mode)
+      ? [[spec.guest.name, { mode: 'preferred' as const, nodeset }] as const]
+      : [];
   });
   return { ...change, numatune: { ...change.numatune, ...Object.fromEntries(settings) } };
 }

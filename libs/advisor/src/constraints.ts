@@ -8,7 +8,7 @@ import { effectiveNumatune, placedGuest } from './compile';
 import { AdvisorInputError } from './errors';
 import { managedPages, memoryNodes, nodeUnion, nodesText } from './host-nodes';
 import { formatCount } from './format';
-import { guestMemoryPages } from './placement';
+import { guestMemoryPages, isBound } from './placement';
 import { poolNeeds, poolNodes } from './pools';
 import type { AdviceRequest, Change, GuestSpec } from './types';
 import { VcpuLimits } from './vcpu-load';
@@ -45,10 +45,9 @@ export function overcommitted(
   const all = memoryNodes(request.host);
   const bound = request.guests.map(({ guest }) => {
     const { mode, nodeset, memnodes } = effectiveNumatune(request, guest.name);
-    const limited = mode === 'strict' || mode === 'restrictive';
     const named = nodeUnion(nodeset, ...(memnodes ?? []).map((memnode) => memnode.nodeset));
     const pages = guestMemoryPages(placedGuest(request, guest.name));
-    return { nodes: limited && named.length > 0 ? named : all, pages };
+    return { nodes: isBound(mode) && named.length > 0 ? named : all, pages };
   });
   const sets = new Map([all, ...bound.map(({ nodes }) => nodes)].map((set) => [set.join(), set]));
   return [...sets.values()].flatMap((nodes) => {
@@ -223,8 +222,7 @@ function contradictions(request: AdviceRequest, pinnedGuests: string[]): void {
   }
   for (const name of pinnedGuests) {
     const { mode, nodeset } = effectiveNumatune(request, name);
-    const limited = mode === 'strict' || mode === 'restrictive';
-    if (!limited || nodeset.some((node) => nodes.includes(node))) continue;
+    if (!isBound(mode) || nodeset.some((node) => nodes.includes(node))) continue;
     contradictory(
       'pinnedGuests',
       `${name} is to stay as it is, but all nodes of its ${mode} numatune (${nodeset.join(',')}) are forbidden.`,

@@ -9,6 +9,7 @@ import { FIGURES } from './explain';
 import { wouldLose } from './losses';
 import type { Judge } from './objective';
 import { compareOutcomes, scoreOf } from './objective';
+import { isBound } from './placement';
 import { isBetter, isPerfect } from './rounds';
 import type { Outcome } from './types';
 import { VariedJudge, isLikely, kills, type Tested, type Varied } from './varied-judge';
@@ -319,10 +320,7 @@ export class Finals {
     const [best, ...rest] = others.slice(0, FINALISTS_MAX - 1);
     if (best === undefined) return [];
     const unbound = others.find(
-      ({ change }) =>
-        !Object.values(change.numatune).some(
-          ({ mode }) => mode === 'strict' || mode === 'restrictive',
-        ),
+      ({ change }) => !Object.values(change.numatune).some(({ mode }) => isBound(mode)),
     );
     const level = others.filter((one) => !this.isBehind(one, best));
     const asked = level.filter((one) => named.has(one) && !this.finalists.has(one));

@@ -1,6 +1,6 @@
 import type { GuestProcess, HostModel, MemoryPolicy, RegionSpec } from '@zonewise/simulator';
 import { cpuNodes, memoryNodes, nodesText, nodeUnion } from './host-nodes';
-import type { BackingValue, GuestSpec, NumatuneValue, PinningValue } from './types';
+import type { BackingValue, GuestSpec, NumatuneValue, PinningValue, PlacementMode } from './types';
 
 export interface Note {
   code: string;
@@ -151,6 +151,11 @@ function placeRegion(
   };
 }
 
+/** Whether guests find memory on their nodes alone: these two modes have no fallback, the others do. */
+export function isBound(mode: PlacementMode): boolean {
+  return mode === 'strict' || mode === 'restrictive';
+}
+
 function policyOf(setting: NumatuneValue, nodes: number[]): MemoryPolicy {
   switch (setting.mode) {
     case 'strict':
@@ -170,9 +175,7 @@ function affinity(setting: NumatuneValue, host: HostModel): number[] | undefined
   const all = cpuNodes(host);
   const ofNodes = nodeUnion(setting.nodeset).filter((node) => all.includes(node));
   const follows =
-    setting.mode === 'strict' ||
-    setting.mode === 'restrictive' ||
-    (setting.mode === 'preferred' && setting.nodeset.length === 1);
+    isBound(setting.mode) || (setting.mode === 'preferred' && setting.nodeset.length === 1);
   return follows && ofNodes.length > 0 ? ofNodes : undefined;
 }
 

@@ -17,7 +17,7 @@ import { compareOutcomes, scoreOf, stallBudgetNs } from './objective';
 import { ownValue } from './own-value';
 import { packing } from './packing';
 import { compareEstimates } from './page-count';
-import { guestMemoryPages, isPinned } from './placement';
+import { guestMemoryPages, isBound, isPinned } from './placement';
 import type { Space } from './space';
 import { placements, zoneReclaimModes } from './space';
 import { stallToBeat, type StallBound } from './stall-bound';
@@ -309,8 +309,7 @@ function leastRemote(
     const size = guestMemoryPages(spec.guest);
     pages += size;
     const setting = ownValue(numatune, spec.guest.name);
-    const bound = setting?.mode === 'strict' || setting?.mode === 'restrictive';
-    if (!bound || !isPinned(spec, request.host)) continue;
+    if (!setting || !isBound(setting.mode) || !isPinned(spec, request.host)) continue;
     for (const region of spec.guest.regions) {
       const nearest = setting.nodeset.map((node) => extraDistance(request, region.cpuNodes, node));
       cost += region.sizePages * Math.min(...nearest);

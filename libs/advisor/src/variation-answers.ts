@@ -4,7 +4,8 @@ import { effectiveNumatune } from './compile';
 import type { Change } from './evaluator';
 import type { Finalist } from './finalists';
 import { ownValue } from './own-value';
-import type { AdviceRequest, NumatuneValue, Outcome, PlacementMode } from './types';
+import { isBound } from './placement';
+import type { AdviceRequest, NumatuneValue, Outcome } from './types';
 
 /** Node reclaim off, and on for clean page cache that nobody maps. */
 const ZONE_RECLAIM_MODES = [0, 1];
@@ -55,8 +56,4 @@ function softened(
     { mode: nodeset.length > 1 ? 'interleave' : 'preferred', nodeset },
   ]);
   return { ...change, numatune: Object.fromEntries([...settings, ...loose]) };
-}
-
-function isBound(mode: PlacementMode): boolean {
-  return mode === 'strict' || mode === 'restrictive';
 }
