@@ -73,21 +73,24 @@ function outcomeOf(
 /** The rival that advice's gain is measured against: replayed to the end unless it kills, when there is no such gain. */
 const MEASURE = 'libvirt-default';
 
-/** What advice and rivals are measured by: their figures over the first so many situations. */
+/** What advice and rivals are measured by: their figures over the first so many situations, nearness over those not seen. */
 interface Measure {
   situations: number;
+  /** How many of them, and the first ones, the search does not see. */
+  unseen: number;
   advice: Figures;
 }
 
 /** How a rival stands in a measure after its first situations. */
 function standing(
   so: Figures[],
-  { situations, advice }: Measure,
+  { unseen, advice }: Measure,
   tolerance: Tolerance,
 ): { lost: boolean; stallLimitNs: number } {
-  const { kills, swapPages, stallNs, remoteCost } = overall(so);
+  const near = so.slice(0, unseen);
+  const { kills, swapPages, stallNs, remoteCost } = overall(so, near);
   const waitable = advice.stallNs + tolerance.stall - stallNs;
-  const remoteAtLeast = (remoteCost * so.length) / situations;
+  const remoteAtLeast = (remoteCost * near.length) / unseen;
   const behind =
     swapPages > advice.swapPages + tolerance.swap ||
     waitable < 0 ||
@@ -119,7 +122,8 @@ function compareAll(
   );
   const unseen = situations.filter(({ seen }) => seen !== true).length;
   const measures = [unseen, situations.length].map((count): Measure => {
-    return { situations: count, advice: overall(advice.slice(0, count)) };
+    const compared = overall(advice.slice(0, count), advice.slice(0, unseen));
+    return { situations: count, unseen, advice: compared };
   });
   const results = situations.map(({ name, seen }, i): SituationResult => {
     const own = advice[i];
