@@ -73,24 +73,21 @@ function outcomeOf(
 /** The rival that advice's gain is measured against: replayed to the end unless it kills, when there is no such gain. */
 const MEASURE = 'libvirt-default';
 
-/** What advice and rivals are measured by: their figures over the first so many situations, nearness over those not seen. */
+/** What advice and rivals are measured by: their figures over the first so many situations. */
 interface Measure {
   situations: number;
-  /** How many of them, and the first ones, the search does not see. */
-  unseen: number;
   advice: Figures;
 }
 
 /** How a rival stands in a measure after its first situations. */
 function standing(
   so: Figures[],
-  { unseen, advice }: Measure,
+  { situations, advice }: Measure,
   tolerance: Tolerance,
 ): { lost: boolean; stallLimitNs: number } {
-  const near = so.slice(0, unseen);
-  const { kills, swapPages, stallNs, remoteCost } = overall(so, near);
+  const { kills, swapPages, stallNs, remoteCost } = overall(so);
   const waitable = advice.stallNs + tolerance.stall - stallNs;
-  const remoteAtLeast = (remoteCost * near.length) / unseen;
+  const remoteAtLeast = (remoteCost * so.length) / situations;
   const behind =
     swapPages > advice.swapPages + tolerance.swap ||
     waitable < 0 ||
@@ -122,8 +119,7 @@ function compareAll(
   );
   const unseen = situations.filter(({ seen }) => seen !== true).length;
   const measures = [unseen, situations.length].map((count): Measure => {
-    const compared = overall(advice.slice(0, count), advice.slice(0, unseen));
-    return { situations: count, unseen, advice: compared };
+    return { situations: count, advice: overall(advice.slice(0, count)) };
   });
   const results = situations.map(({ name, seen }, i): SituationResult => {
     const own = advice[i];

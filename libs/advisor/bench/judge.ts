@@ -1,7 +1,6 @@
 /**
  * How advice and rivals are compared, and what the comparison sums up to. Plain arithmetic over outcomes. A configuration is
- * judged by whom it loses, what it swaps and how long it lets guests wait over all situations of a problem, and by how near
- * memory is over those that the search does not see.
+ * judged by what it comes to over all situations of a problem.
  */
 import { scoreOf, type Score } from '../src/objective';
 import type { Outcome } from '../src/types';
@@ -49,7 +48,7 @@ export interface Summary {
   moreKillsThanBestRival: number;
   /**
    * Problems in which the advice's remote cost is at or below that of the best of those rivals that are no worse in
-   * kills, swap and stall in any situation that is compared.
+   * kills, swap and stall.
    */
   remoteAtOrBelowBestRivalPct: number;
   /** Median of the reduction of remote cost against libvirt's default, where that kills nobody and is not perfect. */
@@ -68,39 +67,28 @@ export function figuresOf(outcome: Outcome): Figures {
   return { kills, swapPages: swap, stallNs: stall, remoteCost: remote };
 }
 
-/**
- * What a configuration comes to over situations of a problem: sums, and the mean of the remote cost.
- * @param unseen those that the search does not see: how near memory is shows there
- */
-export function overall(figures: Figures[], unseen: Figures[] = figures): Figures {
+/** What a configuration comes to over all situations of a problem: sums, and the mean of the remote cost. */
+export function overall(figures: Figures[]): Figures {
   const sum = (of: (each: Figures) => number): number =>
     figures.reduce((total, each) => total + of(each), 0);
-  const remote = unseen.reduce((total, { remoteCost }) => total + remoteCost, 0);
   return {
     kills: sum(({ kills }) => kills),
     swapPages: sum(({ swapPages }) => swapPages),
     stallNs: sum(({ stallNs }) => stallNs),
-    remoteCost: unseen.length === 0 ? 0 : remote / unseen.length,
+    remoteCost: figures.length === 0 ? 0 : sum(({ remoteCost }) => remoteCost) / figures.length,
   };
 }
 
 /** Advice and rivals of a problem, each over all of its situations. */
 export function overSituations({ situations }: Pick<ProblemResult, 'situations'>): Compared {
   const names = situations[0]?.rivals.map(({ name }) => name) ?? [];
-  const unseen = withoutSeen(situations);
-  const over = (of: (one: SituationResult) => Figures[]): Figures =>
-    overall(situations.flatMap(of), unseen.flatMap(of));
   return {
-    advice: over(({ advice }) => [advice]),
+    advice: overall(situations.map(({ advice }) => advice)),
     rivals: names.map((name) => ({
       name,
-      ...over(({ rivals }) => rivals.filter((each) => each.name === name)),
+      ...overall(situations.flatMap(({ rivals }) => rivals.filter((each) => each.name === name))),
     })),
   };
-}
-
-function withoutSeen(situations: SituationResult[]): SituationResult[] {
-  return situations.filter(({ seen }) => seen !== true);
 }
 
 export function killsMore({ advice, rivals }: Compared): boolean {
@@ -150,7 +138,7 @@ function pct(part: number, whole: number): number {
 export function unseenAlone({ situations }: Pick<ProblemResult, 'situations'>): {
   situations: SituationResult[];
 } {
-  return { situations: withoutSeen(situations) };
+  return { situations: situations.filter(({ seen }) => seen !== true) };
 }
 
 export function summarise(seed: number, results: ProblemResult[], tolerance: Tolerance): Summary {
