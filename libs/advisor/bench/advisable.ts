@@ -1,23 +1,29 @@
 import { withChange } from '../src/change';
 import { ineligible } from '../src/eligible';
 import { scoreOf } from '../src/objective';
+import type { Variation } from '../src/advice-types';
 import type { AdviceRequest, Change, Outcome, SimulationRequest } from '../src/types';
 import { isLikely } from '../src/varied-judge';
-import { varied, variationsOf } from '../src/variation';
+import { varied } from '../src/variation';
+
+/** What was asked about, and how it is answered. */
+export interface Asked {
+  request: AdviceRequest;
+  variations: readonly Variation[];
+  outcomeOf: (request: SimulationRequest) => Outcome;
+}
 
 /**
- * Guests that a configuration loses over the variations that the search replays for its finalists.
+ * Guests that a configuration loses over the likely ones of the variations that the search replayed for its finalists.
  * @param enough once it has lost more than these, the rest is not replayed
  */
 export function lostUnderVariations(
-  request: AdviceRequest,
+  { request, variations, outcomeOf }: Asked,
   change: Change,
-  outcomeOf: (request: SimulationRequest) => Outcome,
   enough = Infinity,
 ): number {
   let lost = 0;
-  for (const variation of variationsOf(request)) {
-    if (!isLikely(variation)) continue;
+  for (const variation of variations.filter(isLikely)) {
     if (lost > enough) break;
     lost += scoreOf(outcomeOf(varied(withChange(request, change), variation))).kills;
   }
@@ -29,14 +35,10 @@ export function lostUnderVariations(
  * setting. Where it is as good as another one as asked, it loses no more guests under variations.
  * @param allowed guests that may be lost under variations
  */
-export function advisable(
-  request: AdviceRequest,
-  change: Change,
-  allowed: number,
-  outcomeOf: (request: SimulationRequest) => Outcome,
-): boolean {
+export function advisable(asked: Asked, change: Change, allowed: number): boolean {
+  const { request, outcomeOf } = asked;
   const now = outcomeOf(request);
   if (ineligible(outcomeOf(withChange(request, change)), now) !== undefined) return false;
   if (allowed === Infinity) return true;
-  return lostUnderVariations(request, change, outcomeOf, allowed) <= allowed;
+  return lostUnderVariations(asked, change, allowed) <= allowed;
 }

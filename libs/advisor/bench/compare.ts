@@ -10,9 +10,10 @@ import { condense, isStalled } from '../src/outcome';
 import { rivals } from '../src/rivals';
 import { configurations, spaceOf } from '../src/space';
 import { NO_BOUND, replayLimits, stallToBeat, type StallBound } from '../src/stall-bound';
+import type { Variation } from '../src/advice-types';
 import type { AdviceBudget, Change, Outcome, SimulationRequest } from '../src/types';
 import { VariedJudge, type Tested } from '../src/varied-judge';
-import { varied, variationsOf } from '../src/variation';
+import { varied } from '../src/variation';
 import { advisable, lostUnderVariations } from './advisable';
 import {
   figuresOf,
@@ -23,7 +24,7 @@ import {
   type Tolerance,
 } from './judge';
 import type { Problem } from './problems';
-import { AS_ASKED, situationsOf, type Situation } from './situations';
+import { situationsOf, type Situation } from './situations';
 
 /** An enumerated problem's search may replay its whole space. */
 const SMALL_BUDGET: AdviceBudget = { replaysMax: 1000, workMax: 6e9 };
@@ -163,19 +164,21 @@ function waitedNs({ guests }: Outcome): number {
  */
 function enumerate(
   replays: Replays,
-  problem: Problem,
+  { request }: Problem,
   advised: Change,
+  variations: readonly Variation[],
 ): NonNullable<ProblemResult['exhaustive']> {
-  const { request } = problem;
+  const asAsked = (change: Change, bound?: StallBound): Outcome =>
+    replays.outcome(withChange(request, change), bound);
   const judge = judgeOf(request.host, request.options);
   const space = spaceOf(request, resolveDemand(request));
-  const best = outcomeOf(replays, problem, advised, AS_ASKED);
+  const best = asAsked(advised);
   const outcome = (each: SimulationRequest): Outcome => replays.outcome(each);
-  const allowed = lostUnderVariations(request, advised, outcome);
-  const variations = variationsOf(request);
+  const asked = { request, variations, outcomeOf: outcome };
+  const allowed = lostUnderVariations(asked, advised);
   const judges = new VariedJudge(judge, variations);
-  const tested = (asAsked: Outcome, change: Change): Tested => ({
-    asAsked,
+  const tested = (found: Outcome, change: Change): Tested => ({
+    asAsked: found,
     varied: variations.map((each) => outcome(varied(withChange(request, change), each))),
     changes: changeCount(normalise(request, change)),
   });
@@ -184,12 +187,12 @@ function enumerate(
   const bound = stallToBeat(best, judge);
   const better: { configuration: string; by: string }[] = [];
   for (const change of configurations(space)) {
-    const found = outcomeOf(replays, problem, change, AS_ASKED, bound);
+    const found = asAsked(change, bound);
     const difference = firstDifference(found, best, judge);
     if (difference?.better !== 'a') continue;
     // Who kills fewer as asked is better whatever variations do.
     const kills = difference.objective === 'kills';
-    if (!advisable(request, change, kills ? Infinity : allowed, outcome)) continue;
+    if (!advisable(asked, change, kills ? Infinity : allowed)) continue;
     if (!kills && judges.compare(tested(found, change), own) >= 0) continue;
     if (better.length < BETTER_LISTED_MAX) {
       const configuration = JSON.stringify(normalise(request, change));
@@ -211,8 +214,8 @@ export function compare(problem: Problem, number: number): ProblemResult {
   return {
     id: problem.id,
     traits: problem.traits,
-    situations: compareAll(replays, problem, advised, situationsOf(number)),
+    situations: compareAll(replays, problem, advised, situationsOf(problem.request, number)),
     searchReplays: chosen.replays,
-    ...(small && { exhaustive: enumerate(replays, problem, advised) }),
+    ...(small && { exhaustive: enumerate(replays, problem, advised, chosen.variations) }),
   };
 }

@@ -3,7 +3,8 @@ import { grown } from '../src/growth';
 import { resolveDemand } from '../src/demand';
 import type { SimulationRequest } from '../src/types';
 import { managedPages } from '../src/host-nodes';
-import { growthBy, varied } from '../src/variation';
+import { isLikely } from '../src/varied-judge';
+import { varied, variationsOf } from '../src/variation';
 import { PAGES_PER_MIB } from '@zonewise/simulator';
 
 export interface Situation {
@@ -58,16 +59,20 @@ function moreCache(request: SimulationRequest): SimulationRequest {
   return { ...request, demand: { ...request.demand, backgroundCache } };
 }
 
-/** The harshest of the variations that the search replays for its finalists and holds to be likely. */
-const HARSHEST = growthBy(20);
-
-/** As asked, with growth, in one more unseen situation, taken in turn, and with the most growth that the search reckons with. */
-export function situationsOf(number: number): Situation[] {
+/**
+ * As asked, with growth, in one more unseen situation, taken in turn, and under the variations that the search replays for
+ * its finalists and holds to be likely.
+ */
+export function situationsOf(request: SimulationRequest, number: number): Situation[] {
   const unseen = UNSEEN[number % UNSEEN.length];
-  const harshest: Situation = {
-    name: HARSHEST.name,
-    seen: true,
-    apply: (request) => varied(request, HARSHEST),
-  };
-  return [AS_ASKED, GROWN, ...(unseen === undefined ? [] : [unseen]), harshest];
+  const seen = variationsOf(request)
+    .filter(isLikely)
+    // What costs most guests shows first who is no measure of the advice.
+    .sort((a, b) => (b.growthPercent ?? 0) - (a.growthPercent ?? 0))
+    .map((variation): Situation => ({
+      name: variation.name,
+      seen: true,
+      apply: (each) => varied(each, variation),
+    }));
+  return [AS_ASKED, GROWN, ...(unseen === undefined ? [] : [unseen]), ...seen];
 }

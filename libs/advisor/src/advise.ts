@@ -1,5 +1,6 @@
 import type { ReplayControl } from '@zonewise/simulator';
 import { hardwareProfiles, replay } from '@zonewise/simulator';
+import type { Variation } from './advice-types';
 import { shortfallPages, unplaced } from './bounds';
 import { pureChanges } from './candidates';
 import { uniqueNotes } from './compile';
@@ -92,14 +93,18 @@ function choose(replayFn: Replay, request: AdviceRequest, control?: AdviceContro
 
 /**
  * What `adviseWith` would advise, without the replays that only its evidence needs: margin, effect of each change, pace,
- * alternatives.
+ * alternatives; and the variations that finalists were compared under.
  */
 export function chooseWith(
   replayFn: Replay,
   request: AdviceRequest,
-): { advised: Candidate; replays: number } {
+): { advised: Candidate; replays: number; variations: readonly Variation[] } {
   const { evaluator, searched } = choose(replayFn, request);
-  return { advised: searched.advised.candidate, replays: evaluator.replays };
+  return {
+    advised: searched.advised.candidate,
+    replays: evaluator.replays,
+    variations: searched.robustness.variations,
+  };
 }
 
 /** `advise` with a given replay function; the search itself does not care who replays. */

@@ -13,7 +13,7 @@ import { isBound } from './placement';
 import { isBetter, isPerfect } from './rounds';
 import type { Outcome } from './types';
 import { VariedJudge, isLikely, kills, type Tested, type Varied } from './varied-judge';
-import { variationsOf } from './variation';
+import { growthsBetween, variationsOf } from './variation';
 
 const FINALISTS_MAX = 6;
 const FINALISTS_MIN = 3;
@@ -38,8 +38,8 @@ function finalist(one: Evaluated): Finalist {
 }
 
 export class Finals {
-  readonly variations: Variation[];
-  private readonly varied: VariedJudge;
+  private tried: Variation[];
+  private varied: VariedJudge;
   /** With the variations that were replayed before it was clear that they cannot win. */
   private readonly beaten = new Map<Evaluated, Finalist>();
   private readonly finalists = new Map<Evaluated, Finalist>();
@@ -52,8 +52,13 @@ export class Finals {
     const all = variationsOf(evaluator.request);
     // Where replays are too long for all of them, growth by the reserve tells most.
     const affordable = evaluator.canReplay(FINALISTS_MIN * all.length);
-    this.variations = affordable ? all : all.slice(0, 1);
-    this.varied = new VariedJudge(judge, this.variations);
+    this.tried = affordable ? all : all.slice(0, 1);
+    this.varied = new VariedJudge(judge, this.tried);
+  }
+
+  /** What all finalists were replayed under. */
+  get variations(): readonly Variation[] {
+    return this.tried;
   }
 
   /**
@@ -111,6 +116,38 @@ export class Finals {
     const rest = ordered.filter((one) => !chosen.includes(one) && one !== this.baseline);
     this.relieve(placementsFirst(rest), () => order()[0], challenge);
     return order();
+  }
+
+  /**
+   * Where the best loses more guests with one likely growth than with the one before, others may lose them later on the way:
+   * finalists are replayed with growths in between as well, where the budget allows it.
+   * @param ranked what `ranked` returned
+   * @returns finalists, the best first; as they were where nothing is to be told
+   */
+  toldApart(ranked: Finalist[], ordered: Evaluated[], named: ReadonlySet<Evaluated>): Finalist[] {
+    const more = this.growthsToTell(ranked[0]);
+    if (more.length === 0 || !this.evaluator.canReplay(more.length * this.finalists.size)) {
+      return ranked;
+    }
+    this.tried = [...this.tried, ...more];
+    this.varied = new VariedJudge(this.judge, this.tried);
+    this.finalists.clear();
+    this.beaten.clear();
+    return this.ranked(ordered, named);
+  }
+
+  /** Growths between the first likely one that costs the best more guests than the one before, and that. */
+  private growthsToTell(best: Finalist | undefined): Variation[] {
+    if (best === undefined) return [];
+    const growths = this.tried.flatMap((variation, at) => {
+      const { growthPercent } = variation;
+      if (growthPercent === undefined || !isLikely(variation)) return [];
+      return [{ growthPercent, lost: kills(best.varied[at]) }];
+    });
+    const points = [{ growthPercent: 0, lost: kills(best.asAsked) }, ...growths];
+    const upper = points.findIndex(({ lost }, i) => i > 0 && lost > (points[i - 1]?.lost ?? 0));
+    const [from, to] = [points[upper - 1], points[upper]];
+    return from && to ? growthsBetween(from.growthPercent, to.growthPercent) : [];
   }
 
   /**
@@ -199,7 +236,7 @@ export class Finals {
 
   robustness(ids: (one: Evaluated) => string): Robustness {
     return {
-      variations: this.variations,
+      variations: this.tried,
       finalists: [...this.finalists.values()].map(({ one, varied }) => ({
         id: ids(one),
         outcomes: varied.map((outcome, i) => ({

@@ -43,7 +43,8 @@ import { variationAnswers } from './variation-answers';
 export const REPLAYS_EXPECTED = 50;
 /** Shares of the budget that may be used up to the end of each phase; the rest is for margin and explanation. */
 const ROUNDS_SHARE = 0.5;
-const FINALS_SHARE = 0.8;
+const FINALS_SHARE = 0.75;
+const TELLING_SHARE = 0.9;
 /** Winners in miniature that are replayed in full until one holds. */
 const CONFIRMED_MAX = 4;
 /** Work of a space that is replayed one by one all the same. */
@@ -129,6 +130,8 @@ export function search(
     const answering = new Set(answers.flatMap((change) => small.known(change) ?? []));
     ranked = finals.ranked(candidates(context), answering);
   }
+  evaluator.limit(TELLING_SHARE);
+  ranked = finals.toldApart(ranked, candidates(context), named);
   const [first] = ranked;
   const simplest = first && first.one !== today ? [finals.minimised(first), first] : [];
   evaluator.limit(1);

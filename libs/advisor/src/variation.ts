@@ -13,6 +13,14 @@ export function growthBy(percent: number): Variation {
   return { name: `growth-${percent}`, growthPercent: percent };
 }
 
+/** Two growths between two others, at thirds. */
+export function growthsBetween(lowerPercent: number, upperPercent: number): Variation[] {
+  const third = (upperPercent - lowerPercent) / 3;
+  return [lowerPercent + third, upperPercent - third].map((percent) =>
+    growthBy(Math.round(percent)),
+  );
+}
+
 /** What finalists are replayed under: demand, pace and cache are never exactly as asked. */
 export function variationsOf({ demand }: SimulationRequest): Variation[] {
   return [
