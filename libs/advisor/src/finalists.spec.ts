@@ -59,6 +59,57 @@ test('behind many that die under a variation the one that does not is found, how
   expect(first?.one.change.numatune).toEqual(sound.numatune);
 });
 
+test('of two that live with 10 % more memory and die with 20 %, the one that lives longer on the way wins', () => {
+  const tight: AdviceRequest = {
+    ...request,
+    host: host([{ mib: 480 }, { mib: 500 }]),
+    guests: [
+      planned('a', 420, 0, {
+        numatune: on('strict', 0),
+        region: { policy: { mode: 'bind', nodes: [0] } },
+      }),
+    ],
+  };
+  const evaluator = new Evaluator(tight, replay, 1);
+  const today = evaluator.evaluate(NO_CHANGE);
+  const roomier = evaluator.evaluate({ sysctl: {}, numatune: { a: on('strict', 1) } });
+  const killsOf = ({ change }: typeof today): number[] =>
+    [0, 10, 13, 17, 20].map((percent) => scoreOf(evaluator.evaluateGrown(change, percent)).kills);
+  expect([today, roomier].map(killsOf)).toEqual([
+    [0, 0, 1, 1, 1],
+    [0, 0, 0, 0, 1],
+  ]);
+  const finals = new Finals(evaluator, judgeOf(tight.host), today);
+  const ranked = finals.ranked([roomier], new Set());
+  // The same guests lost as far as anybody looked, and nearer.
+  expect(ranked[0]?.one).toBe(today);
+  expect(finals.toldApart(ranked, [roomier], new Set())[0]?.one).toBe(roomier);
+  expect(finals.variations.map(({ name }) => name).slice(-2)).toEqual(['growth-13', 'growth-17']);
+  expect(finals.whyFrail(today, finals.enter(roomier)!)).toMatchObject({
+    why: expect.stringContaining('With 13 % more guest memory') as string,
+    loses: true,
+  });
+});
+
+test('nobody is replayed on the way to growth that costs the best no guests, nor without budget for it', () => {
+  const evaluator = new Evaluator(request, replay, 1);
+  const today = evaluator.evaluate(NO_CHANGE);
+  const finals = new Finals(evaluator, judgeOf(request.host), today);
+  const ranked = finals.ranked([evaluator.evaluate(sound)], new Set());
+  expect(finals.toldApart(ranked, [evaluator.evaluate(sound)], new Set())).toBe(ranked);
+  const budget = { replaysMin: 0, workMax: Infinity, replaysMax: 30 };
+  const poor = new Evaluator(request, replay, 1, undefined, budget);
+  const others = new Finals(poor, judgeOf(request.host), poor.evaluate(NO_CHANGE));
+  const dying = others.enter(poor.evaluate(frail[0]!))!;
+  const tried = others.variations;
+  poor.limit(0.2);
+  expect(others.toldApart([dying], [dying.one], new Set())[0]).toBe(dying);
+  expect(others.variations).toBe(tried);
+  poor.limit(1);
+  expect(others.toldApart([dying], [dying.one], new Set())[0]).not.toBe(dying);
+  expect(others.variations.length).toBe(tried.length + 2);
+});
+
 test('no more than the finalists are replayed under variations where these kill nobody', () => {
   const roomy = { ...request, host: host([{ mib: 1024 }, { mib: 1024 }]) };
   const evaluator = new Evaluator(roomy, replay, 1);
