@@ -197,7 +197,7 @@ test('a small problem from search to summary: rivals, an unseen variation, the w
     AS_ASKED.name,
     GROWN.name,
     UNSEEN[number % UNSEEN.length]?.name,
-    ...['growth-20', 'growth-10', 'reversed-start', 'slow-touch', 'cache-10'],
+    ...['growth-20', 'reversed-start', 'growth-10', 'slow-touch', 'cache-10'],
   ]);
   expect(unseenAlone(compared).situations).toEqual(compared.situations.slice(0, 3));
   for (const { rivals } of compared.situations) {

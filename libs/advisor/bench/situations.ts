@@ -67,8 +67,6 @@ export function situationsOf(request: SimulationRequest, number: number): Situat
   const unseen = UNSEEN[number % UNSEEN.length];
   const seen = variationsOf(request)
     .filter(isLikely)
-    // What costs most guests shows first who is no measure of the advice.
-    .sort((a, b) => (b.growthPercent ?? 0) - (a.growthPercent ?? 0))
     .map((variation): Situation => ({
       name: variation.name,
       seen: true,

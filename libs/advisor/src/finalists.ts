@@ -50,9 +50,9 @@ export class Finals {
     private readonly baseline: Evaluated,
   ) {
     const all = variationsOf(evaluator.request);
-    // Where replays are too long for all of them, growth by the reserve tells most.
-    const affordable = evaluator.canReplay(FINALISTS_MIN * all.length);
-    this.tried = affordable ? all : all.slice(0, 1);
+    // Where replays are too long for all of them, those that tell most.
+    const affordable = all.filter((_, i) => evaluator.canReplay(FINALISTS_MIN * (i + 1)));
+    this.tried = affordable.length > 0 ? affordable : all.slice(0, 1);
     this.varied = new VariedJudge(judge, this.tried);
   }
 
@@ -144,7 +144,9 @@ export class Finals {
       if (growthPercent === undefined || !isLikely(variation)) return [];
       return [{ growthPercent, lost: kills(best.varied[at]) }];
     });
-    const points = [{ growthPercent: 0, lost: kills(best.asAsked) }, ...growths];
+    const points = [{ growthPercent: 0, lost: kills(best.asAsked) }, ...growths].sort(
+      (a, b) => a.growthPercent - b.growthPercent,
+    );
     const upper = points.findIndex(({ lost }, i) => i > 0 && lost > (points[i - 1]?.lost ?? 0));
     const [from, to] = [points[upper - 1], points[upper]];
     return from && to ? growthsBetween(from.growthPercent, to.growthPercent) : [];
@@ -304,11 +306,13 @@ export class Finals {
     return { why: this.lossText(known, winner, true), loses: false };
   }
 
-  /** Whom the first variation that loses more guests than with the winner loses. */
+  /** Whom the variation loses that loses more guests than with the winner: the least growth that does, else the first one. */
   private lossText(known: Varied, winner: Finalist, rare: boolean): string {
-    const at = known.findIndex(
-      (outcome, i) => this.isRare(i) === rare && kills(outcome) > kills(winner.varied[i]),
-    );
+    const growth = (at: number): number => this.tried[at]?.growthPercent ?? Infinity;
+    const [at = -1] = known
+      .map((_, i) => i)
+      .filter((i) => this.isRare(i) === rare && kills(known[i]) > kills(winner.varied[i]))
+      .sort((a, b) => (growth(a) === growth(b) ? a - b : growth(a) - growth(b)));
     const outcome = known[at];
     return `${this.conditionText(at)} ${outcome ? wouldLose(outcome) : ''}.`;
   }

@@ -134,7 +134,7 @@ test('guests are put on pools where they would be swapped, kernel settings are t
   expect(guests?.operations[0]?.reason).toMatch(/lowers memory swapped out from .* not swapped/);
   // Without the reserve for growth the pool is refused, and the answer says why.
   const tight = evidence.alternatives.find(({ hugepages }) => hugepages?.[0]?.count === 406);
-  expect(tight?.whyNot).toBe('With 10 % more guest memory b would not start.');
+  expect(tight?.whyNot).toBe('With 20 % more guest memory b would not start.');
 });
 
 test('guests are put on pools only where reclaim of their memory hurts and the node has room; the bound names itself', () => {

@@ -157,5 +157,5 @@ test('what fits today but kills with a little more memory is not advised', () =>
   expect(strict?.outcome).toMatchObject({ remoteShare: 0, oomKills: [] });
   expect(content.evidence.advised.numatune.big?.mode).not.toBe('strict');
   const rejected = content.evidence.alternatives.map(({ whyNot }) => whyNot ?? '');
-  expect(rejected.join('\n')).toContain('With 10 % more guest memory big would be killed.');
+  expect(rejected.join('\n')).toContain('With 20 % more guest memory big would be killed.');
 });
