@@ -131,8 +131,10 @@ export class Finals {
     }
     this.tried = [...this.tried, ...more];
     this.varied = new VariedJudge(this.judge, this.tried);
+    const before = [...this.finalists.keys()];
     this.finalists.clear();
     this.beaten.clear();
+    before.forEach((one) => this.enter(one));
     return this.ranked(ordered, named);
   }
 
