@@ -103,6 +103,7 @@ function finish(
 ): CompactOutcome {
   const { zone } = cc;
   releaseFreepages(k, cc);
+  cc.lru.release();
   const captured = zone.buddy.capture?.frame ?? -1;
   zone.buddy.capture = undefined;
   const { wholeZone, searchOrder, fastSearchFail } = cc;
@@ -162,7 +163,7 @@ function compactControl(k: KernelState, zone: Zone, task: CompactTask): CompactC
     migrateScanned: 0,
     freeScanned: 0,
     migrated: 0,
-    lru: new LruFrames(zone),
+    lru: LruFrames.hold(zone),
   };
 }
 
@@ -182,10 +183,8 @@ function* interrupted(
     if (batch.done) return { result: batch.value, lastNs: costNs };
     if (costNs === 0) continue;
     paidNs += costNs;
-    zone.lruFrames = lru;
     zone.isolatedFreePages = cc.freePages.pages;
     yield costNs;
-    zone.lruFrames = undefined;
     zone.isolatedFreePages = 0;
     lru.resume();
   }

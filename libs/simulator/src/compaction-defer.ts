@@ -61,7 +61,7 @@ export function resetZone(zone: Zone): void {
   if (!state.blockskipFlush) return;
   state.blockskipFlush = false;
   const { buddy } = zone;
-  const lru = new LruFrames(zone);
+  const lru = LruFrames.hold(zone);
   let migrate = buddy.firstFrame;
   let free = buddy.frames - 1;
   let resetMigrate = free;
@@ -82,6 +82,7 @@ export function resetZone(zone: Zone): void {
       state.cachedFree = free;
     }
   }
+  lru.release();
   if (resetMigrate >= resetFree) {
     state.cachedMigrate = [migrate, migrate];
     state.cachedFree = free;

@@ -1,4 +1,4 @@
-/** Which LRU page stands at a frame: the LRU runs of one zone by pageblock, for as long as a zone is compacted. */
+/** Which LRU page stands at a frame: the LRU runs of one zone by pageblock, from one compaction of the zone to the next. */
 import { PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy';
 import { eachPiece, type Lru, type Run } from './lru';
 import { frameAt, nextHeld, pieceEnd, pieceStep, placeAt, placesOf } from './lru-run';
@@ -8,6 +8,11 @@ import type { Zone } from './zone';
 /** Pieces over more pageblocks are found by search, not entered block by block. */
 const WIDE_BLOCKS = 16;
 
+/** More of them that came later are looked at for every pageblock: making all anew is cheaper. */
+const LATE_MAX = 32;
+/** So much that came later is kept however little there was at first. */
+const ENTERED_MIN = 1024;
+
 /** A piece over many pageblocks, with the frames that it had when it was entered. */
 interface WidePiece {
   run: Run;
@@ -16,9 +21,9 @@ interface WidePiece {
 }
 
 /**
- * Changes of the lists other than through this class end its validity, unless it hears of pages that join them (`joined()`,
- * `resume()`). An entry whose run has lost pages,
- * or has left its list, is recognized when its pageblock is looked at.
+ * As long as it is its zone's (`Zone.lruFrames`) it hears of pages that join lists, whoever puts them there (`joined()`). An
+ * entry whose run has lost pages, or has left its list, is recognized when its pageblock is looked at. It stays its zone's
+ * until what came later is more than what it began with: then it is made anew, once somebody needs it.
  */
 export class LruFrames {
   /** Most pageblocks hold pages of one run. */
@@ -30,14 +35,52 @@ export class LruFrames {
   private table: (Run | undefined)[] = [];
   private offsets: number[] = [];
   private tableBlock = -1;
+  private holders = 0;
+  /** Pageblocks of pieces entered so far. */
+  private entered = 0;
+  private readonly enteredMax: number;
 
-  constructor(private readonly zone: Zone) {
+  /** The index of a zone, for as long as a compaction lasts; `release()` ends that. */
+  static hold(zone: Zone): LruFrames {
+    zone.lruFrames ??= new LruFrames(zone);
+    const { lruFrames } = zone;
+    lruFrames.resume();
+    lruFrames.holders += 1;
+    return lruFrames;
+  }
+
+  private constructor(private readonly zone: Zone) {
     for (const list of lruvecsOf(zone.node).flatMap(({ lists }) => lists)) {
       for (let run = list.oldest(); run; run = run.newer) {
         if (run.zone === zone) this.enterAll(run);
       }
     }
     this.wide.sort((a, b) => a.lowest - b.lowest);
+    this.enteredMax = Math.max(ENTERED_MIN, 2 * this.entered);
+  }
+
+  release(): void {
+    this.holders -= 1;
+    this.leaveIfStale();
+  }
+
+  /** A frame at which it does not have what stands there; undefined where there is none. For checks: it looks at all. */
+  static wrongFrame(zone: Zone): number | undefined {
+    const { lruFrames } = zone;
+    if (lruFrames === undefined) return undefined;
+    lruFrames.resume();
+    const anew = new LruFrames(zone);
+    const last = zone.buddy.frames >>> PAGEBLOCK_ORDER;
+    for (let block = zone.buddy.firstFrame >>> PAGEBLOCK_ORDER; block <= last; block += 1) {
+      if (lruFrames.isHuge(block) !== anew.isHuge(block)) return block * PAGEBLOCK_PAGES;
+      for (let i = 0; i < PAGEBLOCK_PAGES; i += 1) {
+        const frame = block * PAGEBLOCK_PAGES + i;
+        if (lruFrames.at(frame) !== anew.at(frame)) return frame;
+        const small = anew.at(frame)?.huge === false;
+        if (small && lruFrames.offsets[i] !== anew.offsets[i]) return frame;
+      }
+    }
+    return undefined;
   }
 
   /** The run that holds a frame; undefined where no LRU page stands. */
@@ -92,8 +135,7 @@ export class LruFrames {
     this.table.fill(undefined, first, first + pages);
     if (run.list === undefined) return { run: part, list };
     // What stood before or behind the part may belong to another run now.
-    if (older && older.pages !== olderPages) this.changed(older);
-    if (run.newer && run.newer !== newer) this.changed(run.newer);
+    if ((older && older.pages !== olderPages) || run.newer !== newer) this.resume();
     return { run: part, list };
   }
 
@@ -101,10 +143,8 @@ export class LruFrames {
   push(list: Lru, page: Run): void {
     const { frame, offset } = page;
     list.push(page);
-    const holder = list.newest()!;
-    this.enter(holder, frame, frame + 1);
     if (frame >>> PAGEBLOCK_ORDER !== this.tableBlock) return;
-    this.table[frame & (PAGEBLOCK_PAGES - 1)] = holder;
+    this.table[frame & (PAGEBLOCK_PAGES - 1)] = list.newest();
     this.offsets[frame & (PAGEBLOCK_PAGES - 1)] = offset;
   }
 
@@ -114,6 +154,7 @@ export class LruFrames {
       if (end - lowest > WIDE_BLOCKS * PAGEBLOCK_PAGES) this.late.add(holder);
       else this.enter(holder, lowest, end);
     });
+    this.leaveIfStale();
   }
 
   /** Others have acted: what is known of single frames is looked up anew. */
@@ -121,9 +162,9 @@ export class LruFrames {
     this.tableBlock = -1;
   }
 
-  private changed(run: Run): void {
-    this.late.add(run);
-    this.tableBlock = -1;
+  private leaveIfStale(): void {
+    const stale = this.entered > this.enteredMax || this.late.size > LATE_MAX;
+    if (stale && this.holders === 0) this.zone.lruFrames = undefined;
   }
 
   private enterAll(run: Run): void {
@@ -135,6 +176,7 @@ export class LruFrames {
 
   private enter(run: Run, lowest: number, end: number): void {
     const last = (end - 1) >>> PAGEBLOCK_ORDER;
+    this.entered += last - (lowest >>> PAGEBLOCK_ORDER) + 1;
     for (let block = lowest >>> PAGEBLOCK_ORDER; block <= last; block += 1) {
       const runs = this.byBlock.get(block);
       if (runs === undefined) this.byBlock.set(block, run);

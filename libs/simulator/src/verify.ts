@@ -1,6 +1,7 @@
 /** Recounts the state and compares it with the counters that the mechanisms keep. */
 import { InvariantError } from './errors';
 import { countsAsFile, pagesBetween } from './lru';
+import { LruFrames } from './lru-frames';
 import { lruvecsOf } from './lruvec';
 import { checkGroups, keptSlots } from './memcg-verify';
 import { modelledWritebackPages } from './flusher';
@@ -18,7 +19,11 @@ export function verify(k: KernelState, step: number): void {
   const owned = new Map<Mapping, number[]>();
   const zoneLru = new Map<Zone, number[]>();
   for (const node of k.nodes) recountNode(k, node, owned, zoneLru, fail);
-  for (const zone of k.zones) checkZone(zone, zoneLru.get(zone), fail);
+  for (const zone of k.zones) {
+    checkZone(zone, zoneLru.get(zone), fail);
+    const wrong = LruFrames.wrongFrame(zone);
+    if (wrong !== undefined) fail(`${zone.name}: another LRU page at frame ${wrong} than kept`);
+  }
   for (const mapping of allMappings(k)) checkMapping(k, mapping, owned.get(mapping), fail);
   for (const mapping of owned.keys()) {
     if (!allMappings(k).includes(mapping)) fail(`pages of ${mapping.name} outlive their owner`);

@@ -66,7 +66,7 @@ export interface Zone {
   giganticFrames: Set<number>;
   /** Slabs in each pageblock of the kernel's, where there are any (see initial-slab.ts). */
   slabs?: Uint8Array;
-  /** Where LRU pages stand, while a compaction of the zone waits for its next batch: it has to hear of new ones. */
+  /** Where LRU pages stand, as the last compaction of the zone left it: it has to hear of new ones. */
   lruFrames?: LruFrames;
   /** Free pages that such a compaction holds. */
   isolatedFreePages: number;
