@@ -96,6 +96,8 @@ export interface Variation {
   name: string;
   growthPercent?: number;
   reversedStart?: boolean;
+  /** Guests start by how much memory they have, those of the same size in the order asked for. */
+  startBySize?: 'largest-first' | 'smallest-first';
   /** At which guests touch their memory; null: full speed. */
   rateMibPerSecond?: number | null;
   /** Page cache that is read in before the guests, share of each node's memory. */

@@ -13,7 +13,7 @@ import { isBound } from './placement';
 import { isBetter, isPerfect } from './rounds';
 import type { Outcome } from './types';
 import { VariedJudge, isLikely, kills, type Tested, type Varied } from './varied-judge';
-import { growthsBetween, variationsOf } from './variation';
+import { growthsBetween, startsBySize, variationsOf } from './variation';
 
 const FINALISTS_MAX = 6;
 const FINALISTS_MIN = 3;
@@ -119,16 +119,20 @@ export class Finals {
   }
 
   /**
-   * Where the best loses more guests with one likely growth than with the one before, others may lose them later on the way:
-   * finalists are replayed with growths in between as well, where the budget allows it.
+   * Where the best loses guests, finalists are replayed under what tells them apart then, as far as the budget allows it: where
+   * it loses more with one likely growth than with the one before, growths in between, which others may survive; and other
+   * orders of starting, as who comes late finds no memory.
    * @param ranked what `ranked` returned
    * @returns finalists, the best first; as they were where nothing is to be told
    */
   toldApart(ranked: Finalist[], ordered: Evaluated[], named: ReadonlySet<Evaluated>): Finalist[] {
-    const more = this.growthsToTell(ranked[0]);
-    if (more.length === 0 || !this.evaluator.canReplay(more.length * this.finalists.size)) {
-      return ranked;
-    }
+    const [best] = ranked;
+    if (best === undefined) return ranked;
+    const starts = this.losesGuests(best) ? startsBySize(this.evaluator.request) : [];
+    const more = [...this.growthsToTell(best), ...starts].filter((_, i) =>
+      this.evaluator.canReplay((i + 1) * this.finalists.size),
+    );
+    if (more.length === 0) return ranked;
     this.tried = [...this.tried, ...more];
     this.varied = new VariedJudge(this.judge, this.tried);
     const before = [...this.finalists.keys()];
@@ -139,8 +143,7 @@ export class Finals {
   }
 
   /** Growths between the first likely one that costs the best more guests than the one before, and that. */
-  private growthsToTell(best: Finalist | undefined): Variation[] {
-    if (best === undefined) return [];
+  private growthsToTell(best: Finalist): Variation[] {
     const growths = this.tried.flatMap((variation, at) => {
       const { growthPercent } = variation;
       if (growthPercent === undefined || !isLikely(variation)) return [];
@@ -277,6 +280,10 @@ export class Finals {
       (each) => this.dies(each) && !this.isBehind(each.one, best.one),
     );
     return [...losing, ...(frail ? [frail] : [])];
+  }
+
+  private losesGuests(finalist: Finalist): boolean {
+    return kills(finalist.asAsked) > 0 || this.dies(finalist);
   }
 
   /** Whether likely variations kill somebody. */

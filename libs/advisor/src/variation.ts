@@ -2,6 +2,7 @@ import type { Variation } from './advice-types';
 import { startOrder } from './change';
 import { grown } from './growth';
 import { managedPages, memoryNodes } from './host-nodes';
+import { guestMemoryPages } from './placement';
 import { pagesToMib } from '@zonewise/simulator';
 import type { SimulationRequest } from './types';
 
@@ -11,6 +12,27 @@ const SLOW_MIB_PER_SECOND = 256;
 /** The planned guests' memory grown. */
 export function growthBy(percent: number): Variation {
   return { name: `growth-${percent}`, growthPercent: percent };
+}
+
+/** Start orders by size that are neither the one asked for nor its reverse. */
+export function startsBySize(request: SimulationRequest): Variation[] {
+  const asAsked = startOrder(request);
+  const known = [asAsked, [...asAsked].reverse()].map((order) => order.join());
+  return (['largest-first', 'smallest-first'] as const)
+    .filter((first) => !known.includes(orderBySize(request, first).join()))
+    .map((first) => ({ name: first, startBySize: first }));
+}
+
+function orderBySize(
+  request: SimulationRequest,
+  first: NonNullable<Variation['startBySize']>,
+): string[] {
+  const sign = first === 'largest-first' ? -1 : 1;
+  const pages = new Map(
+    request.guests.map(({ guest }) => [guest.name, guestMemoryPages(guest)] as const),
+  );
+  const size = (name: string): number => pages.get(name) ?? 0;
+  return startOrder(request).sort((a, b) => sign * (size(a) - size(b)));
 }
 
 /** Two growths between two others, at thirds. */
@@ -40,9 +62,10 @@ export function variationsOf({ demand }: SimulationRequest): Variation[] {
 
 /** The request under a variation. */
 export function varied<T extends SimulationRequest>(request: T, variation: Variation): T {
-  const { growthPercent, reversedStart, rateMibPerSecond, cachePercent } = variation;
+  const { growthPercent, reversedStart, startBySize, rateMibPerSecond, cachePercent } = variation;
   const demand = { ...request.demand };
   if (reversedStart) demand.startOrder = startOrder(request).reverse();
+  if (startBySize) demand.startOrder = orderBySize(request, startBySize);
   if (rateMibPerSecond === null) delete demand.rateMibPerSecond;
   else if (rateMibPerSecond !== undefined) demand.rateMibPerSecond = rateMibPerSecond;
   if (cachePercent !== undefined) {

@@ -89,7 +89,10 @@ export function resetZone(zone: Zone): void {
   }
 }
 
-/** Every eighth frame is looked at. @kernel mm/compaction.c __reset_isolation_pfn() */
+/** One in so many frames is looked at. */
+const LOOKED_AT = 8;
+
+/** Whether a pageblock has a page to move or to take. @kernel mm/compaction.c __reset_isolation_pfn() */
 function resetPageblock(
   zone: Zone,
   lru: LruFrames,
@@ -101,15 +104,16 @@ function resetPageblock(
   const block = frame >>> PAGEBLOCK_ORDER;
   const state = compactState(zone);
   if (!isOnlineBlock(zone, block)) return false;
-  if (lru.at(frame)?.huge === true || zone.hugetlbBlocks.has(block)) return false;
+  if (lru.isHuge(block) || zone.hugetlbBlocks.has(block)) return false;
   if (source && target && state.skip[block] === 0) return true;
   if (!source && target && buddy.types[block] !== MIGRATE_MOVABLE) return false;
   const end = Math.min((block + 1) * PAGEBLOCK_PAGES, buddy.frames);
-  for (let at = Math.max(pageblockStart(frame), buddy.firstFrame); at < end; at += 8) {
-    if ((source && lru.at(at) !== undefined) || (target && buddy.orderAt(at) >= 0)) {
-      state.skip[block] = 0;
-      return true;
-    }
+  const first = Math.max(pageblockStart(frame), buddy.firstFrame);
+  let found = false;
+  for (let at = first; target && !found && at < end; at += LOOKED_AT) {
+    found = buddy.orderAt(at) >= 0;
   }
-  return false;
+  if (!found && !(source && lru.standsAt(first, end, LOOKED_AT))) return false;
+  state.skip[block] = 0;
+  return true;
 }

@@ -101,6 +101,27 @@ export class LruFrames {
     );
   }
 
+  /** Whether a page stands at one of the frames from, from + every, ... below `end`, all of them in one pageblock. */
+  standsAt(from: number, end: number, every: number): boolean {
+    const block = from >>> PAGEBLOCK_ORDER;
+    const start = block * PAGEBLOCK_PAGES;
+    if (block === this.tableBlock) {
+      for (let frame = from; frame < end; frame += every) {
+        if (this.table[frame - start] !== undefined) return true;
+      }
+      return false;
+    }
+    return this.someRun(block, (run) => {
+      if (run.list === undefined || run.zone !== this.zone) return false;
+      if (run.huge) return from < end && holdsBlock(run, start);
+      return someStretch(run, start, (place, until, frame, step) => {
+        const lowest = step === 1 ? frame : frame - (until - place - 1);
+        const asked = from + Math.ceil(Math.max(lowest - from, 0) / every) * every;
+        return asked < Math.min(lowest + until - place, end);
+      });
+    });
+  }
+
   /**
    * Frames from one on, at most `most`, that hold pages of one run next to each other in the order of its
    * owner too.
@@ -234,20 +255,53 @@ export class LruFrames {
       if (holdsBlock(run, start)) this.table.fill(run);
       return;
     }
-    for (let place = 0; place < placesOf(run);) {
-      const end = pieceEnd(run, place);
-      const step = pieceStep(run, place, end);
-      const frame = frameAt(run, place);
-      // Places whose frames lie within the pageblock.
-      const [near, far] = [(start - frame) * step, (start + PAGEBLOCK_PAGES - 1 - frame) * step];
-      const last = Math.min(Math.max(near, far), end - place - 1);
-      for (let i = Math.max(Math.min(near, far), 0); i <= last; i += 1) {
+    someStretch(run, start, (place, end, frame, step) => {
+      for (let i = 0; i < end - place; i += 1) {
         this.table[frame + step * i - start] = run;
         this.offsets[frame + step * i - start] = run.offset + (place + i) * run.stride;
       }
+      return false;
+    });
+  }
+}
+
+/**
+ * Whether one of a run's stretches in the pageblock that begins at `start` passes; later ones are not asked then. A stretch
+ * has places [place, end), the first one's page at `frame`, the others' one `step` further each. Not for huge runs.
+ */
+function someStretch(
+  run: Run,
+  start: number,
+  passes: (place: number, end: number, frame: number, step: number) => boolean,
+): boolean {
+  const within = (place: number, end: number): boolean => {
+    const step = pieceStep(run, place, end);
+    const frame = frameAt(run, place);
+    const [near, far] = [(start - frame) * step, (start + PAGEBLOCK_PAGES - 1 - frame) * step];
+    const first = Math.max(Math.min(near, far), 0);
+    const last = Math.min(Math.max(near, far), end - place - 1);
+    return first <= last && passes(place + first, place + last + 1, frame + step * first, step);
+  };
+  if (run.places?.listed) {
+    for (let place = 0; place < placesOf(run);) {
+      const end = pieceEnd(run, place);
+      if (within(place, end)) return true;
       place = nextHeld(run, end);
     }
+    return false;
   }
+  // Frames follow places: only those of the pageblock are gone through.
+  const [near, far] = [
+    (start - run.frame) * run.step,
+    (start + PAGEBLOCK_PAGES - 1 - run.frame) * run.step,
+  ];
+  const last = Math.min(Math.max(near, far), placesOf(run) - 1);
+  for (let place = nextHeld(run, Math.max(Math.min(near, far), 0)); place <= last;) {
+    const end = Math.min(pieceEnd(run, place), last + 1);
+    if (within(place, end)) return true;
+    place = nextHeld(run, end);
+  }
+  return false;
 }
 
 /** Whether one of the huge pages of a run begins at a frame. */
