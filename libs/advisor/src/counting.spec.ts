@@ -10,7 +10,7 @@ import { scaleFor, scaled } from './scale';
 import { simulate } from './simulate';
 import { configurations, spaceOf } from './space';
 import type { AdviceConstraints, AdviceRequest, GuestSpec, Outcome } from './types';
-import { varied } from './variation';
+import { startsBySize, varied } from './variation';
 
 /** Node 0 full of page cache, two guests that prefer it. */
 const request = (over: Partial<AdviceRequest> = {}): AdviceRequest => ({
@@ -182,6 +182,17 @@ test('a variation changes what it names', () => {
   expect(grown.guests[0]?.guest.regions[0]?.sizePages).toBe(768 * 256);
   const reversed = varied(request(), { name: 'reversed', reversedStart: true });
   expect(reversed.demand.startOrder).toEqual(['b', 'a']);
+  const three = request({
+    guests: [planned('a', 200, 0), planned('b', 300, 0), planned('c', 100, 1)],
+  });
+  const bySize = startsBySize(three);
+  expect(bySize.map((each) => varied(three, each).demand.startOrder)).toEqual([
+    ['b', 'a', 'c'],
+    ['c', 'a', 'b'],
+  ]);
+  // The orders asked for and its reverse are known already.
+  const falling = { ...three, demand: { startOrder: ['b', 'a', 'c'] } };
+  expect(startsBySize(falling)).toEqual([]);
   const cached = varied(request(), { name: 'cache', cachePercent: 10 });
   expect(cached.demand.backgroundCache).toHaveLength(2);
 });

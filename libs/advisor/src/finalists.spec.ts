@@ -91,6 +91,32 @@ test('of two that live with 10 % more memory and die with 20 %, the one that liv
   });
 });
 
+test('where guests are lost, finalists stand start orders by size as well', () => {
+  const strict = (name: string, mib: number): AdviceRequest['guests'][number] =>
+    planned(name, mib, 0, {
+      numatune: on('strict', 0),
+      region: { policy: { mode: 'bind', nodes: [0] } },
+    });
+  const crowded: AdviceRequest = {
+    ...request,
+    host: host([{ mib: 480 }, { mib: 1024 }]),
+    guests: [strict('a', 200), strict('b', 300), strict('c', 100)],
+  };
+  const evaluator = new Evaluator(crowded, replay, 1);
+  const today = evaluator.evaluate(NO_CHANGE);
+  expect(scoreOf(today.candidate.outcome).kills).toBe(1);
+  const finals = new Finals(evaluator, judgeOf(crowded.host), today);
+  const [best] = finals.toldApart(finals.ranked([], new Set()), [], new Set());
+  expect(best?.one).toBe(today);
+  const names = finals.variations.map(({ name }) => name);
+  expect(names.slice(-2)).toEqual(['largest-first', 'smallest-first']);
+  // Who has most memory when it runs out is killed.
+  const lost = best?.varied.map(({ guests }) =>
+    guests.flatMap(({ name, oomKilled }) => (oomKilled ? [name] : [])),
+  );
+  expect(lost?.slice(-2)).toEqual([['b'], ['a']]);
+});
+
 test('nobody is replayed on the way to growth that costs the best no guests, nor without budget for it', () => {
   const evaluator = new Evaluator(request, replay, 1);
   const today = evaluator.evaluate(NO_CHANGE);
