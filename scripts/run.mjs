@@ -162,6 +162,7 @@ function readme() {
     const { status, stdout } = spawnSync(process.execPath, command, {
       cwd: root,
       encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
     });
     orExit(status ?? 1);
     const block = `<!-- ${name} -->\n\`\`\`text\n${stdout.trimEnd()}\n\`\`\`\n<!-- /${name} -->`;
@@ -182,7 +183,7 @@ function adviceCases() {
       const { status, stdout } = spawnSync(
         process.execPath,
         [main, 'advise', ...words.split(' ')],
-        { cwd: root, encoding: 'utf8' },
+        { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] },
       );
       orExit(status ?? 1);
       return `<!-- advise ${words} -->\n\`\`\`text\n${stdout.trimEnd()}\n\`\`\`\n<!-- /advise -->`;
