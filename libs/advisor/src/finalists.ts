@@ -75,10 +75,10 @@ export class Finals {
     const tested = finalist(one);
     const isNew = (variation: Variation): boolean =>
       this.evaluator.knownVaried(one.change, variation) === undefined;
-    const replays = this.variations.filter(isNew).length;
+    const replays = this.tried.filter(isNew).length;
     const free = this.finalists.size < FINALISTS_MIN || replays === 0;
     if (!free && !this.evaluator.canReplay(replays - 1)) return undefined;
-    for (const variation of this.variations) {
+    for (const variation of this.tried) {
       if (isNew(variation) && hopeless(tested)) return undefined;
       tested.varied.push(this.evaluator.evaluateVaried(one.change, variation));
     }
@@ -177,7 +177,7 @@ export class Finals {
         if (!better && lost <= kills(asAsked)) continue;
         if (this.evaluator.knownVaried(one.change, variation) === undefined) {
           // Who is found has to be replayed under the others as well.
-          if (left === 0 || !this.evaluator.canReplay(this.variations.length)) continue;
+          if (left === 0 || !this.evaluator.canReplay(this.tried.length)) continue;
           left -= 1;
         }
         const less = lost - kills(this.evaluator.evaluateVaried(one.change, variation));
@@ -189,7 +189,7 @@ export class Finals {
   /** The likely variations that take more guests off finalists than the demand as asked does, the worst first. */
   private deadly(): { variation: Variation; at: number }[] {
     const all = [...this.entered, ...this.leftOut];
-    return this.variations
+    return this.tried
       .map((variation, at) => {
         const more = all.map(({ one, varied }) => kills(varied[at]) - kills(one.candidate.outcome));
         return { variation, at, more: more.reduce((sum, each) => sum + Math.max(0, each), 0) };
@@ -247,7 +247,7 @@ export class Finals {
       finalists: [...this.finalists.values()].map(({ one, varied }) => ({
         id: ids(one),
         outcomes: varied.map((outcome, i) => ({
-          variation: this.variations[i]?.name ?? '',
+          variation: this.tried[i]?.name ?? '',
           kills: scoreOf(outcome).kills,
           swappedOutPages: outcome.swappedOutPages,
           stallNs: outcome.stallNs,
@@ -299,7 +299,7 @@ export class Finals {
   whyFrail(one: Evaluated, winner: Finalist): { why: string; loses: boolean } | undefined {
     const [left, right] = [one.candidate.outcome, winner.one.candidate.outcome];
     if (scoreOf(left).kills !== scoreOf(right).kills) return undefined;
-    const known = this.variations.map((each) => this.evaluator.knownVaried(one.change, each));
+    const known = this.tried.map((each) => this.evaluator.knownVaried(one.change, each));
     const loser = { asAsked: left, varied: known };
     const [likely, unlikely] = [false, true].map(
       (rare) => this.varied.deaths(loser, rare) - this.varied.deaths(winner, rare),
@@ -341,12 +341,12 @@ export class Finals {
   }
 
   private isRare(at: number): boolean {
-    const variation = this.variations[at];
+    const variation = this.tried[at];
     return variation !== undefined && !isLikely(variation);
   }
 
   private conditionText(at: number): string {
-    const { name, growthPercent } = this.variations[at] ?? { name: '' };
+    const { name, growthPercent } = this.tried[at] ?? { name: '' };
     return growthPercent === undefined
       ? `Under the variation ${name}`
       : `With ${growthPercent} % more guest memory`;
@@ -402,7 +402,7 @@ export class Finals {
    */
   private screened(chosen: Evaluated[]): Evaluated[] {
     const [first] = chosen;
-    const [variation] = this.variations;
+    const [variation] = this.tried;
     if (!first || !variation) return chosen;
     const behind = chosen.filter((one) => this.isBehind(one, first));
     const level = chosen.filter((one) => !behind.includes(one));

@@ -94,11 +94,7 @@ export class LruFrames {
   isHuge(block: number): boolean {
     if (block === this.tableBlock) return this.table[0]?.huge ?? false;
     const start = block * PAGEBLOCK_PAGES;
-    return this.someRun(
-      block,
-      (run) =>
-        run.huge && run.list !== undefined && run.zone === this.zone && holdsBlock(run, start),
-    );
+    return this.someRun(block, (run) => run.huge && holdsBlock(run, start));
   }
 
   /** Whether a page stands at one of the frames from, from + every, ... below `end`, all of them in one pageblock. */
@@ -112,7 +108,6 @@ export class LruFrames {
       return false;
     }
     return this.someRun(block, (run) => {
-      if (run.list === undefined || run.zone !== this.zone) return false;
       if (run.huge) return from < end && holdsBlock(run, start);
       return someStretch(run, start, (place, until, frame, step) => {
         const lowest = step === 1 ? frame : frame - (until - place - 1);
@@ -219,9 +214,11 @@ export class LruFrames {
     });
   }
 
-  /** Whether one of the runs that may have pages in a pageblock passes; later ones are not asked then. */
-  private someRun(block: number, passes: (run: Run) => boolean): boolean {
+  /** Whether one of the zone's runs that may have pages in a pageblock passes; later ones are not asked then. */
+  private someRun(block: number, asks: (run: Run) => boolean): boolean {
     const start = block * PAGEBLOCK_PAGES;
+    const passes = (run: Run): boolean =>
+      run.list !== undefined && run.zone === this.zone && asks(run);
     for (let i = this.firstWide(start); i < this.wide.length; i += 1) {
       const { run, lowest } = this.wide[i]!;
       if (lowest >= start + PAGEBLOCK_PAGES) break;
@@ -249,7 +246,6 @@ export class LruFrames {
 
   /** Enters the pages of a run that lie in the table's pageblock. */
   private fill(run: Run): void {
-    if (run.list === undefined || run.zone !== this.zone) return;
     const start = this.tableBlock * PAGEBLOCK_PAGES;
     if (run.huge) {
       if (holdsBlock(run, start)) this.table.fill(run);
@@ -274,34 +270,41 @@ function someStretch(
   start: number,
   passes: (place: number, end: number, frame: number, step: number) => boolean,
 ): boolean {
-  const within = (place: number, end: number): boolean => {
-    const step = pieceStep(run, place, end);
-    const frame = frameAt(run, place);
-    const [near, far] = [(start - frame) * step, (start + PAGEBLOCK_PAGES - 1 - frame) * step];
-    const first = Math.max(Math.min(near, far), 0);
-    const last = Math.min(Math.max(near, far), end - place - 1);
-    return first <= last && passes(place + first, place + last + 1, frame + step * first, step);
-  };
   if (run.places?.listed) {
     for (let place = 0; place < placesOf(run);) {
       const end = pieceEnd(run, place);
-      if (within(place, end)) return true;
+      const step = pieceStep(run, place, end);
+      const frame = frameAt(run, place);
+      const { first, last } = placesWithin(start, frame, step, end - place);
+      const stands = first <= last;
+      if (stands && passes(place + first, place + last + 1, frame + step * first, step))
+        return true;
       place = nextHeld(run, end);
     }
     return false;
   }
   // Frames follow places: only those of the pageblock are gone through.
-  const [near, far] = [
-    (start - run.frame) * run.step,
-    (start + PAGEBLOCK_PAGES - 1 - run.frame) * run.step,
-  ];
-  const last = Math.min(Math.max(near, far), placesOf(run) - 1);
-  for (let place = nextHeld(run, Math.max(Math.min(near, far), 0)); place <= last;) {
+  const { first, last } = placesWithin(start, run.frame, run.step, placesOf(run));
+  for (let place = nextHeld(run, first); place <= last;) {
     const end = Math.min(pieceEnd(run, place), last + 1);
-    if (within(place, end)) return true;
+    if (passes(place, end, frameAt(run, place), run.step)) return true;
     place = nextHeld(run, end);
   }
   return false;
+}
+
+/** Of so many places, the first one's page at `frame`, those whose frames lie in the pageblock at `start`; none: last < first. */
+function placesWithin(
+  start: number,
+  frame: number,
+  step: number,
+  places: number,
+): { first: number; last: number } {
+  const [near, far] = [(start - frame) * step, (start + PAGEBLOCK_PAGES - 1 - frame) * step];
+  return {
+    first: Math.max(Math.min(near, far), 0),
+    last: Math.min(Math.max(near, far), places - 1),
+  };
 }
 
 /** Whether one of the huge pages of a run begins at a frame. */
