@@ -39,6 +39,25 @@ test('alternatives have the margin that bisection finds: it holds one percent be
   expect(flips.some((percent) => percent !== null)).toBe(true);
 });
 
+test('what cannot fit by arithmetic is not replayed, and the first growth that flips is found all the same', () => {
+  const large = { ...request, guests: [planned('a', 350, 0), planned('b', 250, 1)] };
+  const evaluator = new Evaluator(large, replay, 1);
+  const today = evaluator.evaluate(NO_CHANGE);
+  const { flipsAtPercent } = margin(evaluator, today, today, resolveDemand(large));
+  const replayed = Array.from({ length: 51 }, (_, percent) => percent).filter((percent) =>
+    evaluator.knowsGrown(NO_CHANGE, percent),
+  );
+  expect(replayed).not.toContain(50);
+  const lost = (percent: number): boolean =>
+    lostNames(evaluator.evaluateGrown(NO_CHANGE, percent)).length > 0;
+  const shares = (percent: number): number =>
+    evaluator.evaluateGrown(NO_CHANGE, percent).remoteShare;
+  const first = Array.from({ length: 50 }, (_, i) => i + 1).find(
+    (percent) => lost(percent) || shares(percent) > shares(0) + 0.01,
+  );
+  expect(flipsAtPercent).toBe(first);
+});
+
 test('a margin that no replay was left for says so', () => {
   const evaluator = new Evaluator(request, replay, 1, undefined, { replaysMin: 0, workMax: 1 });
   const today = evaluator.evaluate(NO_CHANGE);

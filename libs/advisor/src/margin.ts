@@ -1,8 +1,11 @@
+import { shortfallPages } from './bounds';
 import type { ResolvedDemand } from './demand';
+import { resolveDemand } from './demand';
 import type { Evaluated, Evaluator } from './evaluator';
 import { formatPercent } from './format';
+import { grown } from './growth';
 import { lostNames, wouldLose } from './losses';
-import type { Outcome, RecommendationContent } from './types';
+import type { AdviceRequest, Outcome, RecommendationContent } from './types';
 
 const TESTED_PERCENT = 50;
 const REMOTE_TOLERANCE = 0.01;
@@ -58,16 +61,37 @@ function bisect(evaluator: Evaluator, advised: Evaluated, bar: Bar): Margin {
   for (let percent = 1; percent <= TESTED_PERCENT && flips === undefined; percent += 1) {
     if (evaluator.knowsGrown(advised.change, percent)) test(percent);
   }
+  const crowdedAt = leastThatCannotFit(evaluator.request);
   for (;;) {
-    const percent = nextPercent(holds, flips?.at);
+    const percent = flips === undefined ? highest(holds, crowdedAt) : middle(holds, flips.at);
     if (percent === undefined || !evaluator.canReplay()) return described(holds, flips, bar);
     test(percent);
   }
 }
 
-/** The next growth to test; undefined when the answer is known. */
-function nextPercent(holds: number, flips: number | undefined): number | undefined {
-  if (flips === undefined) return holds < TESTED_PERCENT ? TESTED_PERCENT : undefined;
+/**
+ * The smallest whole percent of growth at which the guests want more than the host can give, whatever the configuration;
+ * 50 where there is none up to there. Growth beyond it is seldom worth a replay, and those take longest.
+ */
+function leastThatCannotFit(request: AdviceRequest): number {
+  let fits = 0;
+  let short = TESTED_PERCENT;
+  for (let at = middle(fits, short); at !== undefined; at = middle(fits, short)) {
+    const more = grown(request, at);
+    if (shortfallPages(more.host, resolveDemand(more)) > 0) short = at;
+    else fits = at;
+  }
+  return short;
+}
+
+/** The growth to test where none flips so far: past the bound all the same where that held, as guests may stop on the way. */
+function highest(holds: number, crowdedAt: number): number | undefined {
+  if (holds < crowdedAt) return crowdedAt;
+  return holds < TESTED_PERCENT ? TESTED_PERCENT : undefined;
+}
+
+/** The growth to test between two; undefined when the answer is known. */
+function middle(holds: number, flips: number): number | undefined {
   return flips - holds > 1 ? Math.floor((holds + flips) / 2) : undefined;
 }
 
