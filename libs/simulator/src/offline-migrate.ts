@@ -2,7 +2,7 @@
 import { MIGRATE_MOVABLE, PAGEBLOCK_ORDER } from './buddy';
 import { PAGES_PER_HUGE, ZONE_MOVABLE, ZONE_NORMAL } from './constants';
 import { countVm, type KernelState } from './kernel-state';
-import { accountRun, LRU_ACTIVE_FILE, LRU_INACTIVE_FILE, partOf, type Lru, type Run } from './lru';
+import { accountRun, countsAsFile, partOf, type Lru, type Run } from './lru';
 import { frameAt, nextHeld, placesOf } from './lru-run';
 import { lruvecOf, lruvecsOf } from './lruvec';
 import { migrateHugetlbs, usedHugetlbFrames } from './offline-hugetlb';
@@ -152,8 +152,8 @@ export function migrateSources(
       type: MIGRATE_MOVABLE,
       retryMayFail: true,
       costNs: k.hardware.migrateNs,
-      // Page cache that arrives on a node is there for the next request's node reclaim.
-      cache: sources.some(({ list }) => isFile(list)),
+      // What arrives on a node is there for the next request's node reclaim, as far as that counts it.
+      cache: sources.some(({ run }) => countsAsFile(run.owner) || run.swapCached),
       ...values,
     });
   const base = request({ classIndex: zone.index === ZONE_MOVABLE ? ZONE_MOVABLE : ZONE_NORMAL });
@@ -192,10 +192,6 @@ export function migrateSources(
     moved += segment.pages;
   }
   return moved;
-}
-
-function isFile({ index }: Lru): boolean {
-  return index === LRU_INACTIVE_FILE || index === LRU_ACTIVE_FILE;
 }
 
 /** @kernel mm/migrate.c migrate_folio_move(): the new page joins the head of the list that the old one left */

@@ -11,7 +11,7 @@ import {
   nodeOfPage,
 } from './hugetlb';
 import { letKswapdsAct } from './kswapd';
-import { addToLru, removeFromLru } from './lru';
+import { addToLru, hasFlag, removeFromLru } from './lru';
 import { allocPages } from './page-alloc';
 import { hasHuge, pageblocks } from './page-isolation';
 import type { Range } from './page-isolation';
@@ -21,6 +21,7 @@ import {
   ACTIVE_FILE,
   INACTIVE_FILE,
   MOVABLE,
+  PG_SWAPCACHE,
   PAGEBLOCK_PAGES,
   ZONE_MOVABLE,
   ZONE_NORMAL,
@@ -154,13 +155,16 @@ function moveHugePages(system: System, zone: Zone, pages: readonly number[]): bo
   return true;
 }
 
-/** @returns how many of the pages were moved before one found no place */
+/**
+ * @param moved is told the index of each page that was moved
+ * @returns how many of the pages were moved before one found no place
+ */
 function moveSources(
   system: System,
   zone: Zone,
   sources: readonly number[],
   lists: readonly number[],
-  moved: (list: number) => void,
+  moved: (index: number) => void,
 ): number {
   const attempt = targetOf(system, zone);
   for (const [i, page] of sources.entries()) {
@@ -174,11 +178,16 @@ function moveSources(
     }
     system.timeNs += system.config.compaction?.migrateNs ?? 0;
     movePage(system, page, to, lists[i] as number, WRITER_CPU);
-    moved(lists[i] as number);
+    moved(i);
     count(system, 'pgmigrate_success');
     note(system, 'offline page moved');
   }
   return sources.length;
+}
+
+/** Whether NR_FILE_PAGES counts it, on a list or off it: page cache, and anonymous pages that are on swap as well. */
+function isCache(system: System, page: number, list: number): boolean {
+  return list === INACTIVE_FILE || list === ACTIVE_FILE || hasFlag(system, page, PG_SWAPCACHE);
 }
 
 /**
@@ -198,19 +207,18 @@ export function migrateRange(system: System, range: Range): { left: number; writ
     sources.reverse();
   }
   const lists = sources.map((page) => system.pages.lru[page] ?? 0);
-  const countIsolated = (list: number, by: number): void => {
-    if (list === INACTIVE_FILE || list === ACTIVE_FILE) {
-      zone.node.isolatedFilePages += by;
-    }
-  };
+  const cached = sources.map((page, i) => isCache(system, page, lists[i] as number));
   sources.forEach((page) => removeFromLru(system, page));
-  lists.forEach((list) => countIsolated(list, 1));
+  zone.node.isolatedFilePages += cached.filter(Boolean).length;
   const goesOn = moveHugePages(system, zone, huge);
-  const moved = goesOn
-    ? moveSources(system, zone, sources, lists, (list) => countIsolated(list, -1))
-    : 0;
-  sources.slice(moved).forEach((page, i) => addToLru(system, page, lists[moved + i] as number));
-  lists.slice(moved).forEach((list) => countIsolated(list, -1));
+  const countBack = (i: number): void => {
+    zone.node.isolatedFilePages -= cached[i] ? 1 : 0;
+  };
+  const moved = goesOn ? moveSources(system, zone, sources, lists, countBack) : 0;
+  for (const [i, page] of [...sources.entries()].slice(moved)) {
+    addToLru(system, page, lists[i] as number);
+    countBack(i);
+  }
   const left = lruPagesIn(system, range).length + usedHugePagesIn(system, range).length;
   return { left, writing };
 }

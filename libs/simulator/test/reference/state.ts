@@ -155,7 +155,7 @@ export interface Node {
   lru: number[];
   lruPages: number[];
   swapCachePages: number;
-  /** Page cache that is off its list while it is moved away: it still counts among the node's. */
+  /** Page cache and swap cache off its list while it is moved away: NR_FILE_PAGES counts it all the same. */
   isolatedFilePages: number;
   numastat: number[];
   nonresidentAge: number;
