@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GateVerdict } from '@zonewise/plan';
 import { gate } from '../apps/cli/src/gate/gate';
-import { createTestApp, TestApp } from './support/app';
+import { serveTestApp, TestApp } from './support/app';
 import { Client } from './support/client';
 
 const EXAMPLES = join(__dirname, '..', 'examples');
@@ -16,10 +16,8 @@ describe('zonewise gate --server', () => {
   let printed = '';
 
   beforeAll(async () => {
-    test = await createTestApp();
-    await test.app.listen(0, '127.0.0.1');
+    ({ test, client } = await serveTestApp());
     server = await test.app.getUrl();
-    client = new Client(server);
     folder = mkdtempSync(join(tmpdir(), 'zonewise-'));
   });
   afterAll(async () => {

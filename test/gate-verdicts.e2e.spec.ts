@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { RULE_CODES, VERDICT_SCHEMA, type GateVerdict } from '@zonewise/plan';
 import Ajv, { type ValidateFunction } from 'ajv';
 import { gate, type GateOptions } from '../apps/cli/src/gate/gate';
-import { createTestApp, TestApp } from './support/app';
+import { serveTestApp, TestApp } from './support/app';
 import { Client, Json } from './support/client';
 
 const EXAMPLES = join(__dirname, '..', 'examples');
@@ -39,10 +39,10 @@ describe("a plan's verdict as JSON", () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'zonewise-'));
-    test = await createTestApp();
-    await test.app.listen(0, '127.0.0.1');
+    let client: Client;
+    ({ test, client } = await serveTestApp());
     server = await test.app.getUrl();
-    const { status, headers, body } = await new Client(server).get('/schemas/gate-verdict.json');
+    const { status, headers, body } = await client.get('/schemas/gate-verdict.json');
     expect([status, headers.get('content-type')]).toEqual([
       200,
       expect.stringMatching(/^application\/schema\+json/),
