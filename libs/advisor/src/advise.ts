@@ -38,7 +38,7 @@ const DEFAULT_HARDWARE = 'generic-2s';
 /** Replays that are made whatever they cost. */
 const REPLAYS_MIN = 12;
 /** Some seconds' work at most on a small host, about a minute's on one of 8 nodes and 128 guests. */
-const WORK_PER_DECISION = 2e7;
+const WORK_PER_DECISION = 4e7;
 const DECISIONS_MIN = 64;
 const DECISIONS_MAX = 256;
 
@@ -132,6 +132,12 @@ export function adviseWith(
       ...(rules.length > 0 && { rival: rules.map(({ name }) => name).join(', ') }),
     };
   };
+  const baselineAgainst = (chosen: Evaluated): Candidate => {
+    if (baseline === chosen) return baseline.candidate;
+    const [then, now] = [chosen.candidate.outcome, baseline.candidate.outcome];
+    const isBetter = chosen !== advised || compareOutcomes(then, now, judge) < 0;
+    return isBetter ? explainedCandidate(baseline, chosen, judge) : explained(baseline);
+  };
   const sensitivity = followsPace(advised.candidate.outcome)
     ? paceSensitivity(request, small)
     : undefined;
@@ -150,7 +156,11 @@ export function adviseWith(
     chosenMargin: Margin,
     operations: Groups,
   ): RecommendationContent => {
-    const found = verdict(baseline, chosen, shortfallPages(request.host, demand), judge);
+    const shortfall = shortfallPages(request.host, demand);
+    const found = verdict(baseline, chosen, {
+      ...{ judge, shortfall },
+      ...(chosen === advised && { frailty: searched.frailty }),
+    });
     return {
       recommenderSubtype: 'NUMA_MEMORY_PLACEMENT',
       ...found,
@@ -160,8 +170,7 @@ export function adviseWith(
       routes: routesOf(request, chosen.candidate),
       evidence: {
         ...shared,
-        baseline:
-          baseline === chosen ? baseline.candidate : explainedCandidate(baseline, chosen, judge),
+        baseline: baselineAgainst(chosen),
         advised: chosen.candidate,
         margin: chosenMargin,
         after: replayEvidence(request, chosen),

@@ -85,7 +85,7 @@ test('of two that live with 10 % more memory and die with 20 %, the one that liv
   expect(ranked[0]?.one).toBe(today);
   expect(finals.toldApart(ranked, [roomier], new Set())[0]?.one).toBe(roomier);
   expect(finals.variations.map(({ name }) => name).slice(-2)).toEqual(['growth-13', 'growth-17']);
-  expect(finals.whyFrail(today, finals.enter(roomier)!)).toMatchObject({
+  expect(finals.frailty(today, finals.enter(roomier)!)).toMatchObject({
     why: expect.stringContaining('With 13 % more guest memory') as string,
     loses: true,
   });
@@ -160,7 +160,7 @@ describe('why one of several that are the same as asked lost', () => {
 
   test('more remote memory under a variation: that which tells most is named, with both figures', () => {
     const loser = evaluator.evaluate(sound);
-    expect(finals.whyFrail(loser, winner)).toBeUndefined();
+    expect(finals.frailty(loser, winner)).toBeUndefined();
     const won = under(reclaiming);
     const further = under(sound).map(({ remoteCost }, i) => remoteCost - (won[i]?.remoteCost ?? 0));
     const names = finals.variations.map(({ name }) => name);
@@ -168,7 +168,7 @@ describe('why one of several that are the same as asked lost', () => {
     expect(further[names.indexOf('growth-20')]).toBeGreaterThan(
       further[names.indexOf('cache-10')]!,
     );
-    expect(finals.whyFrail(loser, winner)).toEqual({
+    expect(finals.frailty(loser, winner)).toMatchObject({
       why: expect.stringMatching(
         /^With 20 % more guest memory \d+ % \(0\.\d+ further than local\) of guest memory is remote against (0|<1) %/,
       ) as string,
@@ -186,7 +186,7 @@ test('one that only unlikely growth kills is told the guests that it loses then'
   const lost = finals.variations.map((variation) => evaluator.evaluateVaried(strict, variation));
   const at = lost.findIndex((outcome) => scoreOf(outcome).kills > 0);
   expect(finals.variations[at]?.name).toBe('growth-30');
-  expect(finals.whyFrail(evaluator.evaluate(strict), winner)).toEqual({
+  expect(finals.frailty(evaluator.evaluate(strict), winner)).toMatchObject({
     why: `With 30 % more guest memory ${wouldLose(lost[at]!)}.`,
     loses: false,
   });

@@ -5,14 +5,14 @@ import { changeCount, normalise, reductions, without } from './change';
 import { violation } from './constraints';
 import { ineligible } from './eligible';
 import type { Change, Evaluated, Evaluator } from './evaluator';
-import { FIGURES } from './explain';
-import { wouldLose } from './losses';
+import type { Frailty } from './frailty';
+import { frailtyOf } from './frailty';
 import type { Judge } from './objective';
-import { compareOutcomes, scoreOf } from './objective';
+import { compareOutcomes } from './objective';
 import { isBound } from './placement';
 import { isBetter, isPerfect } from './rounds';
 import type { Outcome } from './types';
-import { VariedJudge, isLikely, kills, type Tested, type Varied } from './varied-judge';
+import { VariedJudge, isLikely, kills, type Tested } from './varied-judge';
 import { growthsBetween, startsBySize, variationsOf } from './variation';
 
 const FINALISTS_MAX = 6;
@@ -88,19 +88,22 @@ export class Finals {
   }
 
   /**
-   * The best advice among configurations in order of preference, and today's setting.
-   * @param named those of them that nothing but remote memory tells from the best as asked enter the finals
+   * The best advice among configurations in order of preference, and today's setting. What is worse than that as asked can
+   * win where likely variations lose guests with it.
+   * @param named those of them that nothing but remote memory tells from the best as asked enter the finals; they come first
+   * where it is looked for who loses fewer guests
    * @returns finalists, the best first; today's setting is one of them where the budget allows any
    */
-  ranked(ordered: Evaluated[], named: ReadonlySet<Evaluated>): Finalist[] {
+  ranked(allowed: Evaluated[], named: ReadonlySet<Evaluated>): Finalist[] {
     const today = this.enter(this.baseline);
+    const ordered = today && this.dies(today) ? allowed : allowed.filter(this.isNoLoss);
     // Nothing can be better than what has every figure at its best and survives the likely variations.
     if (today && isPerfect(this.baseline, this.judge) && !this.dies(today)) return [today];
     const chosen = this.screened(this.diverse(ordered, named));
     const entered: Finalist[] = [];
     // Differences within tolerances are not transitive: everybody is held against today's setting first.
     const order = (): Finalist[] => {
-      const gains = entered.filter((one) => !today || this.varied.compare(one, today) < 0);
+      const gains = entered.filter((one) => !today || this.isGain(one, today));
       return [...gains.sort((a, b) => this.varied.compare(a, b)), ...(today ? [today] : [])];
     };
     const challenge = (one: Evaluated): void => {
@@ -114,8 +117,39 @@ export class Finals {
     };
     chosen.forEach(challenge);
     const rest = ordered.filter((one) => !chosen.includes(one) && one !== this.baseline);
-    this.relieve(placementsFirst(rest), () => order()[0], challenge);
+    // Who is asked for decides otherwise than what is alike as asked, of which there may be more than are looked at.
+    const asked = rest.filter((one) => named.has(one));
+    const others = placementsFirst(rest.filter((one) => !named.has(one)));
+    this.relieve([...asked, ...others], () => order()[0], challenge);
     return order();
+  }
+
+  /** Whether it is no worse than today's setting as asked. */
+  private readonly isNoLoss = (one: Evaluated): boolean =>
+    compareOutcomes(one.candidate.outcome, this.baseline.candidate.outcome, this.judge) <= 0;
+
+  /** The best of those that were replayed under all variations and are better than today's setting. */
+  bestOf(isLeft: (one: Evaluated) => boolean): Finalist | undefined {
+    const today = this.finalists.get(this.baseline);
+    return this.entered
+      .filter((each) => each !== today && isLeft(each.one) && (!today || this.isGain(each, today)))
+      .sort((a, b) => this.varied.compare(a, b))[0];
+  }
+
+  private isGain(finalist: Finalist, today: Finalist): boolean {
+    if (this.varied.compare(finalist, today) >= 0) return false;
+    return this.isNoLoss(finalist.one) || this.sparesGuests(finalist);
+  }
+
+  /** Whether likely variations lose fewer guests than with today's setting. */
+  sparesGuests(finalist: Finalist): boolean {
+    const today = this.finalists.get(this.baseline);
+    return today !== undefined && this.deaths(finalist) < this.deaths(today);
+  }
+
+  /** Guests lost over the likely variations. */
+  deaths(finalist: Finalist): number {
+    return this.varied.deaths(finalist, false);
   }
 
   /**
@@ -133,12 +167,17 @@ export class Finals {
       this.evaluator.canReplay((i + 1) * this.finalists.size),
     );
     if (more.length === 0) return ranked;
+    // Who lost no more guests than the best, and only by something else, may do so by fewer guests now.
+    const level = this.leftOut
+      .filter((each) => named.has(each.one) && this.deaths(each) <= this.deaths(best))
+      .sort((a, b) => this.varied.compare(a, b))
+      .slice(0, NAMED_MAX);
+    const entrants = [...this.finalists.keys(), ...level.map(({ one }) => one)];
     this.tried = [...this.tried, ...more];
     this.varied = new VariedJudge(this.judge, this.tried);
-    const before = [...this.finalists.keys()];
     this.finalists.clear();
     this.beaten.clear();
-    before.forEach((one) => this.enter(one));
+    entrants.forEach((one) => this.enter(one));
     return this.ranked(ordered, named);
   }
 
@@ -241,19 +280,17 @@ export class Finals {
     return kept;
   }
 
-  robustness(ids: (one: Evaluated) => string): Robustness {
+  /** @param inFull has the outcomes of what was replayed in full as well */
+  robustness(ids: (one: Evaluated) => string, inFull: Evaluator): Robustness {
+    const { tried } = this;
     return {
-      variations: this.tried,
+      variations: tried,
       finalists: [...this.finalists.values()].map(({ one, varied }) => ({
         id: ids(one),
-        outcomes: varied.map((outcome, i) => ({
-          variation: this.tried[i]?.name ?? '',
-          kills: scoreOf(outcome).kills,
-          swappedOutPages: outcome.swappedOutPages,
-          stallNs: outcome.stallNs,
-          remoteShare: outcome.remoteShare,
-          remoteCost: outcome.remoteCost,
-        })),
+        outcomes: tried.flatMap((variation, i) => {
+          const outcome = inFull.knownVaried(one.change, variation) ?? varied[i];
+          return outcome === undefined ? [] : [outcomeUnder(variation, outcome)];
+        }),
       })),
     };
   }
@@ -288,68 +325,14 @@ export class Finals {
 
   /** Whether likely variations kill somebody. */
   dies(finalist: Finalist): boolean {
-    return this.varied.deaths(finalist, false) > 0;
+    return this.deaths(finalist) > 0;
   }
 
-  /**
-   * Why a configuration loses to the winner by what variations do to it, as far as it was replayed under them; undefined
-   * where its own figures decide, or too few variations are known.
-   * @returns the sentence, and whether likely variations lose more guests with it
-   */
-  whyFrail(one: Evaluated, winner: Finalist): { why: string; loses: boolean } | undefined {
-    const [left, right] = [one.candidate.outcome, winner.one.candidate.outcome];
-    if (scoreOf(left).kills !== scoreOf(right).kills) return undefined;
-    const known = this.tried.map((each) => this.evaluator.knownVaried(one.change, each));
-    const loser = { asAsked: left, varied: known };
-    const [likely, unlikely] = [false, true].map(
-      (rare) => this.varied.deaths(loser, rare) - this.varied.deaths(winner, rare),
-    ) as [number, number];
-    if (likely > 0) return { why: this.lossText(known, winner, false), loses: true };
-    if (likely < 0 || this.varied.orderAsAsked(left, right).decisive) return undefined;
-    const remote = this.varied.compareRemote(loser, winner);
-    if (remote > 0) {
-      const why = this.remoteText(known, winner);
-      return why === undefined ? undefined : { why, loses: false };
-    }
-    if (remote < 0 || unlikely <= 0) return undefined;
-    return { why: this.lossText(known, winner, true), loses: false };
-  }
-
-  /** Whom the variation loses that loses more guests than with the winner: the least growth that does, else the first one. */
-  private lossText(known: Varied, winner: Finalist, rare: boolean): string {
-    const growth = (at: number): number => this.tried[at]?.growthPercent ?? Infinity;
-    const [at = -1] = known
-      .map((_, i) => i)
-      .filter((i) => this.isRare(i) === rare && kills(known[i]) > kills(winner.varied[i]))
-      .sort((a, b) => (growth(a) === growth(b) ? a - b : growth(a) - growth(b)));
-    const outcome = known[at];
-    return `${this.conditionText(at)} ${outcome ? wouldLose(outcome) : ''}.`;
-  }
-
-  /** The likely variation under which most memory is remote that is not with the winner; undefined where there is none. */
-  private remoteText(known: Varied, winner: Finalist): string | undefined {
-    const further = known.map((outcome, i) => {
-      const other = winner.varied[i];
-      const likely = !this.isRare(i);
-      return likely && outcome && other ? outcome.remoteCost - other.remoteCost : 0;
-    });
-    const most = Math.max(...further);
-    const at = further.indexOf(most);
-    const [then, now] = [known[at], winner.varied[at]];
-    if (then === undefined || now === undefined || most <= 0) return undefined;
-    return `${this.conditionText(at)} ${FIGURES.remote(then)} of guest memory is remote against ${FIGURES.remote(now)}.`;
-  }
-
-  private isRare(at: number): boolean {
-    const variation = this.tried[at];
-    return variation !== undefined && !isLikely(variation);
-  }
-
-  private conditionText(at: number): string {
-    const { name, growthPercent } = this.tried[at] ?? { name: '' };
-    return growthPercent === undefined
-      ? `Under the variation ${name}`
-      : `With ${growthPercent} % more guest memory`;
+  /** Why a configuration loses to the winner by what variations do to it, as far as it was replayed under them. */
+  frailty(one: Evaluated, winner: Finalist): Frailty | undefined {
+    const varied = this.tried.map((each) => this.evaluator.knownVaried(one.change, each));
+    const loser = { asAsked: one.candidate.outcome, varied };
+    return frailtyOf(loser, winner, this.tried, this.varied);
   }
 
   private isAsGood(one: Evaluated, best: Finalist): boolean {
@@ -421,6 +404,14 @@ export class Finals {
     );
     return [...sorted, ...behind];
   }
+}
+
+function outcomeUnder(variation: Variation, outcome: Outcome) {
+  const { swappedOutPages, stallNs, remoteShare, remoteCost } = outcome;
+  return {
+    ...{ variation: variation.name, kills: kills(outcome) },
+    ...{ swappedOutPages, stallNs, remoteShare, remoteCost },
+  };
 }
 
 /** Those that differ from all before them by more than kernel settings in front: these seldom decide who dies. */

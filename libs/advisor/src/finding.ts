@@ -3,9 +3,10 @@ import { OBJECTIVE_LABELS, changeText } from './explain';
 import { formatCount, formatMib, formatMs, formatPercent } from './format';
 import type { ImpactMeasure } from './evidence/impact';
 import { impactOf, otherImpacts } from './evidence/impact';
+import type { Frailty } from './frailty';
 import { lossesOf, lostNames, sparedText, wouldLose } from './losses';
 import type { Judge, Objective } from './objective';
-import { firstDifference } from './objective';
+import { compareOutcomes, firstDifference } from './objective';
 import type { Outcome, RecommendationContent } from './types';
 
 type Verdict = Pick<
@@ -29,19 +30,27 @@ const FOUND: Record<Objective, Pick<Verdict, 'finding' | 'priority'> & { measure
     stall: { finding: 'RECLAIM_STALLS', priority: 'P4', measure: 'stall' },
   };
 
+/** What the finding follows from besides the two replays. */
+export interface FoundBy {
+  judge: Judge;
+  /** Pages that are missing by counting. */
+  shortfall: number;
+  /** What variations do to the setting as it is and not to the advice. */
+  frailty?: Frailty | undefined;
+}
+
 /**
- * The finding: what is wrong with the setting as it is by the figure that decides, or OPTIMIZED when nothing replayed
- * is better. When even the advised configuration kills, the plan does not fit.
+ * The finding: what is wrong with the setting as it is by the figure that decides, under a variation where none does as
+ * asked, or OPTIMIZED when nothing replayed is better. When even the advised configuration kills, the plan does not fit.
  */
-export function verdict(
-  baseline: Evaluated,
-  advised: Evaluated,
-  shortfall: number,
-  judge: Judge,
-): Verdict {
+export function verdict(baseline: Evaluated, advised: Evaluated, by: FoundBy): Verdict {
+  const { judge, frailty } = by;
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
-  if (lostNames(after).length > 0) return doesNotFit(baseline, advised, shortfall, judge);
+  if (lostNames(after).length > 0) return doesNotFit(baseline, advised, by);
   if (advised === baseline) return optimized(baseline);
+  if (frailty && compareOutcomes(after, before, judge) >= 0) {
+    return frail(baseline, advised, frailty);
+  }
   const objective = firstDifference(before, after, judge)?.objective ?? 'cache';
   const { finding, measure, priority } = FOUND[objective];
   const much = objective === 'remote' && before.remoteShare >= REMOTE_SHARE_HIGH;
@@ -116,6 +125,25 @@ const DESCRIBE: Record<Objective, Describe> = {
   stall: waiting,
 };
 
+/** As good as today's setting as asked, or worse there, and better as soon as things come otherwise. */
+function frail(baseline: Evaluated, advised: Evaluated, frailty: Frailty): Verdict {
+  const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
+  const { why, loses, condition } = frailty;
+  const isLoss = lostNames(frailty.frail).length > lostNames(frailty.better).length;
+  const measure = isLoss ? 'guests-killed' : 'remote-cost';
+  const impact = impactOf(measure, frailty.frail, frailty.better);
+  return {
+    finding: isLoss ? 'OOM_RISK' : 'REMOTE_MEMORY',
+    priority: loses ? 'P2' : 'P3',
+    description:
+      `${why} That is with the setting as it is; with ${changeText(advised.change)} ` +
+      `${isLoss ? sparedText(frailty.better, frailty.frail) : 'less of it is'}. As asked: ` +
+      `${remoteText(before, after)} ${costText(baseline, advised)}`,
+    primaryImpact: { ...impact, description: `${condition}: ${impact.description}` },
+    additionalImpact: otherImpacts('guests-killed', before, after),
+  };
+}
+
 function optimized(baseline: Evaluated): Verdict {
   const { outcome } = baseline.candidate;
   const remote = formatPercent(outcome.remoteShare);
@@ -133,8 +161,7 @@ function optimized(baseline: Evaluated): Verdict {
 function doesNotFit(
   baseline: Evaluated,
   advised: Evaluated,
-  shortfall: number,
-  judge: Judge,
+  { shortfall, judge, frailty }: FoundBy,
 ): Verdict {
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
   const dead = lossesOf(after);
@@ -148,11 +175,16 @@ function doesNotFit(
   const fewer =
     dead.notStarted.length + lossesOf(before).notStarted.length === 0 ? 'kills' : 'loses';
   const saves = lostNames(after).length < lostNames(before).length;
+  const gain = saves
+    ? `${fewer} fewer`
+    : frailty && compareOutcomes(after, before, judge) >= 0
+      ? `does better when things come otherwise. As it is: ${frailty.why.replace(/\.$/, '')}`
+      : `lowers ${loweredText(before, after, judge)}`;
   const partly =
     advised === baseline
       ? ` No configuration that was replayed ${fewer} fewer.`
       : ` With the setting as it is ${wouldLose(before)}; ${changeText(advised.change)} ` +
-        `is no way to run the plan, it only ${saves ? `${fewer} fewer` : `lowers ${loweredText(before, after, judge)}`}.`;
+        `is no way to run the plan, it only ${gain}.`;
   return {
     finding: 'DOES_NOT_FIT',
     priority: 'P1',

@@ -183,9 +183,11 @@ test('a winner in miniature that waits longer in full than anything as good as t
   const { advised } = chooseWith(noted, large);
   expect(advised.scale).toBeUndefined();
   const budget = stallBudgetNs(2 * 6144 * 256);
-  // In full: today's setting as far as anybody would wait, and the winner.
-  expect(limits).toEqual([
+  // In full: today's setting as far as anybody would wait, the winner, and that under the likely variations.
+  const [today, winner, ...varied] = limits;
+  expect([today, winner]).toEqual([
     [4 * budget, undefined],
     [4 * budget, tolerances(large.host)['stall-excess']],
   ]);
+  expect(varied.map(([, excess]) => excess)).toEqual(Array(5).fill(undefined));
 });

@@ -1,16 +1,17 @@
 import type { RivalFigures, Robustness, SearchReport } from './advice-types';
 import { crowded } from './bounds';
 import { NO_CHANGE, normalise } from './change';
+import { confirmed } from './confirm';
 import { violation } from './constraints';
 import type { ResolvedDemand } from './demand';
-import { ineligible } from './eligible';
+import { ineligible, mayBeAdvised } from './eligible';
 import { Estimator } from './estimate';
 import type { Evaluated, Evaluator } from './evaluator';
 import { WORK_PER_RECLAIMED_PAGE } from './evaluator';
 import type { Finalist } from './finalists';
 import { Finals } from './finalists';
-import type { Judge } from './objective';
-import { compareOutcomes, judgeOf } from './objective';
+import type { Frailty } from './frailty';
+import { judgeOf } from './objective';
 import type { Note } from './placement';
 import { guestMemoryPages } from './placement';
 import { RIVAL_RULES, rivals as rivalsOf } from './rivals';
@@ -32,21 +33,18 @@ import {
   refineGuests,
   rivalChanges,
 } from './rounds';
-import { Refused } from './refused';
 import { scaleFor } from './scale';
 import { spaceOf } from './space';
-import { stallToBeat } from './stall-bound';
 import type { Candidate, Change } from './types';
 import { variationAnswers } from './variation-answers';
 
 /** Replays of all rounds, the variations and the margin, about; only progress depends on it. */
 export const REPLAYS_EXPECTED = 50;
 /** Shares of the budget that may be used up to the end of each phase; the rest is for margin and explanation. */
-const ROUNDS_SHARE = 0.5;
-const FINALS_SHARE = 0.75;
-const TELLING_SHARE = 0.9;
-/** Winners in miniature that are replayed in full until one holds. */
-const CONFIRMED_MAX = 4;
+const ROUNDS_SHARE = 0.25;
+const FINALS_SHARE = 0.375;
+const TELLING_SHARE = 0.45;
+const CONFIRMING_SHARE = 0.95;
 /** Work of a space that is replayed one by one all the same. */
 const EXHAUSTIVE_WORK_MAX = 3e9;
 
@@ -66,6 +64,8 @@ export interface SearchResult {
   rejected: Map<string, string>;
   /** Candidates that variations decided against, though they lose no guests by them: id -> reason. */
   outranked: Map<string, string>;
+  /** What variations do to today's setting and not to the advice, where that is no worse as asked. */
+  frailty?: Frailty | undefined;
   notes: Note[];
   report: Pick<SearchReport, 'candidates' | 'spaceSize' | 'pruned' | 'exhaustive'>;
   robustness: Robustness;
@@ -134,24 +134,24 @@ export function search(
   ranked = finals.toldApart(ranked, candidates(context), named);
   const [first] = ranked;
   const simplest = first && first.one !== today ? [finals.minimised(first), first] : [];
-  evaluator.limit(1);
+  evaluator.limit(CONFIRMING_SHARE);
   const baseline = evaluator.evaluate(NO_CHANGE);
-  const advised = confirmed(context, evaluator, baseline, (refused) => {
-    const simple = simplest.find(({ one }) => !refused.has(one));
+  const advised = confirmed(context, evaluator, { finals, baseline }, (refused) => {
+    const isLeft = (one: Evaluated): boolean => !refused.has(one);
     return (
-      simple ??
-      finals.ranked(
-        candidates(context).filter((one) => !refused.has(one)),
-        named,
-      )[0]
+      simplest.find(({ one }) => isLeft(one)) ??
+      finals.bestOf(isLeft) ??
+      finals.ranked(candidates(context).filter(isLeft), named)[0]
     );
   });
+  evaluator.limit(1);
   if (advised !== baseline) {
     const { replays } = evaluator;
     onAnswer?.({ baseline: baseline.candidate, advised: advised.candidate, replays });
   }
   const full = (one: Evaluated): Evaluated => evaluator.known(one.change) ?? one;
   const all = [...new Set([...small.evaluated.map(full), ...evaluator.evaluated])];
+  const winner = finals.entered.find(({ one }) => full(one) === advised);
   const inSpace = all.length;
   if (!complete) pruneRest(pruned, space, inSpace);
   const told = rivalsTold(everyRival, RIVAL_RULES, {
@@ -165,7 +165,8 @@ export function search(
   return {
     ...{ baseline, advised },
     evaluated: all,
-    ...refusals(context, all, { finals, advised, full }),
+    ...refusals(context, all, { finals, advised, winner, full }),
+    ...(winner && advised !== baseline && { frailty: finals.frailty(today, winner) }),
     notes: [
       ...searchNotes(request.host, demand, small === evaluator ? 1 : (today.candidate.scale ?? 1)),
       ...finalsNotes(finals),
@@ -178,7 +179,7 @@ export function search(
       exhaustive: complete,
     },
     small: { evaluator: small, baseline: today, advised: small.evaluate(advised.change) },
-    robustness: finals.robustness((one) => full(one).candidate.id),
+    robustness: finals.robustness((one) => full(one).candidate.id, evaluator),
     rivals: told.rivals,
   };
 }
@@ -219,45 +220,17 @@ function rounds(context: RoundContext, rivals: Change[]): { best: Evaluated; com
   return { best, complete: false };
 }
 
-/** What may be advised, the best as asked first; what is equal to today's setting may be better under variations. */
+/** What may be advised, the best as asked first; what is no better than today's setting then may be so under variations. */
 function candidates({ evaluator, baseline, judge }: RoundContext): Evaluated[] {
   return evaluator.evaluated
-    .filter((one) => one !== baseline && isNoLoss(one, baseline, judge))
+    .filter((one) => one !== baseline && mayBeAdvised(one, baseline))
     .sort((a, b) => (isBetter(a, b, judge) ? -1 : isBetter(b, a, judge) ? 1 : 0));
-}
-
-function isNoLoss(one: Evaluated, today: Evaluated, judge: Judge): boolean {
-  const [then, now] = [one.candidate.outcome, today.candidate.outcome];
-  return ineligible(then, now) === undefined && compareOutcomes(then, now, judge) <= 0;
-}
-
-/**
- * The first winner that is no worse than today's setting in full, and eligible; today's setting where none is.
- * @param winnerOf the best advice without those that were refused
- */
-function confirmed(
-  { baseline: today, judge }: RoundContext,
-  evaluator: Evaluator,
-  baseline: Evaluated,
-  winnerOf: (refused: Refused) => Finalist | undefined,
-): Evaluated {
-  const refused = new Refused(judge.tolerance.stall);
-  // What is scanned in vain grows with the square of the size: a miniature shows too little of it.
-  const bound = stallToBeat(baseline.candidate.outcome, judge);
-  for (let tries = 0; tries < CONFIRMED_MAX; tries += 1) {
-    const one = winnerOf(refused)?.one;
-    if (one === undefined || one === today) return baseline;
-    const full = evaluator.evaluateWithin(one.change, bound);
-    if (full && isNoLoss(full, baseline, judge)) return full;
-    const waits = !full || full.candidate.outcome.stallNs > baseline.candidate.outcome.stallNs;
-    refused.add(one, waits);
-  }
-  return baseline;
 }
 
 interface Losers {
   finals: Finals;
   advised: Evaluated;
+  winner: Finalist | undefined;
   full: (one: Evaluated) => Evaluated;
 }
 
@@ -265,18 +238,17 @@ interface Losers {
 function refusals(
   { evaluator, baseline, judge }: RoundContext,
   all: Evaluated[],
-  { finals, advised, full }: Losers,
+  { finals, advised, winner, full }: Losers,
 ): Pick<SearchResult, 'rejected' | 'outranked'> {
   const rejected = new Map<string, string>();
   const outranked = new Map<string, string>();
-  const winner = finals.entered.find(({ one }) => full(one) === advised);
   for (const one of all) {
     if (one === advised || one.change === baseline.change) continue;
     const why = ineligible(one.candidate.outcome, baseline.candidate.outcome);
     if (why !== undefined && isBetter(one, baseline, judge)) rejected.set(one.candidate.id, why);
   }
   for (const one of evaluator.evaluated) {
-    const frail = winner && one !== winner.one ? finals.whyFrail(one, winner) : undefined;
+    const frail = winner && one !== winner.one ? finals.frailty(one, winner) : undefined;
     if (frail) (frail.loses ? rejected : outranked).set(full(one).candidate.id, frail.why);
   }
   return { rejected, outranked };

@@ -157,7 +157,8 @@ export class AdviceBudgetDto implements AdviceBudget {
     type: 'integer',
     minimum: 1,
     maximum: MAX_WORK,
-    description: 'Pages touched plus five times the pages reclaimed, over all replays.',
+    description:
+      'Work of all replays: pages touched plus 40 times the pages reclaimed, and what each replay, step and second of waiting takes.',
   })
   @WhenGiven()
   @IsInt()

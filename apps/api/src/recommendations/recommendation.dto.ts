@@ -167,7 +167,11 @@ export class RecommendationSummaryDto {
   @ApiProperty({ enum: ['P1', 'P2', 'P3', 'P4'] })
   priority: RecommendationContent['priority'];
 
-  @ApiProperty({ type: ImpactDto, description: 'The measure that decided, in both replays.' })
+  @ApiProperty({
+    type: ImpactDto,
+    description:
+      'The measure that decided, in both replays; where a variation decided, in those under it, which `description` names.',
+  })
   primaryImpact: Impact;
 
   @ApiProperty({ type: [ImpactDto], description: 'The other measures that change.' })

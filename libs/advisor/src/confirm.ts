@@ -1,0 +1,125 @@
+/** What was found in miniature is replayed in full before it is advised. */
+import type { Variation } from './advice-types';
+import { mayBeAdvised } from './eligible';
+import type { Evaluated, Evaluator } from './evaluator';
+import type { Finalist, Finals } from './finalists';
+import { compareOutcomes } from './objective';
+import { Refused } from './refused';
+import type { RoundContext } from './rounds';
+import { stallToBeat } from './stall-bound';
+import { isLikely, kills } from './varied-judge';
+
+/** Winners in miniature that are replayed in full until one holds. */
+const CONFIRMED_MAX = 6;
+
+interface Confirming {
+  finals: Finals;
+  /** Today's setting in full. */
+  baseline: Evaluated;
+}
+
+/** Guests lost as asked, and then over the likely variations. */
+interface Losses {
+  asAsked: number;
+  varied: number;
+}
+
+/** A configuration in full with what it loses. */
+interface Known {
+  full: Evaluated;
+  losses: Losses;
+}
+
+/**
+ * The first winner that is no worse in full than today's setting, or spares guests under variations, may be advised, and
+ * loses no more guests than it did in miniature, as far as the budget allows to look. Of several that all lose more the one
+ * that loses fewest; today's setting where there is none.
+ * @param winnerOf the best advice without those that were refused
+ */
+export function confirmed(
+  { baseline: today, judge }: RoundContext,
+  evaluator: Evaluator,
+  { finals, baseline }: Confirming,
+  winnerOf: (refused: Refused) => Finalist | undefined,
+): Evaluated {
+  const refused = new Refused(judge.tolerance.stall);
+  const inFull = new LossesInFull(evaluator, finals.variations);
+  // What is scanned in vain grows with the square of the size: a miniature shows too little of it.
+  const bound = stallToBeat(baseline.candidate.outcome, judge);
+  const isNoLoss = ({ candidate }: Evaluated): boolean =>
+    compareOutcomes(candidate.outcome, baseline.candidate.outcome, judge) <= 0;
+  let least: Known | undefined;
+  for (let tries = 0; tries < CONFIRMED_MAX; tries += 1) {
+    const winner = winnerOf(refused);
+    if (winner === undefined) break;
+    const { one } = winner;
+    if (one === today && least === undefined) return baseline;
+    const promised = { asAsked: kills(winner.asAsked), varied: finals.deaths(winner) };
+    if (least && compareLosses(promised, least.losses) >= 0) break;
+    const spares = finals.sparesGuests(winner);
+    const full =
+      one === today
+        ? baseline
+        : evaluator.evaluateWithin(one.change, { ...bound, ...(spares && { stallNs: Infinity }) });
+    if (
+      full &&
+      (full === baseline || (mayBeAdvised(full, baseline) && (spares || isNoLoss(full))))
+    ) {
+      const losses = inFull.of(full, winner, least?.losses);
+      // Nothing tells that this one is not lost by what another of them was lost by.
+      if (losses === undefined) break;
+      if (compareLosses(losses, promised) <= 0) return full;
+      if (least === undefined || compareLosses(losses, least.losses) < 0) least = { full, losses };
+      if (full === baseline) break;
+      refused.add(one, false);
+      continue;
+    }
+    refused.add(one, !full || full.candidate.outcome.stallNs > baseline.candidate.outcome.stallNs);
+  }
+  return least?.full ?? baseline;
+}
+
+function compareLosses(a: Losses, b: Losses): number {
+  return a.asAsked - b.asAsked || a.varied - b.varied;
+}
+
+/** Replays in full under the likely variations. */
+class LossesInFull {
+  private readonly likely: { variation: Variation; at: number }[];
+  /** How many more guests than in miniature were lost so far, by variation. */
+  private readonly surprises = new Map<Variation, number>();
+
+  constructor(
+    private readonly evaluator: Evaluator,
+    variations: readonly Variation[],
+  ) {
+    this.likely = variations
+      .map((variation, at) => ({ variation, at }))
+      .filter(({ variation }) => isLikely(variation));
+  }
+
+  /**
+   * Those that surprised before come first; what else the budget does not allow to replay counts as it did in miniature.
+   * @param least the rest is not replayed once no fewer than these are lost
+   * @returns undefined where it does not allow to replay what surprised before
+   */
+  of({ change, candidate }: Evaluated, { varied }: Finalist, least?: Losses): Losses | undefined {
+    const surprise = (variation: Variation): number => this.surprises.get(variation) ?? 0;
+    const losses = {
+      asAsked: kills(candidate.outcome),
+      varied: this.likely.reduce((sum, { at }) => sum + kills(varied[at]), 0),
+    };
+    const order = [...this.likely].sort((a, b) => surprise(b.variation) - surprise(a.variation));
+    for (const { variation, at } of order) {
+      if (least && compareLosses(losses, least) >= 0) break;
+      const isKnown = this.evaluator.knownVaried(change, variation) !== undefined;
+      if (!isKnown && !this.evaluator.canReplay()) {
+        return surprise(variation) > 0 ? undefined : losses;
+      }
+      const more = kills(this.evaluator.evaluateVaried(change, variation)) - kills(varied[at]);
+      losses.varied += more;
+      this.surprises.set(variation, surprise(variation) + more);
+    }
+    return losses;
+  }
+}

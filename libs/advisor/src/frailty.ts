@@ -1,0 +1,94 @@
+/** Why a configuration loses to another one by what variations do to it, in a sentence and with the figures. */
+import type { Variation } from './advice-types';
+import { FIGURES } from './explain';
+import { wouldLose } from './losses';
+import type { Outcome } from './types';
+import { isLikely, kills, type Tested, type Varied, type VariedJudge } from './varied-judge';
+
+/** What a variation does to one configuration and not, or less so, to a better one. */
+export interface Frailty {
+  /** `With 20 % more guest memory web-1 would be killed.` */
+  why: string;
+  /** Likely variations lose more guests with it. */
+  loses: boolean;
+  /** The variation that tells: `With 20 % more guest memory`. */
+  condition: string;
+  /** Under that variation. */
+  frail: Outcome;
+  better: Outcome;
+}
+
+/**
+ * @param loser some of its variations may not be known
+ * @param variations those that both were replayed under, in the order of the outcomes
+ * @returns undefined where its own figures decide, or too few variations are known
+ */
+export function frailtyOf(
+  loser: Pick<Tested, 'asAsked' | 'varied'>,
+  winner: Tested,
+  variations: readonly Variation[],
+  judge: VariedJudge,
+): Frailty | undefined {
+  if (kills(loser.asAsked) !== kills(winner.asAsked)) return undefined;
+  const [likely, unlikely] = [false, true].map(
+    (rare) => judge.deaths(loser, rare) - judge.deaths(winner, rare),
+  ) as [number, number];
+  const pair = { frail: loser.varied, better: winner.varied, variations };
+  if (likely > 0) return told(pair, costliest(pair, true), true, lossText);
+  if (likely < 0 || judge.orderAsAsked(loser.asAsked, winner.asAsked).decisive) return undefined;
+  const remote = judge.compareRemote(loser, winner);
+  if (remote > 0) return told(pair, furthest(pair), false, remoteText);
+  if (remote < 0 || unlikely <= 0) return undefined;
+  return told(pair, costliest(pair, false), false, lossText);
+}
+
+interface Pair {
+  frail: Varied;
+  better: Varied;
+  variations: readonly Variation[];
+}
+
+/** @param at index of the variation; -1 where none tells */
+function told(
+  { frail, better, variations }: Pair,
+  at: number,
+  loses: boolean,
+  text: (frail: Outcome, better: Outcome) => string,
+): Frailty | undefined {
+  const [variation, then, now] = [variations[at], frail[at], better[at]];
+  if (variation === undefined || then === undefined || now === undefined) return undefined;
+  const condition = conditionText(variation);
+  return { why: `${condition} ${text(then, now)}.`, loses, condition, frail: then, better: now };
+}
+
+const lossText = (frail: Outcome): string => wouldLose(frail);
+
+function remoteText(frail: Outcome, better: Outcome): string {
+  return `${FIGURES.remote(frail)} of guest memory is remote against ${FIGURES.remote(better)}`;
+}
+
+function conditionText({ name, growthPercent }: Variation): string {
+  return growthPercent === undefined
+    ? `Under the variation ${name}`
+    : `With ${growthPercent} % more guest memory`;
+}
+
+/** The variation that loses more guests: the least growth that does, else the first one; -1 where none does. */
+function costliest({ frail, better, variations }: Pair, likely: boolean): number {
+  const growth = (at: number): number => variations[at]?.growthPercent ?? Infinity;
+  const [at = -1] = variations
+    .flatMap((variation, i) => (isLikely(variation) === likely ? [i] : []))
+    .filter((i) => kills(frail[i]) > kills(better[i]))
+    .sort((a, b) => (growth(a) === growth(b) ? a - b : growth(a) - growth(b)));
+  return at;
+}
+
+/** The likely variation under which most more memory is remote; -1 where there is none. */
+function furthest({ frail, better, variations }: Pair): number {
+  const further = variations.map((variation, i) => {
+    const [then, now] = [frail[i], better[i]];
+    return isLikely(variation) && then && now ? then.remoteCost - now.remoteCost : 0;
+  });
+  const most = Math.max(...further);
+  return most > 0 ? further.indexOf(most) : -1;
+}
