@@ -47,7 +47,7 @@ export interface AdviceConstraints {
 export interface AdviceBudget {
   /** Most replays of the search, those of the variations and the margin included. */
   replaysMax?: number;
-  /** Most work: pages touched plus five times the pages reclaimed, over all replays. */
+  /** Most work of all replays: pages touched plus 40 times the pages reclaimed, and what each replay, step and second of waiting takes. */
   workMax?: number;
 }
 
