@@ -18,16 +18,10 @@ interface Confirming {
   baseline: Evaluated;
 }
 
-/** Guests lost as asked, and then over the likely variations. */
-interface Losses {
+/** How many guests are lost as asked, and then over the likely variations. */
+interface LostGuests {
   asAsked: number;
   varied: number;
-}
-
-/** A configuration in full with what it loses. */
-interface Known {
-  full: Evaluated;
-  losses: Losses;
 }
 
 /**
@@ -43,48 +37,47 @@ export function confirmed(
   winnerOf: (refused: Refused) => Finalist | undefined,
 ): Evaluated {
   const refused = new Refused(judge.tolerance.stall);
-  const inFull = new LossesInFull(evaluator, finals.variations);
+  const inFull = new VariedInFull(evaluator, finals.variations);
   // What is scanned in vain grows with the square of the size: a miniature shows too little of it.
   const bound = stallToBeat(baseline.candidate.outcome, judge);
   const isNoLoss = ({ candidate }: Evaluated): boolean =>
     compareOutcomes(candidate.outcome, baseline.candidate.outcome, judge) <= 0;
-  let least: Known | undefined;
+  /** The winner in full; undefined where it is refused. */
+  const replayed = (winner: Finalist): Evaluated | undefined => {
+    const { one } = winner;
+    if (one === today) return baseline;
+    const spares = finals.sparesGuests(winner);
+    const waiting = { ...bound, ...(spares && { stallNs: Infinity }) };
+    const full = evaluator.evaluateWithin(one.change, waiting);
+    if (full && mayBeAdvised(full, baseline) && (spares || isNoLoss(full))) return full;
+    refused.add(one, !full || full.candidate.outcome.stallNs > baseline.candidate.outcome.stallNs);
+    return undefined;
+  };
+  let least: { full: Evaluated; lost: LostGuests } | undefined;
   for (let tries = 0; tries < CONFIRMED_MAX; tries += 1) {
     const winner = winnerOf(refused);
-    if (winner === undefined) break;
-    const { one } = winner;
-    if (one === today && least === undefined) return baseline;
+    if (winner === undefined || (winner.one === today && least === undefined)) break;
     const promised = { asAsked: kills(winner.asAsked), varied: finals.deaths(winner) };
-    if (least && compareLosses(promised, least.losses) >= 0) break;
-    const spares = finals.sparesGuests(winner);
-    const full =
-      one === today
-        ? baseline
-        : evaluator.evaluateWithin(one.change, { ...bound, ...(spares && { stallNs: Infinity }) });
-    if (
-      full &&
-      (full === baseline || (mayBeAdvised(full, baseline) && (spares || isNoLoss(full))))
-    ) {
-      const losses = inFull.of(full, winner, least?.losses);
-      // Nothing tells that this one is not lost by what another of them was lost by.
-      if (losses === undefined) break;
-      if (compareLosses(losses, promised) <= 0) return full;
-      if (least === undefined || compareLosses(losses, least.losses) < 0) least = { full, losses };
-      if (full === baseline) break;
-      refused.add(one, false);
-      continue;
-    }
-    refused.add(one, !full || full.candidate.outcome.stallNs > baseline.candidate.outcome.stallNs);
+    if (least && compareLost(promised, least.lost) >= 0) break;
+    const full = replayed(winner);
+    if (full === undefined) continue;
+    const lost = inFull.lost(full, winner, least?.lost);
+    // Nothing tells that this one is not lost by what another of them was lost by.
+    if (lost === undefined) break;
+    if (compareLost(lost, promised) <= 0) return full;
+    if (least === undefined || compareLost(lost, least.lost) < 0) least = { full, lost };
+    if (full === baseline) break;
+    refused.add(winner.one, false);
   }
   return least?.full ?? baseline;
 }
 
-function compareLosses(a: Losses, b: Losses): number {
+function compareLost(a: LostGuests, b: LostGuests): number {
   return a.asAsked - b.asAsked || a.varied - b.varied;
 }
 
 /** Replays in full under the likely variations. */
-class LossesInFull {
+class VariedInFull {
   private readonly likely: { variation: Variation; at: number }[];
   /** How many more guests than in miniature were lost so far, by variation. */
   private readonly surprises = new Map<Variation, number>();
@@ -103,23 +96,27 @@ class LossesInFull {
    * @param least the rest is not replayed once no fewer than these are lost
    * @returns undefined where it does not allow to replay what surprised before
    */
-  of({ change, candidate }: Evaluated, { varied }: Finalist, least?: Losses): Losses | undefined {
+  lost(
+    { change, candidate }: Evaluated,
+    { varied }: Finalist,
+    least?: LostGuests,
+  ): LostGuests | undefined {
     const surprise = (variation: Variation): number => this.surprises.get(variation) ?? 0;
-    const losses = {
+    const lost = {
       asAsked: kills(candidate.outcome),
       varied: this.likely.reduce((sum, { at }) => sum + kills(varied[at]), 0),
     };
     const order = [...this.likely].sort((a, b) => surprise(b.variation) - surprise(a.variation));
     for (const { variation, at } of order) {
-      if (least && compareLosses(losses, least) >= 0) break;
+      if (least && compareLost(lost, least) >= 0) break;
       const isKnown = this.evaluator.knownVaried(change, variation) !== undefined;
       if (!isKnown && !this.evaluator.canReplay()) {
-        return surprise(variation) > 0 ? undefined : losses;
+        return surprise(variation) > 0 ? undefined : lost;
       }
       const more = kills(this.evaluator.evaluateVaried(change, variation)) - kills(varied[at]);
-      losses.varied += more;
+      lost.varied += more;
       this.surprises.set(variation, surprise(variation) + more);
     }
-    return losses;
+    return lost;
   }
 }

@@ -1,0 +1,120 @@
+import { replay } from '@zonewise/simulator';
+import { host, planned } from '../test/builders';
+import { NO_CHANGE } from './change';
+import { confirmed } from './confirm';
+import { Evaluator, type Evaluated } from './evaluator';
+import type { Finalist, Finals } from './finalists';
+import { judgeOf } from './objective';
+import type { RoundContext } from './rounds';
+import type { AdviceRequest, Outcome } from './types';
+import { growthBy } from './variation';
+
+const VARIATIONS = [growthBy(20), growthBy(10)];
+const names = ['a', 'b', 'c', 'd'];
+const request: AdviceRequest = {
+  host: host([{ mib: 256 }]),
+  guests: names.map((name) => planned(name, 16, 0)),
+  ...{ demand: {}, seed: 1 },
+};
+const judge = judgeOf(request.host);
+const real = new Evaluator(request, replay, 1).evaluate(NO_CHANGE);
+
+/** The outcome of a replay in which so many guests die. */
+function losing(count: number): Outcome {
+  const { outcome } = real.candidate;
+  const guests = outcome.guests.map((guest, i) => ({ ...guest, oomKilled: i < count }));
+  return { ...outcome, guests, oomKills: names.slice(0, count) };
+}
+
+/** A configuration by the guests it loses: as asked, with 20 and with 10 % more memory. */
+type Lost = [asAsked: number, ...varied: [number, number]];
+const TODAY: Lost = [2, 2, 2];
+
+/** What is advised of configurations, each as it is in miniature and in full; which was replayed in full under what. */
+function confirm(
+  ones: { small: Lost; full: Lost }[],
+  replaysMax = Infinity,
+): { advised: number; replayed: string[] } {
+  const evaluated = (id: number, [asAsked]: Lost): Evaluated => ({
+    ...real,
+    change: { sysctl: { zone_reclaim_mode: id }, numatune: {} },
+    candidate: { ...real.candidate, id: String(id), outcome: losing(asAsked) },
+  });
+  const today = evaluated(0, TODAY);
+  const finalists = ones.map(({ small }, i): Finalist => {
+    const [asAsked, ...varied] = small;
+    return {
+      ...{ one: evaluated(i + 1, small), changes: 1 },
+      ...{ asAsked: losing(asAsked), varied: varied.map(losing) },
+    };
+  });
+  const numberOf = ({ sysctl }: Evaluated['change']): number => Number(sysctl.zone_reclaim_mode);
+  const replayed: string[] = [];
+  const fullOf = (change: Evaluated['change']): Lost => ones[numberOf(change) - 1]?.full ?? TODAY;
+  const evaluator = {
+    evaluateWithin: (change: Evaluated['change']) => evaluated(numberOf(change), fullOf(change)),
+    knownVaried: () => undefined,
+    canReplay: () => replayed.length < replaysMax,
+    evaluateVaried: (change: Evaluated['change'], variation: (typeof VARIATIONS)[number]) => {
+      replayed.push(`${numberOf(change)} ${variation.name}`);
+      return losing(fullOf(change)[1 + VARIATIONS.indexOf(variation)]!);
+    },
+  };
+  const deaths = ({ varied }: Finalist): number =>
+    varied.reduce((sum, { oomKills }) => sum + oomKills.length, 0);
+  const finals = { variations: VARIATIONS, deaths, sparesGuests: () => false };
+  const { change } = confirmed(
+    { baseline: today, judge } as unknown as RoundContext,
+    evaluator as unknown as Evaluator,
+    { finals: finals as unknown as Finals, baseline: today },
+    (refused) => finalists.find(({ one }) => !refused.has(one)),
+  );
+  return { advised: numberOf(change), replayed };
+}
+
+test('a winner that loses no more in full than in miniature is advised', () => {
+  const { advised, replayed } = confirm([{ small: [0, 1, 0], full: [0, 1, 0] }]);
+  expect(advised).toBe(1);
+  expect(replayed).toEqual(['1 growth-20', '1 growth-10']);
+});
+
+test('where it loses more the next is tried, first under what surprised', () => {
+  const frail = { small: [0, 0, 0], full: [0, 0, 1] } satisfies Parameters<typeof confirm>[0][0];
+  const sound = { small: [0, 0, 0], full: [0, 0, 0] } satisfies typeof frail;
+  expect(confirm([frail, sound])).toEqual({
+    advised: 2,
+    replayed: ['1 growth-20', '1 growth-10', '2 growth-10', '2 growth-20'],
+  });
+});
+
+test('of several that all lose more than in miniature the one that loses fewest is advised', () => {
+  const small: Lost = [0, 0, 0];
+  const { advised } = confirm([
+    { small, full: [0, 1, 2] },
+    { small, full: [0, 1, 0] },
+    { small, full: [0, 0, 2] },
+  ]);
+  expect(advised).toBe(2);
+});
+
+test('one that promises no fewer losses than are known of another in full is not replayed', () => {
+  const { advised, replayed } = confirm([
+    { small: [0, 0, 0], full: [0, 0, 1] },
+    { small: [0, 1, 0], full: [0, 1, 0] },
+  ]);
+  expect(advised).toBe(1);
+  expect(replayed).toEqual(['1 growth-20', '1 growth-10']);
+});
+
+test('without a replay left the miniature counts, but for what surprised before', () => {
+  const frail = { small: [0, 0, 0], full: [0, 1, 1] } satisfies Parameters<typeof confirm>[0][0];
+  const sound = { small: [0, 0, 0], full: [0, 0, 0] } satisfies typeof frail;
+  expect(confirm([frail, sound], 0)).toEqual({ advised: 1, replayed: [] });
+  expect(confirm([frail, sound], 1)).toEqual({ advised: 1, replayed: ['1 growth-20'] });
+  expect(confirm([frail, sound], 3).advised).toBe(1);
+  expect(confirm([frail, sound], 4).advised).toBe(2);
+});
+
+test('one that kills more guests in full as asked than today is refused', () => {
+  expect(confirm([{ small: [2, 0, 0], full: [3, 0, 0] }])).toEqual({ advised: 0, replayed: [] });
+});
