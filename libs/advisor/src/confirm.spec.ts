@@ -34,6 +34,7 @@ const TODAY: Lost = [2, 2, 2];
 function confirm(
   ones: { small: Lost; full: Lost }[],
   replaysMax = Infinity,
+  anyLoses = true,
 ): { advised: number; replayed: string[] } {
   const evaluated = (id: number, [asAsked]: Lost): Evaluated => ({
     ...real,
@@ -62,7 +63,7 @@ function confirm(
   };
   const deaths = ({ varied }: Finalist): number =>
     varied.reduce((sum, { oomKills }) => sum + oomKills.length, 0);
-  const finals = { variations: VARIATIONS, deaths, sparesGuests: () => false };
+  const finals = { variations: VARIATIONS, deaths, anyLoses, sparesGuests: () => false };
   const { change } = confirmed(
     { baseline: today, judge } as unknown as RoundContext,
     evaluator as unknown as Evaluator,
@@ -113,6 +114,11 @@ test('without a replay left the miniature counts, but for what surprised before'
   expect(confirm([frail, sound], 1)).toEqual({ advised: 1, replayed: ['1 growth-20'] });
   expect(confirm([frail, sound], 3).advised).toBe(1);
   expect(confirm([frail, sound], 4).advised).toBe(2);
+});
+
+test('where no finalist loses guests the winner is replayed in full as asked alone', () => {
+  const { advised, replayed } = confirm([{ small: [0, 0, 0], full: [0, 0, 0] }], Infinity, false);
+  expect([advised, replayed]).toEqual([1, []]);
 });
 
 test('one that kills more guests in full as asked than today is refused', () => {

@@ -26,8 +26,9 @@ interface LostGuests {
 
 /**
  * The first winner that is no worse in full than today's setting, or spares guests under variations, may be advised, and
- * loses no more guests than it did in miniature, as far as the budget allows to look. Of several that all lose more the one
- * that loses fewest; today's setting where there is none.
+ * loses no more guests than it did in miniature, as far as the budget allows to look and where any finalist loses guests: a
+ * host on which all of them live is not so tight that the size would tell. Of several that all lose more the one that loses
+ * fewest; today's setting where there is none.
  * @param winnerOf the best advice without those that were refused
  */
 export function confirmed(
@@ -61,6 +62,7 @@ export function confirmed(
     if (least && compareLost(promised, least.lost) >= 0) break;
     const full = replayed(winner);
     if (full === undefined) continue;
+    if (!finals.anyLoses) return full;
     const lost = inFull.lost(full, winner, least?.lost);
     // Nothing tells that this one is not lost by what another of them was lost by.
     if (lost === undefined) break;

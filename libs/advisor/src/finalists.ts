@@ -319,6 +319,11 @@ export class Finals {
     return [...losing, ...(frail ? [frail] : [])];
   }
 
+  /** Whether anybody who was replayed under variations loses guests, then or as asked. */
+  get anyLoses(): boolean {
+    return [...this.entered, ...this.leftOut].some((each) => this.losesGuests(each));
+  }
+
   private losesGuests(finalist: Finalist): boolean {
     return kills(finalist.asAsked) > 0 || this.dies(finalist);
   }
