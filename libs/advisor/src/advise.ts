@@ -37,8 +37,9 @@ const DEFAULT_HARDWARE = 'generic-2s';
 
 /** Replays that are made whatever they cost. */
 const REPLAYS_MIN = 12;
-/** Some seconds' work at most on a small host, about a minute's on one of 8 nodes and 128 guests. */
+/** Some seconds' work at most on a small host, about a minute's on one of 8 nodes and 128 guests; half of it for confirming. */
 const WORK_PER_DECISION = 4e7;
+const KEPT_SHARE = 0.5;
 const DECISIONS_MIN = 64;
 const DECISIONS_MAX = 256;
 
@@ -49,10 +50,13 @@ const DECISIONS_MAX = 256;
 function budgetOf({ host, options }: AdviceRequest, demand: ResolvedDemand): Budget {
   const decisions = host.nodes.length * demand.planned.length;
   const counted = Math.min(DECISIONS_MAX, Math.max(DECISIONS_MIN, decisions));
+  const { workMax, replaysMax } = options?.budget ?? {};
   return {
     replaysMin: REPLAYS_MIN,
-    workMax: options?.budget?.workMax ?? WORK_PER_DECISION * counted,
-    ...(options?.budget?.replaysMax !== undefined && { replaysMax: options.budget.replaysMax }),
+    workMax: workMax ?? WORK_PER_DECISION * counted,
+    ...(replaysMax !== undefined && { replaysMax }),
+    // A budget that somebody set is for the search; what is left of it is for confirming.
+    ...(workMax === undefined && replaysMax === undefined && { keptShare: KEPT_SHARE }),
   };
 }
 

@@ -37,6 +37,8 @@ export interface Budget {
   workMax: number;
   /** Most replays, whatever they cost. */
   replaysMax?: number;
+  /** Share of it, 0..1, that phases before the last ones leave for confirming in full what was found in miniature. */
+  keptShare?: number;
 }
 
 /** Counts of one search, over all its evaluators. */
@@ -44,8 +46,9 @@ class Meter {
   replays = 0;
   skipped = 0;
   work = 0;
-  /** Share of the budget that the present phase may use, 0..1. */
+  /** Share of the budget that the present phase may use, 0..1, and of the replays that are made whatever they cost. */
   share = 1;
+  minShare = 1;
 }
 
 /** How many touched pages' time the simulator takes to reclaim one, and to begin and end a replay and a step. */
@@ -119,6 +122,13 @@ export class Evaluator {
   /** Lets the replays to come use the budget up to this share of it, 0..1. */
   limit(share: number): void {
     this.meter.share = share;
+    this.meter.minShare = share;
+  }
+
+  /** The same of a phase before the last ones: of what is not kept for them. */
+  limitEarly(share: number): void {
+    this.meter.share = share * (1 - (this.budget?.keptShare ?? 0));
+    this.meter.minShare = share;
   }
 
   /** Configurations that were not replayed because the budget was used up. */
@@ -206,9 +216,9 @@ export class Evaluator {
   /** @param keep replays left for what comes after */
   canReplay(keep = 0): boolean {
     if (!this.budget) return true;
-    const { replays, work, share } = this.meter;
+    const { replays, work, share, minShare } = this.meter;
     if (replays + keep >= (this.budget.replaysMax ?? Infinity) * share) return false;
-    if (replays + keep < this.budget.replaysMin * share) return true;
+    if (replays + keep < this.budget.replaysMin * minShare) return true;
     const average = this.own.work / Math.max(1, this.own.replays);
     return work + (keep + 1) * average <= this.budget.workMax * share;
   }

@@ -41,9 +41,9 @@ import { variationAnswers } from './variation-answers';
 /** Replays of all rounds, the variations and the margin, about; only progress depends on it. */
 export const REPLAYS_EXPECTED = 50;
 /** Shares of the budget that may be used up to the end of each phase; the rest is for margin and explanation. */
-const ROUNDS_SHARE = 0.25;
-const FINALS_SHARE = 0.375;
-const TELLING_SHARE = 0.45;
+const ROUNDS_SHARE = 0.5;
+const FINALS_SHARE = 0.75;
+const TELLING_SHARE = 0.9;
 const CONFIRMING_SHARE = 0.95;
 /** Work of a space that is replayed one by one all the same. */
 const EXHAUSTIVE_WORK_MAX = 3e9;
@@ -96,7 +96,7 @@ export function search(
   const { request } = evaluator;
   const judge = judgeOf(request.host, request.options);
   const estimator = new Estimator(request, demand);
-  evaluator.limit(ROUNDS_SHARE);
+  evaluator.limitEarly(ROUNDS_SHARE);
   const space = spaceOf(request, demand);
   const work = predictedWork(demand, estimator);
   // A space that can be replayed in full needs no miniature, which shows small differences wrong.
@@ -119,7 +119,7 @@ export function search(
     ({ change }) => violation(request, normalise(request, change))?.bound !== 'constraints',
   );
   const { best, complete } = rounds(context, rivalChanges(rivals));
-  evaluator.limit(FINALS_SHARE);
+  evaluator.limitEarly(FINALS_SHARE);
   const finals = new Finals(small, judge, today);
   const named = new Set(rivals.flatMap(({ change }) => small.known(change) ?? []));
   let ranked = finals.ranked(candidates(context), named);
@@ -130,7 +130,7 @@ export function search(
     const answering = new Set(answers.flatMap((change) => small.known(change) ?? []));
     ranked = finals.ranked(candidates(context), answering);
   }
-  evaluator.limit(TELLING_SHARE);
+  evaluator.limitEarly(TELLING_SHARE);
   ranked = finals.toldApart(ranked, candidates(context), named);
   const [first] = ranked;
   const simplest = first && first.one !== today ? [finals.minimised(first), first] : [];
