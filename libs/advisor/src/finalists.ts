@@ -3,7 +3,7 @@ import type { Robustness } from './advice-types';
 import type { Variation } from './advice-types';
 import { changeCount, normalise, reductions, without } from './change';
 import { violation } from './constraints';
-import { ineligible } from './eligible';
+import { mayBeAdvised } from './eligible';
 import type { Change, Evaluated, Evaluator } from './evaluator';
 import type { Frailty } from './frailty';
 import { frailtyOf } from './frailty';
@@ -254,8 +254,7 @@ export class Finals {
       tries += 1;
       const one = this.evaluator.tryEvaluate(change);
       if (!one || !this.isAsGood(one, best)) return false;
-      const today = this.baseline.candidate.outcome;
-      if (one !== this.baseline && ineligible(one.candidate.outcome, today)) return false;
+      if (one !== this.baseline && !mayBeAdvised(one, this.baseline)) return false;
       const finalist = this.enter(one, (soFar) => this.isFrailer(soFar, best));
       if (!finalist) return false;
       // "Equal with fewer changes" is not transitive: every step is held against today's setting as well.

@@ -7,7 +7,7 @@ import { changeCount, normalise } from './change';
 import type { Violation } from './constraints';
 import { violation } from './constraints';
 import type { ResolvedDemand } from './demand';
-import { ineligible } from './eligible';
+import { mayBeAdvised } from './eligible';
 import type { Estimator } from './estimate';
 import type { Change, Evaluated, Evaluator } from './evaluator';
 import { formatCount } from './format';
@@ -121,7 +121,7 @@ export function bestOf(
       pruned.add('stall-at-least', 1, message);
     }
     if (next === undefined || next === baseline) continue;
-    if (ineligible(next.candidate.outcome, baseline.candidate.outcome) !== undefined) continue;
+    if (!mayBeAdvised(next, baseline)) continue;
     if (!isBetter(next, best, judge)) continue;
     best = next;
     onBetter?.(best);
