@@ -102,10 +102,7 @@ export class Finals {
     const chosen = this.screened(this.diverse(ordered, named));
     const entered: Finalist[] = [];
     // Differences within tolerances are not transitive: everybody is held against today's setting first.
-    const order = (): Finalist[] => {
-      const gains = entered.filter((one) => !today || this.isGain(one, today));
-      return [...gains.sort((a, b) => this.varied.compare(a, b)), ...(today ? [today] : [])];
-    };
+    const order = (): Finalist[] => [...this.gains(entered), ...(today ? [today] : [])];
     const challenge = (one: Evaluated): void => {
       const [best] = order();
       const next = this.enter(one, (soFar) => {
@@ -125,15 +122,19 @@ export class Finals {
   }
 
   /** Whether it is no worse than today's setting as asked. */
-  private readonly isNoLoss = (one: Evaluated): boolean =>
-    compareOutcomes(one.candidate.outcome, this.baseline.candidate.outcome, this.judge) <= 0;
+  private readonly isNoLoss = (one: Evaluated): boolean => this.isAsGood(one, this.baseline);
 
   /** The best of those that were replayed under all variations and are better than today's setting. */
   bestOf(isLeft: (one: Evaluated) => boolean): Finalist | undefined {
+    return this.gains(this.entered.filter(({ one }) => isLeft(one)))[0];
+  }
+
+  /** Those that are better than today's setting, the best first. */
+  private gains(among: Finalist[]): Finalist[] {
     const today = this.finalists.get(this.baseline);
-    return this.entered
-      .filter((each) => each !== today && isLeft(each.one) && (!today || this.isGain(each, today)))
-      .sort((a, b) => this.varied.compare(a, b))[0];
+    return among
+      .filter((each) => !today || this.isGain(each, today))
+      .sort((a, b) => this.varied.compare(a, b));
   }
 
   private isGain(finalist: Finalist, today: Finalist): boolean {
@@ -253,7 +254,7 @@ export class Finals {
       if (violation(request, normalise(request, change)) !== undefined) return false;
       tries += 1;
       const one = this.evaluator.tryEvaluate(change);
-      if (!one || !this.isAsGood(one, best)) return false;
+      if (!one || !this.isAsGood(one, best.one)) return false;
       if (one !== this.baseline && !mayBeAdvised(one, this.baseline)) return false;
       const finalist = this.enter(one, (soFar) => this.isFrailer(soFar, best));
       if (!finalist) return false;
@@ -339,8 +340,8 @@ export class Finals {
     return frailtyOf(loser, winner, this.tried, this.varied);
   }
 
-  private isAsGood(one: Evaluated, best: Finalist): boolean {
-    return compareOutcomes(one.candidate.outcome, best.one.candidate.outcome, this.judge) <= 0;
+  private isAsGood(one: Evaluated, than: Evaluated): boolean {
+    return compareOutcomes(one.candidate.outcome, than.candidate.outcome, this.judge) <= 0;
   }
 
   private isFrailer(finalist: Finalist, than: Finalist): boolean {
