@@ -24,9 +24,3 @@ export function ineligible(candidate: Outcome, today: Outcome): string | undefin
 export function mayBeAdvised(candidate: Evaluated, baseline: Evaluated): boolean {
   return ineligible(candidate.candidate.outcome, baseline.candidate.outcome) === undefined;
 }
-
-/** The rule for a replayed candidate; today's setting itself may always be advised. */
-export function ineligibleAs(candidate: Evaluated, baseline: Evaluated): string | undefined {
-  const same = Object.keys(candidate.change.sysctl).length === 0 && candidate === baseline;
-  return same ? undefined : ineligible(candidate.candidate.outcome, baseline.candidate.outcome);
-}
