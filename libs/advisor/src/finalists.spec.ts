@@ -91,6 +91,35 @@ test('of two that live with 10 % more memory and die with 20 %, the one that liv
   });
 });
 
+test('of two that part between 13 and 17 % more memory, growths are narrowed down until one lives longer', () => {
+  const tight: AdviceRequest = {
+    ...request,
+    host: host([{ mib: 488 }, { mib: 492 }]),
+    guests: [
+      planned('a', 420, 0, {
+        numatune: on('strict', 0),
+        region: { policy: { mode: 'bind', nodes: [0] } },
+      }),
+    ],
+  };
+  const evaluator = new Evaluator(tight, replay, 1);
+  const today = evaluator.evaluate(NO_CHANGE);
+  const roomier = evaluator.evaluate({ sysctl: {}, numatune: { a: on('strict', 1) } });
+  const killsOf = ({ change }: typeof today): number[] =>
+    [10, 13, 14, 15, 16, 17, 20].map(
+      (percent) => scoreOf(evaluator.evaluateGrown(change, percent)).kills,
+    );
+  expect([today, roomier].map(killsOf)).toEqual([
+    [0, 0, 0, 1, 1, 1, 1],
+    [0, 0, 0, 0, 1, 1, 1],
+  ]);
+  const finals = new Finals(evaluator, judgeOf(tight.host), today);
+  const ranked = finals.ranked([roomier], new Set());
+  expect(finals.toldApart(ranked, [roomier], new Set())[0]?.one).toBe(roomier);
+  const growths = finals.variations.map(({ growthPercent }) => growthPercent);
+  expect(growths.slice(-5)).toEqual([13, 17, 14, 16, 15]);
+});
+
 test('where guests are lost, finalists stand start orders by size as well', () => {
   const strict = (name: string, mib: number): AdviceRequest['guests'][number] =>
     planned(name, mib, 0, {

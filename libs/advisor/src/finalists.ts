@@ -11,9 +11,10 @@ import type { Judge } from './objective';
 import { compareOutcomes } from './objective';
 import { isBound } from './placement';
 import { isBetter, isPerfect } from './rounds';
+import { losesGuests, whatTells } from './telling';
 import type { Outcome } from './types';
 import { VariedJudge, isLikely, kills, type Tested } from './varied-judge';
-import { growthsBetween, startsBySize, variationsOf } from './variation';
+import { variationsOf } from './variation';
 
 const FINALISTS_MAX = 6;
 const FINALISTS_MIN = 3;
@@ -156,18 +157,31 @@ export class Finals {
   /**
    * Where the best loses guests, finalists are replayed under what tells them apart then, as far as the budget allows it: where
    * it loses more with one likely growth than with the one before, growths in between, which others may survive; and other
-   * orders of starting, as who comes late finds no memory.
+   * orders of starting, as who comes late finds no memory. As long as another one loses no more, growths between these.
    * @param ranked what `ranked` returned
    * @returns finalists, the best first; as they were where nothing is to be told
    */
   toldApart(ranked: Finalist[], ordered: Evaluated[], named: ReadonlySet<Evaluated>): Finalist[] {
-    const [best] = ranked;
-    if (best === undefined) return ranked;
-    const starts = this.losesGuests(best) ? startsBySize(this.evaluator.request) : [];
-    const more = [...this.growthsToTell(best), ...starts].filter((_, i) =>
-      this.evaluator.canReplay((i + 1) * this.finalists.size),
-    );
-    if (more.length === 0) return ranked;
+    let [best] = ranked;
+    let told = ranked;
+    while (best !== undefined) {
+      const more = whatTells(best, this.tried, this.evaluator.request).filter((_, i) =>
+        this.evaluator.canReplay((i + 1) * this.finalists.size),
+      );
+      if (more.length === 0) break;
+      told = this.rankedUnder(more, best, ordered, named);
+      if (!this.isTied(told)) break;
+      [best] = told;
+    }
+    return told;
+  }
+
+  private rankedUnder(
+    more: Variation[],
+    best: Finalist,
+    ordered: Evaluated[],
+    named: ReadonlySet<Evaluated>,
+  ): Finalist[] {
     // Who lost no more guests than the best, and only by something else, may do so by fewer guests now.
     const level = this.leftOut
       .filter((each) => named.has(each.one) && this.deaths(each) <= this.deaths(best))
@@ -182,19 +196,15 @@ export class Finals {
     return this.ranked(ordered, named);
   }
 
-  /** Growths between the first likely one that costs the best more guests than the one before, and that. */
-  private growthsToTell(best: Finalist): Variation[] {
-    const growths = this.tried.flatMap((variation, at) => {
-      const { growthPercent } = variation;
-      if (growthPercent === undefined || !isLikely(variation)) return [];
-      return [{ growthPercent, lost: kills(best.varied[at]) }];
-    });
-    const points = [{ growthPercent: 0, lost: kills(best.asAsked) }, ...growths].sort(
-      (a, b) => a.growthPercent - b.growthPercent,
+  /** Whether others lose no more guests than the best, as far as they were replayed: nothing but their memory decides. */
+  private isTied([best]: Finalist[]): boolean {
+    if (best === undefined) return false;
+    return [...this.entered, ...this.leftOut].some(
+      (each) =>
+        each !== best &&
+        kills(each.asAsked) <= kills(best.asAsked) &&
+        this.deaths(each) <= this.deaths(best),
     );
-    const upper = points.findIndex(({ lost }, i) => i > 0 && lost > (points[i - 1]?.lost ?? 0));
-    const [from, to] = [points[upper - 1], points[upper]];
-    return from && to ? growthsBetween(from.growthPercent, to.growthPercent) : [];
   }
 
   /**
@@ -321,11 +331,7 @@ export class Finals {
 
   /** Whether anybody who was replayed under variations loses guests, then or as asked. */
   get anyLoses(): boolean {
-    return [...this.entered, ...this.leftOut].some((each) => this.losesGuests(each));
-  }
-
-  private losesGuests(finalist: Finalist): boolean {
-    return kills(finalist.asAsked) > 0 || this.dies(finalist);
+    return [...this.entered, ...this.leftOut].some((each) => losesGuests(each, this.tried));
   }
 
   /** Whether likely variations kill somebody. */

@@ -130,7 +130,9 @@ export function search(
     const answering = new Set(answers.flatMap((change) => small.known(change) ?? []));
     ranked = finals.ranked(candidates(context), answering);
   }
-  evaluator.limitEarly(TELLING_SHARE);
+  // Where nothing is in miniature, nothing is left to be confirmed in full.
+  if (small === evaluator) evaluator.limit(TELLING_SHARE);
+  else evaluator.limitEarly(TELLING_SHARE);
   ranked = finals.toldApart(ranked, candidates(context), named);
   const [first] = ranked;
   const simplest = first && first.one !== today ? [finals.minimised(first), first] : [];

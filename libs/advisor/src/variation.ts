@@ -35,12 +35,11 @@ function orderBySize(
   return startOrder(request).sort((a, b) => sign * (size(a) - size(b)));
 }
 
-/** Two growths between two others, at thirds. */
+/** Growths at thirds between two others, in whole percents: one where they are 2 apart, those two where they are neighbours. */
 export function growthsBetween(lowerPercent: number, upperPercent: number): Variation[] {
   const third = (upperPercent - lowerPercent) / 3;
-  return [lowerPercent + third, upperPercent - third].map((percent) =>
-    growthBy(Math.round(percent)),
-  );
+  const percents = [lowerPercent + third, upperPercent - third].map(Math.round);
+  return [...new Set(percents)].map(growthBy);
 }
 
 /**
