@@ -30,11 +30,14 @@ function losing(count: number): Outcome {
 type Lost = [asAsked: number, ...varied: [number, number]];
 const TODAY: Lost = [2, 2, 2];
 
-/** What is advised of configurations, each as it is in miniature and in full; which was replayed in full under what. */
+/**
+ * What is advised of configurations, each as it is in miniature and in full; which was replayed in full under what.
+ * @param betterOtherwise the number of one that is better than the others in all but guests lost
+ */
 function confirm(
   ones: { small: Lost; full: Lost }[],
   replaysMax = Infinity,
-  anyLoses = true,
+  { anyLoses = true, betterOtherwise = 0 } = {},
 ): { advised: number; replayed: string[] } {
   const evaluated = (id: number, [asAsked]: Lost): Evaluated => ({
     ...real,
@@ -63,7 +66,11 @@ function confirm(
   };
   const deaths = ({ varied }: Finalist): number =>
     varied.reduce((sum, { oomKills }) => sum + oomKills.length, 0);
-  const finals = { variations: VARIATIONS, deaths, anyLoses, sparesGuests: () => false };
+  const better = ({ one }: Finalist): number => Number(numberOf(one.change) === betterOtherwise);
+  const finals = {
+    ...{ variations: VARIATIONS, deaths, anyLoses, sparesGuests: () => false },
+    compareOtherwise: (a: Finalist, b: Finalist) => better(b) - better(a),
+  };
   const { change } = confirmed(
     { baseline: today, judge } as unknown as RoundContext,
     evaluator as unknown as Evaluator,
@@ -107,6 +114,20 @@ test('one that promises no fewer losses than are known of another in full is not
   expect(replayed).toEqual(['1 growth-20', '1 growth-10']);
 });
 
+test('one that promises as many losses as are known of another in full wins where it is better otherwise', () => {
+  const frail = { small: [0, 0, 0], full: [0, 0, 1] } satisfies Parameters<typeof confirm>[0][0];
+  const nearer = { small: [0, 1, 0], full: [0, 1, 0] } satisfies typeof frail;
+  expect(confirm([frail, nearer], Infinity, { betterOtherwise: 2 })).toEqual({
+    advised: 2,
+    replayed: ['1 growth-20', '1 growth-10', '2 growth-10', '2 growth-20'],
+  });
+  const asFrail = { small: [0, 1, 0], full: [0, 1, 1] } satisfies typeof frail;
+  expect(confirm([frail, asFrail], Infinity, { betterOtherwise: 2 })).toEqual({
+    advised: 1,
+    replayed: ['1 growth-20', '1 growth-10', '2 growth-10'],
+  });
+});
+
 test('without a replay left the miniature counts, but for what surprised before', () => {
   const frail = { small: [0, 0, 0], full: [0, 1, 1] } satisfies Parameters<typeof confirm>[0][0];
   const sound = { small: [0, 0, 0], full: [0, 0, 0] } satisfies typeof frail;
@@ -117,7 +138,9 @@ test('without a replay left the miniature counts, but for what surprised before'
 });
 
 test('where no finalist loses guests the winner is replayed in full as asked alone', () => {
-  const { advised, replayed } = confirm([{ small: [0, 0, 0], full: [0, 0, 0] }], Infinity, false);
+  const { advised, replayed } = confirm([{ small: [0, 0, 0], full: [0, 0, 0] }], Infinity, {
+    anyLoses: false,
+  });
   expect([advised, replayed]).toEqual([1, []]);
 });
 

@@ -28,7 +28,7 @@ interface LostGuests {
  * The first winner that is no worse in full than today's setting, or spares guests under variations, may be advised, and
  * loses no more guests than it did in miniature, as far as the budget allows to look and where any finalist loses guests: a
  * host on which all of them live is not so tight that the size would tell. Of several that all lose more the one that loses
- * fewest; today's setting where there is none.
+ * fewest, and of as many the one that is better otherwise; today's setting where there is none.
  * @param winnerOf the best advice without those that were refused
  */
 export function confirmed(
@@ -54,24 +54,37 @@ export function confirmed(
     refused.add(one, !full || full.candidate.outcome.stallNs > baseline.candidate.outcome.stallNs);
     return undefined;
   };
-  let least: { full: Evaluated; lost: LostGuests } | undefined;
+  let least: { full: Evaluated; lost: LostGuests; winner: Finalist } | undefined;
   for (let tries = 0; tries < CONFIRMED_MAX; tries += 1) {
     const winner = winnerOf(refused);
     if (winner === undefined || (winner.one === today && least === undefined)) break;
     const promised = { asAsked: kills(winner.asAsked), varied: finals.deaths(winner) };
-    if (least && compareLost(promised, least.lost) >= 0) break;
+    const isBeaten = beatenBy(least, least && finals.compareOtherwise(winner, least.winner) < 0);
+    if (isBeaten(promised)) break;
     const full = replayed(winner);
     if (full === undefined) continue;
     if (!finals.anyLoses) return full;
-    const lost = inFull.lost(full, winner, least?.lost);
+    const lost = inFull.lost(full, winner, isBeaten);
     // Nothing tells that this one is not lost by what another of them was lost by.
     if (lost === undefined) break;
     if (compareLost(lost, promised) <= 0) return full;
-    if (least === undefined || compareLost(lost, least.lost) < 0) least = { full, lost };
+    if (!isBeaten(lost)) least = { full, lost, winner };
     if (full === baseline) break;
     refused.add(winner.one, false);
   }
   return least?.full ?? baseline;
+}
+
+/** @param isBetter whether who loses as many guests is better otherwise */
+function beatenBy(
+  least: { lost: LostGuests } | undefined,
+  isBetter = false,
+): (lost: LostGuests) => boolean {
+  if (least === undefined) return () => false;
+  return (lost) => {
+    const more = compareLost(lost, least.lost);
+    return more > 0 || (more === 0 && !isBetter);
+  };
 }
 
 function compareLost(a: LostGuests, b: LostGuests): number {
@@ -95,13 +108,13 @@ class VariedInFull {
 
   /**
    * Those that surprised before come first; what else the budget does not allow to replay counts as it did in miniature.
-   * @param least the rest is not replayed once no fewer than these are lost
+   * @param isBeaten whether so many are too many: the rest is not replayed then
    * @returns undefined where it does not allow to replay what surprised before
    */
   lost(
     { change, candidate }: Evaluated,
     { varied }: Finalist,
-    least?: LostGuests,
+    isBeaten: (lost: LostGuests) => boolean,
   ): LostGuests | undefined {
     const surprise = (variation: Variation): number => this.surprises.get(variation) ?? 0;
     const lost = {
@@ -110,7 +123,7 @@ class VariedInFull {
     };
     const order = [...this.likely].sort((a, b) => surprise(b.variation) - surprise(a.variation));
     for (const { variation, at } of order) {
-      if (least && compareLost(lost, least) >= 0) break;
+      if (isBeaten(lost)) break;
       const isKnown = this.evaluator.knownVaried(change, variation) !== undefined;
       if (!isKnown && !this.evaluator.canReplay()) {
         return surprise(variation) > 0 ? undefined : lost;

@@ -1,6 +1,5 @@
 /** From everything replayed to one advice: the same variations for all finalists, then the simplest that is as good. */
-import type { Robustness } from './advice-types';
-import type { Variation } from './advice-types';
+import type { Robustness, Variation } from './advice-types';
 import { changeCount, normalise, reductions, without } from './change';
 import { violation } from './constraints';
 import { mayBeAdvised } from './eligible';
@@ -152,6 +151,11 @@ export class Finals {
   /** Guests lost over the likely variations. */
   deaths(finalist: Finalist): number {
     return this.varied.deaths(finalist, false);
+  }
+
+  /** Negative where the first is the better advice if both lose as many guests. */
+  compareOtherwise(a: Finalist, b: Finalist): number {
+    return this.varied.compareOtherwise(a, b);
   }
 
   /**

@@ -47,7 +47,11 @@ export class VariedJudge {
   compare(a: Tested, b: Tested): number {
     const lost =
       kills(a.asAsked) - kills(b.asAsked) || this.deaths(a, false) - this.deaths(b, false);
-    if (lost !== 0) return lost;
+    return lost || this.compareOtherwise(a, b);
+  }
+
+  /** The same of two that lose as many guests. */
+  compareOtherwise(a: Tested, b: Tested): number {
     const { order, decisive } = this.orderAsAsked(a.asAsked, b.asAsked);
     if (decisive) return order;
     const remote = this.compareRemote(a, b);
