@@ -6,7 +6,7 @@ import { impactOf, otherImpacts } from './evidence/impact';
 import type { Frailty } from './frailty';
 import { lossesOf, lostNames, sparedText, wouldLose } from './losses';
 import type { Judge, Objective } from './objective';
-import { compareOutcomes, firstDifference } from './objective';
+import { firstDifference } from './objective';
 import type { Outcome, RecommendationContent } from './types';
 
 type Verdict = Pick<
@@ -35,7 +35,7 @@ export interface FoundBy {
   judge: Judge;
   /** Pages that are missing by counting. */
   shortfall: number;
-  /** What variations do to the setting as it is and not to the advice. */
+  /** What variations do to the setting as it is and not to the advice, where that is no better as asked. */
   frailty?: Frailty | undefined;
 }
 
@@ -48,9 +48,7 @@ export function verdict(baseline: Evaluated, advised: Evaluated, by: FoundBy): V
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
   if (lostNames(after).length > 0) return doesNotFit(baseline, advised, by);
   if (advised === baseline) return optimized(baseline);
-  if (frailty && compareOutcomes(after, before, judge) >= 0) {
-    return frail(baseline, advised, frailty);
-  }
+  if (frailty) return frail(baseline, advised, frailty);
   const objective = firstDifference(before, after, judge)?.objective ?? 'cache';
   const { finding, measure, priority } = FOUND[objective];
   const much = objective === 'remote' && before.remoteShare >= REMOTE_SHARE_HIGH;
@@ -177,7 +175,7 @@ function doesNotFit(
   const saves = lostNames(after).length < lostNames(before).length;
   const gain = saves
     ? `${fewer} fewer`
-    : frailty && compareOutcomes(after, before, judge) >= 0
+    : frailty
       ? `does better when things come otherwise. As it is: ${frailty.why.replace(/\.$/, '')}`
       : `lowers ${loweredText(before, after, judge)}`;
   const partly =

@@ -11,7 +11,7 @@ import { WORK_PER_RECLAIMED_PAGE } from './evaluator';
 import type { Finalist } from './finalists';
 import { Finals } from './finalists';
 import type { Frailty } from './frailty';
-import { judgeOf } from './objective';
+import { compareOutcomes, judgeOf } from './objective';
 import type { Note } from './placement';
 import { guestMemoryPages } from './placement';
 import { RIVAL_RULES, rivals as rivalsOf } from './rivals';
@@ -64,7 +64,7 @@ export interface SearchResult {
   rejected: Map<string, string>;
   /** Candidates that variations decided against, though they lose no guests by them: id -> reason. */
   outranked: Map<string, string>;
-  /** What variations do to today's setting and not to the advice, where that is no worse as asked. */
+  /** What variations do to today's setting and not to the advice, where that is no better as asked. */
   frailty?: Frailty | undefined;
   notes: Note[];
   report: Pick<SearchReport, 'candidates' | 'spaceSize' | 'pruned' | 'exhaustive'>;
@@ -154,6 +154,8 @@ export function search(
   const full = (one: Evaluated): Evaluated => evaluator.known(one.change) ?? one;
   const all = [...new Set([...small.evaluated.map(full), ...evaluator.evaluated])];
   const winner = finals.entered.find(({ one }) => full(one) === advised);
+  const [then, now] = [advised.candidate.outcome, baseline.candidate.outcome];
+  const isNoGainAsAsked = advised !== baseline && compareOutcomes(then, now, judge) >= 0;
   const inSpace = all.length;
   if (!complete) pruneRest(pruned, space, inSpace);
   const told = rivalsTold(everyRival, RIVAL_RULES, {
@@ -168,7 +170,7 @@ export function search(
     ...{ baseline, advised },
     evaluated: all,
     ...refusals(context, all, { finals, advised, winner, full }),
-    ...(winner && advised !== baseline && { frailty: finals.frailty(today, winner) }),
+    ...(winner && isNoGainAsAsked && { frailty: finals.frailty(today, winner) }),
     notes: [
       ...searchNotes(request.host, demand, small === evaluator ? 1 : (today.candidate.scale ?? 1)),
       ...finalsNotes(finals),
