@@ -59,27 +59,30 @@ test('behind many that die under a variation the one that does not is found, how
   expect(first?.one.change.numatune).toEqual(sound.numatune);
 });
 
-test('of two that live with 10 % more memory and die with 20 %, the one that lives longer on the way wins', () => {
-  const tight: AdviceRequest = {
-    ...request,
-    host: host([{ mib: 480 }, { mib: 500 }]),
-    guests: [
-      planned('a', 420, 0, {
-        numatune: on('strict', 0),
-        region: { policy: { mode: 'bind', nodes: [0] } },
-      }),
-    ],
-  };
-  const evaluator = new Evaluator(tight, replay, 1);
+/** A guest of 420 MiB that is strict on a node of the first size today, and may be so on one of the second, far from its CPUs. */
+function tightAndRoomier(tightMib: number, roomierMib: number) {
+  const guest = planned('a', 420, 0, {
+    numatune: on('strict', 0),
+    region: { policy: { mode: 'bind', nodes: [0] } },
+  });
+  const tight = host([{ mib: tightMib }, { mib: roomierMib }]);
+  const evaluator = new Evaluator({ ...request, host: tight, guests: [guest] }, replay, 1);
   const today = evaluator.evaluate(NO_CHANGE);
   const roomier = evaluator.evaluate({ sysctl: {}, numatune: { a: on('strict', 1) } });
-  const killsOf = ({ change }: typeof today): number[] =>
-    [0, 10, 13, 17, 20].map((percent) => scoreOf(evaluator.evaluateGrown(change, percent)).kills);
-  expect([today, roomier].map(killsOf)).toEqual([
+  const killsWith =
+    (percents: number[]) =>
+    ({ change }: typeof today): number[] =>
+      percents.map((percent) => scoreOf(evaluator.evaluateGrown(change, percent)).kills);
+  return { evaluator, today, roomier, killsWith };
+}
+
+test('of two that live with 10 % more memory and die with 20 %, the one that lives longer on the way wins', () => {
+  const { evaluator, today, roomier, killsWith } = tightAndRoomier(480, 500);
+  expect([today, roomier].map(killsWith([0, 10, 13, 17, 20]))).toEqual([
     [0, 0, 1, 1, 1],
     [0, 0, 0, 0, 1],
   ]);
-  const finals = new Finals(evaluator, judgeOf(tight.host), today);
+  const finals = new Finals(evaluator, judgeOf(evaluator.request.host), today);
   const ranked = finals.ranked([roomier], new Set());
   // The same guests lost as far as anybody looked, and nearer.
   expect(ranked[0]?.one).toBe(today);
@@ -92,28 +95,12 @@ test('of two that live with 10 % more memory and die with 20 %, the one that liv
 });
 
 test('of two that part between 13 and 17 % more memory, growths are narrowed down until one lives longer', () => {
-  const tight: AdviceRequest = {
-    ...request,
-    host: host([{ mib: 488 }, { mib: 492 }]),
-    guests: [
-      planned('a', 420, 0, {
-        numatune: on('strict', 0),
-        region: { policy: { mode: 'bind', nodes: [0] } },
-      }),
-    ],
-  };
-  const evaluator = new Evaluator(tight, replay, 1);
-  const today = evaluator.evaluate(NO_CHANGE);
-  const roomier = evaluator.evaluate({ sysctl: {}, numatune: { a: on('strict', 1) } });
-  const killsOf = ({ change }: typeof today): number[] =>
-    [10, 13, 14, 15, 16, 17, 20].map(
-      (percent) => scoreOf(evaluator.evaluateGrown(change, percent)).kills,
-    );
-  expect([today, roomier].map(killsOf)).toEqual([
+  const { evaluator, today, roomier, killsWith } = tightAndRoomier(488, 492);
+  expect([today, roomier].map(killsWith([10, 13, 14, 15, 16, 17, 20]))).toEqual([
     [0, 0, 0, 1, 1, 1, 1],
     [0, 0, 0, 0, 1, 1, 1],
   ]);
-  const finals = new Finals(evaluator, judgeOf(tight.host), today);
+  const finals = new Finals(evaluator, judgeOf(evaluator.request.host), today);
   const ranked = finals.ranked([roomier], new Set());
   expect(finals.toldApart(ranked, [roomier], new Set())[0]?.one).toBe(roomier);
   const growths = finals.variations.map(({ growthPercent }) => growthPercent);
