@@ -65,7 +65,7 @@ function confirm(
     },
   };
   const deaths = ({ varied }: Finalist): number =>
-    varied.reduce((sum, { oomKills }) => sum + oomKills.length, 0);
+    varied.reduce((sum, { oomKills }) => sum + 10 * oomKills.length, 0);
   const better = ({ one }: Finalist): number => Number(numberOf(one.change) === betterOtherwise);
   const finals = {
     ...{ variations: VARIATIONS, deaths, anyLoses, sparesGuests: () => false },

@@ -7,7 +7,7 @@ import { compareOutcomes } from './objective';
 import { Refused } from './refused';
 import type { RoundContext } from './rounds';
 import { stallToBeat } from './stall-bound';
-import { isLikely, kills } from './varied-judge';
+import { isLikely, kills, weightsOf } from './varied-judge';
 
 /** Winners in miniature that are replayed in full until one holds. */
 const CONFIRMED_MAX = 6;
@@ -18,7 +18,7 @@ interface Confirming {
   baseline: Evaluated;
 }
 
-/** How many guests are lost as asked, and then over the likely variations. */
+/** How many guests are lost as asked, and then over the likely variations, weighted as `weightsOf` says. */
 interface LostGuests {
   asAsked: number;
   varied: number;
@@ -93,7 +93,7 @@ function compareLost(a: LostGuests, b: LostGuests): number {
 
 /** Replays in full under the likely variations. */
 class VariedInFull {
-  private readonly likely: { variation: Variation; at: number }[];
+  private readonly likely: { variation: Variation; at: number; weight: number }[];
   /** How many more guests than in miniature were lost so far, by variation. */
   private readonly surprises = new Map<Variation, number>();
 
@@ -101,8 +101,9 @@ class VariedInFull {
     private readonly evaluator: Evaluator,
     variations: readonly Variation[],
   ) {
+    const weights = weightsOf(variations);
     this.likely = variations
-      .map((variation, at) => ({ variation, at }))
+      .map((variation, at) => ({ variation, at, weight: weights[at] ?? 0 }))
       .filter(({ variation }) => isLikely(variation));
   }
 
@@ -119,17 +120,17 @@ class VariedInFull {
     const surprise = (variation: Variation): number => this.surprises.get(variation) ?? 0;
     const lost = {
       asAsked: kills(candidate.outcome),
-      varied: this.likely.reduce((sum, { at }) => sum + kills(varied[at]), 0),
+      varied: this.likely.reduce((sum, { at, weight }) => sum + weight * kills(varied[at]), 0),
     };
     const order = [...this.likely].sort((a, b) => surprise(b.variation) - surprise(a.variation));
-    for (const { variation, at } of order) {
+    for (const { variation, at, weight } of order) {
       if (isBeaten(lost)) break;
       const isKnown = this.evaluator.knownVaried(change, variation) !== undefined;
       if (!isKnown && !this.evaluator.canReplay()) {
         return surprise(variation) > 0 ? undefined : lost;
       }
       const more = kills(this.evaluator.evaluateVaried(change, variation)) - kills(varied[at]);
-      lost.varied += more;
+      lost.varied += weight * more;
       this.surprises.set(variation, surprise(variation) + more);
     }
     return lost;

@@ -148,7 +148,7 @@ export class Finals {
     return today !== undefined && this.deaths(finalist) < this.deaths(today);
   }
 
-  /** Guests lost over the likely variations. */
+  /** Guests lost over the likely variations, weighted as `weightsOf` says. */
   deaths(finalist: Finalist): number {
     return this.varied.deaths(finalist, false);
   }

@@ -35,11 +35,12 @@ function orderBySize(
   return startOrder(request).sort((a, b) => sign * (size(a) - size(b)));
 }
 
-/** Growths at thirds between two others, in whole percents: one where they are 2 apart, those two where they are neighbours. */
+/** Growths at thirds between two others, in whole percents: one where they are 2 apart, none where they are neighbours. */
 export function growthsBetween(lowerPercent: number, upperPercent: number): Variation[] {
   const third = (upperPercent - lowerPercent) / 3;
   const percents = [lowerPercent + third, upperPercent - third].map(Math.round);
-  return [...new Set(percents)].map(growthBy);
+  const between = percents.filter((each) => each > lowerPercent && each < upperPercent);
+  return [...new Set(between)].map(growthBy);
 }
 
 /**

@@ -10,6 +10,24 @@ const UNLIKELY = 'growth-30';
 /** Of the tolerance, what is no difference at all. */
 const SAME_SHARE = 0.2;
 
+/** What a guest lost under a variation that is no growth counts. */
+const WEIGHT = 10;
+
+/**
+ * What a guest lost under each variation counts. Under growth as many as percents lie between it and the likely growth
+ * before, so that growths in between tell where guests are lost and make nothing of it weigh more.
+ */
+export function weightsOf(variations: readonly Variation[]): number[] {
+  const growths = variations.flatMap((each) =>
+    each.growthPercent !== undefined && isLikely(each) ? [each.growthPercent] : [],
+  );
+  return variations.map((variation) => {
+    const { growthPercent } = variation;
+    if (growthPercent === undefined || !isLikely(variation)) return WEIGHT;
+    return growthPercent - Math.max(0, ...growths.filter((each) => each < growthPercent));
+  });
+}
+
 /** Outcomes by variation, as far as they are known. */
 export type Varied = readonly (Outcome | undefined)[];
 
@@ -38,10 +56,14 @@ export function kills(outcome: Outcome | undefined): number {
  * order as asked, and the number of changes.
  */
 export class VariedJudge {
+  private readonly weights: readonly number[];
+
   constructor(
     private readonly judge: Judge,
     private readonly variations: readonly Variation[],
-  ) {}
+  ) {
+    this.weights = weightsOf(variations);
+  }
 
   /** Negative where `a` is the better advice. */
   compare(a: Tested, b: Tested): number {
@@ -106,9 +128,12 @@ export class VariedJudge {
     return this.remoteCost(a) - this.remoteCost(b) > this.judge.tolerance.remote * SAME_SHARE;
   }
 
-  /** Guests lost under the likely variations, or under the unlikely ones. */
+  /** Guests lost under the likely variations, or under the unlikely ones, by the weights of `weightsOf`. */
   deaths({ varied }: Pick<Tested, 'varied'>, unlikely: boolean): number {
-    return this.chosen(varied, !unlikely).reduce<number>((sum, one) => sum + kills(one), 0);
+    return this.variations.reduce((sum, variation, at) => {
+      const counts = isLikely(variation) !== unlikely;
+      return counts ? sum + (this.weights[at] ?? 0) * kills(varied[at]) : sum;
+    }, 0);
   }
 
   /** Mean over the demand as asked and the likely variations; those that were not replayed add nothing. */
