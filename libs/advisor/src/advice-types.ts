@@ -98,6 +98,8 @@ export interface Variation {
   reversedStart?: boolean;
   /** Guests start by how much memory they have, those of the same size in the order asked for. */
   startBySize?: 'largest-first' | 'smallest-first';
+  /** Guests start in an order that this number and their names decide. */
+  startShuffle?: number;
   /** At which guests touch their memory; null: full speed. */
   rateMibPerSecond?: number | null;
   /** Page cache that is read in before the guests, share of each node's memory. */

@@ -10,7 +10,7 @@ import { scaleFor, scaled } from './scale';
 import { simulate } from './simulate';
 import { configurations, spaceOf } from './space';
 import type { AdviceConstraints, AdviceRequest, GuestSpec, Outcome } from './types';
-import { startsBySize, varied } from './variation';
+import { otherStarts, varied } from './variation';
 
 /** Node 0 full of page cache, two guests that prefer it. */
 const request = (over: Partial<AdviceRequest> = {}): AdviceRequest => ({
@@ -185,14 +185,20 @@ test('a variation changes what it names', () => {
   const three = request({
     guests: [planned('a', 200, 0), planned('b', 300, 0), planned('c', 100, 1)],
   });
-  const bySize = startsBySize(three);
-  expect(bySize.map((each) => varied(three, each).demand.startOrder)).toEqual([
+  const orders = otherStarts(three).map((each) => varied(three, each).demand.startOrder);
+  expect(orders.slice(0, 2)).toEqual([
     ['b', 'a', 'c'],
     ['c', 'a', 'b'],
   ]);
-  // The orders asked for and its reverse are known already.
+  const all = [['a', 'b', 'c'], ['c', 'b', 'a'], ...orders].map((order) => order?.join());
+  expect(new Set(all).size).toBe(all.length);
+  for (const order of orders) expect(order?.sort()).toEqual(['a', 'b', 'c']);
+  // The order asked for and its reverse are known already.
   const falling = { ...three, demand: { startOrder: ['b', 'a', 'c'] } };
-  expect(startsBySize(falling)).toEqual([]);
+  expect(otherStarts(falling).map(({ name }) => name)).not.toContain('largest-first');
+  expect(otherStarts(request({ guests: [planned('a', 200, 0), planned('b', 300, 0)] }))).toEqual(
+    [],
+  );
   const cached = varied(request(), { name: 'cache', cachePercent: 10 });
   expect(cached.demand.backgroundCache).toHaveLength(2);
 });

@@ -1,12 +1,12 @@
 /** Which further variations may tell configurations apart that all lose guests. */
 import type { Variation } from './advice-types';
 import type { SimulationRequest } from './types';
-import { growthsBetween, startsBySize } from './variation';
+import { growthsBetween, otherStarts } from './variation';
 import { isLikely, kills, type Tested } from './varied-judge';
 
 /**
- * Growths between the first likely one that costs the configuration more guests than the one before, and that; orders of
- * starting by size, where it loses anybody.
+ * Growths between the first likely one that costs the configuration more guests than the one before, and that; other
+ * orders of starting, where it loses anybody.
  * @param tried the variations of its outcomes; none of them is returned
  */
 export function whatTells(
@@ -15,7 +15,7 @@ export function whatTells(
   request: SimulationRequest,
 ): Variation[] {
   const names = new Set(tried.map(({ name }) => name));
-  const starts = losesGuests(best, tried) ? startsBySize(request) : [];
+  const starts = losesGuests(best, tried) ? otherStarts(request) : [];
   return [...growthsToTell(best, tried), ...starts].filter(({ name }) => !names.has(name));
 }
 

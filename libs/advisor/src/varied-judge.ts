@@ -10,22 +10,30 @@ const UNLIKELY = 'growth-30';
 /** Of the tolerance, what is no difference at all. */
 const SAME_SHARE = 0.2;
 
-/** What a guest lost under a variation that is no growth counts. */
+/** What the demand as asked counts, and a variation that stands alone. */
 const WEIGHT = 10;
 
 /**
- * What a guest lost under each variation counts. Under growth as many as percents lie between it and the likely growth
- * before, so that growths in between tell where guests are lost and make nothing of it weigh more.
+ * What each variation counts. Growth as many as percents lie between it and the likely growth before, and start orders beside
+ * the reversed one share what a variation counts: those that are replayed to tell where guests are lost tell that better and
+ * make nothing of it weigh more.
  */
 export function weightsOf(variations: readonly Variation[]): number[] {
   const growths = variations.flatMap((each) =>
     each.growthPercent !== undefined && isLikely(each) ? [each.growthPercent] : [],
   );
+  const starts = variations.filter(isOtherStart).length;
   return variations.map((variation) => {
     const { growthPercent } = variation;
+    // In whole numbers, so that sums of as much in another order are the same.
+    if (isOtherStart(variation)) return Math.round(WEIGHT / starts);
     if (growthPercent === undefined || !isLikely(variation)) return WEIGHT;
     return growthPercent - Math.max(0, ...growths.filter((each) => each < growthPercent));
   });
+}
+
+function isOtherStart({ startBySize, startShuffle }: Variation): boolean {
+  return startBySize !== undefined || startShuffle !== undefined;
 }
 
 /** Outcomes by variation, as far as they are known. */
@@ -136,18 +144,15 @@ export class VariedJudge {
     }, 0);
   }
 
-  /** Mean over the demand as asked and the likely variations; those that were not replayed add nothing. */
-  private remoteCost(tested: Remote): number {
-    const likely = this.chosen(tested.varied, true);
-    const count = 1 + this.variations.filter(isLikely).length;
-    const sum = likely.reduce<number>((so, outcome) => so + (outcome?.remoteCost ?? 0), 0);
-    return (tested.asAsked.remoteCost + sum) / count;
-  }
-
-  private chosen(varied: Varied, likely: boolean): Varied {
-    return varied.filter((_, i) => {
-      const variation = this.variations[i];
-      return variation !== undefined && isLikely(variation) === likely;
-    });
+  /** Mean by weight over the demand as asked and the likely variations; those that were not replayed add nothing. */
+  private remoteCost({ asAsked, varied }: Remote): number {
+    let [sum, weights] = [WEIGHT * asAsked.remoteCost, WEIGHT];
+    for (const [at, variation] of this.variations.entries()) {
+      if (!isLikely(variation)) continue;
+      const weight = this.weights[at] ?? 0;
+      weights += weight;
+      sum += weight * (varied[at]?.remoteCost ?? 0);
+    }
+    return sum / weights;
   }
 }
