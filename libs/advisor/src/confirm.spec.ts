@@ -8,6 +8,7 @@ import { judgeOf } from './objective';
 import type { RoundContext } from './rounds';
 import type { AdviceRequest, Outcome } from './types';
 import { growthBy } from './variation';
+import { VariedJudge } from './varied-judge';
 
 const VARIATIONS = [growthBy(20), growthBy(10)];
 const names = ['a', 'b', 'c', 'd'];
@@ -19,25 +20,24 @@ const request: AdviceRequest = {
 const judge = judgeOf(request.host);
 const real = new Evaluator(request, replay, 1).evaluate(NO_CHANGE);
 
-/** The outcome of a replay in which so many guests die. */
+/** The outcome of a replay in which so many guests die; what is behind the point is their remote cost. */
 function losing(count: number): Outcome {
   const { outcome } = real.candidate;
-  const guests = outcome.guests.map((guest, i) => ({ ...guest, oomKilled: i < count }));
-  return { ...outcome, guests, oomKills: names.slice(0, count) };
+  const killed = Math.floor(count);
+  const guests = outcome.guests.map((guest, i) => ({ ...guest, oomKilled: i < killed }));
+  const remoteCost = count - killed;
+  return { ...outcome, guests, remoteCost, oomKills: names.slice(0, killed) };
 }
 
-/** A configuration by the guests it loses: as asked, with 20 and with 10 % more memory. */
+/** A configuration by the guests it loses and its remote cost: as asked, with 20 and with 10 % more memory. */
 type Lost = [asAsked: number, ...varied: [number, number]];
 const TODAY: Lost = [2, 2, 2];
 
-/**
- * What is advised of configurations, each as it is in miniature and in full; which was replayed in full under what.
- * @param betterOtherwise the number of one that is better than the others in all but guests lost
- */
+/** What is advised of configurations, each as it is in miniature and in full; which was replayed in full under what. */
 function confirm(
   ones: { small: Lost; full: Lost }[],
   replaysMax = Infinity,
-  { anyLoses = true, betterOtherwise = 0 } = {},
+  { anyLoses = true } = {},
 ): { advised: number; replayed: string[] } {
   const evaluated = (id: number, [asAsked]: Lost): Evaluated => ({
     ...real,
@@ -64,12 +64,9 @@ function confirm(
       return losing(fullOf(change)[1 + VARIATIONS.indexOf(variation)]!);
     },
   };
-  const deaths = ({ varied }: Finalist): number =>
-    varied.reduce((sum, { oomKills }) => sum + 10 * oomKills.length, 0);
-  const better = ({ one }: Finalist): number => Number(numberOf(one.change) === betterOtherwise);
   const finals = {
-    ...{ variations: VARIATIONS, deaths, anyLoses, sparesGuests: () => false },
-    compareOtherwise: (a: Finalist, b: Finalist) => better(b) - better(a),
+    ...{ variations: VARIATIONS, anyLoses, sparesGuests: () => false },
+    judges: new VariedJudge(judge, VARIATIONS),
   };
   const { change } = confirmed(
     { baseline: today, judge } as unknown as RoundContext,
@@ -114,18 +111,33 @@ test('one that promises no fewer losses than are known of another in full is not
   expect(replayed).toEqual(['1 growth-20', '1 growth-10']);
 });
 
-test('one that promises as many losses as are known of another in full wins where it is better otherwise', () => {
-  const frail = { small: [0, 0, 0], full: [0, 0, 1] } satisfies Parameters<typeof confirm>[0][0];
+test('one that promises as many losses as are known of another in full wins where its memory is nearer', () => {
+  const frail = { small: [0, 0, 0], full: [0.2, 0, 1] } satisfies Parameters<typeof confirm>[0][0];
   const nearer = { small: [0, 1, 0], full: [0, 1, 0] } satisfies typeof frail;
-  expect(confirm([frail, nearer], Infinity, { betterOtherwise: 2 })).toEqual({
+  expect(confirm([frail, nearer])).toEqual({
     advised: 2,
     replayed: ['1 growth-20', '1 growth-10', '2 growth-10', '2 growth-20'],
   });
   const asFrail = { small: [0, 1, 0], full: [0, 1, 1] } satisfies typeof frail;
-  expect(confirm([frail, asFrail], Infinity, { betterOtherwise: 2 })).toEqual({
+  expect(confirm([frail, asFrail])).toEqual({
     advised: 1,
     replayed: ['1 growth-20', '1 growth-10', '2 growth-10'],
   });
+});
+
+test('where its memory is further in full than it promised the next is tried, unless that promises no better', () => {
+  const further = { small: [1, 1.1, 1.1], full: [1, 1.1, 1.5] } satisfies Parameters<
+    typeof confirm
+  >[0][0];
+  const steady = { small: [1, 1.3, 1.2], full: [1, 1.3, 1.2] } satisfies typeof further;
+  expect(confirm([further, steady])).toEqual({
+    advised: 2,
+    replayed: ['1 growth-20', '1 growth-10', '2 growth-10', '2 growth-20'],
+  });
+  const remote = { small: [1, 1.3, 1.4], full: [1, 1, 1] } satisfies typeof further;
+  expect(confirm([further, remote]).advised).toBe(1);
+  // Nothing tells of the next what the first was hurt by.
+  expect(confirm([further, steady], 2).advised).toBe(1);
 });
 
 test('without a replay left the miniature counts, but for what surprised before', () => {

@@ -7,7 +7,7 @@ import { compareOutcomes } from './objective';
 import { Refused } from './refused';
 import type { RoundContext } from './rounds';
 import { stallToBeat } from './stall-bound';
-import { isLikely, kills, weightsOf } from './varied-judge';
+import { isLikely, kills, type Tested } from './varied-judge';
 
 /** Winners in miniature that are replayed in full until one holds. */
 const CONFIRMED_MAX = 6;
@@ -18,17 +18,11 @@ interface Confirming {
   baseline: Evaluated;
 }
 
-/** How many guests are lost as asked, and then over the likely variations, weighted as `weightsOf` says. */
-interface LostGuests {
-  asAsked: number;
-  varied: number;
-}
-
 /**
  * The first winner that is no worse in full than today's setting, or spares guests under variations, may be advised, and
- * loses no more guests than it did in miniature, as far as the budget allows to look and where any finalist loses guests: a
- * host on which all of them live is not so tight that the size would tell. Of several that all lose more the one that loses
- * fewest, and of as many the one that is better otherwise; today's setting where there is none.
+ * keeps what it promised in miniature: it loses no more guests and its memory is no further, as far as the budget allows to
+ * look and where any finalist loses guests. A host on which all of them live is not so tight that the size would tell. Of
+ * several that promised more than they keep the best in full; today's setting where there is none.
  * @param winnerOf the best advice without those that were refused
  */
 export function confirmed(
@@ -38,7 +32,8 @@ export function confirmed(
   winnerOf: (refused: Refused) => Finalist | undefined,
 ): Evaluated {
   const refused = new Refused(judge.tolerance.stall);
-  const inFull = new VariedInFull(evaluator, finals.variations);
+  const { judges } = finals;
+  const inFull = new VariedInFull(evaluator, finals);
   // What is scanned in vain grows with the square of the size: a miniature shows too little of it.
   const bound = stallToBeat(baseline.candidate.outcome, judge);
   const isNoLoss = ({ candidate }: Evaluated): boolean =>
@@ -54,85 +49,93 @@ export function confirmed(
     refused.add(one, !full || full.candidate.outcome.stallNs > baseline.candidate.outcome.stallNs);
     return undefined;
   };
-  let least: { full: Evaluated; lost: LostGuests; winner: Finalist } | undefined;
+  let best: { full: Evaluated; tested: Tested } | undefined;
+  const isBeaten = (by: Tested): boolean =>
+    best !== undefined && judges.compare(by, best.tested) >= 0;
   for (let tries = 0; tries < CONFIRMED_MAX; tries += 1) {
     const winner = winnerOf(refused);
-    if (winner === undefined || (winner.one === today && least === undefined)) break;
-    const promised = { asAsked: kills(winner.asAsked), varied: finals.deaths(winner) };
-    const isBeaten = beatenBy(least, least && finals.compareOtherwise(winner, least.winner) < 0);
-    if (isBeaten(promised)) break;
+    if (winner === undefined || (winner.one === today && best === undefined)) break;
+    if (isBeaten(winner)) break;
     const full = replayed(winner);
     if (full === undefined) continue;
     if (!finals.anyLoses) return full;
-    const lost = inFull.lost(full, winner, isBeaten);
-    // Nothing tells that this one is not lost by what another of them was lost by.
-    if (lost === undefined) break;
-    if (compareLost(lost, promised) <= 0) return full;
-    if (!isBeaten(lost)) least = { full, lost, winner };
+    const tested = inFull.tested(full, winner, isBeaten);
+    // Nothing tells that this one is not hurt by what another of them was hurt by.
+    if (tested === undefined) break;
+    if (!isBeaten(tested)) {
+      if (judges.compareLost(tested, winner) <= 0 && judges.compareRemote(tested, winner) <= 0) {
+        return full;
+      }
+      best = { full, tested };
+    }
     if (full === baseline) break;
     refused.add(winner.one, false);
   }
-  return least?.full ?? baseline;
+  return best?.full ?? baseline;
 }
 
-/** @param isBetter whether who loses as many guests is better otherwise */
-function beatenBy(
-  least: { lost: LostGuests } | undefined,
-  isBetter = false,
-): (lost: LostGuests) => boolean {
-  if (least === undefined) return () => false;
-  return (lost) => {
-    const more = compareLost(lost, least.lost);
-    return more > 0 || (more === 0 && !isBetter);
-  };
-}
-
-function compareLost(a: LostGuests, b: LostGuests): number {
-  return a.asAsked - b.asAsked || a.varied - b.varied;
+/** How much worse than in miniature configurations were under a variation so far. */
+interface Surprise {
+  kills: number;
+  remoteCost: number;
 }
 
 /** Replays in full under the likely variations. */
 class VariedInFull {
-  private readonly likely: { variation: Variation; at: number; weight: number }[];
-  /** How many more guests than in miniature were lost so far, by variation. */
-  private readonly surprises = new Map<Variation, number>();
+  private readonly likely: { variation: Variation; at: number }[];
+  private readonly surprises = new Map<Variation, Surprise>();
 
   constructor(
     private readonly evaluator: Evaluator,
-    variations: readonly Variation[],
+    private readonly finals: Finals,
   ) {
-    const weights = weightsOf(variations);
-    this.likely = variations
-      .map((variation, at) => ({ variation, at, weight: weights[at] ?? 0 }))
+    this.likely = finals.variations
+      .map((variation, at) => ({ variation, at }))
       .filter(({ variation }) => isLikely(variation));
   }
 
   /**
-   * Those that surprised before come first; what else the budget does not allow to replay counts as it did in miniature.
-   * @param isBeaten whether so many are too many: the rest is not replayed then
+   * Those that surprised before come first; what else the budget does not allow to replay stays as it was in miniature.
+   * @param isBeaten whether it is beaten as far as it is known: the rest is not replayed then
    * @returns undefined where it does not allow to replay what surprised before
    */
-  lost(
+  tested(
     { change, candidate }: Evaluated,
-    { varied }: Finalist,
-    isBeaten: (lost: LostGuests) => boolean,
-  ): LostGuests | undefined {
-    const surprise = (variation: Variation): number => this.surprises.get(variation) ?? 0;
-    const lost = {
-      asAsked: kills(candidate.outcome),
-      varied: this.likely.reduce((sum, { at, weight }) => sum + weight * kills(varied[at]), 0),
-    };
-    const order = [...this.likely].sort((a, b) => surprise(b.variation) - surprise(a.variation));
-    for (const { variation, at, weight } of order) {
-      if (isBeaten(lost)) break;
+    { varied, changes }: Finalist,
+    isBeaten: (soFar: Tested) => boolean,
+  ): Tested | undefined {
+    const known = [...varied];
+    const tested: Tested = { asAsked: candidate.outcome, varied: known, changes };
+    const order = [...this.likely].sort((a, b) =>
+      compareSurprise(this.surprise(b.variation), this.surprise(a.variation)),
+    );
+    for (const { variation, at } of order) {
+      if (isBeaten(tested)) break;
       const isKnown = this.evaluator.knownVaried(change, variation) !== undefined;
       if (!isKnown && !this.evaluator.canReplay()) {
-        return surprise(variation) > 0 ? undefined : lost;
+        return this.isSurprising(variation) ? undefined : tested;
       }
-      const more = kills(this.evaluator.evaluateVaried(change, variation)) - kills(varied[at]);
-      lost.varied += weight * more;
-      this.surprises.set(variation, surprise(variation) + more);
+      const [small, full] = [varied[at], this.evaluator.evaluateVaried(change, variation)];
+      const before = this.surprise(variation);
+      this.surprises.set(variation, {
+        kills: before.kills + kills(full) - kills(small),
+        remoteCost: before.remoteCost + full.remoteCost - (small?.remoteCost ?? 0),
+      });
+      known[at] = full;
     }
-    return lost;
+    return tested;
   }
+
+  private surprise(variation: Variation): Surprise {
+    return this.surprises.get(variation) ?? { kills: 0, remoteCost: 0 };
+  }
+
+  private isSurprising(variation: Variation): boolean {
+    const { kills: more, remoteCost } = this.surprise(variation);
+    return more > 0 || remoteCost > this.finals.judges.tolerance.remote;
+  }
+}
+
+function compareSurprise(a: Surprise, b: Surprise): number {
+  return a.kills - b.kills || a.remoteCost - b.remoteCost;
 }

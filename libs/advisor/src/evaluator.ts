@@ -39,6 +39,8 @@ export interface Budget {
   replaysMax?: number;
   /** Share of it, 0..1, that phases before the last ones leave for confirming in full what was found in miniature. */
   keptShare?: number;
+  /** Work that may be added to it once, as `workOf` counts it. */
+  moreWork?: number;
 }
 
 /** Counts of one search, over all its evaluators. */
@@ -49,6 +51,8 @@ class Meter {
   /** Share of the budget that the present phase may use, 0..1, and of the replays that are made whatever they cost. */
   share = 1;
   minShare = 1;
+  /** Work that was added to the budget. */
+  addedWork = 0;
 }
 
 /** How many touched pages' time the simulator takes to reclaim one, and to begin and end a replay and a step. */
@@ -131,6 +135,11 @@ export class Evaluator {
     this.meter.minShare = share;
   }
 
+  /** Adds what the budget has for it to what all phases to come may use. */
+  addWork(): void {
+    this.meter.addedWork = this.budget?.moreWork ?? 0;
+  }
+
   /** Configurations that were not replayed because the budget was used up. */
   get skipped(): number {
     return this.meter.skipped;
@@ -210,17 +219,18 @@ export class Evaluator {
   /** Whether replays of so much work, as `workOf` counts it, are within what the present phase may use. */
   affords(work: number): boolean {
     if (!this.budget) return true;
-    return this.meter.work + work <= this.budget.workMax * this.meter.share;
+    const { share, addedWork } = this.meter;
+    return this.meter.work + work <= this.budget.workMax * share + addedWork;
   }
 
   /** @param keep replays left for what comes after */
   canReplay(keep = 0): boolean {
     if (!this.budget) return true;
-    const { replays, work, share, minShare } = this.meter;
+    const { replays, share, minShare } = this.meter;
     if (replays + keep >= (this.budget.replaysMax ?? Infinity) * share) return false;
     if (replays + keep < this.budget.replaysMin * minShare) return true;
     const average = this.own.work / Math.max(1, this.own.replays);
-    return work + (keep + 1) * average <= this.budget.workMax * share;
+    return this.affords((keep + 1) * average);
   }
 
   /** A configuration with the planned guests grown, once per configuration and percent. */

@@ -1,15 +1,13 @@
 /** From everything replayed to one advice: the same variations for all finalists, then the simplest that is as good. */
 import type { Robustness, Variation } from './advice-types';
-import { changeCount, normalise, reductions, without } from './change';
-import { violation } from './constraints';
-import { mayBeAdvised } from './eligible';
-import type { Change, Evaluated, Evaluator } from './evaluator';
+import { changeCount } from './change';
+import type { Evaluated, Evaluator } from './evaluator';
 import type { Frailty } from './frailty';
 import { frailtyOf } from './frailty';
 import type { Judge } from './objective';
 import { compareOutcomes } from './objective';
 import { isBound } from './placement';
-import { isBetter, isPerfect } from './rounds';
+import { isPerfect } from './rounds';
 import { losesGuests, whatTells } from './telling';
 import type { Outcome } from './types';
 import { VariedJudge, isLikely, kills, type Tested } from './varied-judge';
@@ -21,7 +19,8 @@ const FINALISTS_MIN = 3;
 const SCREENED_MAX = 32;
 /** Finalists that are asked for by name, whatever is better as asked. */
 const NAMED_MAX = 4;
-const REDUCTIONS_MAX = 24;
+/** Finalists that are told apart. */
+const TOLD_MAX = 8;
 
 /** A finalist with its outcomes, one per variation. */
 export interface Finalist extends Tested {
@@ -59,6 +58,11 @@ export class Finals {
   /** What all finalists were replayed under. */
   get variations(): readonly Variation[] {
     return this.tried;
+  }
+
+  /** Compares them by these. */
+  get judges(): VariedJudge {
+    return this.varied;
   }
 
   /**
@@ -129,9 +133,14 @@ export class Finals {
     return this.gains(this.entered.filter(({ one }) => isLeft(one)))[0];
   }
 
+  /** Today's setting, where the budget allowed to replay it. */
+  get today(): Finalist | undefined {
+    return this.finalists.get(this.baseline);
+  }
+
   /** Those that are better than today's setting, the best first. */
   private gains(among: Finalist[]): Finalist[] {
-    const today = this.finalists.get(this.baseline);
+    const { today } = this;
     return among
       .filter((each) => !today || this.isGain(each, today))
       .sort((a, b) => this.varied.compare(a, b));
@@ -144,65 +153,56 @@ export class Finals {
 
   /** Whether likely variations lose fewer guests than with today's setting. */
   sparesGuests(finalist: Finalist): boolean {
-    const today = this.finalists.get(this.baseline);
+    const { today } = this;
     return today !== undefined && this.deaths(finalist) < this.deaths(today);
   }
 
   /** Guests lost over the likely variations, weighted as `weightsOf` says. */
-  deaths(finalist: Finalist): number {
+  private deaths(finalist: Finalist): number {
     return this.varied.deaths(finalist, false);
-  }
-
-  /** Negative where the first is the better advice if both lose as many guests. */
-  compareOtherwise(a: Finalist, b: Finalist): number {
-    return this.varied.compareOtherwise(a, b);
   }
 
   /**
    * Where the best loses guests, finalists are replayed under what tells them apart then, as far as the budget allows it: where
    * it loses more with one likely growth than with the one before, growths in between, which others may survive; and other
    * orders of starting, as who comes late finds no memory. As long as another one loses no more, growths between these.
-   * @param ranked what `ranked` returned
-   * @returns finalists, the best first; as they were where nothing is to be told
+   * @param start the best of what `ranked` returned
+   * @returns the best then
    */
-  toldApart(ranked: Finalist[], ordered: Evaluated[], named: ReadonlySet<Evaluated>): Finalist[] {
-    let [best] = ranked;
-    let told = ranked;
-    while (best !== undefined) {
+  toldApart(start: Finalist, ordered: Evaluated[], named: ReadonlySet<Evaluated>): Finalist {
+    for (let best = start; ;) {
       const more = whatTells(best, this.tried, this.evaluator.request).filter((_, i) =>
-        this.evaluator.canReplay((i + 1) * this.finalists.size),
+        this.evaluator.canReplay((i + 1) * Math.min(this.finalists.size, TOLD_MAX)),
       );
-      if (more.length === 0) break;
-      told = this.rankedUnder(more, best, ordered, named);
-      if (!this.isTied(told)) break;
-      [best] = told;
+      if (more.length === 0) return best;
+      best = this.bestUnder(more, best, ordered, named);
+      if (!this.isTied(best)) return best;
     }
-    return told;
   }
 
-  private rankedUnder(
+  private bestUnder(
     more: Variation[],
     best: Finalist,
     ordered: Evaluated[],
     named: ReadonlySet<Evaluated>,
-  ): Finalist[] {
+  ): Finalist {
     // Who lost no more guests than the best, and only by something else, may do so by fewer guests now.
     const level = this.leftOut
       .filter((each) => named.has(each.one) && this.deaths(each) <= this.deaths(best))
       .sort((a, b) => this.varied.compare(a, b))
       .slice(0, NAMED_MAX);
-    const entrants = [...this.finalists.keys(), ...level.map(({ one }) => one)];
+    const gains = this.gains(this.entered).slice(0, TOLD_MAX);
+    const entrants = [this.baseline, ...[...gains, ...level].map(({ one }) => one)];
     this.tried = [...this.tried, ...more];
     this.varied = new VariedJudge(this.judge, this.tried);
     this.finalists.clear();
     this.beaten.clear();
     entrants.forEach((one) => this.enter(one));
-    return this.ranked(ordered, named);
+    return this.ranked(ordered, named)[0] ?? best;
   }
 
   /** Whether others lose no more guests than the best, as far as they were replayed: nothing but their memory decides. */
-  private isTied([best]: Finalist[]): boolean {
-    if (best === undefined) return false;
+  private isTied(best: Finalist): boolean {
     return [...this.entered, ...this.leftOut].some(
       (each) =>
         each !== best &&
@@ -250,48 +250,6 @@ export class Finals {
       })
       .filter(({ variation, more }) => more > 0 && isLikely(variation))
       .sort((a, b) => b.more - a.more);
-  }
-
-  /**
-   * The configuration without whatever can be left out with no figure worse, today's demand and under variations; groups
-   * of settings first.
-   */
-  minimised(best: Finalist): Finalist {
-    let kept = best;
-    let tries = 0;
-    const gains = isBetter(best.one, this.baseline, this.judge);
-    const attempt = (change: Change): boolean => {
-      if (tries >= REDUCTIONS_MAX || changeCount(change) >= changeCount(kept.one.change))
-        return false;
-      // A pin less may bring vCPUs back to where others have been pinned.
-      const { request } = this.evaluator;
-      if (violation(request, normalise(request, change)) !== undefined) return false;
-      tries += 1;
-      const one = this.evaluator.tryEvaluate(change);
-      if (!one || !this.isAsGood(one, best.one)) return false;
-      if (one !== this.baseline && !mayBeAdvised(one, this.baseline)) return false;
-      const finalist = this.enter(one, (soFar) => this.isFrailer(soFar, best));
-      if (!finalist) return false;
-      // "Equal with fewer changes" is not transitive: every step is held against today's setting as well.
-      if (gains && !isBetter(one, this.baseline, this.judge)) return false;
-      const asItIs = this.finalists.get(this.baseline);
-      if (asItIs && finalist !== asItIs && this.varied.compare(finalist, asItIs) >= 0) return false;
-      kept = finalist;
-      return true;
-    };
-    const names = (): string[] => Object.keys(kept.one.change.numatune);
-    const drop = (group: string[]): void => {
-      if (group.length === 0 || attempt(withoutGuests(kept.one.change, group))) return;
-      if (group.length === 1) return;
-      const half = Math.ceil(group.length / 2);
-      drop(group.slice(0, half));
-      drop(group.slice(half));
-    };
-    if (names().length > 2) drop(names());
-    for (let shrunk = true; shrunk;) {
-      shrunk = reductions(kept.one.change).some(({ change }) => attempt(change));
-    }
-    return kept;
   }
 
   /** @param inFull has the outcomes of what was replayed in full as well */
@@ -352,11 +310,6 @@ export class Finals {
 
   private isAsGood(one: Evaluated, than: Evaluated): boolean {
     return compareOutcomes(one.candidate.outcome, than.candidate.outcome, this.judge) <= 0;
-  }
-
-  private isFrailer(finalist: Finalist, than: Finalist): boolean {
-    const deaths = this.varied.deaths(finalist, false) > this.varied.deaths(than, false);
-    return deaths || this.varied.isFurther(finalist, than);
   }
 
   /**
@@ -438,13 +391,4 @@ function placementsFirst(ordered: Evaluated[]): Evaluated[] {
   };
   const first = ordered.filter(isNew);
   return [...first, ...ordered.filter((one) => !first.includes(one))];
-}
-
-function withoutGuests(change: Change, names: string[]): Change {
-  const rest = { ...change };
-  for (const name of names) {
-    rest.numatune = without(rest.numatune, name);
-    if (rest.pinning) rest.pinning = without(rest.pinning, name);
-  }
-  return rest;
 }

@@ -1,6 +1,7 @@
 import type { RivalFigures, Robustness, SearchReport } from './advice-types';
 import { crowded } from './bounds';
 import { NO_CHANGE, normalise } from './change';
+import { climbed } from './climb';
 import { confirmed } from './confirm';
 import { violation } from './constraints';
 import type { ResolvedDemand } from './demand';
@@ -12,6 +13,7 @@ import type { Finalist } from './finalists';
 import { Finals } from './finalists';
 import type { Frailty } from './frailty';
 import { compareOutcomes, judgeOf } from './objective';
+import { minimised } from './minimise';
 import type { Note } from './placement';
 import { guestMemoryPages } from './placement';
 import { RIVAL_RULES, rivals as rivalsOf } from './rivals';
@@ -130,12 +132,14 @@ export function search(
     const answering = new Set(answers.flatMap((change) => small.known(change) ?? []));
     ranked = finals.ranked(candidates(context), answering);
   }
+  if (finals.anyLoses) evaluator.addWork();
+  let [first] = ranked;
+  if (first) first = climbed(context, finals, first);
   // Where nothing is in miniature, nothing is left to be confirmed in full.
   if (small === evaluator) evaluator.limit(TELLING_SHARE);
   else evaluator.limitEarly(TELLING_SHARE);
-  ranked = finals.toldApart(ranked, candidates(context), named);
-  const [first] = ranked;
-  const simplest = first && first.one !== today ? [finals.minimised(first), first] : [];
+  if (first) first = finals.toldApart(first, candidates(context), named);
+  const simplest = first && first.one !== today ? [minimised(context, finals, first), first] : [];
   evaluator.limit(CONFIRMING_SHARE);
   const baseline = evaluator.evaluate(NO_CHANGE);
   const advised = confirmed(context, evaluator, { finals, baseline }, (refused) => {

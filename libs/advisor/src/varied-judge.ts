@@ -73,21 +73,26 @@ export class VariedJudge {
     this.weights = weightsOf(variations);
   }
 
-  /** Negative where `a` is the better advice. */
-  compare(a: Tested, b: Tested): number {
-    const lost =
-      kills(a.asAsked) - kills(b.asAsked) || this.deaths(a, false) - this.deaths(b, false);
-    return lost || this.compareOtherwise(a, b);
+  /** What is no difference between outcomes. */
+  get tolerance(): Judge['tolerance'] {
+    return this.judge.tolerance;
   }
 
-  /** The same of two that lose as many guests. */
-  compareOtherwise(a: Tested, b: Tested): number {
+  /** Negative where `a` is the better advice. */
+  compare(a: Tested, b: Tested): number {
+    const lost = this.compareLost(a, b);
+    if (lost !== 0) return lost;
     const { order, decisive } = this.orderAsAsked(a.asAsked, b.asAsked);
     if (decisive) return order;
     const remote = this.compareRemote(a, b);
     if (remote !== 0) return remote;
     const unlikely = this.deaths(a, true) - this.deaths(b, true);
     return unlikely || order || a.changes - b.changes;
+  }
+
+  /** Negative where `a` loses fewer guests. */
+  compareLost(a: Tested, b: Tested): number {
+    return kills(a.asAsked) - kills(b.asAsked) || this.deaths(a, false) - this.deaths(b, false);
   }
 
   /**
@@ -144,11 +149,14 @@ export class VariedJudge {
     }, 0);
   }
 
-  /** Mean by weight over the demand as asked and the likely variations; those that were not replayed add nothing. */
+  /**
+   * Mean by weight over the demand as asked and the likely variations but start orders beside the reversed one, which only
+   * tell who is lost; those that were not replayed add nothing.
+   */
   private remoteCost({ asAsked, varied }: Remote): number {
     let [sum, weights] = [WEIGHT * asAsked.remoteCost, WEIGHT];
     for (const [at, variation] of this.variations.entries()) {
-      if (!isLikely(variation)) continue;
+      if (!isLikely(variation) || isOtherStart(variation)) continue;
       const weight = this.weights[at] ?? 0;
       weights += weight;
       sum += weight * (varied[at]?.remoteCost ?? 0);
