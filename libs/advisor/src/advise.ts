@@ -40,8 +40,8 @@ const REPLAYS_MIN = 12;
 /** Some seconds' work at most on a small host, about a minute's on one of 8 nodes and 128 guests; half of it for confirming. */
 const WORK_PER_DECISION = 4e7;
 const KEPT_SHARE = 0.5;
-/** Added where guests are lost, which only replays in full tell: some twenty seconds' work. */
-const WORK_WHERE_LOST = 2.5e9;
+/** Beside that, for moves of single guests where some are lost. */
+const WORK_WHERE_LOST = 2e9;
 const DECISIONS_MIN = 64;
 const DECISIONS_MAX = 256;
 
@@ -59,7 +59,7 @@ function budgetOf({ host, options }: AdviceRequest, demand: ResolvedDemand): Bud
     ...(replaysMax !== undefined && { replaysMax }),
     // A budget that somebody set is for the search; what is left of it is for confirming.
     ...(workMax === undefined &&
-      replaysMax === undefined && { keptShare: KEPT_SHARE, moreWork: WORK_WHERE_LOST }),
+      replaysMax === undefined && { keptShare: KEPT_SHARE, besideWork: WORK_WHERE_LOST }),
   };
 }
 

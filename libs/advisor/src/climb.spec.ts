@@ -59,7 +59,7 @@ function climb(
   };
   const before = evaluator.evaluated.length;
   const best = climbed(context, finals, start);
-  return { start, best, finals, moved: evaluator.evaluated.slice(before) };
+  return { evaluator, start, best, finals, moved: evaluator.evaluated.slice(before) };
 }
 
 const lost = ({ asAsked, varied }: Finalist, finals: Finals): number =>
@@ -96,4 +96,16 @@ test('nobody moves where nobody is lost, nor without a budget for it', () => {
   const poor = climb(tight, { budget: { replaysMin: 0, workMax: 1 } });
   expect(poor.best).toBe(poor.start);
   expect(poor.moved).toEqual([]);
+});
+
+test('what moves cost is beside the budget of the other phases', () => {
+  const budget = { replaysMin: 0, workMax: 1, besideWork: 2e7 };
+  const { evaluator, moved } = climb(tight, { budget });
+  expect(moved.length).toBeGreaterThan(0);
+  expect(evaluator.canReplay()).toBe(false);
+  expect(evaluator.affords(0)).toBe(false);
+  const further = climb(tight, { budget: { ...budget, besideWork: 4e7 } });
+  expect(further.moved.length).toBeGreaterThan(moved.length);
+  const all = climb(tight, { budget: { replaysMin: 0, workMax: 1e8, besideWork: 1e12 } });
+  expect(all.evaluator.canReplay()).toBe(true);
 });

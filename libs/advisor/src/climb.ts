@@ -16,7 +16,7 @@ const MOVED_MAX = 8;
 
 /**
  * The best finalist that single moves lead to, each better than the one before as asked and under the likely variations, as
- * far as the budget allows. Where nobody is lost the rounds before have looked where memory is remote.
+ * far as a budget of its own allows. Where nobody is lost the rounds before have looked where memory is remote.
  * @param start the best finalist so far
  */
 export function climbed(context: RoundContext, finals: Finals, start: Finalist): Finalist {
@@ -48,7 +48,9 @@ export function climbed(context: RoundContext, finals: Finals, start: Finalist):
     }
     return false;
   };
-  while (step());
+  evaluator.beside(() => {
+    while (step());
+  });
   return best;
 }
 

@@ -39,8 +39,8 @@ export interface Budget {
   replaysMax?: number;
   /** Share of it, 0..1, that phases before the last ones leave for confirming in full what was found in miniature. */
   keptShare?: number;
-  /** Work that may be added to it once, as `workOf` counts it. */
-  moreWork?: number;
+  /** Work of what has a budget of its own beside it. */
+  besideWork?: number;
 }
 
 /** Counts of one search, over all its evaluators. */
@@ -51,8 +51,9 @@ class Meter {
   /** Share of the budget that the present phase may use, 0..1, and of the replays that are made whatever they cost. */
   share = 1;
   minShare = 1;
-  /** Work that was added to the budget. */
-  addedWork = 0;
+  /** Work that does not count, and up to which `work` may come while there is such. */
+  workBeside = 0;
+  besideMax: number | undefined;
 }
 
 /** How many touched pages' time the simulator takes to reclaim one, and to begin and end a replay and a step. */
@@ -135,9 +136,18 @@ export class Evaluator {
     this.meter.minShare = share;
   }
 
-  /** Adds what the budget has for it to what all phases to come may use. */
-  addWork(): void {
-    this.meter.addedWork = this.budget?.moreWork ?? 0;
+  /** Runs what may use `besideWork` instead of what the present phase may use; phases to come have as much as before. */
+  beside<T>(run: () => T): T {
+    const { meter, budget } = this;
+    if (budget?.besideWork === undefined) return run();
+    const before = meter.work;
+    meter.besideMax = before + budget.besideWork;
+    try {
+      return run();
+    } finally {
+      meter.besideMax = undefined;
+      meter.workBeside += meter.work - before;
+    }
   }
 
   /** Configurations that were not replayed because the budget was used up. */
@@ -219,8 +229,9 @@ export class Evaluator {
   /** Whether replays of so much work, as `workOf` counts it, are within what the present phase may use. */
   affords(work: number): boolean {
     if (!this.budget) return true;
-    const { share, addedWork } = this.meter;
-    return this.meter.work + work <= this.budget.workMax * share + addedWork;
+    const { share, workBeside, besideMax } = this.meter;
+    const max = besideMax ?? this.budget.workMax * share + workBeside;
+    return this.meter.work + work <= max;
   }
 
   /** @param keep replays left for what comes after */

@@ -132,7 +132,6 @@ export function search(
     const answering = new Set(answers.flatMap((change) => small.known(change) ?? []));
     ranked = finals.ranked(candidates(context), answering);
   }
-  if (finals.anyLoses) evaluator.addWork();
   let [first] = ranked;
   if (first) first = climbed(context, finals, first);
   // Where nothing is in miniature, nothing is left to be confirmed in full.
