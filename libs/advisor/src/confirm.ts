@@ -7,7 +7,7 @@ import { compareOutcomes } from './objective';
 import { Refused } from './refused';
 import type { RoundContext } from './rounds';
 import { stallToBeat } from './stall-bound';
-import { isLikely, kills, type Tested } from './varied-judge';
+import { isLikely, isOtherStart, kills, type Tested } from './varied-judge';
 
 /** Winners in miniature that are replayed in full until one holds. */
 const CONFIRMED_MAX = 6;
@@ -80,7 +80,7 @@ interface Surprise {
   remoteCost: number;
 }
 
-/** Replays in full under the likely variations. */
+/** Replays in full under the likely variations; other start orders, which only tell who is lost, stay in miniature. */
 class VariedInFull {
   private readonly likely: { variation: Variation; at: number }[];
   private readonly surprises = new Map<Variation, Surprise>();
@@ -91,7 +91,7 @@ class VariedInFull {
   ) {
     this.likely = finals.variations
       .map((variation, at) => ({ variation, at }))
-      .filter(({ variation }) => isLikely(variation));
+      .filter(({ variation }) => isLikely(variation) && !isOtherStart(variation));
   }
 
   /**

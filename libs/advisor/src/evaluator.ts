@@ -39,7 +39,7 @@ export interface Budget {
   replaysMax?: number;
   /** Share of it, 0..1, that phases before the last ones leave for confirming in full what was found in miniature. */
   keptShare?: number;
-  /** Work of what has a budget of its own beside it. */
+  /** Work of what has a budget of its own beside it, each time. */
   besideWork?: number;
 }
 
@@ -136,12 +136,13 @@ export class Evaluator {
     this.meter.minShare = share;
   }
 
-  /** Runs what may use `besideWork` instead of what the present phase may use; phases to come have as much as before. */
+  /** Runs what may use `besideWork` where the present phase may use less; what it uses does not count for phases to come. */
   beside<T>(run: () => T): T {
     const { meter, budget } = this;
     if (budget?.besideWork === undefined) return run();
     const before = meter.work;
-    meter.besideMax = before + budget.besideWork;
+    const phaseMax = budget.workMax * meter.share + meter.workBeside;
+    meter.besideMax = Math.max(phaseMax, before + budget.besideWork);
     try {
       return run();
     } finally {

@@ -35,6 +35,7 @@ import {
   refineGuests,
   rivalChanges,
 } from './rounds';
+import type { Refused } from './refused';
 import { scaleFor } from './scale';
 import { spaceOf } from './space';
 import type { Candidate, Change } from './types';
@@ -132,23 +133,27 @@ export function search(
     const answering = new Set(answers.flatMap((change) => small.known(change) ?? []));
     ranked = finals.ranked(candidates(context), answering);
   }
-  let [first] = ranked;
-  if (first) first = climbed(context, finals, first);
+  const [leader] = ranked;
+  const climber = leader && climbed(context, finals, leader);
   // Where nothing is in miniature, nothing is left to be confirmed in full.
   if (small === evaluator) evaluator.limit(TELLING_SHARE);
   else evaluator.limitEarly(TELLING_SHARE);
-  if (first) first = finals.toldApart(first, candidates(context), named);
+  let first = climber && finals.toldApart(climber, candidates(context), named);
+  // What tells them apart may let another one win, from which nobody was moved.
+  if (first && first.one !== climber?.one) first = climbed(context, finals, first);
   const simplest = first && first.one !== today ? [minimised(context, finals, first), first] : [];
   evaluator.limit(CONFIRMING_SHARE);
   const baseline = evaluator.evaluate(NO_CHANGE);
-  const advised = confirmed(context, evaluator, { finals, baseline }, (refused) => {
+  const winnerOf = (refused: Refused): Finalist | undefined => {
     const isLeft = (one: Evaluated): boolean => !refused.has(one);
     return (
       simplest.find(({ one }) => isLeft(one)) ??
       finals.bestOf(isLeft) ??
       finals.ranked(candidates(context).filter(isLeft), named)[0]
     );
-  });
+  };
+  const confirm = (): Evaluated => confirmed(context, evaluator, { finals, baseline }, winnerOf);
+  const advised = finals.anyLoses ? evaluator.beside(confirm) : confirm();
   evaluator.limit(1);
   if (advised !== baseline) {
     const { replays } = evaluator;

@@ -32,7 +32,8 @@ export function weightsOf(variations: readonly Variation[]): number[] {
   });
 }
 
-function isOtherStart({ startBySize, startShuffle }: Variation): boolean {
+/** A start order beside the reversed one. */
+export function isOtherStart({ startBySize, startShuffle }: Variation): boolean {
   return startBySize !== undefined || startShuffle !== undefined;
 }
 
