@@ -40,7 +40,7 @@ const REPLAYS_MIN = 12;
 /** Some seconds' work at most on a small host, about a minute's on one of 8 nodes and 128 guests; half of it for confirming. */
 const WORK_PER_DECISION = 4e7;
 const KEPT_SHARE = 0.5;
-/** Beside that where guests are lost: for moves of single guests, and at least for confirming. */
+/** Beside that where guests are lost: for moves of single guests, and at least for telling finalists apart and confirming. */
 const WORK_WHERE_LOST = 2e9;
 const DECISIONS_MIN = 64;
 const DECISIONS_MAX = 256;

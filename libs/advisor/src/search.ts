@@ -138,7 +138,8 @@ export function search(
   // Where nothing is in miniature, nothing is left to be confirmed in full.
   if (small === evaluator) evaluator.limit(TELLING_SHARE);
   else evaluator.limitEarly(TELLING_SHARE);
-  let first = climber && finals.toldApart(climber, candidates(context), named);
+  let first =
+    climber && evaluator.beside(() => finals.toldApart(climber, candidates(context), named));
   // What tells them apart may let another one win, from which nobody was moved.
   if (first && first.one !== climber?.one) first = climbed(context, finals, first);
   const simplest = first && first.one !== today ? [minimised(context, finals, first), first] : [];
