@@ -204,6 +204,8 @@ describe('readArchive', () => {
         const outcome = await refusal(broken);
         // What ends the checksum itself may be anything.
         if (at === 154 || at === 155) return;
+        // A blank in place of its leading zero leaves it the same number.
+        if (at === 148 && [0, 9, 10, 11, 12, 13, 32].includes(broken[at])) return;
         // A header's bytes are covered by its checksum; only contents may change unseen.
         if (at < 512) expect(outcome).toMatch(/^it cannot be read as a tar archive/);
         else expect(outcome).toBe('accepted');
