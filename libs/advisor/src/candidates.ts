@@ -136,14 +136,23 @@ export function moveChanges(
   const others = memoryNodes(host).filter(
     (node) => !home.includes(node) && roomPages(host, node) >= wantedPages(planned),
   );
-  return nearestFirst(host, from, others)
-    .slice(0, nodesMax)
-    .flatMap((node) =>
-      (['strict', 'preferred'] as const).map((mode) => ({
-        ...base,
-        numatune: { ...base.numatune, [spec.guest.name]: { mode, nodeset: [node] } },
-      })),
-    );
+  const nearest = nearestFirst(host, from, others).slice(0, nodesMax);
+  return onSingleNodes(base, spec.guest.name, nearest, ['strict', 'preferred']);
+}
+
+/** One guest on each of the nodes alone, in each of the modes. */
+export function onSingleNodes(
+  base: Change,
+  name: string,
+  nodes: number[],
+  modes: ('strict' | 'preferred')[],
+): Change[] {
+  return nodes.flatMap((node) =>
+    modes.map((mode) => ({
+      ...base,
+      numatune: { ...base.numatune, [name]: { mode, nodeset: [node] } },
+    })),
+  );
 }
 
 /** Marks further apart or higher, so that kswapd starts earlier than direct reclaim. */

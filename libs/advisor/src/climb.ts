@@ -1,4 +1,5 @@
 /** Moves of single guests from the best finalist, where guests are lost: what spares the others shows under variations. */
+import { onSingleNodes } from './candidates';
 import { normalise, without } from './change';
 import { violation } from './constraints';
 import { mayBeAdvised } from './eligible';
@@ -66,16 +67,9 @@ function moves({ request, demand }: RoundContext, best: Finalist): Change[] {
   return guests.flatMap(({ spec }) => {
     const { name } = spec.guest;
     const from = guestCpuNodes(spec.guest)[0] ?? homeNodes(spec, host)[0] ?? 0;
-    const others = without(change.numatune, name);
-    return [
-      ...nearestFirst(host, from, memoryNodes(host)).flatMap((node) =>
-        (['preferred', 'strict'] as const).map((mode) => ({
-          ...change,
-          numatune: { ...others, [name]: { mode, nodeset: [node] } },
-        })),
-      ),
-      { ...change, numatune: others },
-    ];
+    const asIs: Change = { ...change, numatune: without(change.numatune, name) };
+    const nodes = nearestFirst(host, from, memoryNodes(host));
+    return [...onSingleNodes(asIs, name, nodes, ['preferred', 'strict']), asIs];
   });
 }
 
