@@ -3,7 +3,8 @@ import { PAGEBLOCK_ORDER } from './buddy';
 import { PAGES_PER_HUGE } from './constants';
 import { countVm, isStalled, passTime, type GuestState, type KernelState } from './kernel-state';
 import { accountRun, lruList, LRU_UNEVICTABLE, partOf, plainRun, type Run } from './lru';
-import { allocByPolicy, allocHuge, allocTurns, madeFor, type PolicyContext } from './mempolicy';
+import { allocTurns, eachTurnPiece, type Turns } from './interleave';
+import { allocByPolicy, allocHuge, madeFor, type PolicyContext } from './mempolicy';
 import { exitGuest } from './guest-exit';
 import { touchHugetlb } from './hugetlb-fault';
 import { allocKernelBlock, freeKernelBlocks, guestCaller, kernelContext } from './kernel-block';
@@ -234,9 +235,9 @@ function touchInterleaved(
   let done = 0;
   for (let want = 0; done < missing;) {
     want = pagesBeforeReclaim(k, pc.group, pc.cpu, missing - done);
-    const got = allocTurns(k, pc, turn + done, want, (segment, first, stride) => {
+    const got = allocTurns(k, pc, turn + done, want, (segment, turns, placed) => {
       if (!target.guest.alive || !chargeSegment(k, pc, segment)) return false;
-      placeInterleaved(k, target, segment, start + first - turn, stride);
+      placeInterleaved(k, target, segment, turns, { placed, shift: start - turn });
       noteSpill(k, target, pc, segment.zone);
       return true;
     });
@@ -248,24 +249,27 @@ function touchInterleaved(
   return done;
 }
 
-/** Pages of one node's turns: every `stride`th page of the block. */
+/**
+ * Pages of one zone's turns.
+ * @param shift from a turn to its offset in the region
+ * @param placed pages of these turns that were placed before
+ */
 function placeInterleaved(
   k: KernelState,
   target: TouchTarget,
   segment: Segment,
-  offset: number,
-  stride: number,
+  turns: Turns,
+  { placed, shift }: { placed: number; shift: number },
 ): void {
-  const present = target.mapping.present!;
-  const block = Math.floor(offset / PAGES_PER_HUGE);
+  const { mapping } = target;
+  const present = mapping.present!;
+  const block = Math.floor((turns.first + shift) / PAGES_PER_HUGE);
   present.set(block, present.get(block) + segment.pages);
   countVm(k, 'pgfault', segment.pages);
-  let at = offset;
-  for (const { frame, count, step } of segment.runs) {
-    const run = guestRun(target.mapping, segment.zone, count, frame, at, step, stride);
-    placeRun(target, run);
-    at += count * stride;
-  }
+  eachTurnPiece(segment, turns, placed, ({ frame, step }, at, pages, turn, stride) => {
+    const begin = (frame + step * at) | 0;
+    placeRun(target, guestRun(mapping, segment.zone, pages, begin, turn + shift, step, stride));
+  });
 }
 
 function placeFault(

@@ -1,17 +1,12 @@
 /** Memory policies: which node's list is walked, with which mask, for which page. */
-import { allocZones, policyNodemask } from './alloc-zones';
-import { MIGRATE_MOVABLE } from './buddy';
+import { policyNodemask } from './alloc-zones';
 import { HUGE_ORDER, PAGES_PER_HUGE, ZONE_MOVABLE } from './constants';
 import { countVm, type GuestState, type KernelState } from './kernel-state';
-import { pagesBeforeKswapd } from './kswapd';
 import type { MemoryGroup } from './memcg';
-import { reclaimsNode } from './node-reclaim';
 import { allocContext, allocPages, type AllocContext, type Segment } from './page-alloc';
-import { orderToPindex } from './pcp';
 import type { ThpMode } from './thp';
 import type { MemoryPolicy } from './types';
-import { neededPages, zoneWatermarkOk } from './watermark';
-import type { NodeState, Zone } from './zone';
+import type { NodeState } from './zone';
 
 /** A task's view of memory: its policy, its CPU, its cpuset. */
 export interface PolicyContext {
@@ -128,7 +123,7 @@ export function allocByPolicy(
 }
 
 /** A request for a page whose turn is `target`'s: that node's own list, without a mask. */
-function turnContext(k: KernelState, pc: PolicyContext, target: NodeState): AllocContext {
+export function turnContext(k: KernelState, pc: PolicyContext, target: NodeState): AllocContext {
   const { turns } = madeFor(pc);
   return (turns[target.position] ??= allocContext({
     ...baseContext(k, pc),
@@ -150,96 +145,6 @@ export function allocInterleaved(
     countVm(k, 'numa_interleave', segment.pages);
   }
   return segment;
-}
-
-/**
- * Requests of an interleave policy, one turn after the other. Where nothing but refills happens the turns
- * are taken many at once, node by node: either their zones do not touch each other, or all get their pages
- * from one zone, which hands them out in the same order whoever asks.
- * @param turn the first request's turn
- * @param place takes a segment: its pages belong to turns `first`, `first + stride`, ...; false ends it
- * @returns requests served
- * @kernel mm/mempolicy.c offset_il_node(), interleave_nodes()
- */
-export function allocTurns(
-  k: KernelState,
-  pc: PolicyContext,
-  turn: number,
-  want: number,
-  place: (segment: Segment, first: number, stride: number) => boolean,
-): number {
-  const nodes = interleaveNodes(k, pc);
-  const { length } = nodes;
-  let done = 0;
-  while (done < want) {
-    const at = turn + done;
-    const quiet = quietRounds(k, pc, nodes);
-    const rounds = Math.min(Math.floor((want - done) / length), quiet.rounds);
-    if (rounds > 1) {
-      for (let i = 0; i < length; i += 1) {
-        const node = nodes[(at + i) % length]!;
-        const first = quiet.oneZone ? at + i * rounds : at + i;
-        const stride = quiet.oneZone ? 1 : length;
-        for (let round = 0; round < rounds;) {
-          const segment = allocInterleaved(k, pc, node, rounds - round)!;
-          if (!place(segment, first + round * stride, stride)) return done;
-          round += segment.pages;
-        }
-      }
-      done += rounds * length;
-      continue;
-    }
-    const segment = allocInterleaved(k, pc, nodes[at % length]!, 1);
-    if (!segment || !place(segment, at, length)) return done;
-    done += 1;
-  }
-  return done;
-}
-
-/** Rounds of turns that can be taken at once. */
-interface QuietRounds {
-  rounds: number;
-  /** All turns' pages come from the same zone. */
-  oneZone: boolean;
-}
-
-const NO_ROUNDS: QuietRounds = { rounds: 0, oneZone: false };
-
-/** Rounds that the nodes' zones can serve from the CPU's lists and by whole refills, before any kswapd acts. */
-function quietRounds(k: KernelState, pc: PolicyContext, nodes: readonly NodeState[]): QuietRounds {
-  const costNs = pc.costNs + pc.remoteCostNs + k.hardware.freshPageNs;
-  let rounds = Math.floor(pagesBeforeKswapd(k, costNs) / nodes.length);
-  const zones: Zone[] = [];
-  for (const node of nodes) {
-    const zone = servingZone(k, turnContext(k, pc, node));
-    if (!zone) return NO_ROUNDS;
-    if (!zones.includes(zone)) zones.push(zone);
-  }
-  const oneZone = nodes.length > 1 && zones.length === 1;
-  if (!oneZone && zones.length < nodes.length) return NO_ROUNDS;
-  for (const zone of zones) {
-    const pages = quietPages(zone, pc.cpu);
-    rounds = Math.min(rounds, oneZone ? Math.floor(pages / nodes.length) : pages);
-  }
-  return { rounds, oneZone };
-}
-
-/** The zone that the fast path takes from; undefined where it would have to reclaim one first, or there is none. */
-function servingZone(k: KernelState, ac: AllocContext): Zone | undefined {
-  const { allowed, preferred } = allocZones(k, ac);
-  for (const zone of allowed) {
-    if (zoneWatermarkOk(zone, zone.low)) return zone;
-    if (reclaimsNode(k, preferred!.node, zone.node, ac.cpu)) return undefined;
-  }
-  return undefined;
-}
-
-/** Pages that a zone above its low mark has for a CPU without stealing or falling below the mark. */
-function quietPages(zone: Zone, cpu: number): number {
-  const list = zone.pcps[cpu]!.lists[orderToPindex(0, MIGRATE_MOVABLE)]!;
-  const room = zone.buddy.freePages - neededPages(zone, zone.low);
-  const own = zone.buddy.freePagesByType[MIGRATE_MOVABLE]!;
-  return list.count + zone.pcpRule.foreseenPages(zone, Math.min(room - 1, own));
 }
 
 /**

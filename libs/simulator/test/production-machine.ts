@@ -19,7 +19,8 @@ import { passTime, type KernelState } from '../src/kernel-state';
 import { compactNode } from '../src/kcompactd';
 import { advanceKswapd, finishKswapd } from '../src/kswapd';
 import { accountRun, lruList, LRU_UNEVICTABLE, newRun, spanOf } from '../src/lru';
-import { allocByPolicy, allocTurns, type PolicyContext } from '../src/mempolicy';
+import { allocTurns, eachTurnPiece, type Turns } from '../src/interleave';
+import { allocByPolicy, type PolicyContext } from '../src/mempolicy';
 import { allocContext, allocPages, type AllocContext, type Segment } from '../src/page-alloc';
 import { newMapping, type Mapping } from '../src/page-map';
 import { drainPcps } from '../src/pcp';
@@ -291,16 +292,15 @@ export class ProductionMachine implements Machine {
     const pc = this.policyContext(op.cpu, op.policy, op.mems);
     pc.cache = op.kind === 'file';
     const first = owner.live.end;
-    const place = (segment: Segment, offset: number, stride: number): boolean => {
-      let at = offset;
-      for (const { frame, count, step } of segment.runs) {
+    const place = (segment: Segment, turns: Turns, placed: number): boolean => {
+      eachTurnPiece(segment, turns, placed, ({ frame, step }, at, pages, turn, stride) => {
         const run = newRun({
           owner: owner.mapping!,
           zone: segment.zone,
-          pages: count,
-          frame,
+          pages,
+          frame: frame + step * at,
           step,
-          offset: at,
+          offset: turn,
           stride,
           mapped: op.kind !== 'file',
           young: op.kind !== 'file',
@@ -309,8 +309,7 @@ export class ProductionMachine implements Machine {
         accountRun(run, 1);
         if (op.kind === 'locked') segment.zone.node.lists[LRU_UNEVICTABLE]!.push(run);
         else lruList(segment.zone.node, run, false).push(run);
-        at += count * stride;
-      }
+      });
       return true;
     };
     let done = 0;
@@ -319,7 +318,7 @@ export class ProductionMachine implements Machine {
       while (done < op.count) {
         const segment = allocByPolicy(k, pc, op.count - done);
         if (!segment) break;
-        place(segment, first + done, 1);
+        place(segment, { first: first + done, length: 1, places: [0] }, 0);
         done += segment.pages;
       }
     }
