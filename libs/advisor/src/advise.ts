@@ -218,7 +218,7 @@ export function adviseWith(
   const exclusive = rivals.map(({ found, one }) => ({
     ...{ one, found },
     margin: margin(small.evaluator, small.baseline, found, demand),
-    operations: operationGroups(evaluator, one, judge, false),
+    operations: operationGroups(small.evaluator, found, judge, false),
   }));
   const content = contentOf(advised, flips, groups);
   const result = {
