@@ -50,7 +50,8 @@ export function allocTurns(
       continue;
     }
     // What a look finds seldom changes within a round.
-    for (const until = Math.min(done + length, want); done < until; done += 1) {
+    const until = Math.min(done + length, want);
+    for (; done < until; done += 1) {
       const first = turn + done;
       const segment = allocInterleaved(k, pc, nodes[first % length]!, 1);
       if (!segment || !place(segment, { first, length, places: ONE_PLACE }, 0)) return done;
