@@ -54,6 +54,11 @@ class Meter {
   /** Work that does not count, and up to which `work` may come while there is such. */
   workBeside = 0;
   besideMax: number | undefined;
+
+  /** Up to which `work` may come in the present phase. */
+  phaseMax({ workMax }: Budget): number {
+    return workMax * this.share + this.workBeside;
+  }
 }
 
 /** How many touched pages' time the simulator takes to reclaim one, and to begin and end a replay and a step. */
@@ -141,8 +146,7 @@ export class Evaluator {
     const { meter, budget } = this;
     if (budget?.besideWork === undefined) return run();
     const before = meter.work;
-    const phaseMax = budget.workMax * meter.share + meter.workBeside;
-    meter.besideMax = Math.max(phaseMax, before + budget.besideWork);
+    meter.besideMax = Math.max(meter.phaseMax(budget), before + budget.besideWork);
     try {
       return run();
     } finally {
@@ -230,9 +234,8 @@ export class Evaluator {
   /** Whether replays of so much work, as `workOf` counts it, are within what the present phase may use. */
   affords(work: number): boolean {
     if (!this.budget) return true;
-    const { share, workBeside, besideMax } = this.meter;
-    const max = besideMax ?? this.budget.workMax * share + workBeside;
-    return this.meter.work + work <= max;
+    const { meter } = this;
+    return meter.work + work <= (meter.besideMax ?? meter.phaseMax(this.budget));
   }
 
   /** @param keep replays left for what comes after */
