@@ -9,7 +9,7 @@ import type { AllocContext, Segment } from './page-alloc';
 import { orderToPindex } from './pcp';
 import type { PcpRun } from './pcp-list';
 import { neededPages, zoneWatermarkOk } from './watermark';
-import type { NodeState, Zone } from './zone';
+import type { Zone } from './zone';
 
 /** Requests of some turns of every round: those with these places in it, ascending. */
 export interface Turns {
@@ -41,10 +41,10 @@ export function allocTurns(
   let done = 0;
   while (done < want) {
     const at = turn + done;
-    const quiet = quietRounds(k, pc, nodes);
+    const quiet = quietRounds(k, pc, at);
     const rounds = Math.min(Math.floor((want - done) / length), quiet.rounds);
     if (rounds > 1) {
-      const ended = allocRounds(k, pc, { at, rounds, zones: quiet.zones }, place);
+      const ended = allocRounds(k, pc, { at, rounds, placesOf: quiet.placesOf }, place);
       if (ended) return done;
       done += rounds * length;
       continue;
@@ -66,18 +66,11 @@ const ONE_PLACE: readonly number[] = [0];
 function allocRounds(
   k: KernelState,
   pc: PolicyContext,
-  { at, rounds, zones }: { at: number; rounds: number; zones: readonly Zone[] },
+  { at, rounds, placesOf }: QuietRounds & { at: number },
   place: (segment: Segment, turns: Turns, done: number) => boolean,
 ): boolean {
   const nodes = interleaveNodes(k, pc);
   const { length } = nodes;
-  const placesOf = new Map<Zone, number[]>();
-  for (let i = 0; i < length; i += 1) {
-    const zone = zones[(at + i) % length]!;
-    const places = placesOf.get(zone);
-    if (places) places.push(i);
-    else placesOf.set(zone, [i]);
-  }
   for (const places of placesOf.values()) {
     const turns: Turns = { first: at, length, places };
     let done = 0;
@@ -96,29 +89,34 @@ function allocRounds(
 /** Rounds of turns that can be taken at once. */
 interface QuietRounds {
   rounds: number;
-  /** Who serves each node's turns. */
-  zones: readonly Zone[];
+  /** The places in a round of those turns that a zone serves. */
+  placesOf: ReadonlyMap<Zone, readonly number[]>;
 }
 
-const NO_ROUNDS: QuietRounds = { rounds: 0, zones: [] };
+const NO_ROUNDS: QuietRounds = { rounds: 0, placesOf: new Map() };
 
-/** Rounds that the nodes' zones can serve from the CPU's lists and by whole refills, before any kswapd acts. */
-function quietRounds(k: KernelState, pc: PolicyContext, nodes: readonly NodeState[]): QuietRounds {
+/**
+ * Rounds that the nodes' zones can serve from the CPU's lists and by whole refills, before any kswapd acts.
+ * @param at turn with which the first round begins
+ */
+function quietRounds(k: KernelState, pc: PolicyContext, at: number): QuietRounds {
+  const nodes = interleaveNodes(k, pc);
+  const { length } = nodes;
   const costNs = pc.costNs + pc.remoteCostNs + k.hardware.freshPageNs;
-  let rounds = Math.floor(pagesBeforeKswapd(k, costNs) / nodes.length);
+  let rounds = Math.floor(pagesBeforeKswapd(k, costNs) / length);
   if (rounds === 0) return NO_ROUNDS;
-  const zones: Zone[] = [];
-  for (const node of nodes) {
-    const zone = servingZone(k, turnContext(k, pc, node));
+  const placesOf = new Map<Zone, number[]>();
+  for (let i = 0; i < length; i += 1) {
+    const zone = servingZone(k, turnContext(k, pc, nodes[(at + i) % length]!));
     if (!zone) return NO_ROUNDS;
-    zones.push(zone);
+    const places = placesOf.get(zone);
+    if (places) places.push(i);
+    else placesOf.set(zone, [i]);
   }
-  for (const [i, zone] of zones.entries()) {
-    if (zones.indexOf(zone) < i) continue;
-    const turns = zones.reduce((count, other) => count + (other === zone ? 1 : 0), 0);
+  for (const [zone, { length: turns }] of placesOf) {
     rounds = Math.min(rounds, Math.floor(quietPages(zone, pc.cpu) / turns));
   }
-  return { rounds, zones };
+  return { rounds, placesOf };
 }
 
 /** The zone that the fast path takes from; undefined where it would have to reclaim one first, or there is none. */
