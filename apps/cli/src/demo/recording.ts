@@ -1,4 +1,4 @@
-import type { Candidate, RecommendationContent } from '@zonewise/advisor';
+import { changeCount, type Candidate, type RecommendationContent } from '@zonewise/advisor';
 import { mib, render } from '../table';
 
 type Range = [min: number, median: number, max: number];
@@ -6,6 +6,8 @@ type Range = [min: number, median: number, max: number];
 interface Recording {
   setting: string;
   plannedMode: string;
+  /** Of the numatune of all planned guests. */
+  plannedNodes: number[];
   zoneReclaimMode: number;
   guestPagesByNode: Record<string, Record<string, Range>>;
   inactiveFilePagesByNode: Record<string, Range>;
@@ -17,15 +19,18 @@ export interface Recordings {
   recordings: Recording[];
 }
 
-/** The replay with exactly the settings of a recording: all planned guests in its mode, nothing else changed. */
-function replayOf(recording: Recording, candidates: Candidate[]) {
+/** The replay with exactly the settings of a recording: all planned guests in its mode on its nodes, nothing else changed. */
+function replayOf(recording: Recording, candidates: Candidate[]): Candidate | undefined {
+  const nodes = recording.plannedNodes.join();
   return candidates.find((candidate) => {
     const { zone_reclaim_mode: mode = 0, ...others } = candidate.sysctl;
     return (
       mode === recording.zoneReclaimMode &&
-      Object.keys(others).length === 0 &&
+      changeCount({ ...candidate, sysctl: others, numatune: {} }) === 0 &&
       candidate.outcome.guests.every(
-        (guest) => guest.state === 'running' || guest.mode === recording.plannedMode,
+        (guest) =>
+          guest.state === 'running' ||
+          (guest.mode === recording.plannedMode && guest.nodeset.join() === nodes),
       )
     );
   });
