@@ -32,12 +32,20 @@ const BETTER_LISTED_MAX = 3;
 /** Above the rounding of sums of times. */
 const ROUNDING_NS = 1;
 
-/** Replays each input once, however often search and comparison ask for it, as far as anybody wants to know. */
+/** Snapshots of nodes that results are kept with: a few hundred MiB. A search of a thousand replays has many times that. */
+const KEPT_NODE_SNAPSHOTS = 40_000;
+
+interface Kept {
+  result: ReplayResult;
+  limitNs: number;
+  excessNs: number;
+}
+
+/** Replays an input once, as long as its result is kept, however often search and comparison ask for it, as far as anybody wants to know. */
 class Replays {
-  private readonly known = new Map<
-    string,
-    { result: ReplayResult; limitNs: number; excessNs: number }
-  >();
+  /** Those asked for last come last. */
+  private readonly known = new Map<string, Kept>();
+  private nodeSnapshots = 0;
 
   readonly replay = (asked: ReplayInput): ReplayResult => {
     const { stallLimitNs: limitNs = Infinity, stallExcess, ...rest } = asked;
@@ -47,17 +55,41 @@ class Replays {
     const found = this.known.get(key);
     // What came to its end did so whatever the limit.
     const wentFurther = found && found.limitNs >= limitNs && found.excessNs >= excessNs;
-    if (found && (wentFurther || !isStalled(found.result))) return found.result;
+    if (found && (wentFurther || !isStalled(found.result))) {
+      this.keep(key, found);
+      return found.result;
+    }
     const result = replay({ ...input, stallLimitNs: limitNs, ...(stallExcess && { stallExcess }) });
-    this.known.set(key, { result, limitNs, excessNs });
+    this.keep(key, { result, limitNs, excessNs });
     return result;
   };
+
+  private keep(key: string, kept: Kept): void {
+    this.drop(key);
+    this.known.set(key, kept);
+    this.nodeSnapshots += nodeSnapshots(kept);
+    for (const oldest of this.known.keys()) {
+      if (this.nodeSnapshots <= KEPT_NODE_SNAPSHOTS) break;
+      this.drop(oldest);
+    }
+  }
+
+  private drop(key: string): void {
+    const kept = this.known.get(key);
+    if (kept === undefined) return;
+    this.known.delete(key);
+    this.nodeSnapshots -= nodeSnapshots(kept);
+  }
 
   /** @param bound the replay ends once guests have waited longer than this; advice's own limit where that is less */
   outcome(request: SimulationRequest, bound: StallBound = NO_BOUND): Outcome {
     const input = { ...compileReplay(request).input, ...replayLimits(request, bound) };
     return condense(request, this.replay(input));
   }
+}
+
+function nodeSnapshots({ result: { initial, steps } }: Kept): number {
+  return (steps.length + 1) * initial.nodes.length;
 }
 
 /** The outcome of a configuration in a situation. */
