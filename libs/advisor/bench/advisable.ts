@@ -38,7 +38,7 @@ export function lostUnderVariations(
 export function advisable(asked: Asked, change: Change, allowed: number): boolean {
   const { request, outcomeOf } = asked;
   const now = outcomeOf(request);
-  if (ineligible(outcomeOf(withChange(request, change)), now) !== undefined) return false;
+  if (ineligible(request, outcomeOf(withChange(request, change)), now) !== undefined) return false;
   if (allowed === Infinity) return true;
   return lostUnderVariations(asked, change, allowed) <= allowed;
 }

@@ -24,7 +24,7 @@ export type ThpFile = (typeof THP_FILES)[number];
 export interface AdviceConstraints {
   /** Planned guests whose every setting stays as it is. */
   pinnedGuests?: string[];
-  /** Nodes that no changed nodeset may name. */
+  /** Nodes that no changed nodeset may name, and where advice leaves no more of the planned guests' memory than today's setting. */
   forbiddenNodes?: number[];
   /** Kernel settings that stay as they are. */
   fixedSysctls?: (keyof HostSysctls)[];

@@ -30,7 +30,7 @@ export function climbed(context: RoundContext, finals: Finals, start: Finalist):
   let best = start;
   /** Whether it is better than the best, which it is from then on. */
   const isStep = (one: Evaluated): boolean => {
-    if (one === baseline || !mayBeAdvised(one, baseline)) return false;
+    if (one === baseline || !mayBeAdvised(request, one, baseline)) return false;
     if (finals.enter(one, (soFar) => !finals.judges.mayBeat(soFar, best)) === undefined)
       return false;
     const next = finals.bestOf(() => true);

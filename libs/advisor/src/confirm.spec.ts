@@ -69,7 +69,7 @@ function confirm(
     judges: new VariedJudge(judge, VARIATIONS),
   };
   const { change } = confirmed(
-    { baseline: today, judge } as unknown as RoundContext,
+    { request: {}, baseline: today, judge } as unknown as RoundContext,
     evaluator as unknown as Evaluator,
     { finals: finals as unknown as Finals, baseline: today },
     (refused) => finalists.find(({ one }) => !refused.has(one)),

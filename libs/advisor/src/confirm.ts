@@ -26,7 +26,7 @@ interface Confirming {
  * @param winnerOf the best advice without those that were refused
  */
 export function confirmed(
-  { baseline: today, judge }: RoundContext,
+  { baseline: today, judge, request }: RoundContext,
   evaluator: Evaluator,
   { finals, baseline }: Confirming,
   winnerOf: (refused: Refused) => Finalist | undefined,
@@ -45,7 +45,7 @@ export function confirmed(
     const spares = finals.sparesGuests(winner);
     const waiting = { ...bound, ...(spares && { stallNs: Infinity }) };
     const full = evaluator.evaluateWithin(one.change, waiting);
-    if (full && mayBeAdvised(full, baseline) && (spares || isNoLoss(full))) return full;
+    if (full && mayBeAdvised(request, full, baseline) && (spares || isNoLoss(full))) return full;
     refused.add(one, !full || full.candidate.outcome.stallNs > baseline.candidate.outcome.stallNs);
     return undefined;
   };

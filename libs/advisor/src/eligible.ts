@@ -1,14 +1,20 @@
 import type { Evaluated } from './evaluator';
 import { formatList } from './format';
 import { losesText, lostNames } from './losses';
-import type { Outcome } from './types';
+import type { AdviceRequest, Outcome } from './types';
+import { nodesText } from './host-nodes';
+import { formatCount } from './format';
 
 /**
  * Why a configuration is no advice although its figures may be better: it kills a running guest that lives today, or more
- * guests than today's setting. Which of the planned guests stay away where not all can start is not decided here: it may
+ * guests than today's setting, or puts more of the planned guests' memory on nodes that the constraints forbid. Which of the planned guests stay away where not all can start is not decided here: it may
  * be others than today. Undefined where it may be advised.
  */
-export function ineligible(candidate: Outcome, today: Outcome): string | undefined {
+export function ineligible(
+  { options }: AdviceRequest,
+  candidate: Outcome,
+  today: Outcome,
+): string | undefined {
   const dead = lostNames(candidate);
   const alive = today.guests.filter((guest) => guest.state === 'running' && !guest.oomKilled);
   const victims = alive.map(({ name }) => name).filter((name) => dead.includes(name));
@@ -18,9 +24,29 @@ export function ineligible(candidate: Outcome, today: Outcome): string | undefin
     const instead = deadNow.length === 0 ? 'nobody' : formatList(deadNow);
     return `${losesText(candidate)}: more than as it is, where ${instead} ${deadNow.length > 1 ? 'are' : 'is'} lost.`;
   }
+  const forbidden = options?.constraints?.forbiddenNodes ?? [];
+  const there = plannedPagesOn(forbidden, candidate);
+  const thereNow = plannedPagesOn(forbidden, today);
+  if (there > thereNow) {
+    return (
+      `Leaves ${formatCount(there)} pages of planned guests on ${nodesText(forbidden)}, ` +
+      `which the constraints forbid, and today's setting ${formatCount(thereNow)}.`
+    );
+  }
   return undefined;
 }
 
-export function mayBeAdvised(candidate: Evaluated, baseline: Evaluated): boolean {
-  return ineligible(candidate.candidate.outcome, baseline.candidate.outcome) === undefined;
+function plannedPagesOn(nodes: readonly number[], { guests }: Outcome): number {
+  return guests
+    .filter(({ state }) => state === 'planned')
+    .flatMap(({ pagesByNode }) => pagesByNode)
+    .reduce((sum, { nodeId, pages }) => (nodes.includes(nodeId) ? sum + pages : sum), 0);
+}
+
+export function mayBeAdvised(
+  request: AdviceRequest,
+  { candidate }: Evaluated,
+  baseline: Evaluated,
+): boolean {
+  return ineligible(request, candidate.outcome, baseline.candidate.outcome) === undefined;
 }

@@ -2,7 +2,8 @@ import { shortfallPages } from './bounds';
 import type { ResolvedDemand } from './demand';
 import { resolveDemand } from './demand';
 import type { Evaluated, Evaluator } from './evaluator';
-import { formatPercent } from './format';
+import { formatMib, formatPercent } from './format';
+import { tolerances } from './objective';
 import { grown } from './growth';
 import { lostNames, wouldLose } from './losses';
 import type { AdviceRequest, Outcome, RecommendationContent } from './types';
@@ -11,16 +12,20 @@ const TESTED_PERCENT = 50;
 const REMOTE_TOLERANCE = 0.01;
 
 type Margin = RecommendationContent['evidence']['margin'];
-/** What must hold under growth, with the words for it; `limit` 1 where only kills count. */
+/** What must hold under growth, with the words for it; `limit` 1 where only kills and swap count. */
 interface Bar {
   limit: number;
   words: string;
+  /** Swapped out already with today's demand, and what is no difference. */
+  swapPages: number;
+  /** Of a host that can swap. */
+  swaps: boolean;
 }
 
 /**
  * The smallest whole percent of growth, up to 50, at which the advised configuration's verdict flips:
- * somebody dies, or, where nobody dies today, more memory is remote than with today's setting (or as
- * advised, where that is more) and today's demand. Bisection; between the tested points the verdict is
+ * somebody dies, memory is swapped out that is not with today's demand, or, where nobody dies today, more
+ * memory is remote than with today's setting (or as advised, where that is more) and today's demand. Bisection; between the tested points the verdict is
  * taken to flip once. Stops early where the search has used up its replays, and then says what it tested.
  */
 export function margin(
@@ -37,16 +42,20 @@ export function margin(
     const verdict = `Without any growth ${wouldLose(advised.candidate.outcome)}.`;
     return { flipsAtPercent: 0, testedPercent: 0, verdict };
   }
-  return bisect(evaluator, advised, barOf(baseline.candidate.outcome, advised.candidate.outcome));
+  return bisect(evaluator, advised, barOf(evaluator.request, baseline.candidate.outcome, advised.candidate.outcome));
 }
 
-function barOf(today: Outcome, advised: Outcome): Bar {
-  if (lostNames(today).length > 0) return { limit: 1, words: '' };
+function barOf({ host }: AdviceRequest, today: Outcome, advised: Outcome): Bar {
+  const swap = {
+    swapPages: Math.max(today.swappedOutPages, advised.swappedOutPages) + tolerances(host).swap,
+    swaps: host.swap.totalPages > 0,
+  };
+  if (lostNames(today).length > 0) return { ...swap, limit: 1, words: '' };
   const limit = Math.max(today.remoteShare, advised.remoteShare);
   const share = formatPercent(limit);
   const words =
     today.remoteShare >= advised.remoteShare ? `today's ${share}` : `the ${share} as advised`;
-  return { limit, words };
+  return { ...swap, limit, words };
 }
 
 function bisect(evaluator: Evaluator, advised: Evaluated, bar: Bar): Margin {
@@ -108,6 +117,7 @@ function described(
       verdict: `Holds up to ${holds} % more guest memory; at ${flips.at} % ${flips.why}${gap}.`,
     };
   }
+  const swapped = bar.swaps ? `${bar.words === '' ? ' and' : ','} no more swapped out` : '';
   const remote = bar.words === '' ? '' : ` and no more remote than ${bar.words}`;
   return {
     flipsAtPercent: null,
@@ -115,12 +125,15 @@ function described(
     verdict:
       holds === 0
         ? 'Growth was not tested: the search had used up its replays.'
-        : `Holds up to ${holds} % more guest memory: nobody killed${remote}.`,
+        : `Holds up to ${holds} % more guest memory: nobody killed${swapped}${remote}.`,
   };
 }
 
 function flipped(outcome: Outcome, bar: Bar): string | undefined {
   if (lostNames(outcome).length > 0) return wouldLose(outcome);
+  if (outcome.swappedOutPages > bar.swapPages) {
+    return `${formatMib(outcome.swappedOutPages)} would be swapped out`;
+  }
   if (outcome.remoteShare > bar.limit + REMOTE_TOLERANCE) {
     return `${formatPercent(outcome.remoteShare)} of guest memory would be remote, more than ${bar.words}`;
   }

@@ -23,7 +23,9 @@ export function minimised(
   let tries = 0;
   const gains = isBetter(best.one, baseline, judge);
   const isFrailer = (soFar: Finalist): boolean =>
-    judges.deaths(soFar, false) > judges.deaths(best, false) || judges.isFurther(soFar, best);
+    judges.deaths(soFar, false) > judges.deaths(best, false) ||
+    judges.compareBeforeRemote(soFar, best).order > 0 ||
+    judges.isFurther(soFar, best);
   const attempt = (change: Change): boolean => {
     if (tries >= REDUCTIONS_MAX || changeCount(change) >= changeCount(kept.one.change))
       return false;
@@ -33,7 +35,7 @@ export function minimised(
     tries += 1;
     const one = evaluator.tryEvaluate(change);
     if (!one || compareOutcomes(one.candidate.outcome, best.asAsked, judge) > 0) return false;
-    if (one !== baseline && !mayBeAdvised(one, baseline)) return false;
+    if (one !== baseline && !mayBeAdvised(request, one, baseline)) return false;
     const finalist = finals.enter(one, isFrailer);
     if (!finalist) return false;
     // "Equal with fewer changes" is not transitive: every step is held against today's setting as well.

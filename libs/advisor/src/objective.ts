@@ -137,8 +137,15 @@ export function firstDifference(
   b: Outcome,
   judge: Judge,
 ): { objective: Objective; better: 'a' | 'b' } | undefined {
-  const left = scoreOf(a);
-  const right = scoreOf(b);
+  return firstScoreDifference(scoreOf(a), scoreOf(b), judge);
+}
+
+/** The same of two scores. */
+export function firstScoreDifference(
+  left: Score,
+  right: Score,
+  judge: Judge,
+): { objective: Objective; better: 'a' | 'b' } | undefined {
   if (judge.weights && left.kills === right.kills) return weighed(left, right, judge);
   for (const objective of judge.order) {
     const difference = left[objective] - right[objective];

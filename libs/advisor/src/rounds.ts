@@ -76,10 +76,14 @@ export function isBetter(a: Evaluated, b: Evaluated, judge: Judge): boolean {
   return order < 0 || (order === 0 && changeCount(a.change) < changeCount(b.change));
 }
 
-/** Whether no configuration can have better figures but for headroom: nobody dies, swaps, waits or is remote. */
-export function isPerfect({ candidate }: Evaluated, { tolerance }: Judge): boolean {
+/**
+ * Whether no configuration can have better figures but for headroom: nobody dies, swaps, waits or is remote. Where a profile
+ * wants room on one node, how much of it there may be nobody knows beforehand.
+ */
+export function isPerfect({ candidate }: Evaluated, { order, tolerance, weights }: Judge): boolean {
   const score = scoreOf(candidate.outcome);
   return (
+    (weights !== undefined || !order.includes('room')) &&
     score.kills === 0 &&
     score.swap <= tolerance.swap &&
     score['stall-excess'] <= tolerance['stall-excess'] &&
@@ -121,7 +125,7 @@ export function bestOf(
       pruned.add('stall-at-least', 1, message);
     }
     if (next === undefined || next === baseline) continue;
-    if (!mayBeAdvised(next, baseline)) continue;
+    if (!mayBeAdvised(request, next, baseline)) continue;
     if (!isBetter(next, best, judge)) continue;
     best = next;
     onBetter?.(best);

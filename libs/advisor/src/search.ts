@@ -121,11 +121,18 @@ export function search(
   const rivals = everyRival.filter(
     ({ change }) => violation(request, normalise(request, change))?.bound !== 'constraints',
   );
-  const { best, complete } = rounds(context, rivalChanges(rivals));
+  const { best, ...rest } = rounds(context, rivalChanges(rivals));
+  let { complete } = rest;
   evaluator.limitEarly(FINALS_SHARE);
   const finals = new Finals(small, judge, today);
   const named = new Set(rivals.flatMap(({ change }) => small.known(change) ?? []));
   let ranked = finals.ranked(candidates(context), named);
+  if (isPerfect(best, judge) && ranked[0] && !isPerfect(ranked[0].one, judge)) {
+    // Variations decided against what left nothing to be wished for: what is left to wish for has not been asked yet.
+    complete = false;
+    answerSymptoms(context, ranked[0].one);
+    ranked = finals.ranked(candidates(context), named);
+  }
   const hurt = finals.hurt(ranked);
   if (hurt.length > 0) {
     const answers = variationAnswers(request, hurt);
@@ -234,9 +241,9 @@ function rounds(context: RoundContext, rivals: Change[]): { best: Evaluated; com
 }
 
 /** What may be advised, the best as asked first; what is no better than today's setting then may be so under variations. */
-function candidates({ evaluator, baseline, judge }: RoundContext): Evaluated[] {
+function candidates({ request, evaluator, baseline, judge }: RoundContext): Evaluated[] {
   return evaluator.evaluated
-    .filter((one) => one !== baseline && mayBeAdvised(one, baseline))
+    .filter((one) => one !== baseline && mayBeAdvised(request, one, baseline))
     .sort((a, b) => (isBetter(a, b, judge) ? -1 : isBetter(b, a, judge) ? 1 : 0));
 }
 
@@ -249,7 +256,7 @@ interface Losers {
 
 /** Why better figures are no advice. */
 function refusals(
-  { evaluator, baseline, judge }: RoundContext,
+  { request, evaluator, baseline, judge }: RoundContext,
   all: Evaluated[],
   { finals, advised, winner, full }: Losers,
 ): Pick<SearchResult, 'rejected' | 'outranked'> {
@@ -257,7 +264,7 @@ function refusals(
   const outranked = new Map<string, string>();
   for (const one of all) {
     if (one === advised || one.change === baseline.change) continue;
-    const why = ineligible(one.candidate.outcome, baseline.candidate.outcome);
+    const why = ineligible(request, one.candidate.outcome, baseline.candidate.outcome);
     if (why !== undefined && isBetter(one, baseline, judge)) rejected.set(one.candidate.id, why);
   }
   for (const one of evaluator.evaluated) {

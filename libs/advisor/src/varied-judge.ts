@@ -1,7 +1,7 @@
 /** Which of two configurations is the better advice, where outcomes under variations are known as well. */
 import type { Variation } from './advice-types';
-import type { Judge } from './objective';
-import { firstDifference, scoreOf } from './objective';
+import type { Judge, Objective, Score } from './objective';
+import { OBJECTIVES, firstDifference, firstScoreDifference, scoreOf } from './objective';
 import type { Outcome } from './types';
 
 /** Growth that is only looked at where nothing else tells finalists apart. */
@@ -48,6 +48,18 @@ export interface Tested {
   changes: number;
 }
 
+/** Of a figure that is there anyway, what another start order or a little growth moves it by. */
+const NOISE_SHARE = 0.05;
+
+/** Tolerances with the noise of what both have. */
+function widened(tolerance: Score, left: Score, right: Score): Score {
+  const wide = OBJECTIVES.map((objective) => [
+    objective,
+    tolerance[objective] + NOISE_SHARE * Math.max(left[objective], right[objective]),
+  ]);
+  return Object.fromEntries(wide) as Score;
+}
+
 type Remote = Pick<Tested, 'asAsked' | 'varied'>;
 
 export function isLikely({ name }: Variation): boolean {
@@ -60,18 +72,25 @@ export function kills(outcome: Outcome | undefined): number {
 
 /**
  * Guests lost as asked decide, then guests lost under the likely variations, then what the judge's order has before remote
- * memory, as asked. Remote memory is compared by its mean over the demand as asked and the likely variations: what is near
+ * memory (swap and stalls over the budget where the profile is balanced), as asked and then in the mean over the likely
+ * variations. Remote memory is compared by its mean over the demand as asked and the likely variations: what is near
  * only as long as everything comes as planned is not near. Then guests lost under the unlikely variation, the judge's whole
- * order as asked, and the number of changes.
+ * order as asked, and the number of changes. Where the request weighs figures, their weighted sum stands for all of the order,
+ * as asked and then in the mean.
  */
 export class VariedJudge {
   private readonly weights: readonly number[];
+  /** What counts more than remote memory, but for kills. */
+  private readonly beforeRemote: Judge;
 
   constructor(
     private readonly judge: Judge,
     private readonly variations: readonly Variation[],
   ) {
     this.weights = weightsOf(variations);
+    const { order } = judge;
+    const before = order.slice(0, order.indexOf('remote'));
+    this.beforeRemote = { ...judge, order: before.filter((objective) => objective !== 'kills') };
   }
 
   /** What is no difference between outcomes. */
@@ -85,10 +104,29 @@ export class VariedJudge {
     if (lost !== 0) return lost;
     const { order, decisive } = this.orderAsAsked(a.asAsked, b.asAsked);
     if (decisive) return order;
-    const remote = this.compareRemote(a, b);
-    if (remote !== 0) return remote;
+    const before = this.compareBeforeRemote(a, b);
+    if (before.order !== 0) return before.order;
+    if (this.judge.weights === undefined) {
+      const remote = this.compareRemote(a, b);
+      if (remote !== 0) return remote;
+    }
     const unlikely = this.deaths(a, true) - this.deaths(b, true);
     return unlikely || order || a.changes - b.changes;
+  }
+
+  /**
+   * By what counts more than remote memory, in the mean over the demand as asked and the likely variations.
+   * @returns order negative where `a` is better, and the figure that decides
+   */
+  compareBeforeRemote(a: Remote, b: Remote): { order: number; objective?: Objective } {
+    const [left, right] = [this.meanScore(a), this.meanScore(b)];
+    const { beforeRemote } = this;
+    const tolerance = beforeRemote.weights
+      ? beforeRemote.tolerance
+      : widened(this.tolerance, left, right);
+    const difference = firstScoreDifference(left, right, { ...beforeRemote, tolerance });
+    if (difference === undefined) return { order: 0 };
+    return { order: difference.better === 'a' ? -1 : 1, objective: difference.objective };
   }
 
   /** Negative where `a` loses fewer guests. */
@@ -150,17 +188,38 @@ export class VariedJudge {
     }, 0);
   }
 
+  /** Mean of remote cost as `meanOf` weighs it. */
+  private remoteCost(tested: Remote): number {
+    return this.meanOf(tested, ({ remoteCost }) => remoteCost);
+  }
+
+  /** Mean of every figure but kills, which have weights of their own. */
+  private meanScore(tested: Remote): Score {
+    const scores = new Map(
+      [tested.asAsked, ...tested.varied].flatMap((outcome) =>
+        outcome === undefined ? [] : [[outcome, scoreOf(outcome)]],
+      ),
+    );
+    const mean = (objective: Objective): number =>
+      objective === 'kills'
+        ? 0
+        : this.meanOf(tested, (outcome) => scores.get(outcome)?.[objective] ?? 0);
+    const figures = OBJECTIVES.map((objective) => [objective, mean(objective)]);
+    return Object.fromEntries(figures) as Score;
+  }
+
   /**
    * Mean by weight over the demand as asked and the likely variations but start orders beside the reversed one, which only
    * tell who is lost; those that were not replayed add nothing.
    */
-  private remoteCost({ asAsked, varied }: Remote): number {
-    let [sum, weights] = [WEIGHT * asAsked.remoteCost, WEIGHT];
+  private meanOf({ asAsked, varied }: Remote, figureOf: (outcome: Outcome) => number): number {
+    let [sum, weights] = [WEIGHT * figureOf(asAsked), WEIGHT];
     for (const [at, variation] of this.variations.entries()) {
       if (!isLikely(variation) || isOtherStart(variation)) continue;
       const weight = this.weights[at] ?? 0;
       weights += weight;
-      sum += weight * (varied[at]?.remoteCost ?? 0);
+      const outcome = varied[at];
+      sum += outcome === undefined ? 0 : weight * figureOf(outcome);
     }
     return sum / weights;
   }

@@ -82,7 +82,8 @@ export class AdviceConstraintsDto implements AdviceConstraints {
   @ApiPropertyOptional({
     type: [Number],
     example: [1],
-    description: 'Nodes that no changed nodeset may name.',
+    description:
+      "Nodes that no changed nodeset may name, and where advice leaves no more of the planned guests' memory than today's setting.",
   })
   @NodeNumbers()
   forbiddenNodes?: number[];
