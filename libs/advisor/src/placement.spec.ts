@@ -92,3 +92,23 @@ test('a memory device with a nodemask of its own stays where its document says',
   expect(guest.regions[1]).toEqual(device);
   expect(homeNodes(spec, twoNodes)).toEqual([0]);
 });
+
+test.each([
+  ['none', []],
+  ['interleave', [0, 1]],
+  ['preferred', [0, 1]],
+] as const)('%s on %j draws an unpinned guest nowhere: it runs on all nodes', (mode, nodeset) => {
+  const spec = {
+    ...planned('a', 64, 0, { numatune: { mode: 'strict', nodeset: [0] } }),
+    cpusPinned: false,
+  };
+  const { guest, notes } = applyPlacement(spec, { mode, nodeset: [...nodeset] }, twoNodes);
+  expect(guest.regions[0]?.cpuNodes).toEqual([0, 1]);
+  expect(notes.map(({ code }) => code)).toEqual(['cpu-affinity-follows-numatune']);
+});
+
+test('nothing is said of CPUs that stay where they were', () => {
+  const spec = { ...planned('a', 64, 0, { region: { cpuNodes: [0, 1] } }), cpusPinned: false };
+  const { notes } = applyPlacement(spec, { mode: 'none', nodeset: [] }, twoNodes);
+  expect(notes).toEqual([]);
+});

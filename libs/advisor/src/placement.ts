@@ -1,5 +1,5 @@
 import type { GuestProcess, HostModel, MemoryPolicy, RegionSpec } from '@zonewise/simulator';
-import { cpuNodes, memoryNodes, nodesText, nodeUnion } from './host-nodes';
+import { cpuNodes, memoryNodes, nodesText, nodeUnion, sameNodes } from './host-nodes';
 import type { BackingValue, GuestSpec, NumatuneValue, PinningValue, PlacementMode } from './types';
 
 export interface Note {
@@ -82,17 +82,23 @@ export function applyPlacement(
     const movedCpus = pinned ? undefined : affinity(placed, host);
     return placeRegion(region, placed, { nodeset, nodes: own, movedCpus });
   });
-  if (regions.some((region, i) => region.cpuNodes !== spec.guest.regions[i]?.cpuNodes)) {
+  const moves = ({ cpuNodes: now }: RegionSpec, i: number): boolean =>
+    !sameNodes(now, spec.guest.regions[i]?.cpuNodes ?? []);
+  if (regions.some(moves)) {
     const cpus = nodeUnion(...regions.map((region) => region.cpuNodes));
     notes.push({
       code: 'cpu-affinity-follows-numatune',
       message:
-        `${spec.guest.name} is not pinned: with ${setting.mode} on ${nodesText(nodeset)} ` +
+        `${spec.guest.name} is not pinned: with ${settingText(setting.mode, nodeset)} ` +
         `its CPUs are taken to be those of ${nodesText(cpus)}` +
         (setting.mode === 'strict' ? ' (libvirt starts QEMU with that affinity).' : '.'),
     });
   }
   return { guest: { ...spec.guest, regions }, notes };
+}
+
+function settingText(mode: PlacementMode, nodeset: number[]): string {
+  return mode === 'none' ? 'no numatune' : `${mode} on ${nodesText(nodeset)}`;
 }
 
 /** The guest with its vCPUs pinned to the CPUs of these nodes, each cell's to its own where it has some. */
@@ -170,13 +176,13 @@ function policyOf(setting: NumatuneValue, nodes: number[]): MemoryPolicy {
   }
 }
 
-/** CPUs of an unpinned guest under a setting; undefined leaves them as they are. */
-function affinity(setting: NumatuneValue, host: HostModel): number[] | undefined {
+/** Nodes whose CPUs an unpinned guest runs on under a setting: those that its memory is drawn to, else all. */
+function affinity(setting: NumatuneValue, host: HostModel): number[] {
   const all = cpuNodes(host);
   const ofNodes = nodeUnion(setting.nodeset).filter((node) => all.includes(node));
   const follows =
     isBound(setting.mode) || (setting.mode === 'preferred' && setting.nodeset.length === 1);
-  return follows && ofNodes.length > 0 ? ofNodes : undefined;
+  return follows && ofNodes.length > 0 ? ofNodes : all;
 }
 
 /**

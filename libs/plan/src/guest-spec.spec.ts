@@ -139,4 +139,18 @@ describe('buildGuestSpec', () => {
     ]);
     expect(ownNodesCells).toHaveLength(1);
   });
+
+  it.each([
+    [`<vcpu>1</vcpu>`, false],
+    [`<vcpu cpuset='0'>1</vcpu>`, true],
+    [`<vcpu>1</vcpu><cputune><vcpupin vcpu='0' cpuset='0'/></cputune>`, true],
+    [`<vcpu placement='auto'>1</vcpu>`, true],
+  ])('with %s a change of numatune moves the vCPUs: not %s', (vcpu, pinned) => {
+    const xml = `<domain type='kvm'><name>a</name><memory unit='MiB'>64</memory>${vcpu}<os><type>hvm</type></os></domain>`;
+    const view = parseDomain(xml);
+    if (!view.ok) throw new Error(JSON.stringify(view.problems));
+    const spec = buildGuestSpec(view.value, host, { state: 'planned' });
+    if (!spec.ok) throw new Error(JSON.stringify(spec.problems));
+    expect(spec.value.cpusPinned).toBe(pinned);
+  });
 });

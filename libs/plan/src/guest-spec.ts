@@ -138,7 +138,11 @@ export function buildGuestSpec(
     diskCachePages,
     emulatorNodes,
     vcpus: view.vcpu.current,
-    cpusPinned: view.vcpu.cpuset !== null || view.cputune.vcpupin.length > 0,
+    // With automatic placement libvirt keeps the vCPUs on the nodes that numad names, whatever the numatune.
+    cpusPinned:
+      view.vcpu.cpuset !== null ||
+      view.cputune.vcpupin.length > 0 ||
+      view.vcpu.placement === 'auto',
     ownNodesCells: guest.regions.map(({ cell }) => cell).filter((cell) => !isGuestCell(view, cell)),
   };
   if (use.state === 'planned') {
