@@ -1,10 +1,10 @@
-import type { RecommendationContent } from '@zonewise/advisor';
+import type { Outcome, RecommendationContent } from '@zonewise/advisor';
 import { hostTextsOf, type HostTexts } from '@zonewise/host-facts';
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../version';
 import { Client } from './client';
-import { recordingTable, type Recordings } from './recording';
+import { recordingTable, simulationOf, type Recordings } from './recording';
 import { report } from './report';
 import { startService } from './service';
 
@@ -124,6 +124,20 @@ async function writeFiles(client: Client, files: AdviceFile[], folder: string): 
   }
 }
 
+/** Replays every recorded setting in full and shows both. */
+async function besideRecordings(client: Client, hostId: string): Promise<string> {
+  const { recordings } = JSON.parse(example('recorded-kernel.json')) as Recordings;
+  const pairs: Parameters<typeof recordingTable>[0][number][] = [];
+  for (const recording of recordings) {
+    const body = simulationOf(recording, PLANNED);
+    const job = await client.json<Job>('POST', `/v1/hosts/${hostId}/simulations`, body);
+    const id = await finish(client, job);
+    const { outcome } = await client.json<{ outcome: Outcome }>('GET', `/v1/simulations/${id}`);
+    pairs.push({ recording, outcome });
+  }
+  return recordingTable(pairs);
+}
+
 async function mainJob(client: Client, options: DemoOptions): Promise<void> {
   say('Importing');
   const hostId = await storeExamples(client);
@@ -135,8 +149,7 @@ async function mainJob(client: Client, options: DemoOptions): Promise<void> {
     `/v1/recommendations/${id}`,
   );
   say(`\n${report(content)}`);
-  const recordings = JSON.parse(example('recorded-kernel.json')) as Recordings;
-  say(`\n${recordingTable(recordings, content)}`);
+  say(`\n${await besideRecordings(client, hostId)}`);
   await writeFiles(client, content.files, options.outFolder);
 }
 

@@ -1,11 +1,11 @@
-import { changeCount, type Candidate, type RecommendationContent } from '@zonewise/advisor';
+import type { NumatuneValue, Outcome, PlacementMode } from '@zonewise/advisor';
 import { mib, render } from '../table';
 
 type Range = [min: number, median: number, max: number];
 
-interface Recording {
+export interface Recording {
   setting: string;
-  plannedMode: string;
+  plannedMode: PlacementMode;
   /** Of the numatune of all planned guests. */
   plannedNodes: number[];
   zoneReclaimMode: number;
@@ -19,21 +19,15 @@ export interface Recordings {
   recordings: Recording[];
 }
 
-/** The replay with exactly the settings of a recording: all planned guests in its mode on its nodes, nothing else changed. */
-function replayOf(recording: Recording, candidates: Candidate[]): Candidate | undefined {
-  const nodes = recording.plannedNodes.join();
-  return candidates.find((candidate) => {
-    const { zone_reclaim_mode: mode = 0, ...others } = candidate.sysctl;
-    return (
-      mode === recording.zoneReclaimMode &&
-      changeCount({ ...candidate, sysctl: others, numatune: {} }) === 0 &&
-      candidate.outcome.guests.every(
-        (guest) =>
-          guest.state === 'running' ||
-          (guest.mode === recording.plannedMode && guest.nodeset.join() === nodes),
-      )
-    );
-  });
+/** The body of a simulation with the settings of a recording: all planned guests in its mode on its nodes. */
+export function simulationOf(
+  { plannedMode: mode, plannedNodes: nodeset, zoneReclaimMode }: Recording,
+  planned: readonly string[],
+): { numatune: Record<string, NumatuneValue>; sysctl: { zone_reclaim_mode: number } } {
+  return {
+    numatune: Object.fromEntries(planned.map((name) => [name, { mode, nodeset }])),
+    sysctl: { zone_reclaim_mode: zoneReclaimMode },
+  };
 }
 
 function range([min, , max]: Range): string {
@@ -46,7 +40,7 @@ interface Compared {
   recorded: Record<string, Range>;
 }
 
-function compared(recording: Recording, outcome: Candidate['outcome']): Compared[] {
+function compared(recording: Recording, outcome: Outcome): Compared[] {
   const guests = outcome.guests.map(({ name, pagesByNode }) => ({
     what: name,
     pagesByNode,
@@ -62,25 +56,21 @@ function compared(recording: Recording, outcome: Candidate['outcome']): Compared
   ];
 }
 
-/** Replay beside recording, MiB per VM and node, for every recorded setting that was replayed. */
+/** Recordings beside the replays of their settings, MiB per VM and node. */
 export function recordingTable(
-  { recordings }: Recordings,
-  { evidence }: RecommendationContent,
+  pairs: readonly { recording: Recording; outcome: Outcome }[],
 ): string {
-  const candidates = [evidence.baseline, evidence.advised, ...evidence.alternatives];
-  const nodeIds = evidence.baseline.outcome.nodes.map((node) => node.nodeId);
-  const rows = recordings.flatMap((recording) => {
-    const outcome = replayOf(recording, candidates)?.outcome;
-    if (outcome === undefined) return [];
-    return compared(recording, outcome).map(({ what, pagesByNode, recorded }, index) => [
+  const nodeIds = pairs[0]?.outcome.nodes.map((node) => node.nodeId) ?? [];
+  const rows = pairs.flatMap(({ recording, outcome }) =>
+    compared(recording, outcome).map(({ what, pagesByNode, recorded }, index) => [
       index === 0 ? recording.setting : '',
       what,
       ...nodeIds.flatMap((id) => [
         mib(pagesByNode.find((entry) => entry.nodeId === id)?.pages ?? 0),
         range(recorded[`node${id}`] ?? [0, 0, 0]),
       ]),
-    ]);
-  });
+    ]),
+  );
   const nodeHeads = nodeIds.flatMap((id) => [`node ${id} replay`, `node ${id} kernel`]);
   const title = 'Replay beside what a real Linux 6.1 kernel did on this host (MiB)';
   return `${title}\n\n${render(['setting', 'what', ...nodeHeads], rows)}`;
