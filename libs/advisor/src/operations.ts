@@ -2,10 +2,10 @@ import type { HostSysctls, SysctlName } from '@zonewise/simulator';
 import { NO_CHANGE, changeCount, startOrder, without as withoutEntry } from './change';
 import { effectiveNumatune } from './compile';
 import type { Change, Evaluated, Evaluator } from './evaluator';
-import { effectText, settingText } from './explain';
+import { effectText, pinText, settingText } from './explain';
 import { formatCount, formatList, formatMib } from './format';
-import { nodesText } from './host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
+import { matchingPins } from './matching-pins';
 import type { Judge } from './objective';
 import { firstDifference } from './objective';
 import { ownValue } from './own-value';
@@ -19,16 +19,17 @@ import type {
   NumatuneValue,
   Operation,
   Outcome,
-  PinningValue,
   RecommendationContent,
 } from './types';
 import { variationsOf } from './variation';
 
 type Groups = RecommendationContent['content']['operationGroups'];
 
+type Group = keyof typeof GROUPS;
+
 /** One setting of a change: what it is, and the change without it. */
 interface Part {
-  group: keyof typeof GROUPS;
+  group: Group;
   without: Change;
   operation: Omit<Operation, 'reason' | 'requiresRestart'>;
   /** What the setting does, from the replay with it and the one without; ends without a full stop. */
@@ -56,14 +57,28 @@ export function operationGroups(
   mayReplay = true,
 ): Groups {
   const parts = partsOf(evaluator, advised.change);
-  return (Object.keys(GROUPS) as Part['group'][]).flatMap((group) => {
+  const pins = matchingPinOperations(evaluator, advised.change);
+  return (Object.keys(GROUPS) as Group[]).flatMap((group) => {
     const members = parts.filter((part) => part.group === group);
     const mates = members.length - 1;
     const operations = members.map((part) =>
       operationOf(part, evaluator, advised, { judge, mayReplay, mates }),
     );
+    if (group === 'documents') operations.push(...pins);
     return operations.length > 0 ? [{ description: GROUPS[group], operations }] : [];
   });
+}
+
+/** Pins that no replay tells the worth of: it has the vCPUs there with them and without. */
+function matchingPinOperations({ request }: Evaluator, change: Change): Operation[] {
+  return [...matchingPins(request, change)].map(([name, pin]) => ({
+    ...{ action: 'replace', resourceType: 'domain', resource: name, path: PIN_PATH },
+    ...{ value: pin, previousValue: null },
+    reason:
+      `The replay takes ${name}'s vCPUs to run on ${pinText(pin)}, where its numatune has its memory; ` +
+      'without a pin the scheduler may run them on any node.',
+    requiresRestart: false,
+  }));
 }
 
 function operationOf(
@@ -137,6 +152,7 @@ function partsOf(evaluator: Evaluator, change: Change): Part[] {
   return [...sysctls, ...thp, ...pools, ...domains, ...orderPart(evaluator, change)];
 }
 
+const PIN_PATH = '/domain/vcpu/@cpuset';
 const THP_FOLDER = '/sys/kernel/mm/transparent_hugepage';
 
 function numatunePart(
@@ -179,7 +195,7 @@ function documentParts({ request }: Evaluator, change: Change): Part[] {
   });
   return [
     ...Object.entries(change.pinning ?? {}).map(([name, value]) =>
-      part('pinning', name, '/domain/vcpu/@cpuset', `pinned to the CPUs of ${pinText(value)}`),
+      part('pinning', name, PIN_PATH, `pinned to the CPUs of ${pinText(value)}`),
     ),
     ...Object.entries(change.backing ?? {}).map(([name, value]): Part => {
       const plain = part('backing', name, '/domain/memoryBacking', `on ${BACKINGS[value]}`);
@@ -199,11 +215,6 @@ const BACKINGS: Record<BackingValue, string> = {
   2048: 'huge pages of 2 MiB from the pool',
   1048576: 'huge pages of 1 GiB from the pool',
 };
-
-function pinText({ nodes, cells }: PinningValue): string {
-  if (cells === undefined) return nodesText(nodes);
-  return formatList(cells.map((cell) => `${nodesText(cell.nodes)} (cell ${cell.cellid})`));
-}
 
 function poolPart({ request }: Evaluator, change: Change, pool: HugepageDemand): Part {
   const { node, count, sizeKib = DEFAULT_HUGEPAGE_KIB } = pool;
@@ -283,7 +294,7 @@ function comparison(
 }
 
 /** The change without a whole group of its settings. */
-function withoutGroup(change: Change, group: Part['group']): Change {
+function withoutGroup(change: Change, group: Group): Change {
   const rest = { ...change };
   switch (group) {
     case 'kernel':
