@@ -15,10 +15,10 @@ export function settingText({ mode, nodeset, memnodes = [] }: NumatuneValue): st
   if (mode === 'none') return 'no numatune';
   if (memnodes.length === 0) return `${mode} on ${nodesText(nodeset)}`;
   const isOneMode = memnodes.every((memnode) => memnode.mode === mode);
-  const places = memnodes.map((memnode) => {
-    const where = memnode.mode === 'none' ? 'no nodes' : nodesText(memnode.nodeset);
-    return { cellid: memnode.cellid, where: isOneMode ? where : `${memnode.mode} on ${where}` };
-  });
+  const places = memnodes.map(({ cellid, ...own }) => ({
+    cellid,
+    where: isOneMode ? nodesText(own.nodeset) : settingText(own),
+  }));
   return isOneMode ? `${mode} on ${cellsText(places)}` : cellsText(places);
 }
 

@@ -1,9 +1,10 @@
-import type { HostSysctls, SysctlName } from '@zonewise/simulator';
+import type { HostSysctls, RegionSpec, SysctlName } from '@zonewise/simulator';
 import { NO_CHANGE, changeCount, startOrder, without as withoutEntry } from './change';
 import { effectiveNumatune } from './compile';
 import type { Change, Evaluated, Evaluator } from './evaluator';
 import { effectText, pinText, settingText } from './explain';
 import { formatCount, formatList, formatMib } from './format';
+import { nodeUnion, sameNodes } from './host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
 import { matchingPins } from './matching-pins';
 import type { Judge } from './objective';
@@ -12,9 +13,11 @@ import { ownValue } from './own-value';
 import { basePages, poolNeeds } from './pools';
 import { hasCellNodes, nodesByRegion, tunedRegions } from './placement';
 import type {
+  AdviceRequest,
   BackingValue,
   GuestSpec,
   HugepageDemand,
+  MemnodeSetting,
   NumatuneSetting,
   NumatuneValue,
   Operation,
@@ -162,18 +165,19 @@ function numatunePart(
   setting: NumatuneValue,
 ): Part {
   const spec = request.guests.find((guest) => guest.guest.name === name);
-  const previous = effectiveNumatune(request, name);
+  const previous = numatuneToday(request, name, spec);
+  const value = numatuneValue(setting, spec);
   return {
     group: 'guests',
     without: { ...change, numatune: withoutEntry(change.numatune, name) },
     operation: {
       action: previous.mode === 'none' ? 'add' : setting.mode === 'none' ? 'remove' : 'replace',
       ...{ resourceType: 'domain', resource: name, path: '/domain/numatune' },
-      value: numatuneValue(setting, spec),
-      previousValue: previous.mode === 'none' ? null : { ...previous },
+      value,
+      previousValue: previous.mode === 'none' ? null : previous,
     },
     says: (withIt, without, effect) =>
-      `${fates(name, [setting, withIt], [previous, without])}; over all guests it ${effect}`,
+      `${fates(name, [value, withIt], [previous, without])}; over all guests it ${effect}`,
   };
 }
 
@@ -316,6 +320,43 @@ function withoutGroup(change: Change, group: Group): Change {
   }
 }
 
+/** As it is configured, with the cells that differ from the whole: a guest's spec has one nodeset for all. */
+function numatuneToday(
+  request: AdviceRequest,
+  name: string,
+  spec: GuestSpec | undefined,
+): NumatuneValue {
+  const override = ownValue(request.numatune, name);
+  if (override !== undefined) return numatuneValue(override, spec);
+  const whole = effectiveNumatune(request, name);
+  const cells = spec ? tunedRegions(spec).map((region) => cellToday(region, whole)) : [];
+  const differs = cells.some(
+    ({ mode, nodeset }) => mode !== whole.mode || !sameNodes(nodeset, whole.nodeset),
+  );
+  // All memory of a guest with one cell or without cells is where its numatune says.
+  const hasOwn = differs && cells.length > 1 && whole.mode !== 'none';
+  return hasOwn ? { ...whole, memnodes: cells } : { ...whole };
+}
+
+/** numatune of a cell by its policy; restrictive leaves that at default and limits the cell by its cpuset alone. */
+function cellToday(
+  { cell, policy, cpusetMems = [] }: RegionSpec,
+  { mode }: NumatuneSetting,
+): MemnodeSetting {
+  if (policy.mode !== 'default') {
+    return { cellid: cell, mode: MODES[policy.mode], nodeset: nodeUnion(policy.nodes) };
+  }
+  if (mode === 'restrictive') return { cellid: cell, mode, nodeset: nodeUnion(cpusetMems) };
+  return { cellid: cell, mode: 'none', nodeset: [] };
+}
+
+const MODES = {
+  bind: 'strict',
+  preferred: 'preferred',
+  preferred_many: 'preferred',
+  interleave: 'interleave',
+} as const;
+
 /** Where cells have nodes of their own today, each of them gets the new mode and its nodes. */
 function numatuneValue(setting: NumatuneValue, spec: GuestSpec | undefined): NumatuneValue {
   const { mode, nodeset } = setting;
@@ -331,7 +372,7 @@ function numatuneValue(setting: NumatuneValue, spec: GuestSpec | undefined): Num
   return { mode, nodeset, memnodes };
 }
 
-type Replayed = [NumatuneSetting, Outcome];
+type Replayed = [NumatuneValue, Outcome];
 
 /** `strict on node 0 leaves 0 MiB of web1's 1,024 MiB remote (with preferred on node 0: 220 MiB)`. */
 function fates(name: string, [setting, outcome]: Replayed, [previous, before]: Replayed): string {
