@@ -20,6 +20,7 @@ import { verdict } from './finding';
 import { formatList } from './format';
 import { immovable } from './immovable';
 import { margin } from './margin';
+import { matchingPinsText } from './matching-pins';
 import { STALL_BUDGET_SECONDS_PER_GIB, compareOutcomes, judgeOf, type Judge } from './objective';
 import { operationGroups } from './operations';
 import type { Note } from './placement';
@@ -171,7 +172,10 @@ export function adviseWith(
     return {
       recommenderSubtype: 'NUMA_MEMORY_PLACEMENT',
       ...found,
-      description: `${found.description}${riskText(chosen, chosenMargin)}`,
+      description:
+        found.description +
+        matchingPinsText(request, chosen.change) +
+        riskText(chosen, chosenMargin),
       content: { operationGroups: operations },
       immovable: immovable(request),
       routes: routesOf(request, chosen.candidate),

@@ -1,20 +1,43 @@
 import type { Change, Evaluated } from './evaluator';
 import { changeCount } from './change';
 import { formatCount, formatList, formatMib, formatMs, formatPercent, formatSome } from './format';
-import { nodesText } from './host-nodes';
+import { formatNodeset, nodesText } from './host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
 import { losesText, lossCounts, lossLabel, lostNames, sparedText } from './losses';
 import type { Judge, Objective } from './objective';
 import { STALL_BUDGET_SECONDS_PER_GIB, firstDifference, scoreOf } from './objective';
 import type { Shortfall } from './evidence/shortfall';
 import { shortfallOf, shortfallOfKill } from './evidence/shortfall';
-import type { Candidate, NumatuneSetting, Outcome } from './types';
+import type { Candidate, NumatuneValue, Outcome, PinningValue } from './types';
 
-/** `strict 0`, `none`: a setting in a sentence. */
-export function settingText(setting: NumatuneSetting): string {
-  return setting.mode === 'none'
-    ? 'no numatune'
-    : `${setting.mode} on ${nodesText(setting.nodeset)}`;
+/** `strict on node 0`, `strict on node 0 (cell 0) and node 1 (cell 1)`, `no numatune`: a setting in a sentence. */
+export function settingText({ mode, nodeset, memnodes = [] }: NumatuneValue): string {
+  if (mode === 'none') return 'no numatune';
+  if (memnodes.length === 0) return `${mode} on ${nodesText(nodeset)}`;
+  const isOneMode = memnodes.every((memnode) => memnode.mode === mode);
+  const places = memnodes.map(({ cellid, ...own }) => ({
+    cellid,
+    where: isOneMode ? nodesText(own.nodeset) : settingText(own),
+  }));
+  return isOneMode ? `${mode} on ${cellsText(places)}` : cellsText(places);
+}
+
+/** `node 1`, `node 0 (cell 0) and node 1 (cell 1)`: the nodes whose CPUs run the vCPUs, by cell where cells differ. */
+export function pinText({ nodes, cells = [] }: PinningValue): string {
+  if (cells.length === 0) return nodesText(nodes);
+  return cellsText(cells.map((cell) => ({ cellid: cell.cellid, where: nodesText(cell.nodes) })));
+}
+
+/** Places with their guest cells, those of the same place together. */
+function cellsText(places: { cellid: number; where: string }[]): string {
+  const cellsOf = new Map<string, number[]>();
+  for (const { cellid, where } of places) {
+    cellsOf.set(where, [...(cellsOf.get(where) ?? []), cellid]);
+  }
+  const texts = [...cellsOf].map(
+    ([where, cells]) => `${where} (cell${cells.length === 1 ? '' : 's'} ${formatNodeset(cells)})`,
+  );
+  return formatList(texts);
 }
 
 /** A change in words: `zone_reclaim_mode=1, web1 strict on node 0`. */
@@ -43,7 +66,7 @@ function hostTexts({ thp = {}, hugepages = [], startOrder }: Change): string[] {
 
 function documentTexts({ pinning = {}, backing = {}, diskCache = {} }: Change): string[] {
   return [
-    ...Object.entries(pinning).map(([name, { nodes }]) => `${name} pinned to ${nodesText(nodes)}`),
+    ...Object.entries(pinning).map(([name, pin]) => `${name} pinned to ${pinText(pin)}`),
     ...Object.entries(backing).map(([name, value]) =>
       typeof value === 'number'
         ? `${name} on huge pages of ${value} KiB`

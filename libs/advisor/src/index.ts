@@ -26,7 +26,7 @@ export {
 export { NO_CHANGE, changeCount, normalise, withChange } from './change';
 export { RIVAL_RULES, rivals, type RivalRule } from './rivals';
 export { rollbackSysctlFile, sysctlFile } from './sysctl-file';
-export { changeText } from './explain';
+export { changeText, pinText, settingText } from './explain';
 export { lossesOf, type Losses } from './losses';
 export { summarize } from './summary';
 export {

@@ -1,34 +1,38 @@
-import type { HostSysctls, SysctlName } from '@zonewise/simulator';
+import type { HostSysctls, RegionSpec, SysctlName } from '@zonewise/simulator';
 import { NO_CHANGE, changeCount, startOrder, without as withoutEntry } from './change';
 import { effectiveNumatune } from './compile';
 import type { Change, Evaluated, Evaluator } from './evaluator';
-import { effectText, settingText } from './explain';
+import { effectText, pinText, settingText } from './explain';
 import { formatCount, formatList, formatMib } from './format';
-import { nodesText } from './host-nodes';
+import { nodeUnion, sameNodes } from './host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
+import { matchingPins } from './matching-pins';
 import type { Judge } from './objective';
 import { firstDifference } from './objective';
 import { ownValue } from './own-value';
 import { basePages, poolNeeds } from './pools';
 import { hasCellNodes, nodesByRegion, tunedRegions } from './placement';
 import type {
+  AdviceRequest,
   BackingValue,
   GuestSpec,
   HugepageDemand,
+  MemnodeSetting,
   NumatuneSetting,
   NumatuneValue,
   Operation,
   Outcome,
-  PinningValue,
   RecommendationContent,
 } from './types';
 import { variationsOf } from './variation';
 
 type Groups = RecommendationContent['content']['operationGroups'];
 
+type Group = keyof typeof GROUPS;
+
 /** One setting of a change: what it is, and the change without it. */
 interface Part {
-  group: keyof typeof GROUPS;
+  group: Group;
   without: Change;
   operation: Omit<Operation, 'reason' | 'requiresRestart'>;
   /** What the setting does, from the replay with it and the one without; ends without a full stop. */
@@ -56,14 +60,28 @@ export function operationGroups(
   mayReplay = true,
 ): Groups {
   const parts = partsOf(evaluator, advised.change);
-  return (Object.keys(GROUPS) as Part['group'][]).flatMap((group) => {
+  const pins = matchingPinOperations(evaluator, advised.change);
+  return (Object.keys(GROUPS) as Group[]).flatMap((group) => {
     const members = parts.filter((part) => part.group === group);
     const mates = members.length - 1;
     const operations = members.map((part) =>
       operationOf(part, evaluator, advised, { judge, mayReplay, mates }),
     );
+    if (group === 'documents') operations.push(...pins);
     return operations.length > 0 ? [{ description: GROUPS[group], operations }] : [];
   });
+}
+
+/** Pins that no replay tells the worth of: it has the vCPUs there with them and without. */
+function matchingPinOperations({ request }: Evaluator, change: Change): Operation[] {
+  return [...matchingPins(request, change)].map(([name, pin]) => ({
+    ...{ action: 'replace', resourceType: 'domain', resource: name, path: PIN_PATH },
+    ...{ value: pin, previousValue: null },
+    reason:
+      `The replay takes ${name}'s vCPUs to run on ${pinText(pin)}, where its numatune has its memory; ` +
+      'without a pin the scheduler may run them on any node.',
+    requiresRestart: false,
+  }));
 }
 
 function operationOf(
@@ -137,6 +155,7 @@ function partsOf(evaluator: Evaluator, change: Change): Part[] {
   return [...sysctls, ...thp, ...pools, ...domains, ...orderPart(evaluator, change)];
 }
 
+const PIN_PATH = '/domain/vcpu/@cpuset';
 const THP_FOLDER = '/sys/kernel/mm/transparent_hugepage';
 
 function numatunePart(
@@ -146,18 +165,19 @@ function numatunePart(
   setting: NumatuneValue,
 ): Part {
   const spec = request.guests.find((guest) => guest.guest.name === name);
-  const previous = effectiveNumatune(request, name);
+  const previous = numatuneToday(request, name, spec);
+  const value = numatuneValue(setting, spec);
   return {
     group: 'guests',
     without: { ...change, numatune: withoutEntry(change.numatune, name) },
     operation: {
       action: previous.mode === 'none' ? 'add' : setting.mode === 'none' ? 'remove' : 'replace',
       ...{ resourceType: 'domain', resource: name, path: '/domain/numatune' },
-      value: numatuneValue(setting, spec),
-      previousValue: previous.mode === 'none' ? null : { ...previous },
+      value,
+      previousValue: previous.mode === 'none' ? null : previous,
     },
     says: (withIt, without, effect) =>
-      `${fates(name, [setting, withIt], [previous, without])}; over all guests it ${effect}`,
+      `${fates(name, [value, withIt], [previous, without])}; over all guests it ${effect}`,
   };
 }
 
@@ -179,7 +199,7 @@ function documentParts({ request }: Evaluator, change: Change): Part[] {
   });
   return [
     ...Object.entries(change.pinning ?? {}).map(([name, value]) =>
-      part('pinning', name, '/domain/vcpu/@cpuset', `pinned to the CPUs of ${pinText(value)}`),
+      part('pinning', name, PIN_PATH, `pinned to the CPUs of ${pinText(value)}`),
     ),
     ...Object.entries(change.backing ?? {}).map(([name, value]): Part => {
       const plain = part('backing', name, '/domain/memoryBacking', `on ${BACKINGS[value]}`);
@@ -199,11 +219,6 @@ const BACKINGS: Record<BackingValue, string> = {
   2048: 'huge pages of 2 MiB from the pool',
   1048576: 'huge pages of 1 GiB from the pool',
 };
-
-function pinText({ nodes, cells }: PinningValue): string {
-  if (cells === undefined) return nodesText(nodes);
-  return formatList(cells.map((cell) => `${nodesText(cell.nodes)} (cell ${cell.cellid})`));
-}
 
 function poolPart({ request }: Evaluator, change: Change, pool: HugepageDemand): Part {
   const { node, count, sizeKib = DEFAULT_HUGEPAGE_KIB } = pool;
@@ -283,7 +298,7 @@ function comparison(
 }
 
 /** The change without a whole group of its settings. */
-function withoutGroup(change: Change, group: Part['group']): Change {
+function withoutGroup(change: Change, group: Group): Change {
   const rest = { ...change };
   switch (group) {
     case 'kernel':
@@ -305,6 +320,43 @@ function withoutGroup(change: Change, group: Part['group']): Change {
   }
 }
 
+/** As it is configured, with the cells that differ from the whole: a guest's spec has one nodeset for all. */
+function numatuneToday(
+  request: AdviceRequest,
+  name: string,
+  spec: GuestSpec | undefined,
+): NumatuneValue {
+  const override = ownValue(request.numatune, name);
+  if (override !== undefined) return numatuneValue(override, spec);
+  const whole = effectiveNumatune(request, name);
+  const cells = spec ? tunedRegions(spec).map((region) => cellToday(region, whole)) : [];
+  const differs = cells.some(
+    ({ mode, nodeset }) => mode !== whole.mode || !sameNodes(nodeset, whole.nodeset),
+  );
+  // All memory of a guest with one cell or without cells is where its numatune says.
+  const hasOwn = differs && cells.length > 1 && whole.mode !== 'none';
+  return hasOwn ? { ...whole, memnodes: cells } : { ...whole };
+}
+
+/** numatune of a cell by its policy; restrictive leaves that at default and limits the cell by its cpuset alone. */
+function cellToday(
+  { cell, policy, cpusetMems = [] }: RegionSpec,
+  { mode }: NumatuneSetting,
+): MemnodeSetting {
+  if (policy.mode !== 'default') {
+    return { cellid: cell, mode: MODES[policy.mode], nodeset: nodeUnion(policy.nodes) };
+  }
+  if (mode === 'restrictive') return { cellid: cell, mode, nodeset: nodeUnion(cpusetMems) };
+  return { cellid: cell, mode: 'none', nodeset: [] };
+}
+
+const MODES = {
+  bind: 'strict',
+  preferred: 'preferred',
+  preferred_many: 'preferred',
+  interleave: 'interleave',
+} as const;
+
 /** Where cells have nodes of their own today, each of them gets the new mode and its nodes. */
 function numatuneValue(setting: NumatuneValue, spec: GuestSpec | undefined): NumatuneValue {
   const { mode, nodeset } = setting;
@@ -320,7 +372,7 @@ function numatuneValue(setting: NumatuneValue, spec: GuestSpec | undefined): Num
   return { mode, nodeset, memnodes };
 }
 
-type Replayed = [NumatuneSetting, Outcome];
+type Replayed = [NumatuneValue, Outcome];
 
 /** `strict on node 0 leaves 0 MiB of web1's 1,024 MiB remote (with preferred on node 0: 220 MiB)`. */
 function fates(name: string, [setting, outcome]: Replayed, [previous, before]: Replayed): string {

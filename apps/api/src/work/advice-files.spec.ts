@@ -156,6 +156,27 @@ describe('adviceFiles', () => {
       expect(after).toContain("<vcpupin vcpu='3' cpuset='0-1,4-5'/>");
     });
 
+    it('make automatic placement static, where numad would choose the CPUs', () => {
+      const before = xml
+        .replace(/( *)<vcpu[^]*<\/cputune>\n/, "$1<vcpu placement='auto' cpuset='0'>4</vcpu>\n")
+        .replace(/<memory mode=[^>]*>/, "<memory mode='strict' placement='auto'/>");
+      expect(before).toContain("<memory mode='strict' placement='auto'/>");
+      const value: PinningValue = { nodes: [1] };
+      const operations = [
+        operation({ value: { mode: 'strict', nodeset: [1] } }),
+        operation({ path: '/domain/vcpu/@cpuset', value, previousValue: null }),
+      ];
+      const files = filesOf(contentOf(...operations), [{ name: 'web1', xml: before }]);
+      const [apply, diff, rollback] = files.map(({ text }) => text);
+      expect(apply).toContain("<vcpu placement='static' cpuset='2-3'>4</vcpu>");
+      const parsed = parseDomain(apply ?? '');
+      const memory = { mode: 'strict', placement: 'static', nodeset: [1] };
+      expect(parsed.ok && parsed.value.numatune).toEqual({ memory, memnodes: [] });
+      expect(touchedFrom(apply ?? '')).toEqual([[1]]);
+      expect(diff).toMatch(/^-.*<vcpu placement='auto'.*\n\+.*<vcpu placement='static'/m);
+      expect(rollback).toBe(before);
+    });
+
     it('are left alone where only numatune changes', () => {
       const before = pinnedXml("<vcpupin vcpu='0' cpuset='0'/>");
       const [file] = filesOf(contentOf(operation({})), [{ name: 'web1', xml: before }]);

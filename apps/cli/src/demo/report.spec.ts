@@ -1,5 +1,5 @@
-import type { Outcome, RecommendationContent } from '@zonewise/advisor';
-import { guestTable, rivalTable } from './report';
+import type { Operation, Outcome, RecommendationContent } from '@zonewise/advisor';
+import { guestTable, report, rivalTable } from './report';
 
 const outcome = (over: Partial<Outcome>): Outcome =>
   ({
@@ -13,7 +13,7 @@ const outcome = (over: Partial<Outcome>): Outcome =>
 
 test('a guest that never started is not told as killed', () => {
   const fates = (now: Outcome, advised: Outcome): (string | undefined)[] =>
-    guestTable(now, advised)
+    guestTable(now, advised, [])
       .split('\n')
       .slice(-2)
       .map((line) => /KILLED|NOT STARTED -> no|NOT STARTED| no /.exec(line)?.[0].trim());
@@ -44,4 +44,42 @@ test('rules of thumb stand between the setting as it is and the advice, in the s
     ['numad', '1', '2', '2.0 ms', '50.0 %', '0.550', '1'],
     ['as advised', '0', '0', '0.0 ms', '0 %', '0.000', '0'],
   ]);
+});
+
+describe('changes of single cells', () => {
+  const strict = (...nodes: number[]) => ({
+    ...{ mode: 'strict', nodeset: [0, 1] },
+    memnodes: nodes.map((node, cellid) => ({ cellid, mode: 'strict', nodeset: [node] })),
+  });
+  const common = { action: 'replace', resourceType: 'domain', resource: 'a', reason: 'Why.' };
+  const cells = [0, 1].map((node) => ({ cellid: node, nodes: [node] }));
+  const operations = [
+    { ...common, path: '/domain/numatune', value: strict(0, 1), previousValue: strict(0, 0) },
+    {
+      ...{ ...common, path: '/domain/vcpu/@cpuset' },
+      ...{ value: { nodes: [0, 1], cells }, previousValue: null },
+    },
+  ] as unknown as Operation[];
+  const whole = outcome({ stateHash: '', swappedOutPages: 0 });
+  whole.guests.forEach((guest) => Object.assign(guest, { mode: 'strict', nodeset: [0, 1] }));
+  const OLD_AND_NEW =
+    'strict on node 0 (cells 0-1) -> strict on node 0 (cell 0) and node 1 (cell 1)';
+
+  test('stand in the table of guests; those that stay have the setting of all their cells', () => {
+    const rows = guestTable(whole, whole, operations).split('\n').slice(-2);
+    expect(rows.map((line) => line.trim().split(/\s{2,}/)[2])).toEqual([OLD_AND_NEW, 'strict 0,1']);
+  });
+
+  test('are told by cell, and so are their pins', () => {
+    const one = { outcome: whole };
+    const text = report({
+      content: { operationGroups: [{ operations }] },
+      immovable: [],
+      evidence: { baseline: one, advised: one, alternatives: [], margin: {} },
+    } as unknown as RecommendationContent);
+    expect(text).toContain(`  - a numatune: ${OLD_AND_NEW}\n    Why.`);
+    expect(text).toContain(
+      '  - a CPU set of its vCPUs: as the document says -> CPUs of node 0 (cell 0) and node 1 (cell 1)\n',
+    );
+  });
 });

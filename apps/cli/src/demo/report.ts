@@ -1,9 +1,11 @@
-import { changeText, lossesOf } from '@zonewise/advisor';
+import { changeText, lossesOf, pinText, settingText } from '@zonewise/advisor';
 import type {
   AdviceContent,
   Candidate,
+  NumatuneValue,
   Operation,
   Outcome,
+  PinningValue,
   RecommendationContent,
   ReplayEvidence,
 } from '@zonewise/advisor';
@@ -17,11 +19,28 @@ const change = (now: string, advised: string): string =>
   now === advised ? now : `${now} -> ${advised}`;
 
 const ALTERNATIVES_SHOWN = 6;
+const NUMATUNE_PATH = '/domain/numatune';
 
 type OutcomeGuest = Outcome['guests'][number];
 
-function numatune({ mode, nodeset }: OutcomeGuest): string {
-  return mode === 'none' ? 'none' : `${mode} ${nodeset.join(',')}`;
+/** `none`, `strict 0,1`; in words where guest cells have nodes of their own. */
+function numatune(value: NumatuneValue): string {
+  if (value.mode === 'none') return 'none';
+  if (value.memnodes !== undefined) return settingText(value);
+  return `${value.mode} ${value.nodeset.join(',')}`;
+}
+
+/** numatune of a guest today and as advised; an outcome knows no cells, the operation that changes them does. */
+function numatuneChange(
+  before: OutcomeGuest,
+  after: OutcomeGuest,
+  operations: Operation[],
+): string {
+  const operation = operations.find(
+    ({ resource, path }) => resource === before.name && path === NUMATUNE_PATH,
+  );
+  const now = (operation?.previousValue ?? before) as NumatuneValue;
+  return change(numatune(now), numatune((operation?.value ?? after) as NumatuneValue));
 }
 
 function pagesOn(guest: OutcomeGuest, nodeId: number): number {
@@ -33,15 +52,18 @@ function fate(outcome: Outcome, { name }: OutcomeGuest): string {
   return killed.includes(name) ? 'KILLED' : notStarted.includes(name) ? 'NOT STARTED' : 'no';
 }
 
-/** Per VM: where its memory is today and as advised, whether it is killed, and what its faults waited. */
-export function guestTable(now: Outcome, advised: Outcome): string {
+/**
+ * Per VM: where its memory is today and as advised, whether it is killed, and what its faults waited.
+ * @param operations the changes of the advice
+ */
+export function guestTable(now: Outcome, advised: Outcome, operations: Operation[]): string {
   const nodeIds = now.nodes.map((node) => node.nodeId);
   const rows = now.guests.map((before) => {
     const after = advised.guests.find((guest) => guest.name === before.name) ?? before;
     return [
       before.name,
       before.state,
-      change(numatune(before), numatune(after)),
+      numatuneChange(before, after, operations),
       ...nodeIds.map((id) => change(mib(pagesOn(before, id)), mib(pagesOn(after, id)))),
       change(share(before.remoteShare), share(after.remoteShare)),
       change(fate(now, before), fate(advised, after)),
@@ -79,17 +101,17 @@ export function hostTable(now: Outcome, advised: Outcome): string {
   ].join('\n');
 }
 
-function settingText(value: unknown): string {
+function valueText(value: unknown): string {
   if (typeof value === 'string' || typeof value === 'number') return String(value);
   if (Array.isArray(value)) return value.join(' ');
   if (typeof value !== 'object' || value === null) return 'as the document says';
-  const { mode, nodeset, nodes } = value as { mode?: string; nodeset?: number[]; nodes?: number[] };
-  if (nodes !== undefined) return `CPUs of node${nodes.length === 1 ? '' : 's'} ${nodes.join(',')}`;
-  return mode === 'none' ? 'no numatune' : `${mode ?? ''} ${(nodeset ?? []).join(',')}`;
+  if ('nodes' in value) return `CPUs of ${pinText(value as PinningValue)}`;
+  const setting = value as NumatuneValue;
+  return setting.mode === 'none' ? 'no numatune' : numatune(setting);
 }
 
 const DOCUMENT_SETTINGS: Record<string, string> = {
-  '/domain/numatune': 'numatune',
+  [NUMATUNE_PATH]: 'numatune',
   '/domain/vcpu/@cpuset': 'CPU set of its vCPUs',
   '/domain/memoryBacking': 'pages of its memory',
   '/domain/devices/disk/driver/@cache': 'disk cache',
@@ -106,10 +128,10 @@ function operationLines(operation: Operation): string[] {
   const { previousValue, value, requiresRestart, reason } = operation;
   const what = settingName(operation);
   // No numatune before is no value of the document.
-  const numatune = operation.path === '/domain/numatune';
-  const before = numatune && previousValue === null ? 'no numatune' : settingText(previousValue);
+  const isAdded = operation.path === NUMATUNE_PATH && previousValue === null;
+  const before = isAdded ? 'no numatune' : valueText(previousValue);
   const restart = requiresRestart ? ' (needs a restart of the guest)' : '';
-  return [`  - ${what}: ${before} -> ${settingText(value)}${restart}`, `    ${reason}`];
+  return [`  - ${what}: ${before} -> ${valueText(value)}${restart}`, `    ${reason}`];
 }
 
 function alternativeLines(candidate: Candidate): string[] {
@@ -134,7 +156,7 @@ export function report(content: RecommendationContent): string {
   const { margin } = content.evidence;
   const sections = [
     `${content.priority} ${content.finding}: ${content.description}`,
-    `Per VM (today -> advised)\n\n${guestTable(now, advised)}`,
+    `Per VM (today -> advised)\n\n${guestTable(now, advised, operations)}`,
     `Per node (today -> advised)\n\n${hostTable(now, advised)}`,
     `Changes\n${operations.flatMap(operationLines).join('\n') || '  none: leave it as it is'}`,
     `Margin\n  ${margin.verdict}`,

@@ -1,8 +1,9 @@
-import { formatCount, formatMib, formatMs, formatPercent } from '../format';
+import { formatCount, formatMib, formatMs, formatPercent, formatSome } from '../format';
 import type { Evaluated } from '../evaluator';
 import { lossCounts } from '../losses';
+import { unheldGuests } from '../matching-pins';
 import type { Note } from '../placement';
-import type { Outcome, RecommendationContent, SimulationRequest } from '../types';
+import type { AdviceRequest, Outcome, RecommendationContent, SimulationRequest } from '../types';
 
 /**
  * What could make the advice wrong. `mechanism`: the host's kernel does something that the replay does not.
@@ -37,7 +38,7 @@ export function followsPace(outcome: Outcome): boolean {
 
 /** @param sensitivity absent where the search had no replay left for it */
 export function risksOf(
-  request: SimulationRequest,
+  request: AdviceRequest,
   caveats: Note[],
   advised: Evaluated,
   {
@@ -52,10 +53,21 @@ export function risksOf(
     ...caveats
       .filter(({ code }) => code !== PACE_CAVEAT)
       .map((caveat): Risk => ({ kind: 'mechanism', ...caveat })),
+    ...unheldRisks(request, advised),
     paceRisk(advised.candidate.outcome, sensitivity),
     ...estimateRisks(request),
     ...marginRisks(margin),
   ];
+}
+
+/** vCPUs that are taken to stay near their memory, and that nothing keeps there. */
+function unheldRisks(request: AdviceRequest, { change }: Evaluated): Risk[] {
+  const names = unheldGuests(request, change);
+  if (names.length === 0) return [];
+  const message =
+    `Nothing pins the vCPUs of ${formatSome(names)}: the replay takes them to run on the nodes of their memory, ` +
+    'and the scheduler may run them on any node.';
+  return [{ kind: 'mechanism', code: 'vcpus-not-pinned', message }];
 }
 
 function paceRisk(outcome: Outcome, sensitivity: PaceSensitivity | undefined): Risk {

@@ -1,0 +1,80 @@
+/** Where replays take vCPUs to run that nothing pins: the pins that hold them there, and who is left without. */
+import { withChange } from './change';
+import { placedGuest } from './compile';
+import { formatSome } from './format';
+import { cpuNodes, nodeUnion, sameNodes } from './host-nodes';
+import { ownValue } from './own-value';
+import { applyPlacement, isPinned } from './placement';
+import type { AdviceRequest, Change, GuestSpec, NumatuneValue, PinningValue } from './types';
+
+/** What a domain's placement says of vCPUs that are taken to run near their memory. */
+const NEAR_MEMORY = ['unpinned-near-memory', 'strict-affinity'];
+
+/**
+ * Pins of the planned guests whose vCPUs follow the numatune that a change gives them, by name. libvirt gives every vCPU
+ * and emulator thread all CPUs of the host where there is no CPU set and no pin (qemuProcessSetupPid), whatever numatune
+ * says; with these pins they run where the replay has them. None for guests that the change itself pins, that are pinned
+ * today or that may run everywhere, and none that would name a forbidden node.
+ */
+export function matchingPins(request: AdviceRequest, change: Change): Map<string, PinningValue> {
+  const forbidden = request.options?.constraints?.forbiddenNodes ?? [];
+  const pins = new Map<string, PinningValue>();
+  for (const spec of request.guests) {
+    const { name } = spec.guest;
+    const setting = ownValue(change.numatune, name);
+    if (spec.state !== 'planned' || setting === undefined) continue;
+    if (isHeld(request, change, spec) || !follows(request, spec, setting)) continue;
+    const pin = pinOf(request, change, spec);
+    if (pin === undefined || pin.nodes.some((node) => forbidden.includes(node))) continue;
+    pins.set(name, pin);
+  }
+  return pins;
+}
+
+/** A sentence that names the guests that get matching pins, with a blank before it; empty where there are none. */
+export function matchingPinsText(request: AdviceRequest, change: Change): string {
+  const names = [...matchingPins(request, change).keys()];
+  if (names.length === 0) return '';
+  const whose = names.length === 1 ? 'its' : 'their';
+  return ` The vCPUs of ${formatSome(names)} are pinned to the nodes of ${whose} numatune.`;
+}
+
+/** Names of the guests that a replay of the change takes to run on some nodes' CPUs only, and that nothing holds there. */
+export function unheldGuests(request: AdviceRequest, change: Change): string[] {
+  const pins = matchingPins(request, change);
+  return request.guests.flatMap((spec) => {
+    const { name } = spec.guest;
+    if (pins.has(name) || isHeld(request, change, spec)) return [];
+    const setting = ownValue(change.numatune, name) ?? ownValue(request.numatune, name);
+    const isNear =
+      (setting !== undefined && follows(request, spec, setting)) ||
+      spec.assumptions.some(({ code }) => NEAR_MEMORY.includes(code));
+    return isNear && pinOf(request, change, spec) !== undefined ? [name] : [];
+  });
+}
+
+/** Whether its document, the request or the change pins a guest. */
+function isHeld(request: AdviceRequest, change: Change, spec: GuestSpec): boolean {
+  const { name } = spec.guest;
+  const pinning = ownValue(change.pinning, name) ?? ownValue(request.pinning, name);
+  return pinning !== undefined || isPinned(spec, request.host);
+}
+
+function follows({ host }: AdviceRequest, spec: GuestSpec, setting: NumatuneValue): boolean {
+  const { notes } = applyPlacement(spec, setting, host);
+  return notes.some(({ code }) => code === 'cpu-affinity-follows-numatune');
+}
+
+/** Pins to where the replay has the vCPUs; undefined where that is everywhere. */
+function pinOf(request: AdviceRequest, change: Change, spec: GuestSpec): PinningValue | undefined {
+  const { regions } = placedGuest(withChange(request, change), spec.guest.name);
+  // Memory devices with nodes of their own have no vCPUs of their own.
+  const cells = regions
+    .filter(({ cell }) => !spec.ownNodesCells?.includes(cell))
+    .map((region) => ({ cellid: region.cell, nodes: nodeUnion(region.cpuNodes) }));
+  const all = cpuNodes(request.host);
+  if (cells.every(({ nodes }) => sameNodes(nodes, all))) return undefined;
+  const union = nodeUnion(...cells.map(({ nodes }) => nodes));
+  const isOne = cells.every(({ nodes }) => sameNodes(nodes, union));
+  return isOne ? { nodes: union } : { nodes: union, cells };
+}
