@@ -94,7 +94,7 @@ function program(): Command {
     .command('demo')
     .description('run the whole service once on the example host and print its advice')
     .option('--keep', 'leave the service running and print the address of its console')
-    .option('--out <folder>', 'where to write the patched XML and the sysctl.d file', 'out')
+    .option('--out <folder>', 'where to write the files that apply the advice', 'out')
     .addHelpText('after', '\nExample:\n  zonewise demo --out out\n')
     .action(async (options: { keep?: boolean; out: string }) => {
       const { demo } = await import('./demo/demo');

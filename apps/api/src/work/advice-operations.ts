@@ -3,6 +3,7 @@ import type { Operation, RecommendationContent } from '@zonewise/advisor';
 
 export const SYSCTL_FILE = '90-zonewise.conf';
 export const SYSCTL_ROLLBACK_FILE = 'rollback.conf';
+export const TMPFILES_FILE = 'zonewise-tmpfiles.conf';
 
 /** Its operations in order; `test` operations only look. */
 export function operationsOf(content: RecommendationContent): Operation[] {
@@ -13,6 +14,13 @@ export function operationsOf(content: RecommendationContent): Operation[] {
 
 export function changesSysctl(content: RecommendationContent): boolean {
   return operationsOf(content).some(({ resourceType }) => resourceType === 'sysctl');
+}
+
+/** Those on files below /sys, which the kernel forgets at a boot: transparent huge pages and pools. */
+export function sysfsOperations(content: RecommendationContent): Operation[] {
+  return operationsOf(content).filter(
+    ({ resourceType }) => resourceType === 'thp' || resourceType === 'hugepages',
+  );
 }
 
 /** The operations on one domain, each with its path in the document. */
