@@ -135,6 +135,7 @@ function replayCommands(zonewise: Command): void {
     .option('-o, --output <format>', 'json or text', 'json')
     .option('--profile <name>', 'balanced, locality, density or latency')
     .option('--options <file>', 'JSON: weights, constraints and budget as the service takes them')
+    .option('--files <folder>', 'write there what applies the advice and takes it back')
     .option('--progress', 'say on stderr how far it is and when there is a first answer')
     .action(async (path: string, options: AdviseOptions) => {
       const { advisePlan } = await import('./commands/replay-plan');

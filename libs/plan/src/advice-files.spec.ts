@@ -10,7 +10,7 @@ import { parseDomain, runtimePlacement } from '@zonewise/libvirt-xml';
 import { kernelProfiles, type HostModel, type HostSysctls } from '@zonewise/simulator';
 import { AdviceFileError, adviceFiles } from './advice-files';
 
-const xml = readFileSync(join(__dirname, '../../../../examples/web1.xml'), 'utf8');
+const xml = readFileSync(join(__dirname, '../../../examples/web1.xml'), 'utf8');
 
 const operation = (change: Partial<Operation>): Operation => ({
   action: 'replace',

@@ -1,6 +1,17 @@
 /** What a recommendation does, for those who write its files. */
 import type { Operation, RecommendationContent } from '@zonewise/advisor';
 
+/** A file that applies advice or takes it back. */
+export interface AdviceFile {
+  name: string;
+  mediaType: string;
+  /** `apply`: what to install; `diff`: what changes, for reading; `rollback`: the way back. */
+  purpose: 'apply' | 'diff' | 'rollback';
+  /** Domain whose document it is; absent for host files. */
+  domain?: string;
+  text: string;
+}
+
 export const SYSCTL_FILE = '90-zonewise.conf';
 export const SYSCTL_ROLLBACK_FILE = 'rollback.conf';
 export const TMPFILES_FILE = 'zonewise-tmpfiles.conf';

@@ -9,8 +9,8 @@ import {
   SYSCTL_ROLLBACK_FILE,
   sysfsOperations,
   TMPFILES_FILE,
+  type AdviceFile,
 } from './advice-operations';
-import type { AdviceFile } from './tasks';
 
 /** Tests run the scripts below another root; sysctl and virsh are found by PATH. */
 const ROOT = '${ZONEWISE_ROOT:-}';

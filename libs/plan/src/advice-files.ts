@@ -17,9 +17,15 @@ import {
   SYSCTL_ROLLBACK_FILE,
   sysfsOperations,
   TMPFILES_FILE,
+  type AdviceFile,
 } from './advice-operations';
 import { adviceScripts, cpusOf } from './advice-scripts';
-import type { AdviceFile, DomainDocument } from './tasks';
+
+/** A domain document as it was when advice was asked for; advice is written into a copy of it. */
+export interface DomainDocument {
+  name: string;
+  xml: string;
+}
 
 /** A document could not be changed as advised; a defect of ours, since it was read before. */
 export class AdviceFileError extends Error {}

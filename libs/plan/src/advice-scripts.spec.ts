@@ -15,7 +15,7 @@ import type { Operation, RecommendationContent } from '@zonewise/advisor';
 import { kernelProfiles, type HostModel } from '@zonewise/simulator';
 import { adviceFiles } from './advice-files';
 
-const xml = readFileSync(join(__dirname, '../../../../examples/web1.xml'), 'utf8');
+const xml = readFileSync(join(__dirname, '../../../examples/web1.xml'), 'utf8');
 const THP = '/sys/kernel/mm/transparent_hugepage/defrag';
 const POOL = '/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages';
 
