@@ -103,7 +103,7 @@ const RESTORE_LINES = [
   comment('restore KIND FILE TARGET: what was there before apply.sh'),
   'restore() {',
   '  if [ ! -e "$2.before" ]; then',
-  '    echo "There is no $2.before: apply.sh did not run in this folder, and $3 stays as it is." >&2',
+  '    echo "There is no $2.before: apply.sh of this folder did not install $3, which stays as it is." >&2',
   '    return 0',
   '  fi',
   '  if [ -s "$2.before" ]; then',
