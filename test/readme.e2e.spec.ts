@@ -43,7 +43,7 @@ describe('README.md', () => {
       write.mockRestore();
       quiet.mockRestore();
     }
-    expect(readdirSync(folder)).toContain('90-zonewise.conf');
+    expect(readdirSync(folder)).toContain('apply.sh');
     rmSync(folder, { recursive: true, force: true });
     expect(printed.replace(folder, 'out')).toBe(block('demo'));
   });

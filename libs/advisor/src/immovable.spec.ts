@@ -35,6 +35,29 @@ test('pinned pages cannot be migrated', () => {
   expect(message).toMatch(/already there and pinned, only a restart of the guest\.$/);
 });
 
+test.each(['restrictive', 'none'] as const)(
+  'pages of a guest that was started %s follow another nodeset while it runs, as its route says',
+  (mode) => {
+    const spec = away(0);
+    const nodeset = mode === 'none' ? [] : [0, 1];
+    spec.numatune = { mode, nodeset };
+    for (const region of spec.guest.regions) {
+      region.policy = { mode: 'default', nodes: [] };
+      if (mode === 'restrictive') region.cpusetMems = nodeset;
+    }
+    const restart =
+      mode === 'restrictive'
+        ? "a restart with another numatune (today's names node 1)"
+        : 'a restart of the guest';
+    expect(told(spec)).toEqual([
+      '100 MiB of db1 are on node 1, away from its CPUs; of all settings only another nodeset while it runs ' +
+        `(virsh numatune --live) moves pages that are already there, besides ${restart} or a migration of its pages.`,
+    ]);
+    for (const region of spec.guest.regions) region.pinned = true;
+    expect(told(spec)[0]).toContain('no setting moves pages that are already there and pinned');
+  },
+);
+
 test('an estimate is called one, and pages at home are not named', () => {
   const guess = { ...away(0), residencySource: 'estimated' } as GuestSpec;
   expect(told(guess)[0]).toContain('on node 1 (estimated)');

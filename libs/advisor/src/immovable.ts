@@ -1,5 +1,7 @@
 import { placedGuest } from './compile';
+import { takesNodesetLive } from './evidence/routes';
 import { formatMib } from './format';
+import type { RegionSpec } from '@zonewise/simulator';
 import type { GuestSpec, RecommendationContent, SimulationRequest } from './types';
 
 type Running = GuestSpec & { state: 'running' };
@@ -34,11 +36,16 @@ function pagesAway(request: SimulationRequest, spec: Running): Map<number, Away>
     const so = byNode.get(nodeId) ?? { pages: 0, wanted: false, pinned: false };
     byNode.set(nodeId, {
       pages: so.pages + pages,
-      wanted: so.wanted || (region?.policy.nodes.includes(nodeId) ?? false),
+      wanted: so.wanted || (region !== undefined && ownNodes(region).includes(nodeId)),
       pinned: so.pinned || (region?.pinned ?? false),
     });
   }
   return byNode;
+}
+
+/** Nodes that a region takes memory from by its policy; without one (restrictive) those of its cpuset.mems. */
+function ownNodes({ policy, cpusetMems = [] }: RegionSpec): number[] {
+  return policy.nodes.length > 0 ? policy.nodes : cpusetMems;
 }
 
 function sentence(spec: Running, nodeId: number, { pages, wanted, pinned }: Away): string {
@@ -47,9 +54,16 @@ function sentence(spec: Running, nodeId: number, { pages, wanted, pinned }: Away
   const restart = wanted
     ? `a restart with another numatune (today's names node ${nodeId})`
     : 'a restart of the guest';
-  const way = pinned ? restart : `${restart} or a migration of its pages`;
+  const found = `${formatMib(pages)} of ${name} are on node ${nodeId}${estimated}, away from its CPUs`;
+  if (pinned) {
+    return `${found}; no setting moves pages that are already there and pinned, only ${restart}.`;
+  }
+  const migration = `${restart} or a migration of its pages`;
+  if (!takesNodesetLive(spec)) {
+    return `${found}; no setting moves pages that are already there, only ${migration}.`;
+  }
   return (
-    `${formatMib(pages)} of ${name} are on node ${nodeId}${estimated}, away from its CPUs; no setting ` +
-    `moves pages that are already there${pinned ? ' and pinned' : ''}, only ${way}.`
+    `${found}; of all settings only another nodeset while it runs (virsh numatune --live) moves pages ` +
+    `that are already there, besides ${migration}.`
   );
 }

@@ -38,6 +38,7 @@ export {
   type VerificationResult,
   type VerificationVerdict,
 } from './evidence/verification';
+export type { ComparedSetting, ObservedDocument } from './evidence/applied-settings';
 export type { Impact, ImpactMeasure } from './evidence/impact';
 export type { ReplayEvidence } from './evidence/explanation';
 export type { Cause, CauseCode } from './evidence/causes';

@@ -4,8 +4,8 @@ import { placedGuest } from './compile';
 import { formatSome } from './format';
 import { cpuNodes, nodeUnion, sameNodes } from './host-nodes';
 import { ownValue } from './own-value';
-import { applyPlacement, isPinned } from './placement';
-import type { AdviceRequest, Change, GuestSpec, NumatuneValue, PinningValue } from './types';
+import { isPinned } from './placement';
+import type { AdviceRequest, Change, GuestSpec, PinningValue } from './types';
 
 /** What a domain's placement says of vCPUs that are taken to run near their memory. */
 const NEAR_MEMORY = ['unpinned-near-memory', 'strict-affinity'];
@@ -21,9 +21,8 @@ export function matchingPins(request: AdviceRequest, change: Change): Map<string
   const pins = new Map<string, PinningValue>();
   for (const spec of request.guests) {
     const { name } = spec.guest;
-    const setting = ownValue(change.numatune, name);
-    if (spec.state !== 'planned' || setting === undefined) continue;
-    if (isHeld(request, change, spec) || !follows(request, spec, setting)) continue;
+    if (spec.state !== 'planned' || ownValue(change.numatune, name) === undefined) continue;
+    if (isHeld(request, change, spec)) continue;
     const pin = pinOf(request, change, spec);
     if (pin === undefined || pin.nodes.some((node) => forbidden.includes(node))) continue;
     pins.set(name, pin);
@@ -47,8 +46,7 @@ export function unheldGuests(request: AdviceRequest, change: Change): string[] {
     if (pins.has(name) || isHeld(request, change, spec)) return [];
     const setting = ownValue(change.numatune, name) ?? ownValue(request.numatune, name);
     const isNear =
-      (setting !== undefined && follows(request, spec, setting)) ||
-      spec.assumptions.some(({ code }) => NEAR_MEMORY.includes(code));
+      setting !== undefined || spec.assumptions.some(({ code }) => NEAR_MEMORY.includes(code));
     return isNear && pinOf(request, change, spec) !== undefined ? [name] : [];
   });
 }
@@ -58,11 +56,6 @@ function isHeld(request: AdviceRequest, change: Change, spec: GuestSpec): boolea
   const { name } = spec.guest;
   const pinning = ownValue(change.pinning, name) ?? ownValue(request.pinning, name);
   return pinning !== undefined || isPinned(spec, request.host);
-}
-
-function follows({ host }: AdviceRequest, spec: GuestSpec, setting: NumatuneValue): boolean {
-  const { notes } = applyPlacement(spec, setting, host);
-  return notes.some(({ code }) => code === 'cpu-affinity-follows-numatune');
 }
 
 /** Pins to where the replay has the vCPUs; undefined where that is everywhere. */

@@ -155,7 +155,9 @@ function partsOf(evaluator: Evaluator, change: Change): Part[] {
   return [...sysctls, ...thp, ...pools, ...domains, ...orderPart(evaluator, change)];
 }
 
-const PIN_PATH = '/domain/vcpu/@cpuset';
+/** Elements of a domain document that operations of its settings name. */
+export const PIN_PATH = '/domain/vcpu/@cpuset';
+export const NUMATUNE_PATH = '/domain/numatune';
 const THP_FOLDER = '/sys/kernel/mm/transparent_hugepage';
 
 function numatunePart(
@@ -172,7 +174,7 @@ function numatunePart(
     without: { ...change, numatune: withoutEntry(change.numatune, name) },
     operation: {
       action: previous.mode === 'none' ? 'add' : setting.mode === 'none' ? 'remove' : 'replace',
-      ...{ resourceType: 'domain', resource: name, path: '/domain/numatune' },
+      ...{ resourceType: 'domain', resource: name, path: NUMATUNE_PATH },
       value,
       previousValue: previous.mode === 'none' ? null : previous,
     },

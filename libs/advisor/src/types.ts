@@ -262,7 +262,7 @@ export interface RecommendationContent {
   /** The other measures that change. */
   additionalImpact: Impact[];
   content: { operationGroups: { description: string; operations: Operation[] }[] };
-  /** What no setting can move without a restart or a migration. */
+  /** Resident memory away from its CPUs, which the advice leaves there, and what moves it all the same. */
   immovable: { guest: string; nodeId: number; pages: number; message: string }[];
   /** The ways to move it all the same, and what each gains. */
   routes: GuestRoutes[];

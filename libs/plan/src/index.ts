@@ -1,6 +1,8 @@
 export * from './guest-spec';
 export * from './plan-request';
 export * from './residency';
+export { AdviceFileError, adviceFiles, type DomainDocument } from './advice-files';
+export type { AdviceFile } from './advice-operations';
 export * from './start-host';
 export { simulationAnswer, type StepEvent } from './simulation-answer';
 export { judgePlan, judging, type JudgeOptions, type JudgeOutcome } from './judge';

@@ -235,7 +235,7 @@ export class RecommendationDto extends RecommendationSummaryDto {
   @ApiProperty({
     type: 'array',
     items: { type: 'object', additionalProperties: true },
-    description: 'What no setting can move without a restart or a migration.',
+    description: 'Resident memory away from its CPUs, which the advice leaves there, and what moves it all the same.',
     example: [],
   })
   immovable: RecommendationContent['immovable'];

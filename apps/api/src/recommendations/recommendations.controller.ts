@@ -183,7 +183,7 @@ export class RecommendationsController {
   @ApiOperation({
     summary: 'The files that apply the advice and take it back',
     description:
-      '`DOMAIN.xml` (patched), `DOMAIN.diff`, `DOMAIN.rollback.xml`, `90-zonewise.conf` for /etc/sysctl.d and `rollback.conf`; `apply.sh` and `rollback.sh` run all of it, `start.sh` starts the guests in the advised order, `apply-live.sh` shows the ways for running guests; only what changes has files.',
+      '`DOMAIN.xml` (patched), `DOMAIN.diff`, `DOMAIN.rollback.xml`, `90-zonewise.conf` for /etc/sysctl.d and `rollback.conf`, `zonewise-tmpfiles.conf` for /etc/tmpfiles.d; `apply.sh` and `rollback.sh` run all of it, `start.sh` starts the guests in the advised order, `apply-live.sh` shows the ways for running guests; only what changes has files.',
   })
   @ApiOkResponse({ type: AdviceFilesDto })
   @ApiProblems('recommendation-not-found')

@@ -37,6 +37,15 @@ export class GuestTextsDto implements ResidencyTexts {
   @IsString()
   @MaxLength(MAX_TEXT)
   smapsRollup?: string;
+
+  @ApiPropertyOptional({
+    description:
+      'Output of `virsh dumpxml NAME`: the document that libvirt runs the guest from. Without it the settings of the advice for the guest are not compared.',
+  })
+  @WhenGiven()
+  @IsString()
+  @MaxLength(MAX_TEXT)
+  xml?: string;
 }
 
 /** What the host prints after the change: the texts of `POST /v1/hosts/import`, or an archive of the collector. */
@@ -125,7 +134,7 @@ export class VerificationSummaryDto {
   @ApiProperty({
     enum: VERDICTS,
     description:
-      '`NOT_APPLIED`: a setting of the advice is not in force. `INCOMPLETE`: a predicted node or guest was not gathered.',
+      '`NOT_APPLIED`: a setting of the advice is not in force. `INCOMPLETE`: a predicted node or guest was not gathered, or nothing that was gathered says whether a setting is in force.',
   })
   verdict: VerificationVerdict;
   @ApiProperty() summary: string;

@@ -47,7 +47,7 @@ export class VerificationsController {
   @ApiOperation({
     summary: 'Hold the prediction against what the host prints after the change',
     description:
-      'Takes the texts of `POST /v1/hosts/import` or an archive of the collector, compares free memory, page cache and anonymous memory of every node and the pages of every guest with the end of the advised replay, and stores the comparison. The stored host stays as it is. Only with `conclude=true` the state of the recommendation follows from it.',
+      'Takes the texts of `POST /v1/hosts/import` or an archive of the collector, compares free memory, page cache and anonymous memory of every node and the pages of every guest with the end of the advised replay, and every setting of the advice with what is in force, and stores the comparison. The stored host stays as it is. Only with `conclude=true` the state of the recommendation follows from it.',
   })
   @ApiConsumes('application/json', 'multipart/form-data', ...ARCHIVE_TYPES)
   @ApiHeader({

@@ -1,10 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { verifyPrediction } from '@zonewise/advisor';
-import type { GuestSpec, ObservedGuest, VerificationResult } from '@zonewise/advisor';
+import type {
+  GuestSpec,
+  ObservedDocument,
+  ObservedGuest,
+  VerificationResult,
+} from '@zonewise/advisor';
 import type { Collection } from '@zonewise/host-facts';
 import { parseDomain } from '@zonewise/libvirt-xml';
-import { buildGuestSpec, readResidency } from '@zonewise/plan';
+import type { DomainView } from '@zonewise/libvirt-xml';
+import { buildGuestSpec, hostPlacement, readResidency } from '@zonewise/plan';
 import type { HostModel } from '@zonewise/simulator';
 import type { EntityManager, QueryDeepPartialEntity } from 'typeorm';
 import { Transactions } from '../database/transactions';
@@ -56,7 +62,8 @@ export class VerificationsService {
     ifMatch: string | undefined,
   ): Promise<Verified> {
     const { content: host, guests: collected } = importedContent(hostTexts, collection);
-    const { model, sources } = host;
+    const { model, sources, provenance } = host;
+    const read = provenance.flatMap(({ kind, path }) => (kind === 'read' ? [path] : []));
     return this.transactions.run(async (manager) => {
       const stored = await this.recommendations.find(manager, id, this.transactions.rowLock);
       if (conclude === 'true') this.requireConcludable(stored, ifMatch);
@@ -66,7 +73,8 @@ export class VerificationsService {
         ...collected.map((guest) => observedDomain(guest, model)),
         ...Object.entries(texts).map(([name, one]) => observedTexts(name, one, documents, model)),
       ];
-      const result = verifyPrediction(stored.content, { host: model, guests }, tolerancePercent);
+      const found = { host: model, read, guests };
+      const result = verifyPrediction(stored.content, found, tolerancePercent);
       const concludedState = conclude === 'true' ? (CONCLUSIONS[result.verdict] ?? null) : null;
       const verification: Verification = {
         ...{ id: randomUUID(), recommendationId: id, verdict: result.verdict, result },
@@ -137,11 +145,36 @@ function observedDomain(
   };
   const spec = buildGuestSpec(view, host, { ...use, state: 'running' });
   if (!spec.ok) return { name };
-  return { ...observed(spec.value), numatune: spec.value.numatune };
+  return { ...observed(spec.value), document: observedDocument(view, spec.value, host) };
+}
+
+/** A document as it takes effect on the host. */
+function observedDocument(
+  { numatune, disks }: DomainView,
+  spec: GuestSpec,
+  host: HostModel,
+): ObservedDocument {
+  const { memory, memnodes } = numatune;
+  const { memoryNodes } = hostPlacement(host);
+  const tuned = spec.guest.regions.filter(({ cell }) => !spec.ownNodesCells?.includes(cell));
+  return {
+    numatune: {
+      mode: memory?.mode ?? 'none',
+      nodeset: memory === null ? [] : (memory.nodeset ?? memoryNodes),
+      memnodes,
+    },
+    cpuNodes: tuned.map(({ cell, cpuNodes }) => ({ cell, nodes: cpuNodes })),
+    emulatorNodes: spec.emulatorNodes ?? [],
+    hugepages: tuned.flatMap(({ cell, hugetlb }) =>
+      hugetlb === undefined ? [] : [{ cell, sizeKib: hugetlb.sizeKib }],
+    ),
+    cachedDisks: disks.flatMap((disk) => (disk.usesHostPageCache ? [disk.target] : [])),
+  };
 }
 
 /**
- * A guest whose process files were given; its document is the one that the advice is about.
+ * A guest whose process files were given. Without its document the one that the advice is about says how large it is,
+ * and nothing of how it runs.
  * @throws ProblemException invalid-residency
  */
 function observedTexts(
@@ -162,13 +195,19 @@ function observedTexts(
       },
     ]);
   }
-  const parsed = parseDomain(document.xml);
+  const { xml } = texts;
+  const parsed = parseDomain(xml ?? document.xml);
   if (!parsed.ok) throw residencyProblem(under(path, parsed.problems));
+  if (parsed.value.name !== name) {
+    const message = `The document is of ${JSON.stringify(parsed.value.name)}.`;
+    throw residencyProblem([{ code: 'name-mismatch', path: `${path}.xml`, message }]);
+  }
   const use = readResidency(texts, parsed.value, host);
   if (!use.ok) throw residencyProblem(under(path, use.problems));
   const spec = buildGuestSpec(parsed.value, host, { ...use.value, state: 'running' });
   if (!spec.ok) throw residencyProblem(under(path, spec.problems));
-  return observed(spec.value);
+  if (xml === undefined) return observed(spec.value);
+  return { ...observed(spec.value), document: observedDocument(parsed.value, spec.value, host) };
 }
 
 function observed(spec: GuestSpec): ObservedGuest {

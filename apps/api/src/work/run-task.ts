@@ -3,8 +3,15 @@ import { advise, AdvisorInputError, simulate } from '@zonewise/advisor';
 import { InvariantError, SimulatorInputError } from '@zonewise/simulator';
 import type { AdviceControl, RecommendationContent } from '@zonewise/advisor';
 import type { ReplayControl } from '@zonewise/simulator';
-import { adviceFiles } from './advice-files';
-import { headroom, inThreads, judging, placing, type OnHost, type Replaying } from '@zonewise/plan';
+import {
+  adviceFiles,
+  headroom,
+  inThreads,
+  judging,
+  placing,
+  type OnHost,
+  type Replaying,
+} from '@zonewise/plan';
 import { replayThreads } from '@zonewise/replay-threads';
 import type { Advice, WorkError, WorkOutcome, WorkProgress, WorkTask } from './tasks';
 

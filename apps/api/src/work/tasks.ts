@@ -8,6 +8,8 @@ import type {
   SimulationRequest,
 } from '@zonewise/advisor';
 import type {
+  AdviceFile,
+  DomainDocument,
   GateVerdict,
   HeadroomAnswer,
   HeadroomAsk,
@@ -18,11 +20,7 @@ import type {
   PlanProblem,
 } from '@zonewise/plan';
 
-/** A domain document as it was when the job was accepted; advice is written into a copy of it. */
-export interface DomainDocument {
-  name: string;
-  xml: string;
-}
+export type { AdviceFile, DomainDocument };
 
 export interface SimulationTask {
   kind: 'simulation';
@@ -54,17 +52,6 @@ export interface SimulationOutput {
   result: ReplayResult;
   outcome: Outcome;
   assumptions: { code: string; message: string }[];
-}
-
-/** A file that applies advice or takes it back. */
-export interface AdviceFile {
-  name: string;
-  mediaType: string;
-  /** `apply`: what to install; `diff`: what changes, for reading; `rollback`: the way back. */
-  purpose: 'apply' | 'diff' | 'rollback';
-  /** Domain whose document it is; absent for host files. */
-  domain?: string;
-  text: string;
 }
 
 /** A recommendation to store, with its files. */

@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Outcome, RecommendationContent } from '@zonewise/advisor';
 import type { HeadroomAnswer } from '@zonewise/plan';
@@ -56,6 +56,30 @@ describe('advise', () => {
     const content = JSON.parse(readFileSync(out, 'utf8')) as RecommendationContent;
     expect(content.finding).toBe('OPTIMIZED');
     expect(content.evidence.advised.outcome.guests.map(({ name }) => name)).toEqual(['db']);
+  });
+
+  it('writes the files that apply it, as the service makes them', () => {
+    const files = join(its.folder, 'files');
+    const plan = join(EXAMPLES, 'plan.yaml');
+    expect(advisePlan(plan, { files })).toBe(0);
+    const { evidence } = json<RecommendationContent>();
+    expect(Object.keys(evidence.advised.pinning ?? {})).toEqual(['web2']);
+    const parts = ['web1', 'web2', 'job1'].flatMap((name) =>
+      ['xml', 'diff', 'rollback.xml'].map((kind) => `${name}.${kind}`),
+    );
+    expect(readdirSync(files).sort()).toEqual([...parts, 'apply.sh', 'rollback.sh'].sort());
+    const web2 = readFileSync(join(files, 'web2.xml'), 'utf8');
+    expect(web2).toContain("<memory mode='strict' nodeset='1'/>");
+    expect(web2).toContain("cpuset='2-3'");
+    const before = readFileSync(join(EXAMPLES, 'web2.xml'), 'utf8');
+    expect(readFileSync(join(files, 'web2.rollback.xml'), 'utf8')).toBe(before);
+    expect(its.stderr).toBe(`zonewise: host: ${parts.length + 2} files in ${files}\n`);
+  });
+
+  it('gives the files of several hosts a folder each', () => {
+    const files = join(its.folder, 'files');
+    expect(advisePlan(TWO_HOSTS, { files })).toBe(0);
+    expect(readdirSync(files).sort()).toEqual(['kvm1', 'kvm2']);
   });
 
   it('says how far it is where that is asked for, and its first answer before its last replay', () => {

@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   advise,
   simulate,
@@ -5,7 +7,14 @@ import {
   type AdviceOptions,
   type AdviceProfile,
 } from '@zonewise/advisor';
-import { nearest, planRequests, simulationAnswer, type HostRequest } from '@zonewise/plan';
+import {
+  adviceFiles,
+  nearest,
+  planRequests,
+  simulationAnswer,
+  type AdviceFile,
+  type HostRequest,
+} from '@zonewise/plan';
 import { readPlanFile, type LoadedPlan } from '../gate/plan-file';
 import { evidenceReport, report } from '../demo/report';
 import { readLimited } from '../gate/plan-folder';
@@ -72,6 +81,8 @@ export interface AdviseOptions extends ReplayOptions {
   profile?: string;
   /** File with the rest of `options` as the service takes them: weights, constraints, budget. */
   options?: string;
+  /** Folder for the files that apply the advice; of several hosts each has a folder in it. */
+  files?: string;
   /** Says on stderr how far it is, and when there is a first answer. */
   progress?: boolean;
 }
@@ -79,17 +90,21 @@ export interface AdviseOptions extends ReplayOptions {
 /** Looks for better settings for each host of a plan. */
 export function advisePlan(path: string, options: AdviseOptions = {}): number {
   const { output = 'json' } = options;
+  const made = new Map<string, AdviceFile[]>();
   return perHost(
     path,
     options,
-    ({ name, request, caveats }) => ({
-      ...advise(
+    (host) => {
+      const { name, request, caveats } = host;
+      const content = advise(
         { ...request, options: adviceOptions(options) },
         options.progress === true ? progressOf(name) : undefined,
-      ),
-      caveats,
-    }),
+      );
+      if (options.files !== undefined) made.set(name, filesOf(host, content));
+      return { ...content, caveats };
+    },
     (answers) => {
+      if (options.files !== undefined) writeFiles(options.files, made);
       if (output === 'json') return asOne(answers);
       if (output !== 'text') refuseOption('--output', output, 'json or text');
       return answers
@@ -100,6 +115,28 @@ export function advisePlan(path: string, options: AdviseOptions = {}): number {
         .join('\n');
     },
   );
+}
+
+/** The files of the advice itself; alternatives that exclude it have none. */
+function filesOf(
+  { request, documents }: HostRequest,
+  content: Parameters<typeof adviceFiles>[0],
+): AdviceFile[] {
+  // A plan's guests are in the order of their documents.
+  const named = request.guests.map(({ guest }, i) => ({
+    name: guest.name,
+    xml: documents[i] ?? '',
+  }));
+  return adviceFiles(content, named, request.host);
+}
+
+function writeFiles(folder: string, made: Map<string, AdviceFile[]>): void {
+  for (const [host, files] of made) {
+    const own = made.size > 1 ? join(folder, encodeURIComponent(host)) : folder;
+    mkdirSync(own, { recursive: true });
+    for (const { name, text } of files) writeFileSync(join(own, name), text);
+    process.stderr.write(`zonewise: ${host}: ${files.length} files in ${own}\n`);
+  }
 }
 
 /** A line on stderr with every tenth of the way, and one with the first answer that is better than today's setting. */

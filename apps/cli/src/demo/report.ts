@@ -163,7 +163,7 @@ export function report(content: RecommendationContent): string {
   ];
   if (content.immovable.length > 0) {
     const lines = content.immovable.map((entry) => `  - ${entry.message}`);
-    sections.push(`What no setting moves\n${lines.join('\n')}`);
+    sections.push(`What the advice does not move\n${lines.join('\n')}`);
   }
   sections.push(...alternatives(content.evidence.alternatives));
   sections.push(

@@ -1,4 +1,8 @@
 /** What the ways of moving a running guest's memory are said to gain, against replays that take as much there. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { MIB, host, planned, running, type NodeShape } from '../../test/builders';
 import { simulate } from '../simulate';
 import type { GuestSpec, NumatuneValue, SimulationRequest } from '../types';
@@ -122,6 +126,61 @@ it('a guest that was started restrictive takes another nodeset live, and gains b
   });
   expect(taken(request, routes.live.gainPages, STRICT).kills).toBe(0);
   expect(routes.restart.message).toContain('Its numatune names node 1: change that first.');
+});
+
+it('a guest that was started without numatune takes a nodeset live too, once', () => {
+  const numatune = { mode: 'none' as const, nodeset: [] };
+  const routes = routesOn(requestOn({ mib: 2048, cacheMib: 1800 }, { numatune }));
+  expect(routes.live).toMatchObject({
+    possible: true,
+    gainPages: routes['migrate-pages'].gainPages,
+    commands: ['virsh numatune db1 --nodeset 0 --live'],
+  });
+  expect(routes.live.message).toContain('another nodeset only after a restart');
+});
+
+describe('the commands of a restart', () => {
+  /** What a shell makes of them where virsh writes its words down and the guest is off from the given question on. */
+  function typed(name: string, offAfter: number) {
+    const folder = mkdtempSync(join(tmpdir(), 'zonewise-routes-'));
+    const virsh = `#!/bin/sh
+echo "$@" >> '${folder}/calls'
+if [ "$1" != domstate ]; then exit 0; fi
+[ "$(grep -c domstate '${folder}/calls')" -gt ${offAfter} ] && echo 'shut off' || echo running
+`;
+    const answer = '#!/bin/sh\nexit 0\n';
+    // Nobody waits here: a turn of the loop is a second of the guest's.
+    const timeout = '#!/bin/sh\nshift\nexec "$@"\n';
+    const late = '#!/bin/sh\nexit 124\n';
+    const tools = { virsh, sleep: answer, timeout: offAfter > 3 ? late : timeout };
+    for (const [tool, text] of Object.entries(tools)) {
+      writeFileSync(join(folder, tool), text, { mode: 0o755 });
+    }
+    const request = requestOn({ mib: 2048 });
+    for (const { guest } of request.guests) guest.name = name;
+    const [guest] = routesOf(request, todayOf(request));
+    const restart = guest!.routes.find(({ kind }) => kind === 'restart')!;
+    const { status, stderr } = spawnSync('sh', ['-e'], {
+      input: restart.commands.join('\n'),
+      env: { PATH: `${folder}:${process.env.PATH ?? ''}` },
+      encoding: 'utf8',
+    });
+    const calls = readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n');
+    rmSync(folder, { recursive: true });
+    return { status, stderr, calls };
+  }
+
+  it('start the guest when it is off', () => {
+    const { status, calls } = typed("it's", 2);
+    const asked = Array.from({ length: 3 }, () => "domstate it's");
+    expect([status, calls]).toEqual([0, ["shutdown it's", ...asked, "start it's"]]);
+  });
+
+  it('do not start a guest that stays, and say so', () => {
+    const { status, stderr, calls } = typed("it's", 4);
+    expect([status, calls]).toEqual([1, ["shutdown it's"]]);
+    expect(stderr).toBe("it's did not shut down within 300 s: start it when it is off.\n");
+  });
 });
 
 it('pinned pages stay until a restart', () => {

@@ -36,8 +36,8 @@ type Running = GuestSpec & { state: 'running' };
 type Advised = Pick<Candidate, 'outcome' | 'sysctl'>;
 
 /**
- * For every running guest with memory away from its CPUs: what each way of moving it gains. No setting of the advice
- * moves pages that are already there.
+ * For every running guest with memory away from its CPUs: what each way of moving it gains. What the advice writes
+ * moves no pages that are already there.
  * @param advised its replay has the room that is left for moved pages
  */
 export function routesOf(request: SimulationRequest, advised: Advised): GuestRoutes[] {
@@ -96,25 +96,38 @@ function roomAtHome(
   return { to, roomPages, freePages };
 }
 
-/** @source libvirt 9.0 qemuDomainSetNumaParamsLive(): only a guest that was started restrictive takes another nodeset */
+/**
+ * Whether libvirt gives a running guest another nodeset: a guest with numatune only where its mode is restrictive, and one
+ * without. Either has no policy of its own, so that cpuset.mems decides.
+ * @source libvirt 9.0 qemuDomainSetNumaParamsLive(), virDomainNumatuneGetMode()
+ */
+export function takesNodesetLive({ numatune: { mode } }: Pick<GuestSpec, 'numatune'>): boolean {
+  return mode === 'restrictive' || mode === 'none';
+}
+
+/** @source libvirt 9.0 virDomainNumatuneSet(): where there was no numatune, the running guest's is strict from then on */
 function live({ spec, to, awayPages, roomPages }: Context): Route {
   const { name } = spec.guest;
   const { mode } = spec.numatune;
   const nodeset = formatNodeset(to);
-  if (mode !== 'restrictive') {
+  if (!takesNodesetLive(spec)) {
     const message =
-      `libvirt changes the nodeset of a running guest only where it was started restrictive, and never the mode; ` +
-      `${name} was started with ${mode === 'none' ? 'no numatune' : mode}.`;
+      `libvirt changes the nodeset of a running guest only where it was started restrictive or without numatune, and never ` +
+      `the mode; ${name} was started with ${mode}.`;
     return { kind: 'live', possible: false, gainPages: 0, message, commands: [] };
   }
   const gainPages = movable(spec, awayPages, roomPages);
+  const once =
+    mode === 'none'
+      ? ` It was started without numatune: libvirt takes it for strict then, and another nodeset only after a restart.`
+      : '';
   return {
     kind: 'live',
     possible: gainPages > 0,
     gainPages,
     message:
       `Another cpuset.mems for ${name}: memory that it touches from then on comes from ${nodesText(to)}, and the kernel ` +
-      `moves up to ${formatMib(gainPages)} of its ${formatMib(awayPages)} elsewhere after it, as far as they can be moved.`,
+      `moves up to ${formatMib(gainPages)} of its ${formatMib(awayPages)} elsewhere after it, as far as they can be moved.${once}`,
     commands: [`virsh numatune ${quoted(name)} --nodeset ${nodeset} --live`],
   };
 }
@@ -165,8 +178,22 @@ function restart(context: Context): Route {
       gainPages > 0
         ? `A restart frees its memory on ${formatList(from.map((node) => `node ${node}`))} and touches it anew; up to ${formatMib(gainPages)} of ${name} get to ${nodesText(to)}.${hint}`
         : `A restart gains nothing: ${nodesText(to)} ${to.length === 1 ? 'has' : 'have'} no ${boundPages > 0 ? 'free memory' : 'room'} for the ${formatMib(awayPages)} of ${name}.${hint}`,
-    commands: [`virsh shutdown ${quoted(name)}`, `virsh start ${quoted(name)}`],
+    commands: restartCommands(name),
   };
+}
+
+/** A guest has this long to shut down, seconds. */
+const SHUTDOWN_SECONDS = 300;
+
+/** virsh shutdown asks the guest and returns at once: it is started when it is off, which is told in the words of C. */
+function restartCommands(name: string): string[] {
+  const wait = `until [ "$(LC_ALL=C virsh domstate "$1")" = "shut off" ]; do sleep 1; done`;
+  const late = `${name} did not shut down within ${SHUTDOWN_SECONDS} s: start it when it is off.`;
+  return [
+    `virsh shutdown ${quoted(name)}`,
+    `timeout ${SHUTDOWN_SECONDS} sh -c '${wait}' sh ${quoted(name)} || { echo ${quoted(late)} >&2; false; }`,
+    `virsh start ${quoted(name)}`,
+  ];
 }
 
 const isPinned = ({ guest }: Running): boolean => guest.regions.every((region) => region.pinned);

@@ -1,8 +1,16 @@
 import { PAGES_PER_MIB, type HostModel, type HostNode } from '@zonewise/simulator';
 import { formatCount, formatList, formatMib } from '../format';
-import { managedPages, sameNodes } from '../host-nodes';
+import { managedPages } from '../host-nodes';
 import { lossesOf, lostNames } from '../losses';
-import type { NumatuneSetting, Outcome, RecommendationContent } from '../types';
+import { NUMATUNE_PATH, PIN_PATH } from '../operations';
+import type {
+  Candidate,
+  NumatuneValue,
+  Outcome,
+  PinningValue,
+  RecommendationContent,
+} from '../types';
+import { appliedSettings, type ComparedSetting, type ObservedDocument } from './applied-settings';
 
 /** A differing page count is agreement up to this much, whatever the node's size. */
 const TOLERANCE_MIN_PAGES = 8 * PAGES_PER_MIB;
@@ -13,17 +21,24 @@ export interface ObservedGuest {
   name: string;
   /** Guest memory by node; absent where nothing measured says where it is. */
   pagesByNode?: { nodeId: number; pages: number }[];
-  /** Its numatune now; absent where no document of it was gathered. */
-  numatune?: NumatuneSetting;
+  /** What libvirt runs it from; absent where no document of it was gathered. */
+  document?: ObservedDocument;
 }
 
 /** The part of a recommendation that says what will be. */
 export interface Prediction {
   evidence: Pick<RecommendationContent['evidence'], 'advised'>;
+  /** What is written for it; absent: what the replay was given, as it is. */
+  content?: RecommendationContent['content'];
 }
 
 export interface Observation {
   host: HostModel;
+  /**
+   * Paths of the host model that the texts say themselves (`sysctl.swappiness`, `thp.enabled`, `nodes.1.hugepages`); of
+   * what is not among them no setting is compared. Absent: all of them.
+   */
+  read?: readonly string[];
   guests: ObservedGuest[];
 }
 
@@ -40,7 +55,8 @@ export interface Compared {
 /**
  * AGREES: every figure is within its tolerance. DIFFERS: at least one is not. NOT_APPLIED: a setting of the
  * advice is not in force, so that there is no prediction to hold against. INCOMPLETE: what the advice is about
- * was not gathered. The figures that there are stand in each of them.
+ * was not gathered: a node, where a guest's memory is, or whether a setting is in force. The figures that there are stand
+ * in each of them.
  */
 export type VerificationVerdict = 'AGREES' | 'DIFFERS' | 'NOT_APPLIED' | 'INCOMPLETE';
 
@@ -50,8 +66,8 @@ export interface VerificationResult {
   summary: string;
   nodes: { nodeId: number; free: Compared; fileCache: Compared; anon: Compared }[];
   guests: { name: string; nodes: ({ nodeId: number } & Compared)[]; agrees: boolean }[];
-  /** Every setting of the advice, and what was found in its place. */
-  settings: { name: string; advised: string; found: string; applied: boolean }[];
+  /** Settings of the advice, and what was found in their place; all others are among `notCompared`. */
+  settings: ComparedSetting[];
   notCompared: { what: string; why: string }[];
   tolerance: { percent: number; minPages: number; rule: string };
 }
@@ -64,11 +80,12 @@ export interface VerificationResult {
  * @param tolerancePercent of a node's managed memory (a guest's memory for its pages), at least 8 MiB
  */
 export function verifyPrediction(
-  content: Prediction,
-  { host, guests }: Observation,
+  prediction: Prediction,
+  { host, read, guests }: Observation,
   tolerancePercent = TOLERANCE_PERCENT,
 ): VerificationResult {
-  const { outcome } = content.evidence.advised;
+  const advised = asWritten(prediction);
+  const { outcome } = advised;
   const notCompared: VerificationResult['notCompared'] = [];
   const nodes = compareNodes(outcome, host, tolerancePercent, notCompared);
   const found = new Map(guests.map((guest) => [guest.name, guest]));
@@ -85,10 +102,15 @@ export function verifyPrediction(
       ) ?? [],
   );
   noteStrangers(outcome, guests, notCompared);
-  const settings = settingsOf(content, host, found, notCompared);
+  const documents = new Map(
+    guests.flatMap(({ name, document }) => (document === undefined ? [] : [[name, document]])),
+  );
+  const given = read === undefined ? { host, documents } : { host, read, documents };
+  const { compared: settings, missing, hidden } = appliedSettings(advised, given);
+  notCompared.push(...missing, ...hidden);
   const facts = { nodes, guests: compared, settings, notCompared };
   return {
-    ...verdictOf(outcome, found, facts),
+    ...verdictOf(outcome, found, facts, missing),
     ...facts,
     tolerance: {
       percent: tolerancePercent,
@@ -98,6 +120,26 @@ export function verifyPrediction(
         `memory, a guest's pages on a node within ${tolerancePercent} % of the guest's memory, both at least ` +
         `${formatMib(TOLERANCE_MIN_PAGES)}.`,
     },
+  };
+}
+
+/**
+ * The advised settings as documents have them: a replay keeps nodes of cells by itself, and vCPUs near their memory; a
+ * document names and pins them.
+ */
+function asWritten({ evidence: { advised }, content }: Prediction): Candidate {
+  const operations = (content?.operationGroups ?? []).flatMap((group) => group.operations);
+  const written = <T>(path: string): Record<string, T> =>
+    Object.fromEntries(
+      operations
+        .filter((one) => one.path === path)
+        .map(({ resource, value }) => [resource, value as T]),
+    );
+  const pinning = { ...advised.pinning, ...written<PinningValue>(PIN_PATH) };
+  return {
+    ...advised,
+    numatune: { ...advised.numatune, ...written<NumatuneValue>(NUMATUNE_PATH) },
+    ...(Object.keys(pinning).length > 0 && { pinning }),
   };
 }
 
@@ -202,44 +244,11 @@ function noteStrangers(
   }
 }
 
-function settingsOf(
-  content: Prediction,
-  host: HostModel,
-  guests: Map<string, ObservedGuest>,
-  notCompared: VerificationResult['notCompared'],
-): VerificationResult['settings'] {
-  const { sysctl, numatune } = content.evidence.advised;
-  const kernel = Object.entries(sysctl).map(([name, value]) => {
-    const now = host.sysctl[name as keyof typeof host.sysctl];
-    const [advised, found] = [text(value), text(now)];
-    return { name: `vm.${name}`, advised, found, applied: advised === found };
-  });
-  const domains = Object.entries(numatune).flatMap(([name, setting]) => {
-    const now = guests.get(name)?.numatune;
-    if (now === undefined) {
-      const why = 'No document of the running guest was gathered.';
-      notCompared.push({ what: `numatune of ${name}`, why });
-      return [];
-    }
-    const applied =
-      now.mode === setting.mode &&
-      (setting.mode === 'none' || sameNodes(now.nodeset, setting.nodeset));
-    return [{ name: `numatune of ${name}`, advised: text(setting), found: text(now), applied }];
-  });
-  return [...kernel, ...domains];
-}
-
-function text(value: unknown): string {
-  if (Array.isArray(value)) return value.join(' ');
-  if (typeof value !== 'object' || value === null) return String(value);
-  const { mode, nodeset } = value as NumatuneSetting;
-  return mode === 'none' ? mode : `${mode} ${nodeset.join(',')}`;
-}
-
 function verdictOf(
   outcome: Outcome,
   found: Map<string, ObservedGuest>,
   { nodes, guests, settings }: Facts,
+  unknown: { what: string }[],
 ): Pick<VerificationResult, 'verdict' | 'summary'> {
   const missed = settings.filter(({ applied }) => !applied);
   if (missed.length > 0) {
@@ -251,8 +260,13 @@ function verdictOf(
     .filter(({ name }) => !lost.includes(name) && found.get(name)?.pagesByNode === undefined)
     .map(({ name }) => name);
   const absentNodes = outcome.nodes.length - nodes.length;
-  if (missing.length > 0 || absentNodes > 0) {
+  if (missing.length > 0 || absentNodes > 0 || unknown.length > 0) {
     const what = [
+      ...(unknown.length > 0
+        ? [
+            `whether ${formatList(unknown.map(({ what }) => what))} ${unknown.length === 1 ? 'is' : 'are'} as advised`,
+          ]
+        : []),
       ...(missing.length > 0 ? [`where the memory of ${formatList(missing)} is`] : []),
       ...(absentNodes > 0 ? [`${absentNodes} of ${outcome.nodes.length} nodes`] : []),
     ];

@@ -15,9 +15,17 @@ import {
   domainOperations,
   SYSCTL_FILE,
   SYSCTL_ROLLBACK_FILE,
+  sysfsOperations,
+  TMPFILES_FILE,
+  type AdviceFile,
 } from './advice-operations';
 import { adviceScripts, cpusOf } from './advice-scripts';
-import type { AdviceFile, DomainDocument } from './tasks';
+
+/** A domain document as it was when advice was asked for; advice is written into a copy of it. */
+export interface DomainDocument {
+  name: string;
+  xml: string;
+}
 
 /** A document could not be changed as advised; a defect of ours, since it was read before. */
 export class AdviceFileError extends Error {}
@@ -144,12 +152,21 @@ function distinct(files: AdviceFile[]): AdviceFile[] {
   });
 }
 
+/** For /etc/tmpfiles.d: systemd-tmpfiles writes the files below /sys again at every boot. */
+function tmpfilesFile(content: RecommendationContent): string {
+  const lines = sysfsOperations(content).flatMap(({ path, value, reason }) => [
+    `# ${reason.replace(/\s+/g, ' ')}`,
+    `w ${path} - - - - ${String(value)}`,
+  ]);
+  return ['# Huge pages as advised by Zonewise', ...lines, ''].join('\n');
+}
+
 /**
  * `DOMAIN.xml` (the document with nothing changed but what is advised), `DOMAIN.diff`, `DOMAIN.rollback.xml`
- * (the document as it was), `90-zonewise.conf` for /etc/sysctl.d and `rollback.conf`; `apply.sh` and `rollback.sh`,
- * which install all of it and take it back, `start.sh` where the order of starts changes, and `apply-live.sh` with the
- * ways to move what running guests hold elsewhere. Only what changes has files, but for `90-zonewise.conf`: it also
- * tells, as comments, the settings that the advice rests on. Advice to leave everything has none but `apply-live.sh`.
+ * (the document as it was), `90-zonewise.conf` for /etc/sysctl.d and `rollback.conf`, `zonewise-tmpfiles.conf` for
+ * /etc/tmpfiles.d; `apply.sh` and `rollback.sh`, which install all of it and take it back, `start.sh` where the order of
+ * starts changes, and `apply-live.sh` with the ways to move what running guests hold elsewhere. Only what changes has files:
+ * advice to leave everything has none but `apply-live.sh`.
  *
  * @param host as the advice was computed for it
  *
@@ -172,13 +189,14 @@ export function adviceFiles(
     }),
   );
   const common = { mediaType: 'text/plain' };
-  if (changesSysctl(content) || files.length > 0) {
+  if (changesSysctl(content)) {
     const text = sysctlFile(content, host.sysctl);
     files.push({ ...common, name: SYSCTL_FILE, purpose: 'apply', text });
+    const earlier = rollbackSysctlFile(content);
+    files.push({ ...common, name: SYSCTL_ROLLBACK_FILE, purpose: 'rollback', text: earlier });
   }
-  if (changesSysctl(content)) {
-    const text = rollbackSysctlFile(content);
-    files.push({ ...common, name: SYSCTL_ROLLBACK_FILE, purpose: 'rollback', text });
+  if (sysfsOperations(content).length > 0) {
+    files.push({ ...common, name: TMPFILES_FILE, purpose: 'apply', text: tmpfilesFile(content) });
   }
   return [...files, ...adviceScripts({ content, files: named })];
 }

@@ -7,12 +7,19 @@ import {
   operationsOf,
   SYSCTL_FILE,
   SYSCTL_ROLLBACK_FILE,
+  sysfsOperations,
+  TMPFILES_FILE,
+  type AdviceFile,
 } from './advice-operations';
-import type { AdviceFile } from './tasks';
 
-const INSTALLED = '/etc/sysctl.d/90-zonewise.conf';
 /** Tests run the scripts below another root; sysctl and virsh are found by PATH. */
 const ROOT = '${ZONEWISE_ROOT:-}';
+/** Arguments of the shell functions below: kind of the file, the file, and where it is installed. */
+const INSTALLED_SYSCTL = `sysctl ${SYSCTL_FILE} "${ROOT}/etc/sysctl.d/${SYSCTL_FILE}"`;
+const INSTALLED_TMPFILES = `tmpfiles ${TMPFILES_FILE} "${ROOT}/etc/tmpfiles.d/zonewise.conf"`;
+
+/** One comment line: a reason holds no line breaks, but a domain's name in it could. */
+const comment = (text: string): string => `# ${text.replace(/\s+/g, ' ')}`;
 
 const head = (title: string): string[] => [
   '#!/bin/sh',
@@ -45,56 +52,139 @@ export function adviceScripts(context: Context): AdviceFile[] {
   return scripts;
 }
 
-/** One comment line: a reason holds no line breaks, but a domain's name in it could. */
-const comment = (text: string): string => `# ${text.replace(/\s+/g, ' ')}`;
+/**
+ * An earlier file of the same name may set what today's advice rests on: it is kept as FILE.before, and so is in the new
+ * file what it sets besides. An empty FILE.before stands for no earlier file. It is made once, so that a repetition of
+ * apply.sh does not lose it.
+ */
+const MERGED_LINES = [
+  comment('merged KIND FILE BEFORE: the file, and what the one before it sets besides'),
+  'merged() {',
+  `  awk -v kind="$1" '`,
+  '    function name(line, field) {',
+  '      if (kind == "tmpfiles") { split(line, field); return field[2] }',
+  '      sub(/^[ \\t]*-?[ \\t]*/, "", line); sub(/[ \\t]*=.*/, "", line); sub(/[ \\t]+$/, "", line)',
+  '      gsub("/", ".", line)',
+  '      return line',
+  '    }',
+  '    FNR == NR { print; if (!/^[ \\t]*([#;]|$)/) set[name($0)] = 1; next }',
+  '    /^[ \\t]*([#;]|$)/ || name($0) in set { next }',
+  '    !kept { print "# Kept from the file that was here before:"; kept = 1 }',
+  '    { print }',
+  `  ' "$2" "$3"`,
+  '}',
+];
+
+const PLACE_LINES = [
+  ...MERGED_LINES,
+  comment('place KIND FILE TARGET: installs the file and remembers, once, what was there'),
+  'place() {',
+  '  if [ ! -e "$2.before" ]; then',
+  '    if [ -e "$3" ]; then cp -p "$3" "$2.before.new"; else : > "$2.before.new"; fi',
+  '    mv -f "$2.before.new" "$2.before"',
+  '  fi',
+  '  mkdir -p "${3%/*}"',
+  '  merged "$1" "$2" "$2.before" > "$3.new"',
+  '  chmod 0644 "$3.new"',
+  '  mv -f "$3.new" "$3"',
+  '}',
+];
+
+const RESTORE_LINES = [
+  ...MERGED_LINES,
+  comment('unchanged KIND FILE TARGET: ends the script where another advice was installed since'),
+  'unchanged() {',
+  '  [ -e "$2.before" ] && [ -e "$3" ] || return 0',
+  '  cmp -s "$2.before" "$3" && return 0',
+  '  merged "$1" "$2" "$2.before" | cmp -s - "$3" && return 0',
+  '  echo "$3 was changed after apply.sh: take that back first. Nothing was done." >&2',
+  '  exit 1',
+  '}',
+  comment('restore KIND FILE TARGET: what was there before apply.sh'),
+  'restore() {',
+  '  if [ ! -e "$2.before" ]; then',
+  '    echo "There is no $2.before: apply.sh of this folder did not install $3, which stays as it is." >&2',
+  '    return 0',
+  '  fi',
+  '  if [ -s "$2.before" ]; then',
+  '    cp -p "$2.before" "$3.new"',
+  '    mv -f "$3.new" "$3"',
+  '  else',
+  '    rm -f "$3"',
+  '  fi',
+  '  rm -f "$2.before"',
+  '}',
+];
+
+/** Arguments of the shell functions for each installed file. */
+function installedFiles(content: RecommendationContent): string[] {
+  return [
+    ...(changesSysctl(content) ? [INSTALLED_SYSCTL] : []),
+    ...(sysfsOperations(content).length > 0 ? [INSTALLED_TMPFILES] : []),
+  ];
+}
 
 function applyLines({ content, files }: Context): string[] {
+  const installed = installedFiles(content);
   return [
     ...head('Applies the advice of Zonewise; rollback.sh takes it back.'),
     comment(
       'Guests that run keep their memory where it is: restart or migrate them as apply-live.sh says.',
     ),
+    ...(installed.length > 0 ? ['', ...PLACE_LINES] : []),
     ...(changesSysctl(content)
       ? [
           '',
           comment('Kernel settings, now and after a boot'),
-          `install -m 0644 ${SYSCTL_FILE} "${ROOT}${INSTALLED}"`,
-          `sysctl -p "${ROOT}${INSTALLED}"`,
+          `place ${INSTALLED_SYSCTL}`,
+          `sysctl -p ./${SYSCTL_FILE}`,
         ]
       : []),
-    ...fileLines(content, (operation) => operation.value),
+    ...sysfsLines(content, 'now and after a boot', (operation) => operation.value),
+    ...(installed.includes(INSTALLED_TMPFILES)
+      ? [
+          `place ${INSTALLED_TMPFILES}`,
+          `command -v systemd-tmpfiles > /dev/null || echo 'There is no systemd-tmpfiles: have the files below /sys written at every boot.' >&2`,
+        ]
+      : []),
     ...documentLines(content, files, 'apply'),
   ];
 }
 
 function rollbackLines({ content, files }: Context): string[] {
+  const installed = installedFiles(content);
   return [
     ...head('Takes the advice of Zonewise back.'),
+    ...(installed.length > 0
+      ? ['', ...RESTORE_LINES, ...installed.map((file) => `unchanged ${file}`)]
+      : []),
     ...(changesSysctl(content)
       ? [
           '',
           comment('Kernel settings as they were'),
-          `rm -f "${ROOT}${INSTALLED}"`,
+          `restore ${INSTALLED_SYSCTL}`,
           `sysctl -p ./${SYSCTL_ROLLBACK_FILE}`,
         ]
       : []),
-    ...fileLines(content, (operation) => operation.previousValue),
+    ...(installed.includes(INSTALLED_TMPFILES)
+      ? ['', comment('Huge pages after a boot'), `restore ${INSTALLED_TMPFILES}`]
+      : []),
+    ...sysfsLines(content, 'as they were', (operation) => operation.previousValue),
     ...documentLines(content, files, 'rollback'),
   ];
 }
 
-/** Files below /sys: huge pages; they are lost at a boot. */
-function fileLines(
+/** Files below /sys: huge pages. */
+function sysfsLines(
   content: RecommendationContent,
+  when: string,
   valueOf: (operation: Operation) => unknown,
 ): string[] {
-  const written = operationsOf(content).filter(
-    ({ resourceType }) => resourceType === 'thp' || resourceType === 'hugepages',
-  );
+  const written = sysfsOperations(content);
   if (written.length === 0) return [];
   return [
     '',
-    comment('Huge pages, until the next boot'),
+    comment(`Huge pages, ${when}`),
     ...written.flatMap((operation) => {
       const file = `"${ROOT}${operation.path}"`;
       const value = String(valueOf(operation));

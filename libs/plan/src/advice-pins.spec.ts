@@ -3,7 +3,7 @@ import { advise, simulate } from '@zonewise/advisor';
 import type { GuestSpec } from '@zonewise/advisor';
 import { parseDomain } from '@zonewise/libvirt-xml';
 import { buildGuestSpec } from '@zonewise/plan';
-import { host as hostOf } from '../../../../libs/advisor/test/builders';
+import { host as hostOf } from '../../advisor/test/builders';
 import { adviceFiles } from './advice-files';
 
 const host = hostOf([
