@@ -142,6 +142,8 @@ export function adviseWith(
   const baselineAgainst = (chosen: Evaluated): Candidate => {
     if (baseline === chosen) return baseline.candidate;
     const [then, now] = [chosen.candidate.outcome, baseline.candidate.outcome];
+    const frail = searched.frailty(chosen);
+    if (frail) return { ...explained(baseline), whyNot: frail.why };
     const isBetter = chosen !== advised || compareOutcomes(then, now, judge) < 0;
     return isBetter ? explainedCandidate(baseline, chosen, judge) : explained(baseline);
   };
@@ -166,7 +168,7 @@ export function adviseWith(
     const shortfall = shortfallPages(request.host, demand);
     const found = verdict(baseline, chosen, {
       ...{ judge, shortfall },
-      ...(chosen === advised && { frailty: searched.frailty }),
+      frailty: searched.frailty(chosen),
     });
     return {
       recommenderSubtype: 'NUMA_MEMORY_PLACEMENT',

@@ -99,8 +99,13 @@ export function effectText(withIt: Outcome, without: Outcome, judge: Judge): str
   const costs = changed.filter((objective) => after[objective] > before[objective]);
   const label = (objective: Objective): string =>
     objective === 'kills' ? lossLabel(withIt, without) : OBJECTIVE_LABELS[objective];
-  const phrase = (objective: Objective): string =>
-    `${label(objective)} from ${FIGURES[objective](without)} to ${FIGURES[objective](withIt)}`;
+  const phrase = (objective: Objective): string => {
+    if (objective === 'remote' && !shareTells(withIt, without)) {
+      const [from, to] = distances(without, withIt);
+      return `distance to guest memory beyond local from ${from} to ${to}`;
+    }
+    return `${label(objective)} from ${FIGURES[objective](without)} to ${FIGURES[objective](withIt)}`;
+  };
   const gain = gains.length > 0 ? `lowers ${formatList(gains.map(phrase))}` : 'changes no figure';
   const cost = costs.length > 0 ? `; it raises ${formatList(costs.map(phrase))}` : '';
   const cache = changed.includes('cache') ? '' : `; ${cacheText(withIt, without)}`;
@@ -140,6 +145,37 @@ export const FIGURES: Record<Objective, (outcome: Outcome) => string> = {
   stall: (outcome) => formatMs(outcome.stallNs),
 };
 
+/** Whether the one whose memory is further has more of it on nodes without its vCPUs, as far as a reader sees. */
+export function shareTells(a: Outcome, b: Outcome): boolean {
+  const [further, nearer] = a.remoteCost > b.remoteCost ? [a, b] : [b, a];
+  return (
+    further.remoteShare > nearer.remoteShare &&
+    formatPercent(further.remoteShare) !== formatPercent(nearer.remoteShare)
+  );
+}
+
+/** What decides where memory is further, in the middle of a sentence: the share that is remote, or distances where that tells nothing. */
+export function remoteAgainst(further: Outcome, nearer: Outcome): string {
+  if (shareTells(further, nearer)) {
+    return `${FIGURES.remote(further)} of guest memory is remote against ${FIGURES.remote(nearer)}`;
+  }
+  const [far, near] = distances(further, nearer);
+  const isSpread = further.guests.some((guest) => guest.remoteShare === 0 && guest.remoteCost > 0);
+  return (
+    `the guests' memory is on average ${far} of the local distance further from their vCPUs than local memory, ` +
+    `against ${near}` +
+    (isSpread
+      ? "; where a guest's vCPUs run on several nodes, none of its memory there counts as remote"
+      : '')
+  );
+}
+
+/** Means beyond local, of the local distance, as exactly as it takes to tell them apart. */
+function distances(a: Outcome, b: Outcome): [string, string] {
+  const digits = a.remoteCost.toFixed(3) === b.remoteCost.toFixed(3) ? 4 : 3;
+  return [a.remoteCost.toFixed(digits), b.remoteCost.toFixed(digits)];
+}
+
 const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => string> = {
   kills: (loser, advised) => {
     const kill = loser.kills[0];
@@ -156,17 +192,16 @@ const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => stri
     `Guests wait ${FIGURES.stall(loser.candidate.outcome)} for reclaim against ` +
     `${FIGURES.stall(advised.candidate.outcome)}, over the budget of ${STALL_BUDGET_SECONDS_PER_GIB} s per GiB`,
   remote: (loser, advised) => {
-    const guests = loser.candidate.outcome.guests
-      .filter((guest) => guest.remoteShare > 0)
+    const [lost, won] = [loser.candidate.outcome, advised.candidate.outcome];
+    const guests = lost.guests
+      .filter((guest) => guest.remoteShare > 0 && shareTells(lost, won))
       .map((guest) => `${guest.name} ${formatPercent(guest.remoteShare)}`);
     const spill = loser.spills[0];
     const proof = spill
       ? `; ${spill.guest} left node ${spill.fromNode}: ${shortfallText(shortfallOf(spill))}`
       : '';
-    return (
-      `${FIGURES.remote(loser.candidate.outcome)} of guest memory is remote against ` +
-      `${FIGURES.remote(advised.candidate.outcome)}${guests.length > 0 ? ` (${formatSome(guests)})` : ''}${proof}`
-    );
+    const text = remoteAgainst(lost, won);
+    return `${text.charAt(0).toUpperCase()}${text.slice(1)}${guests.length > 0 ? ` (${formatSome(guests)})` : ''}${proof}`;
   },
   headroom: (loser, advised) =>
     `Same locality, but ${FIGURES.headroom(loser.candidate.outcome)} of the fullest node is in use against ` +

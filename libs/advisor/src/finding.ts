@@ -1,5 +1,5 @@
 import type { Evaluated } from './evaluator';
-import { OBJECTIVE_LABELS, changeText } from './explain';
+import { OBJECTIVE_LABELS, changeText, shareTells } from './explain';
 import { formatCount, formatMib, formatMs, formatPercent } from './format';
 import type { ImpactMeasure } from './evidence/impact';
 import { impactOf, otherImpacts } from './evidence/impact';
@@ -35,13 +35,13 @@ export interface FoundBy {
   judge: Judge;
   /** Pages that are missing by counting. */
   shortfall: number;
-  /** What variations do to the setting as it is and not to the advice, where that is no better as asked. */
+  /** What variations do to the setting as it is and not to the advice, where that comes before the figures as asked. */
   frailty?: Frailty | undefined;
 }
 
 /**
- * The finding: what is wrong with the setting as it is by the figure that decides, under a variation where none does as
- * asked, or OPTIMIZED when nothing replayed is better. When even the advised configuration kills, the plan does not fit.
+ * The finding: what is wrong with the setting as it is by the figure that decides, under a variation where that comes before
+ * what decides as asked, or OPTIMIZED when nothing replayed is better. When even the advised configuration kills, the plan does not fit.
  */
 export function verdict(baseline: Evaluated, advised: Evaluated, by: FoundBy): Verdict {
   const { judge, frailty } = by;
@@ -123,19 +123,20 @@ const DESCRIBE: Record<Objective, Describe> = {
   stall: waiting,
 };
 
-/** As good as today's setting as asked, or worse there, and better as soon as things come otherwise. */
+/** Better as soon as things come otherwise, which counts more than what it is as asked. */
 function frail(baseline: Evaluated, advised: Evaluated, frailty: Frailty): Verdict {
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
   const { why, loses, condition } = frailty;
   const isLoss = lostNames(frailty.frail).length > lostNames(frailty.better).length;
   const measure = isLoss ? 'guests-killed' : 'remote-cost';
   const impact = impactOf(measure, frailty.frail, frailty.better);
+  const nearer = shareTells(frailty.frail, frailty.better) ? 'less of it is' : 'it is nearer';
   return {
     finding: isLoss ? 'OOM_RISK' : 'REMOTE_MEMORY',
     priority: loses ? 'P2' : 'P3',
     description:
       `${why} That is with the setting as it is; with ${changeText(advised.change)} ` +
-      `${isLoss ? sparedText(frailty.better, frailty.frail) : 'less of it is'}. As asked: ` +
+      `${isLoss ? sparedText(frailty.better, frailty.frail) : nearer}. As asked: ` +
       `${remoteText(before, after)} ${costText(baseline, advised)}`,
     primaryImpact: { ...impact, description: `${condition}: ${impact.description}` },
     additionalImpact: otherImpacts('guests-killed', before, after),
