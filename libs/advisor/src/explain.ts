@@ -126,7 +126,7 @@ export const OBJECTIVE_LABELS: Record<Objective, string> = {
   'stall-excess': 'stalls over the budget',
   remote: 'remote guest memory',
   headroom: 'memory in use on the fullest node',
-  room: 'memory taken from the emptiest node',
+  room: 'memory of the host that is not left on one node',
   cache: 'page cache lost',
   stall: 'stalls',
 };
@@ -144,6 +144,11 @@ export const FIGURES: Record<Objective, (outcome: Outcome) => string> = {
   cache: (outcome) => formatMib(outcome.cacheLostPages),
   stall: (outcome) => formatMs(outcome.stallNs),
 };
+
+/** What one node has left at most, of the host's memory. */
+export function roomText(outcome: Outcome): string {
+  return formatPercent(1 - scoreOf(outcome).room);
+}
 
 /** Whether the one whose memory is further has more of it on nodes without its vCPUs, as far as a reader sees. */
 export function shareTells(a: Outcome, b: Outcome): boolean {
@@ -207,8 +212,8 @@ const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => stri
     `Same locality, but ${FIGURES.headroom(loser.candidate.outcome)} of the fullest node is in use against ` +
     FIGURES.headroom(advised.candidate.outcome),
   room: (loser, advised) =>
-    `Leaves less in one place: all but ${FIGURES.room(advised.candidate.outcome)} of the host's memory is left on ` +
-    `one node as advised, here all but ${FIGURES.room(loser.candidate.outcome)}`,
+    `Leaves less in one place: the node with the most room has ${roomText(loser.candidate.outcome)} of the host's memory ` +
+    `free or as page cache against ${roomText(advised.candidate.outcome)}`,
   cache: (loser, advised) =>
     `Same locality (${FIGURES.remote(loser.candidate.outcome)} remote), but loses ` +
     `${FIGURES.cache(loser.candidate.outcome)} of ${formatMib(loser.cacheBeforePages)} page cache ` +

@@ -1,5 +1,5 @@
 import type { Evaluated } from './evaluator';
-import { OBJECTIVE_LABELS, changeText, shareTells } from './explain';
+import { OBJECTIVE_LABELS, changeText, roomText, shareTells } from './explain';
 import { formatCount, formatMib, formatMs, formatPercent } from './format';
 import type { ImpactMeasure } from './evidence/impact';
 import { impactOf, otherImpacts } from './evidence/impact';
@@ -25,7 +25,7 @@ const FOUND: Record<Objective, Pick<Verdict, 'finding' | 'priority'> & { measure
     'stall-excess': { finding: 'RECLAIM_STALLS', priority: 'P2', measure: 'stall' },
     remote: { finding: 'REMOTE_MEMORY', priority: 'P3', measure: 'remote-memory' },
     headroom: { finding: 'LOW_HEADROOM', priority: 'P4', measure: 'headroom' },
-    room: { finding: 'LOW_HEADROOM', priority: 'P4', measure: 'headroom' },
+    room: { finding: 'LOW_HEADROOM', priority: 'P4', measure: 'largest-room' },
     cache: { finding: 'RECLAIM_STALLS', priority: 'P4', measure: 'page-cache-lost' },
     stall: { finding: 'RECLAIM_STALLS', priority: 'P4', measure: 'stall' },
   };
@@ -108,6 +108,14 @@ const headroom: Describe = (baseline, advised) => {
   );
 };
 
+const room: Describe = (baseline, advised) => {
+  const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
+  return (
+    `The node with the most room has ${roomText(before)} of the host's memory free or as page cache as configured, ` +
+    `${roomText(after)} with ${changeText(advised.change)}. ${remoteText(before, after)} ${costText(baseline, advised)}`
+  );
+};
+
 const reclaim: Describe = (baseline, advised) =>
   `The setting as it is reclaims more than it has to; with ${changeText(advised.change)} less. ` +
   costText(baseline, advised);
@@ -118,7 +126,7 @@ const DESCRIBE: Record<Objective, Describe> = {
   'stall-excess': waiting,
   remote,
   headroom,
-  room: headroom,
+  room,
   cache: reclaim,
   stall: waiting,
 };

@@ -1,0 +1,45 @@
+import { host, planned } from '../test/builders';
+import { advise } from './advise';
+import type { AdviceRequest } from './types';
+
+test('the density profile is told by the room in one place, not by the fullest node that it fills', () => {
+  const free = (name: string): AdviceRequest['guests'][number] => ({
+    ...planned(name, 300, 0, {
+      numatune: { mode: 'none', nodeset: [] },
+      region: { policy: { mode: 'interleave', nodes: [0, 1] }, cpuNodes: [0, 1] },
+    }),
+    cpusPinned: false,
+  });
+  const content = advise({
+    host: host([{ mib: 1024 }, { mib: 1024 }]),
+    guests: [free('a'), free('b')],
+    ...{ demand: {}, seed: 1, options: { profile: 'density' } },
+  });
+  const { baseline, advised } = content.evidence;
+  const percentLeft = ({ outcome: { nodes } }: typeof baseline): number => {
+    const left = nodes.map(({ freePages, fileCachePages }) => freePages + fileCachePages);
+    const memory = nodes.reduce((sum, { managedPages }) => sum + managedPages, 0);
+    return (Math.max(...left) / memory) * 100;
+  };
+  const [before, after] = [percentLeft(baseline), percentLeft(advised)];
+  expect(after).toBeGreaterThan(before + 5);
+  expect(advised.outcome.headroomShare).toBeLessThan(baseline.outcome.headroomShare);
+  expect([content.finding, content.priority]).toEqual(['LOW_HEADROOM', 'P4']);
+  const text = (percent: number): string => `${Math.round(percent)} %`;
+  expect(content.description).toContain(
+    `The node with the most room has ${text(before)} of the host's memory free or as page cache as configured, ${text(after)} with `,
+  );
+  const { measure, unit } = content.primaryImpact;
+  expect({ measure, unit }).toEqual({ measure: 'largest-room', unit: 'percent' });
+  expect(content.primaryImpact.before).toBeCloseTo(before, 2);
+  expect(content.primaryImpact.after).toBeCloseTo(after, 2);
+  const reasons = content.content.operationGroups.flatMap(({ operations }) =>
+    operations.map(({ reason }) => reason),
+  );
+  expect(reasons.join('\n')).toContain(
+    `lowers memory of the host that is not left on one node from 57 % to ${text(100 - after)}`,
+  );
+  expect(baseline.whyNot).toBe(
+    `Leaves less in one place: the node with the most room has ${text(before)} of the host's memory free or as page cache against ${text(after)}.`,
+  );
+});
