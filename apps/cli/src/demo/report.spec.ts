@@ -1,5 +1,5 @@
 import type { Outcome, RecommendationContent } from '@zonewise/advisor';
-import { guestTable, rivalTable } from './report';
+import { guestTable, report, rivalTable } from './report';
 
 const outcome = (over: Partial<Outcome>): Outcome =>
   ({
@@ -44,4 +44,56 @@ test('rules of thumb stand between the setting as it is and the advice, in the s
     ['numad', '1', '2', '2.0 ms', '50.0 %', '0.550', '1'],
     ['as advised', '0', '0', '0.0 ms', '0 %', '0.000', '0'],
   ]);
+});
+
+describe('figures of replays in miniature', () => {
+  const figures = { swappedOutPages: 0, stallNs: 0, remoteShare: 0, remoteCost: 0 };
+  const full = outcome({
+    ...{ ...figures, cacheLostPages: 2560, guests: [], nodes: [] },
+    stateHash: 'f00',
+  });
+  const content = (scale: number | undefined): RecommendationContent => {
+    const other = { ...{ sysctl: { zone_reclaim_mode: 1 }, numatune: {} }, outcome: full };
+    const small = { ...other, ...(scale && { scale }), rival: 'zone-reclaim', whyNot: 'Why.' };
+    const rival = { name: 'zone-reclaim', title: 't', id: 'c1', kills: 0, ...figures };
+    const operation = { resourceType: 'sysctl', resource: 'zone_reclaim_mode', path: '/vm/z' };
+    return {
+      ...{ priority: 'P4', finding: 'OPTIMIZED', description: 'd.', immovable: [] },
+      content: {
+        operationGroups: [
+          { operations: [{ ...operation, previousValue: 0, value: 1, reason: 'r.' }] },
+        ],
+      },
+      evidence: {
+        ...{
+          baseline: other,
+          advised: other,
+          alternatives: [small, { ...other, whyNot: 'Full.' }],
+        },
+        rivals: [{ ...rival, cacheLostPages: 2048, ...(scale && { scale }) }],
+        ...{ margin: { verdict: 'Holds.' }, replays: 3, seed: 1 },
+        assumptions: scale ? [{ code: 'search-in-miniature', message: 'm' }] : [],
+      },
+    } as unknown as RecommendationContent;
+  };
+
+  test('are marked where they stand beside those of replays in full, with what that means', () => {
+    const text = report(content(4));
+    expect(text).toContain('  - zone_reclaim_mode=1 (zone-reclaim) *\n    Why.\n');
+    expect(text).toContain(
+      '  - zone_reclaim_mode=1\n    Full.\n  * replayed in miniature, all sizes divided by 4;',
+    );
+    expect(text).toMatch(/\n {4}r\.\n {2}Reasons compare replays in miniature with each other;/);
+    const rows = rivalTable(content(4)).split('\n');
+    expect(
+      rows.filter((line) => / \* /.test(line)).map((line) => line.trim().slice(0, 16)),
+    ).toEqual(['zone-reclaim *  ', '* replayed in mi']);
+    expect(rows.at(-1)).toMatch(/^ {2}\* replayed in miniature, all sizes divided by 4;/);
+  });
+
+  test('there are none where everything was replayed in full', () => {
+    const text = `${report(content(undefined))}\n${rivalTable(content(undefined))}`;
+    expect(text).not.toContain('*');
+    expect(text).not.toContain('miniature');
+  });
 });
