@@ -160,6 +160,16 @@ export function adviseWith(
     unplaced: unplaced(request, demand),
     caveats: evaluator.caveats,
   };
+  // A setting that is better as asked and was not advised has its reason.
+  const better = others.filter(
+    (one) => compareOutcomes(one.candidate.outcome, baseline.candidate.outcome, judge) < 0,
+  );
+  const [first] = [...better].sort((a, b) =>
+    compareOutcomes(a.candidate.outcome, b.candidate.outcome, judge),
+  );
+  const refused = first && {
+    ...{ count: better.length, change: first.change, why: whyLost(first) },
+  };
   const contentOf = (
     chosen: Evaluated,
     chosenMargin: Margin,
@@ -168,7 +178,7 @@ export function adviseWith(
     const shortfall = shortfallPages(request.host, demand);
     const found = verdict(baseline, chosen, {
       ...{ judge, shortfall },
-      frailty: searched.frailty(chosen),
+      ...{ frailty: searched.frailty(chosen), refused },
     });
     return {
       recommenderSubtype: 'NUMA_MEMORY_PLACEMENT',

@@ -67,7 +67,7 @@ export function whyNot(loser: Evaluated, advised: Evaluated, judge: Judge): stri
     );
   }
   if (difference.better === 'a') {
-    return `Better in ${OBJECTIVE_LABELS[difference.objective]} (${figures(lost)}), but not checked with more guest memory.`;
+    return `Better in ${OBJECTIVE_LABELS[difference.objective]} as asked (${figures(lost)}), but not replayed under all variations.`;
   }
   return `${DECISIVE[difference.objective](loser, advised)}.`;
 }

@@ -43,3 +43,19 @@ test('the density profile is told by the room in one place, not by the fullest n
     `Leaves less in one place: the node with the most room has ${text(before)} of the host's memory free or as page cache against ${text(after)}.`,
   );
 });
+
+test('what is better as asked and was rejected is named where everything is left as it is', () => {
+  const { finding, description, evidence } = advise({
+    host: host([{ mib: 512, cacheMib: 300 }, { mib: 1024 }], { min_unmapped_ratio: 100 }),
+    guests: [planned('big', 490, 0)],
+    ...{ demand: {}, seed: 1 },
+    options: { constraints: { forbiddenNodes: [1] } },
+  });
+  expect(finding).toBe('OPTIMIZED');
+  const strict = evidence.alternatives.find(({ numatune }) => numatune.big?.mode === 'strict');
+  expect(strict?.outcome.remoteCost).toBeLessThan(evidence.baseline.outcome.remoteCost - 0.01);
+  expect(description).not.toContain('no other setting');
+  expect(description).toMatch(
+    /better as asked, but no advice.*big strict on node 0.*: With 20 % more guest memory big would be killed\.$/,
+  );
+});

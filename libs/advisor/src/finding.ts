@@ -1,4 +1,4 @@
-import type { Evaluated } from './evaluator';
+import type { Change, Evaluated } from './evaluator';
 import { OBJECTIVE_LABELS, changeText, roomText, shareTells } from './explain';
 import { formatCount, formatMib, formatMs, formatPercent } from './format';
 import type { ImpactMeasure } from './evidence/impact';
@@ -37,6 +37,8 @@ export interface FoundBy {
   shortfall: number;
   /** What variations do to the setting as it is and not to the advice, where that comes before the figures as asked. */
   frailty?: Frailty | undefined;
+  /** What is better than the setting as it is as asked and yet no advice: how many, and why not the best of them. */
+  refused?: { count: number; change: Change; why: string } | undefined;
 }
 
 /**
@@ -47,7 +49,7 @@ export function verdict(baseline: Evaluated, advised: Evaluated, by: FoundBy): V
   const { judge, frailty } = by;
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
   if (lostNames(after).length > 0) return doesNotFit(baseline, advised, by);
-  if (advised === baseline) return optimized(baseline);
+  if (advised === baseline) return optimized(baseline, by);
   if (frailty) return frail(baseline, advised, frailty);
   const objective = firstDifference(before, after, judge)?.objective ?? 'cache';
   const { finding, measure, priority } = FOUND[objective];
@@ -151,18 +153,26 @@ function frail(baseline: Evaluated, advised: Evaluated, frailty: Frailty): Verdi
   };
 }
 
-function optimized(baseline: Evaluated): Verdict {
+function optimized(baseline: Evaluated, { refused }: FoundBy): Verdict {
   const { outcome } = baseline.candidate;
   const remote = formatPercent(outcome.remoteShare);
+  const others =
+    refused === undefined
+      ? ', and no other setting that was replayed is better by more than the tolerance.'
+      : `. ${betterText(refused.count)}, ${changeText(refused.change)}: ${refused.why}`;
   return {
     finding: 'OPTIMIZED',
     priority: 'P4',
-    description:
-      `Leave it as it is: nobody is killed, ${remote} of guest memory is remote, and no other setting ` +
-      'that was replayed is better by more than the tolerance.',
+    description: `Leave it as it is: nobody is killed, ${remote} of guest memory is remote${others}`,
     primaryImpact: impactOf('remote-memory', outcome, outcome),
     additionalImpact: [],
   };
+}
+
+function betterText(count: number): string {
+  return count === 1
+    ? 'One setting that was replayed is better as asked, but no advice'
+    : `${count} settings that were replayed are better as asked, but no advice; the best of them`;
 }
 
 function doesNotFit(
