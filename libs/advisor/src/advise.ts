@@ -177,7 +177,7 @@ export function adviseWith(
   ): RecommendationContent => {
     const shortfall = shortfallPages(request.host, demand);
     const found = verdict(baseline, chosen, {
-      ...{ judge, shortfall },
+      ...{ judge, shortfall, unplaced: shared.unplaced },
       ...{ frailty: searched.frailty(chosen), refused },
     });
     return {

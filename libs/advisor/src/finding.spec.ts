@@ -1,4 +1,4 @@
-import { host, planned } from '../test/builders';
+import { MIB, host, planned } from '../test/builders';
 import { advise } from './advise';
 import type { AdviceRequest } from './types';
 
@@ -58,4 +58,40 @@ test('what is better as asked and was rejected is named where everything is left
   expect(description).toMatch(
     /better as asked, but no advice.*big strict on node 0.*: With 20 % more guest memory big would be killed\.$/,
   );
+});
+
+describe('a guest that its nodes cannot hold, on a host that could', () => {
+  const strict = (name: string, mib: number): AdviceRequest['guests'][number] =>
+    planned(name, mib, 0, {
+      numatune: { mode: 'strict', nodeset: [0] },
+      region: { policy: { mode: 'bind', nodes: [0] }, cpusetMems: [0] },
+    });
+  const request = (...guests: AdviceRequest['guests']): AdviceRequest => ({
+    ...{ host: host([{ mib: 512 }, { mib: 1024 }]), guests, demand: {}, seed: 1 },
+    options: { constraints: { pinnedGuests: guests.map(({ guest }) => guest.name) } },
+  });
+
+  test('is told with what is missing there', () => {
+    const { finding, description, evidence } = advise(request(strict('a', 700)));
+    expect(finding).toBe('DOES_NOT_FIT');
+    const room = 512 * MIB - 1024;
+    expect(evidence.unplaced).toEqual([
+      { guest: 'a', wantedPages: 700 * MIB, roomPages: room, shortPages: 700 * MIB - room },
+    ]);
+    expect(description).toContain(
+      'added up the host has room, but not where these guests may be: a wants 700 MiB and the nodes that it may use have room ' +
+        'for 508 MiB at best, 49,152 pages (192 MiB) short.',
+    );
+  });
+
+  test('where each would fit alone, the killed are held against the node with the most room', () => {
+    const { finding, description, evidence } = advise(
+      request(strict('a', 500), strict('b', 300), planned('c', 650, 1)),
+    );
+    expect(finding).toBe('DOES_NOT_FIT');
+    expect(evidence.unplaced).toEqual([]);
+    expect(description).toMatch(
+      /no node for all of the [\d,]+ MiB of these guests: the one with the most room has [\d,]+ MiB left, [\d,]+ pages \([\d.,]+ MiB\) short\./,
+    );
+  });
 });

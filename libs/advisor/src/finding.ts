@@ -1,13 +1,13 @@
 import type { Change, Evaluated } from './evaluator';
 import { OBJECTIVE_LABELS, changeText, roomText, shareTells } from './explain';
-import { formatCount, formatMib, formatMs, formatPercent } from './format';
+import { formatCount, formatMib, formatMs, formatPercent, formatSome } from './format';
 import type { ImpactMeasure } from './evidence/impact';
 import { impactOf, otherImpacts } from './evidence/impact';
 import type { Frailty } from './frailty';
 import { lossesOf, lostNames, sparedText, wouldLose } from './losses';
 import type { Judge, Objective } from './objective';
 import { firstDifference } from './objective';
-import type { Outcome, RecommendationContent } from './types';
+import type { Outcome, RecommendationContent, Unplaced } from './types';
 
 type Verdict = Pick<
   RecommendationContent,
@@ -35,6 +35,8 @@ export interface FoundBy {
   judge: Judge;
   /** Pages that are missing by counting. */
   shortfall: number;
+  /** Guests that the nodes that they may use cannot hold, by counting. */
+  unplaced: readonly Unplaced[];
   /** What variations do to the setting as it is and not to the advice, where that comes before the figures as asked. */
   frailty?: Frailty | undefined;
   /** What is better than the setting as it is as asked and yet no advice: how many, and why not the best of them. */
@@ -178,17 +180,14 @@ function betterText(count: number): string {
 function doesNotFit(
   baseline: Evaluated,
   advised: Evaluated,
-  { shortfall, judge, frailty }: FoundBy,
+  { shortfall, judge, frailty, unplaced }: FoundBy,
 ): Verdict {
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
   const dead = lossesOf(after);
-  const unplaced = after.guests
-    .filter((guest) => guest.oomKilled)
-    .reduce((sum, guest) => sum + guest.memoryPages, 0);
   const short =
     shortfall > 0
       ? `at least ${formatCount(shortfall)} pages (${formatMib(shortfall)}) are missing`
-      : `added up the host has room, but no node for all of the ${formatMib(unplaced)} of these guests`;
+      : `added up the host has room, but ${unplaced.length > 0 ? unplacedText(unplaced) : noNodeText(after)}`;
   const fewer =
     dead.notStarted.length + lossesOf(before).notStarted.length === 0 ? 'kills' : 'loses';
   const saves = lostNames(after).length < lostNames(before).length;
@@ -211,6 +210,29 @@ function doesNotFit(
     primaryImpact: impactOf('guests-killed', before, after),
     additionalImpact: otherImpacts('guests-killed', before, after),
   };
+}
+
+function unplacedText(unplaced: readonly Unplaced[]): string {
+  const texts = unplaced.map(
+    ({ guest, wantedPages, roomPages, shortPages }) =>
+      `${guest} wants ${formatMib(wantedPages)} and the nodes that it may use have room for ${formatMib(roomPages)} at best, ` +
+      `${formatCount(shortPages)} pages (${formatMib(shortPages)}) short`,
+  );
+  return `not where these guests may be: ${formatSome(texts)}`;
+}
+
+/** By how much the node with the most room comes short of all who were killed; their own memory is free again there. */
+function noNodeText({ guests, nodes }: Outcome): string {
+  const wanted = guests
+    .filter((guest) => guest.oomKilled)
+    .reduce((sum, guest) => sum + guest.memoryPages, 0);
+  const room = Math.max(0, ...nodes.map((node) => node.freePages + node.fileCachePages));
+  const short = wanted - room;
+  const most =
+    short > 0
+      ? `: the one with the most room has ${formatMib(room)} left, ${formatCount(short)} pages (${formatMib(short)}) short`
+      : '';
+  return `no node for all of the ${formatMib(wanted)} of these guests${most}`;
 }
 
 /** What a configuration gains that kills as many. */
