@@ -1,6 +1,9 @@
 import { MIB, host, planned } from '../test/builders';
 import { advise } from './advise';
-import type { AdviceRequest } from './types';
+import type { Evaluated } from './evaluator';
+import { verdict } from './finding';
+import { judgeOf } from './objective';
+import type { AdviceRequest, Outcome } from './types';
 
 test('the density profile is told by the room in one place, not by the fullest node that it fills', () => {
   const free = (name: string): AdviceRequest['guests'][number] => ({
@@ -93,5 +96,30 @@ describe('a guest that its nodes cannot hold, on a host that could', () => {
     expect(description).toMatch(
       /no node for all of the [\d,]+ MiB of these guests: the one with the most room has [\d,]+ MiB left, [\d,]+ pages \([\d.,]+ MiB\) short\./,
     );
+  });
+});
+
+describe('how urgent it is', () => {
+  const evaluated = (over: Partial<Outcome>): Evaluated => {
+    const figures = { remoteShare: 0, remoteCost: 0, cacheLostPages: 0, stallNs: 0 };
+    const outcome = { guests: [], nodes: [], oomKills: [], failedStarts: [], ...figures, ...over };
+    const change = { sysctl: { swappiness: 10 }, numatune: {} };
+    return { ...{ change, cacheBeforePages: 0 }, candidate: { outcome } } as unknown as Evaluated;
+  };
+  const judge = {
+    ...judgeOf(host([{ mib: 1024 }, { mib: 1024 }])),
+    weights: { swap: 1, remote: 1 },
+  };
+  const before = evaluated({ swappedOutPages: 395 * MIB, remoteCost: 0.0004, headroomShare: 0.5 });
+  const found = (swapped: number): string[] => {
+    const after = evaluated({ swappedOutPages: swapped, headroomShare: 0.5 });
+    const { finding, priority } = verdict(before, after, { judge, shortfall: 0, unplaced: [] });
+    return [finding, priority];
+  };
+
+  test('a figure that decides by weights with others is no P2 where it differs within its tolerance', () => {
+    expect(judge.tolerance.swap).toBe(256);
+    expect(found(395 * MIB - 240)).toEqual(['RECLAIM_STALLS', 'P4']);
+    expect(found(395 * MIB - 300)).toEqual(['RECLAIM_STALLS', 'P2']);
   });
 });

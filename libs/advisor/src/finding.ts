@@ -6,7 +6,7 @@ import { impactOf, otherImpacts } from './evidence/impact';
 import type { Frailty } from './frailty';
 import { lossesOf, lostNames, sparedText, wouldLose } from './losses';
 import type { Judge, Objective } from './objective';
-import { firstDifference } from './objective';
+import { firstDifference, scoreOf } from './objective';
 import type { Outcome, RecommendationContent, Unplaced } from './types';
 
 type Verdict = Pick<
@@ -56,12 +56,15 @@ export function verdict(baseline: Evaluated, advised: Evaluated, by: FoundBy): V
   const objective = firstDifference(before, after, judge)?.objective ?? 'cache';
   const { finding, measure, priority } = FOUND[objective];
   const much = objective === 'remote' && before.remoteShare >= REMOTE_SHARE_HIGH;
+  const gain = scoreOf(before)[objective] - scoreOf(after)[objective];
+  // By weights several small gains decide together, none of which is urgent.
+  const isDetail = gain <= judge.tolerance[objective];
   // Nearer memory may be as remote as before, only not as far away.
   const nearer = measure === 'remote-memory' && after.remoteShare > before.remoteShare - 0.005;
   const primary = nearer ? 'remote-cost' : measure;
   return {
     finding,
-    priority: much ? 'P2' : priority,
+    priority: isDetail ? 'P4' : much ? 'P2' : priority,
     description: DESCRIBE[objective](baseline, advised),
     primaryImpact: impactOf(primary, before, after),
     additionalImpact: otherImpacts(primary, before, after),
