@@ -97,3 +97,29 @@ describe('figures of replays in miniature', () => {
     expect(text).not.toContain('miniature');
   });
 });
+
+test('a change of a later stay of a domain says when its document shall have it', () => {
+  const figures = { swappedOutPages: 0, stallNs: 0, cacheLostPages: 0, nodes: [] };
+  const guest = { state: 'planned', mode: 'none', nodeset: [], pagesByNode: [], remoteShare: 0 };
+  const guests = ['web-1', 'web-1/2', 'db'].map((name) => ({ ...guest, name, stallNs: 0 }));
+  const of = { outcome: { ...outcome({}), ...figures, guests, stateHash: 'f00' } };
+  const changes = (...resources: string[]): string => {
+    const operations = resources.map((resource) => ({
+      ...{ resourceType: 'domain', resource, path: '/domain/numatune', previousValue: null },
+      ...{ value: { mode: 'preferred', nodeset: [1] }, reason: 'r.' },
+    }));
+    const content = {
+      ...{ priority: 'P4', finding: 'LOW_HEADROOM', description: 'd.', immovable: [] },
+      content: { operationGroups: [{ operations }] },
+      evidence: {
+        ...{ baseline: of, advised: of, alternatives: [], assumptions: [], replays: 1, seed: 1 },
+        margin: { verdict: 'Holds.' },
+      },
+    };
+    return report(content as unknown as RecommendationContent);
+  };
+  expect(changes('web-1/2', 'db')).toContain(
+    '  web-1/2 is stay 2 of web-1 on this host: its settings go into the document that web-1 starts or arrives with then, not earlier.\n\nMargin',
+  );
+  expect(changes('web-1', 'db')).not.toContain('stay');
+});

@@ -126,6 +126,21 @@ function markLines(marked: { scale?: number | undefined }[]): string[] {
   ];
 }
 
+/** What changes of later stays are about: `web/2` is the domain `web` when it is there again, and has no document of its own. */
+function stayLines({ guests }: Outcome, operations: Operation[]): string[] {
+  const names = new Set(guests.map(({ name }) => name));
+  const changed = operations.flatMap(({ resourceType, resource }) =>
+    resourceType === 'domain' ? [resource] : [],
+  );
+  return [...new Set(changed)].flatMap((resource) => {
+    const [, name = '', stay = ''] = /^(.+)\/(\d+)$/.exec(resource) ?? [];
+    if (!names.has(name)) return [];
+    return [
+      `  ${resource} is stay ${stay} of ${name} on this host: its settings go into the document that ${name} starts or arrives with then, not earlier.`,
+    ];
+  });
+}
+
 /** Where the reasons of the changes are from; empty where that is what the tables are from. */
 function reasonLines({ evidence }: RecommendationContent): string[] {
   if (!evidence.assumptions.some(({ code }) => code === 'search-in-miniature')) return [];
@@ -158,7 +173,7 @@ export function report(content: RecommendationContent): string {
   const advised = content.evidence.advised.outcome;
   const operations = content.content.operationGroups.flatMap((group) => group.operations);
   const changes = operations.flatMap(operationLines);
-  if (changes.length > 0) changes.push(...reasonLines(content));
+  if (changes.length > 0) changes.push(...stayLines(now, operations), ...reasonLines(content));
   const { margin } = content.evidence;
   const sections = [
     `${content.priority} ${content.finding}: ${content.description}`,
