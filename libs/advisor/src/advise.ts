@@ -143,6 +143,8 @@ export function adviseWith(
   const baselineAgainst = (chosen: Evaluated): Candidate => {
     if (baseline === chosen) return baseline.candidate;
     const [then, now] = [chosen.candidate.outcome, baseline.candidate.outcome];
+    const frail = searched.frailty(chosen);
+    if (frail) return { ...explained(baseline), whyNot: frail.why };
     const isBetter = chosen !== advised || compareOutcomes(then, now, judge) < 0;
     return isBetter ? explainedCandidate(baseline, chosen, judge) : explained(baseline);
   };
@@ -159,6 +161,16 @@ export function adviseWith(
     unplaced: unplaced(request, demand),
     caveats: evaluator.caveats,
   };
+  // A setting that is better as asked and was not advised has its reason.
+  const better = others.filter(
+    (one) => compareOutcomes(one.candidate.outcome, baseline.candidate.outcome, judge) < 0,
+  );
+  const [first] = [...better].sort((a, b) =>
+    compareOutcomes(a.candidate.outcome, b.candidate.outcome, judge),
+  );
+  const refused = first && {
+    ...{ count: better.length, change: first.change, why: whyLost(first) },
+  };
   const contentOf = (
     chosen: Evaluated,
     chosenMargin: Margin,
@@ -166,8 +178,8 @@ export function adviseWith(
   ): RecommendationContent => {
     const shortfall = shortfallPages(request.host, demand);
     const found = verdict(baseline, chosen, {
-      ...{ judge, shortfall },
-      ...(chosen === advised && { frailty: searched.frailty }),
+      ...{ judge, shortfall, unplaced: shared.unplaced },
+      ...{ frailty: searched.frailty(chosen), refused },
     });
     return {
       recommenderSubtype: 'NUMA_MEMORY_PLACEMENT',

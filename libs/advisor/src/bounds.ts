@@ -1,4 +1,5 @@
 import type { HostModel } from '@zonewise/simulator';
+import { placedGuest } from './compile';
 import { allowedNodes, mayMove } from './constraints';
 import type { ResolvedDemand } from './demand';
 import { formatCount, formatMib, formatSome } from './format';
@@ -76,11 +77,25 @@ export function unplaced(request: AdviceRequest, demand: ResolvedDemand): Unplac
   const { host } = request;
   const all = host.nodes.map(({ nodeId }) => nodeId);
   return demand.planned.flatMap((planned) => {
-    const nodes = mayMove(request, planned.spec) ? allowedNodes(request) : all;
+    const { name } = planned.spec.guest;
+    const isFree = mayMove(request, planned.spec);
+    const nodes = isFree ? allowedNodes(request) : all.filter(mayUse(request, name));
     const room = nodes.reduce((sum, node) => sum + roomPages(host, node), 0) + host.swap.freePages;
     const wanted = wantedPages(planned);
     const short = wanted - room;
-    const guest = planned.spec.guest.name;
-    return short > 0 ? [{ guest, wantedPages: wanted, roomPages: room, shortPages: short }] : [];
+    return short > 0
+      ? [{ guest: name, wantedPages: wanted, roomPages: room, shortPages: short }]
+      : [];
   });
+}
+
+/** Whether some of a guest's memory may be on a node: policies other than bind fall back, cpuset.mems does not. */
+function mayUse(request: AdviceRequest, guest: string): (node: number) => boolean {
+  const { regions } = placedGuest(request, guest);
+  return (node) =>
+    regions.some(
+      ({ policy, cpusetMems }) =>
+        (policy.mode !== 'bind' || policy.nodes.includes(node)) &&
+        (cpusetMems?.includes(node) ?? true),
+    );
 }

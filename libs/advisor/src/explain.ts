@@ -90,7 +90,7 @@ export function whyNot(loser: Evaluated, advised: Evaluated, judge: Judge): stri
     );
   }
   if (difference.better === 'a') {
-    return `Better in ${OBJECTIVE_LABELS[difference.objective]} (${figures(lost)}), but not checked with more guest memory.`;
+    return `Better in ${OBJECTIVE_LABELS[difference.objective]} as asked (${figures(lost)}), but not replayed under all variations.`;
   }
   return `${DECISIVE[difference.objective](loser, advised)}.`;
 }
@@ -122,8 +122,13 @@ export function effectText(withIt: Outcome, without: Outcome, judge: Judge): str
   const costs = changed.filter((objective) => after[objective] > before[objective]);
   const label = (objective: Objective): string =>
     objective === 'kills' ? lossLabel(withIt, without) : OBJECTIVE_LABELS[objective];
-  const phrase = (objective: Objective): string =>
-    `${label(objective)} from ${FIGURES[objective](without)} to ${FIGURES[objective](withIt)}`;
+  const phrase = (objective: Objective): string => {
+    if (objective === 'remote' && !shareTells(withIt, without)) {
+      const [from, to] = distances(without, withIt);
+      return `distance to guest memory beyond local from ${from} to ${to}`;
+    }
+    return `${label(objective)} from ${FIGURES[objective](without)} to ${FIGURES[objective](withIt)}`;
+  };
   const gain = gains.length > 0 ? `lowers ${formatList(gains.map(phrase))}` : 'changes no figure';
   const cost = costs.length > 0 ? `; it raises ${formatList(costs.map(phrase))}` : '';
   const cache = changed.includes('cache') ? '' : `; ${cacheText(withIt, without)}`;
@@ -144,7 +149,7 @@ export const OBJECTIVE_LABELS: Record<Objective, string> = {
   'stall-excess': 'stalls over the budget',
   remote: 'remote guest memory',
   headroom: 'memory in use on the fullest node',
-  room: 'memory taken from the emptiest node',
+  room: 'memory of the host that is not left on one node',
   cache: 'page cache lost',
   stall: 'stalls',
 };
@@ -163,6 +168,42 @@ export const FIGURES: Record<Objective, (outcome: Outcome) => string> = {
   stall: (outcome) => formatMs(outcome.stallNs),
 };
 
+/** What one node has left at most, of the host's memory. */
+export function roomText(outcome: Outcome): string {
+  return formatPercent(1 - scoreOf(outcome).room);
+}
+
+/** Whether the one whose memory is further has more of it on nodes without its vCPUs, as far as a reader sees. */
+export function shareTells(a: Outcome, b: Outcome): boolean {
+  const [further, nearer] = a.remoteCost > b.remoteCost ? [a, b] : [b, a];
+  return (
+    further.remoteShare > nearer.remoteShare &&
+    formatPercent(further.remoteShare) !== formatPercent(nearer.remoteShare)
+  );
+}
+
+/** What decides where memory is further, in the middle of a sentence: the share that is remote, or distances where that tells nothing. */
+export function remoteAgainst(further: Outcome, nearer: Outcome): string {
+  if (shareTells(further, nearer)) {
+    return `${FIGURES.remote(further)} of guest memory is remote against ${FIGURES.remote(nearer)}`;
+  }
+  const [far, near] = distances(further, nearer);
+  const isSpread = further.guests.some((guest) => guest.remoteShare === 0 && guest.remoteCost > 0);
+  return (
+    `the guests' memory is on average ${far} of the local distance further from their vCPUs than local memory, ` +
+    `against ${near}` +
+    (isSpread
+      ? "; where a guest's vCPUs run on several nodes, none of its memory there counts as remote"
+      : '')
+  );
+}
+
+/** Means beyond local, of the local distance, as exactly as it takes to tell them apart. */
+function distances(a: Outcome, b: Outcome): [string, string] {
+  const digits = a.remoteCost.toFixed(3) === b.remoteCost.toFixed(3) ? 4 : 3;
+  return [a.remoteCost.toFixed(digits), b.remoteCost.toFixed(digits)];
+}
+
 const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => string> = {
   kills: (loser, advised) => {
     const kill = loser.kills[0];
@@ -179,24 +220,23 @@ const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => stri
     `Guests wait ${FIGURES.stall(loser.candidate.outcome)} for reclaim against ` +
     `${FIGURES.stall(advised.candidate.outcome)}, over the budget of ${STALL_BUDGET_SECONDS_PER_GIB} s per GiB`,
   remote: (loser, advised) => {
-    const guests = loser.candidate.outcome.guests
-      .filter((guest) => guest.remoteShare > 0)
+    const [lost, won] = [loser.candidate.outcome, advised.candidate.outcome];
+    const guests = lost.guests
+      .filter((guest) => guest.remoteShare > 0 && shareTells(lost, won))
       .map((guest) => `${guest.name} ${formatPercent(guest.remoteShare)}`);
     const spill = loser.spills[0];
     const proof = spill
       ? `; ${spill.guest} left node ${spill.fromNode}: ${shortfallText(shortfallOf(spill))}`
       : '';
-    return (
-      `${FIGURES.remote(loser.candidate.outcome)} of guest memory is remote against ` +
-      `${FIGURES.remote(advised.candidate.outcome)}${guests.length > 0 ? ` (${formatSome(guests)})` : ''}${proof}`
-    );
+    const text = remoteAgainst(lost, won);
+    return `${text.charAt(0).toUpperCase()}${text.slice(1)}${guests.length > 0 ? ` (${formatSome(guests)})` : ''}${proof}`;
   },
   headroom: (loser, advised) =>
     `Same locality, but ${FIGURES.headroom(loser.candidate.outcome)} of the fullest node is in use against ` +
     FIGURES.headroom(advised.candidate.outcome),
   room: (loser, advised) =>
-    `Leaves less in one place: all but ${FIGURES.room(advised.candidate.outcome)} of the host's memory is left on ` +
-    `one node as advised, here all but ${FIGURES.room(loser.candidate.outcome)}`,
+    `Leaves less in one place: the node with the most room has ${roomText(loser.candidate.outcome)} of the host's memory ` +
+    `free or as page cache against ${roomText(advised.candidate.outcome)}`,
   cache: (loser, advised) =>
     `Same locality (${FIGURES.remote(loser.candidate.outcome)} remote), but loses ` +
     `${FIGURES.cache(loser.candidate.outcome)} of ${formatMib(loser.cacheBeforePages)} page cache ` +

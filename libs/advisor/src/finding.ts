@@ -1,13 +1,13 @@
-import type { Evaluated } from './evaluator';
-import { OBJECTIVE_LABELS, changeText } from './explain';
-import { formatCount, formatMib, formatMs, formatPercent } from './format';
+import type { Change, Evaluated } from './evaluator';
+import { OBJECTIVE_LABELS, changeText, roomText, shareTells } from './explain';
+import { formatCount, formatMib, formatMs, formatPercent, formatSome } from './format';
 import type { ImpactMeasure } from './evidence/impact';
 import { impactOf, otherImpacts } from './evidence/impact';
 import type { Frailty } from './frailty';
 import { lossesOf, lostNames, sparedText, wouldLose } from './losses';
 import type { Judge, Objective } from './objective';
-import { firstDifference } from './objective';
-import type { Outcome, RecommendationContent } from './types';
+import { firstDifference, scoreOf } from './objective';
+import type { Outcome, RecommendationContent, Unplaced } from './types';
 
 type Verdict = Pick<
   RecommendationContent,
@@ -25,7 +25,7 @@ const FOUND: Record<Objective, Pick<Verdict, 'finding' | 'priority'> & { measure
     'stall-excess': { finding: 'RECLAIM_STALLS', priority: 'P2', measure: 'stall' },
     remote: { finding: 'REMOTE_MEMORY', priority: 'P3', measure: 'remote-memory' },
     headroom: { finding: 'LOW_HEADROOM', priority: 'P4', measure: 'headroom' },
-    room: { finding: 'LOW_HEADROOM', priority: 'P4', measure: 'headroom' },
+    room: { finding: 'LOW_HEADROOM', priority: 'P4', measure: 'largest-room' },
     cache: { finding: 'RECLAIM_STALLS', priority: 'P4', measure: 'page-cache-lost' },
     stall: { finding: 'RECLAIM_STALLS', priority: 'P4', measure: 'stall' },
   };
@@ -35,29 +35,36 @@ export interface FoundBy {
   judge: Judge;
   /** Pages that are missing by counting. */
   shortfall: number;
-  /** What variations do to the setting as it is and not to the advice, where that is no better as asked. */
+  /** Guests that the nodes that they may use cannot hold, by counting. */
+  unplaced: readonly Unplaced[];
+  /** What variations do to the setting as it is and not to the advice, where that comes before the figures as asked. */
   frailty?: Frailty | undefined;
+  /** What is better than the setting as it is as asked and yet no advice: how many, and why not the best of them. */
+  refused?: { count: number; change: Change; why: string } | undefined;
 }
 
 /**
- * The finding: what is wrong with the setting as it is by the figure that decides, under a variation where none does as
- * asked, or OPTIMIZED when nothing replayed is better. When even the advised configuration kills, the plan does not fit.
+ * The finding: what is wrong with the setting as it is by the figure that decides, under a variation where that comes before
+ * what decides as asked, or OPTIMIZED when nothing replayed is better. When even the advised configuration kills, the plan does not fit.
  */
 export function verdict(baseline: Evaluated, advised: Evaluated, by: FoundBy): Verdict {
   const { judge, frailty } = by;
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
   if (lostNames(after).length > 0) return doesNotFit(baseline, advised, by);
-  if (advised === baseline) return optimized(baseline);
+  if (advised === baseline) return optimized(baseline, by);
   if (frailty) return frail(baseline, advised, frailty);
   const objective = firstDifference(before, after, judge)?.objective ?? 'cache';
   const { finding, measure, priority } = FOUND[objective];
   const much = objective === 'remote' && before.remoteShare >= REMOTE_SHARE_HIGH;
+  const gain = scoreOf(before)[objective] - scoreOf(after)[objective];
+  // By weights several small gains decide together, none of which is urgent.
+  const isDetail = gain <= judge.tolerance[objective];
   // Nearer memory may be as remote as before, only not as far away.
   const nearer = measure === 'remote-memory' && after.remoteShare > before.remoteShare - 0.005;
   const primary = nearer ? 'remote-cost' : measure;
   return {
     finding,
-    priority: much ? 'P2' : priority,
+    priority: isDetail ? 'P4' : much ? 'P2' : priority,
     description: DESCRIBE[objective](baseline, advised),
     primaryImpact: impactOf(primary, before, after),
     additionalImpact: otherImpacts(primary, before, after),
@@ -108,6 +115,14 @@ const headroom: Describe = (baseline, advised) => {
   );
 };
 
+const room: Describe = (baseline, advised) => {
+  const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
+  return (
+    `The node with the most room has ${roomText(before)} of the host's memory free or as page cache as configured, ` +
+    `${roomText(after)} with ${changeText(advised.change)}. ${remoteText(before, after)} ${costText(baseline, advised)}`
+  );
+};
+
 const reclaim: Describe = (baseline, advised) =>
   `The setting as it is reclaims more than it has to; with ${changeText(advised.change)} less. ` +
   costText(baseline, advised);
@@ -118,58 +133,64 @@ const DESCRIBE: Record<Objective, Describe> = {
   'stall-excess': waiting,
   remote,
   headroom,
-  room: headroom,
+  room,
   cache: reclaim,
   stall: waiting,
 };
 
-/** As good as today's setting as asked, or worse there, and better as soon as things come otherwise. */
+/** Better as soon as things come otherwise, which counts more than what it is as asked. */
 function frail(baseline: Evaluated, advised: Evaluated, frailty: Frailty): Verdict {
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
   const { why, loses, condition } = frailty;
   const isLoss = lostNames(frailty.frail).length > lostNames(frailty.better).length;
   const measure = isLoss ? 'guests-killed' : 'remote-cost';
   const impact = impactOf(measure, frailty.frail, frailty.better);
+  const nearer = shareTells(frailty.frail, frailty.better) ? 'less of it is' : 'it is nearer';
   return {
     finding: isLoss ? 'OOM_RISK' : 'REMOTE_MEMORY',
     priority: loses ? 'P2' : 'P3',
     description:
       `${why} That is with the setting as it is; with ${changeText(advised.change)} ` +
-      `${isLoss ? sparedText(frailty.better, frailty.frail) : 'less of it is'}. As asked: ` +
+      `${isLoss ? sparedText(frailty.better, frailty.frail) : nearer}. As asked: ` +
       `${remoteText(before, after)} ${costText(baseline, advised)}`,
     primaryImpact: { ...impact, description: `${condition}: ${impact.description}` },
     additionalImpact: otherImpacts('guests-killed', before, after),
   };
 }
 
-function optimized(baseline: Evaluated): Verdict {
+function optimized(baseline: Evaluated, { refused }: FoundBy): Verdict {
   const { outcome } = baseline.candidate;
   const remote = formatPercent(outcome.remoteShare);
+  const others =
+    refused === undefined
+      ? ', and no other setting that was replayed is better by more than the tolerance.'
+      : `. ${betterText(refused.count)}, ${changeText(refused.change)}: ${refused.why}`;
   return {
     finding: 'OPTIMIZED',
     priority: 'P4',
-    description:
-      `Leave it as it is: nobody is killed, ${remote} of guest memory is remote, and no other setting ` +
-      'that was replayed is better by more than the tolerance.',
+    description: `Leave it as it is: nobody is killed, ${remote} of guest memory is remote${others}`,
     primaryImpact: impactOf('remote-memory', outcome, outcome),
     additionalImpact: [],
   };
 }
 
+function betterText(count: number): string {
+  return count === 1
+    ? 'One setting that was replayed is better as asked, but no advice'
+    : `${count} settings that were replayed are better as asked, but no advice; the best of them`;
+}
+
 function doesNotFit(
   baseline: Evaluated,
   advised: Evaluated,
-  { shortfall, judge, frailty }: FoundBy,
+  { shortfall, judge, frailty, unplaced }: FoundBy,
 ): Verdict {
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
   const dead = lossesOf(after);
-  const unplaced = after.guests
-    .filter((guest) => guest.oomKilled)
-    .reduce((sum, guest) => sum + guest.memoryPages, 0);
   const short =
     shortfall > 0
       ? `at least ${formatCount(shortfall)} pages (${formatMib(shortfall)}) are missing`
-      : `added up the host has room, but no node for all of the ${formatMib(unplaced)} of these guests`;
+      : `added up the host has room, but ${unplaced.length > 0 ? unplacedText(unplaced) : noNodeText(after)}`;
   const fewer =
     dead.notStarted.length + lossesOf(before).notStarted.length === 0 ? 'kills' : 'loses';
   const saves = lostNames(after).length < lostNames(before).length;
@@ -192,6 +213,29 @@ function doesNotFit(
     primaryImpact: impactOf('guests-killed', before, after),
     additionalImpact: otherImpacts('guests-killed', before, after),
   };
+}
+
+function unplacedText(unplaced: readonly Unplaced[]): string {
+  const texts = unplaced.map(
+    ({ guest, wantedPages, roomPages, shortPages }) =>
+      `${guest} wants ${formatMib(wantedPages)} and the nodes that it may use have room for ${formatMib(roomPages)} at best, ` +
+      `${formatCount(shortPages)} pages (${formatMib(shortPages)}) short`,
+  );
+  return `not where these guests may be: ${formatSome(texts)}`;
+}
+
+/** By how much the node with the most room comes short of all who were killed; their own memory is free again there. */
+function noNodeText({ guests, nodes }: Outcome): string {
+  const wanted = guests
+    .filter((guest) => guest.oomKilled)
+    .reduce((sum, guest) => sum + guest.memoryPages, 0);
+  const room = Math.max(0, ...nodes.map((node) => node.freePages + node.fileCachePages));
+  const short = wanted - room;
+  const most =
+    short > 0
+      ? `: the one with the most room has ${formatMib(room)} left, ${formatCount(short)} pages (${formatMib(short)}) short`
+      : '';
+  return `no node for all of the ${formatMib(wanted)} of these guests${most}`;
 }
 
 /** What a configuration gains that kills as many. */

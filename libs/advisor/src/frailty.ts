@@ -1,7 +1,9 @@
 /** Why a configuration loses to another one by what variations do to it, in a sentence and with the figures. */
 import type { Variation } from './advice-types';
-import { FIGURES } from './explain';
+import { remoteAgainst } from './explain';
 import { wouldLose } from './losses';
+import type { Judge } from './objective';
+import { firstDifference } from './objective';
 import type { Outcome } from './types';
 import { isLikely, kills, type Tested, type Varied, type VariedJudge } from './varied-judge';
 
@@ -37,9 +39,28 @@ export function frailtyOf(
   if (likely > 0) return told(pair, costliest(pair, true), true, lossText);
   if (likely < 0 || judge.orderAsAsked(loser.asAsked, winner.asAsked).decisive) return undefined;
   const remote = judge.compareRemote(loser, winner);
-  if (remote > 0) return told(pair, furthest(pair), false, remoteText);
+  if (remote > 0) return told(pair, furthest(pair), false, remoteAgainst);
   if (remote < 0 || unlikely <= 0) return undefined;
   return told(pair, costliest(pair, false), false, lossText);
+}
+
+/**
+ * Leaves out what a variation says where figures as asked come first: guests lost as asked come before everything, guests lost
+ * under likely variations before all else; what decides as asked up to remote memory comes before the rest.
+ * @param loser as asked, in the same size as `winner`
+ */
+export function besideAsAsked(
+  frailty: Frailty | undefined,
+  loser: Outcome,
+  winner: Outcome,
+  judge: Judge,
+): Frailty | undefined {
+  if (frailty === undefined || kills(loser) > kills(winner)) return undefined;
+  const difference = firstDifference(loser, winner, judge);
+  if (frailty.loses || difference?.better !== 'b') return frailty;
+  const { order, weights } = judge;
+  const isBehind = order.indexOf(difference.objective) > order.indexOf('remote');
+  return weights === undefined && isBehind ? frailty : undefined;
 }
 
 interface Pair {
@@ -62,10 +83,6 @@ function told(
 }
 
 const lossText = (frail: Outcome): string => wouldLose(frail);
-
-function remoteText(frail: Outcome, better: Outcome): string {
-  return `${FIGURES.remote(frail)} of guest memory is remote against ${FIGURES.remote(better)}`;
-}
 
 function conditionText({ name, growthPercent }: Variation): string {
   return growthPercent === undefined

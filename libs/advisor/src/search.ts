@@ -11,8 +11,8 @@ import type { Evaluated, Evaluator } from './evaluator';
 import { WORK_PER_RECLAIMED_PAGE } from './evaluator';
 import type { Finalist } from './finalists';
 import { Finals } from './finalists';
-import type { Frailty } from './frailty';
-import { compareOutcomes, judgeOf } from './objective';
+import { besideAsAsked, type Frailty } from './frailty';
+import { judgeOf } from './objective';
 import { minimised } from './minimise';
 import type { Note } from './placement';
 import { guestMemoryPages } from './placement';
@@ -67,8 +67,8 @@ export interface SearchResult {
   rejected: Map<string, string>;
   /** Candidates that variations decided against, though they lose no guests by them: id -> reason. */
   outranked: Map<string, string>;
-  /** What variations do to today's setting and not to the advice, where that is no better as asked. */
-  frailty?: Frailty | undefined;
+  /** What variations do to today's setting and not to a configuration in full, where that comes before their figures as asked. */
+  frailty: (chosen: Evaluated) => Frailty | undefined;
   notes: Note[];
   report: Pick<SearchReport, 'candidates' | 'spaceSize' | 'pruned' | 'exhaustive'>;
   robustness: Robustness;
@@ -170,8 +170,11 @@ export function search(
   const full = (one: Evaluated): Evaluated => evaluator.known(one.change) ?? one;
   const all = [...new Set([...small.evaluated.map(full), ...evaluator.evaluated])];
   const winner = finals.entered.find(({ one }) => full(one) === advised);
-  const [then, now] = [advised.candidate.outcome, baseline.candidate.outcome];
-  const isNoGainAsAsked = advised !== baseline && compareOutcomes(then, now, judge) >= 0;
+  const frailty = (chosen: Evaluated): Frailty | undefined => {
+    const better = finals.entered.find(({ one }) => full(one) === chosen);
+    const found = better && finals.frailty(today, better);
+    return besideAsAsked(found, baseline.candidate.outcome, chosen.candidate.outcome, judge);
+  };
   const inSpace = all.length;
   if (!complete) pruneRest(pruned, space, inSpace);
   const told = rivalsTold(everyRival, RIVAL_RULES, {
@@ -186,7 +189,7 @@ export function search(
     ...{ baseline, advised },
     evaluated: all,
     ...refusals(context, all, { finals, advised, winner, full }),
-    ...(winner && isNoGainAsAsked && { frailty: finals.frailty(today, winner) }),
+    frailty,
     notes: [
       ...searchNotes(request.host, demand, small === evaluator ? 1 : (today.candidate.scale ?? 1)),
       ...finalsNotes(finals),
@@ -269,7 +272,11 @@ function refusals(
   }
   for (const one of evaluator.evaluated) {
     const frail = winner && one !== winner.one ? finals.frailty(one, winner) : undefined;
-    if (frail) (frail.loses ? rejected : outranked).set(full(one).candidate.id, frail.why);
+    const { id, outcome } = full(one).candidate;
+    if (frail?.loses) rejected.set(id, frail.why);
+    else if (frail && besideAsAsked(frail, outcome, advised.candidate.outcome, judge)) {
+      outranked.set(id, frail.why);
+    }
   }
   return { rejected, outranked };
 }

@@ -110,7 +110,7 @@ export class ImpactDto implements Impact {
   @ApiProperty({
     enum: [
       ...(['guests-killed', 'swapped-out', 'stall', 'remote-memory'] as const),
-      ...(['remote-cost', 'headroom', 'page-cache-lost'] as const),
+      ...(['remote-cost', 'headroom', 'largest-room', 'page-cache-lost'] as const),
     ],
   })
   measure: Impact['measure'];

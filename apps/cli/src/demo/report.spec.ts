@@ -75,11 +75,89 @@ describe('changes of single cells', () => {
     const text = report({
       content: { operationGroups: [{ operations }] },
       immovable: [],
-      evidence: { baseline: one, advised: one, alternatives: [], margin: {} },
+      evidence: { baseline: one, advised: one, alternatives: [], assumptions: [], margin: {} },
     } as unknown as RecommendationContent);
     expect(text).toContain(`  - a numatune: ${OLD_AND_NEW}\n    Why.`);
     expect(text).toContain(
       '  - a CPU set of its vCPUs: as the document says -> CPUs of node 0 (cell 0) and node 1 (cell 1)\n',
     );
   });
+});
+
+describe('figures of replays in miniature', () => {
+  const figures = { swappedOutPages: 0, stallNs: 0, remoteShare: 0, remoteCost: 0 };
+  const full = outcome({
+    ...{ ...figures, cacheLostPages: 2560, guests: [], nodes: [] },
+    stateHash: 'f00',
+  });
+  const content = (scale: number | undefined): RecommendationContent => {
+    const other = { ...{ sysctl: { zone_reclaim_mode: 1 }, numatune: {} }, outcome: full };
+    const small = { ...other, ...(scale && { scale }), rival: 'zone-reclaim', whyNot: 'Why.' };
+    const rival = { name: 'zone-reclaim', title: 't', id: 'c1', kills: 0, ...figures };
+    const operation = { resourceType: 'sysctl', resource: 'zone_reclaim_mode', path: '/vm/z' };
+    return {
+      ...{ priority: 'P4', finding: 'OPTIMIZED', description: 'd.', immovable: [] },
+      content: {
+        operationGroups: [
+          { operations: [{ ...operation, previousValue: 0, value: 1, reason: 'r.' }] },
+        ],
+      },
+      evidence: {
+        ...{
+          baseline: other,
+          advised: other,
+          alternatives: [small, { ...other, whyNot: 'Full.' }],
+        },
+        rivals: [{ ...rival, cacheLostPages: 2048, ...(scale && { scale }) }],
+        ...{ margin: { verdict: 'Holds.' }, replays: 3, seed: 1 },
+        assumptions: scale ? [{ code: 'search-in-miniature', message: 'm' }] : [],
+      },
+    } as unknown as RecommendationContent;
+  };
+
+  test('are marked where they stand beside those of replays in full, with what that means', () => {
+    const text = report(content(4));
+    expect(text).toContain('  - zone_reclaim_mode=1 (zone-reclaim) *\n    Why.\n');
+    expect(text).toContain(
+      '  - zone_reclaim_mode=1\n    Full.\n  * replayed in miniature, all sizes divided by 4;',
+    );
+    expect(text).toMatch(/\n {4}r\.\n {2}Reasons compare replays in miniature with each other;/);
+    const rows = rivalTable(content(4)).split('\n');
+    expect(
+      rows.filter((line) => / \* /.test(line)).map((line) => line.trim().slice(0, 16)),
+    ).toEqual(['zone-reclaim *  ', '* replayed in mi']);
+    expect(rows.at(-1)).toMatch(/^ {2}\* replayed in miniature, all sizes divided by 4;/);
+  });
+
+  test('there are none where everything was replayed in full', () => {
+    const text = `${report(content(undefined))}\n${rivalTable(content(undefined))}`;
+    expect(text).not.toContain('*');
+    expect(text).not.toContain('miniature');
+  });
+});
+
+test('a change of a later stay of a domain says when its document shall have it', () => {
+  const figures = { swappedOutPages: 0, stallNs: 0, cacheLostPages: 0, nodes: [] };
+  const guest = { state: 'planned', mode: 'none', nodeset: [], pagesByNode: [], remoteShare: 0 };
+  const guests = ['web-1', 'web-1/2', 'db'].map((name) => ({ ...guest, name, stallNs: 0 }));
+  const of = { outcome: { ...outcome({}), ...figures, guests, stateHash: 'f00' } };
+  const changes = (...resources: string[]): string => {
+    const operations = resources.map((resource) => ({
+      ...{ resourceType: 'domain', resource, path: '/domain/numatune', previousValue: null },
+      ...{ value: { mode: 'preferred', nodeset: [1] }, reason: 'r.' },
+    }));
+    const content = {
+      ...{ priority: 'P4', finding: 'LOW_HEADROOM', description: 'd.', immovable: [] },
+      content: { operationGroups: [{ operations }] },
+      evidence: {
+        ...{ baseline: of, advised: of, alternatives: [], assumptions: [], replays: 1, seed: 1 },
+        margin: { verdict: 'Holds.' },
+      },
+    };
+    return report(content as unknown as RecommendationContent);
+  };
+  expect(changes('web-1/2', 'db')).toContain(
+    '  web-1/2 is stay 2 of web-1 on this host: its settings go into the document that web-1 starts or arrives with then, not earlier.\n\nMargin',
+  );
+  expect(changes('web-1', 'db')).not.toContain('stay');
 });

@@ -134,9 +134,49 @@ function operationLines(operation: Operation): string[] {
   return [`  - ${what}: ${before} -> ${valueText(value)}${restart}`, `    ${reason}`];
 }
 
+/** Behind what was replayed in miniature, where figures of replays in full stand beside it. */
+function mark({ scale = 1 }: { scale?: number | undefined }): string {
+  return scale > 1 ? ' *' : '';
+}
+
+/** What the mark means, below a list or table that has it. */
+function markLines(marked: { scale?: number | undefined }[]): string[] {
+  const scales = [...new Set(marked.flatMap(({ scale = 1 }) => (scale > 1 ? [scale] : [])))];
+  if (scales.length === 0) return [];
+  return [
+    `  * replayed in miniature, all sizes divided by ${scales.join(' or ')}; its figures may differ from those of a replay in full`,
+  ];
+}
+
+/** What changes of later stays are about: `web/2` is the domain `web` when it is there again, and has no document of its own. */
+function stayLines({ guests }: Outcome, operations: Operation[]): string[] {
+  const names = new Set(guests.map(({ name }) => name));
+  const changed = operations.flatMap(({ resourceType, resource }) =>
+    resourceType === 'domain' ? [resource] : [],
+  );
+  return [...new Set(changed)].flatMap((resource) => {
+    const [, name = '', stay = ''] = /^(.+)\/(\d+)$/.exec(resource) ?? [];
+    if (!names.has(name)) return [];
+    return [
+      `  ${resource} is stay ${stay} of ${name} on this host: its settings go into the document that ${name} starts or arrives with then, not earlier.`,
+    ];
+  });
+}
+
+/** Where the reasons of the changes are from; empty where that is what the tables are from. */
+function reasonLines({ evidence }: RecommendationContent): string[] {
+  if (!evidence.assumptions.some(({ code }) => code === 'search-in-miniature')) return [];
+  return [
+    '  Reasons compare replays in miniature with each other; their figures may differ from those of the tables, which are of replays in full.',
+  ];
+}
+
 function alternativeLines(candidate: Candidate): string[] {
   const rules = candidate.rival === undefined ? '' : ` (${candidate.rival})`;
-  return [`  - ${changeText(candidate)}${rules}`, `    ${candidate.whyNot ?? ''}`];
+  return [
+    `  - ${changeText(candidate)}${rules}${mark(candidate)}`,
+    `    ${candidate.whyNot ?? ''}`,
+  ];
 }
 
 /** The first ones are the closest rivals; the whole list is part of the stored evidence. */
@@ -145,7 +185,8 @@ function alternatives(candidates: Candidate[]): string[] {
   const shown = candidates.slice(0, ALTERNATIVES_SHOWN);
   const rest = candidates.length - shown.length;
   const more = rest > 0 ? [`  (${rest} more in the stored evidence)`] : [];
-  return [`Why not otherwise\n${[...shown.flatMap(alternativeLines), ...more].join('\n')}`];
+  const lines = [...shown.flatMap(alternativeLines), ...more, ...markLines(shown)];
+  return [`Why not otherwise\n${lines.join('\n')}`];
 }
 
 /** The whole advice as a tired operator reads it: verdict, tables, changes with reasons, limits. */
@@ -153,12 +194,14 @@ export function report(content: RecommendationContent): string {
   const now = content.evidence.baseline.outcome;
   const advised = content.evidence.advised.outcome;
   const operations = content.content.operationGroups.flatMap((group) => group.operations);
+  const changes = operations.flatMap(operationLines);
+  if (changes.length > 0) changes.push(...stayLines(now, operations), ...reasonLines(content));
   const { margin } = content.evidence;
   const sections = [
     `${content.priority} ${content.finding}: ${content.description}`,
     `Per VM (today -> advised)\n\n${guestTable(now, advised, operations)}`,
     `Per node (today -> advised)\n\n${hostTable(now, advised)}`,
-    `Changes\n${operations.flatMap(operationLines).join('\n') || '  none: leave it as it is'}`,
+    `Changes\n${changes.join('\n') || '  none: leave it as it is'}`,
     `Margin\n  ${margin.verdict}`,
   ];
   if (content.immovable.length > 0) {
@@ -195,11 +238,12 @@ export function rivalTable({ evidence }: RecommendationContent): string {
     'further',
     'cache lost MiB',
   ];
-  return render(head, [
+  const table = render(head, [
     ownRow('as it is', baseline),
-    ...rivals.map((rival) => row(rival.name, rival)),
+    ...rivals.map((rival) => row(`${rival.name}${mark(rival)}`, rival)),
     ownRow('as advised', advised),
   ]);
+  return [table, ...markLines(rivals)].join('\n');
 }
 
 type RivalRow = Omit<

@@ -1,5 +1,6 @@
 import { PAGES_PER_MIB } from '@zonewise/simulator';
 import { lostNames } from '../losses';
+import { scoreOf } from '../objective';
 import type { Outcome } from '../types';
 
 export type ImpactMeasure =
@@ -9,6 +10,7 @@ export type ImpactMeasure =
   | 'remote-memory'
   | 'remote-cost'
   | 'headroom'
+  | 'largest-room'
   | 'page-cache-lost';
 
 /** What a recommendation changes, with the figures of both replays in one unit. */
@@ -57,6 +59,10 @@ const MEASURES: Record<ImpactMeasure, Measure> = {
     ...{ category: 'CAPACITY', unit: 'percent', label: 'Room on the fullest node' },
     value: (outcome) => rounded(outcome.headroomShare * 100),
   },
+  'largest-room': {
+    ...{ category: 'CAPACITY', unit: 'percent', label: 'Memory of the host left on one node' },
+    value: (outcome) => rounded((1 - scoreOf(outcome).room) * 100),
+  },
   'page-cache-lost': {
     ...{ category: 'PERFORMANCE', unit: 'MiB', label: 'Page cache lost' },
     value: (outcome) => mib(outcome.cacheLostPages),
@@ -74,10 +80,10 @@ export function impactOf(measure: ImpactMeasure, before: Outcome, after: Outcome
   return { category, measure, unit, before: then, after: now, description: `${label}: ${text}.` };
 }
 
-/** Every measure that changes, but for the primary one. */
+/** Every measure that changes, but for the primary one and the room in one place, which is only looked at where it decides. */
 export function otherImpacts(primary: ImpactMeasure, before: Outcome, after: Outcome): Impact[] {
   return (Object.keys(MEASURES) as ImpactMeasure[])
-    .filter((measure) => measure !== primary)
+    .filter((measure) => measure !== primary && measure !== 'largest-room')
     .map((measure) => impactOf(measure, before, after))
     .filter((impact) => impact.before !== impact.after);
 }
