@@ -183,7 +183,7 @@ export function symptomChanges(
     sysctl: { ...change.sysctl, ...extra },
   });
   const changes: Change[] = [];
-  if (dead || matters || waits) changes.push(...loweredMarks(request, change));
+  if (dead || matters || reclaims) changes.push(...loweredMarks(request, change));
   if (waits || (matters && leftCacheToKswapd(best))) {
     changes.push(...watermarkChanges(request, change));
   }

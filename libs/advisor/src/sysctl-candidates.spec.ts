@@ -69,6 +69,17 @@ describe('marks that are higher than the kernel sets them', () => {
     expect(best.advised.outcome.remoteShare).toBe(0);
   });
 
+  test('where kswapd takes page cache for a high mark and nobody waits, dies or leaves', () => {
+    const sysctl = { watermark_scale_factor: 2000, zone_reclaim_mode: 0 };
+    const model = settled(host([{ mib: 1024, cacheMib: 500 }, { mib: 1024 }], sysctl));
+    const best = advised({ host: model, guests: [strict('a', 400)], demand: {} });
+    const { outcome } = best.baseline;
+    expect(outcome).toMatchObject({ oomKills: [], remoteShare: 0, stallNs: 0 });
+    expect(outcome.cacheLostPages).toBeGreaterThan(100 * MIB);
+    expect(best.advised.sysctl).toEqual({ watermark_scale_factor: 10 });
+    expect(best.advised.outcome.cacheLostPages).toBe(0);
+  });
+
   test('both, where one alone is not enough', () => {
     const sysctl = { watermark_scale_factor: 1000, min_free_kbytes: 200_000 };
     const model = settled(host([{ mib: 1024 }, { mib: 1024 }], sysctl));
