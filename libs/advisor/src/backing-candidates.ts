@@ -11,11 +11,11 @@ import { allowedNodes, mayMove } from './constraints';
 import type { ResolvedDemand } from './demand';
 import type { Change, Evaluated } from './evaluator';
 import { formatCount, formatMib } from './format';
-import { nearestFirst } from './host-nodes';
+import { cpuNodes, nearestFirst } from './host-nodes';
 import type { Judge } from './objective';
 import { scoreOf, stallBudgetNs } from './objective';
 import { ownValue } from './own-value';
-import { guestCpuNodes, isBound } from './placement';
+import { guestCpuNodes, isBound, isPinned } from './placement';
 import type { PoolNeed } from './pools';
 import { basePages, enlarged, isPooled, poolNeeds, reduced } from './pools';
 import type { AdviceRequest, BackingValue, HugepageDemand } from './types';
@@ -83,7 +83,7 @@ export function hugepageChanges(context: Context, best: Evaluated): Proposed {
   };
 }
 
-/** A guest and its pool on the nearest other nodes that have room for it. */
+/** A guest and its pool on the nearest other nodes that have room for it; pinned vCPUs stay where they are, or go along. */
 function elsewhere(request: AdviceRequest, change: Change, planned: Planned): Change[] {
   const { host } = request;
   const { name } = planned.spec.guest;
@@ -95,13 +95,16 @@ function elsewhere(request: AdviceRequest, change: Change, planned: Planned): Ch
   const from = guestCpuNodes(guest)[0] ?? home[0] ?? 0;
   return nearestFirst(host, from, others)
     .slice(0, NODES_MAX)
-    .map((node) => {
+    .flatMap((node) => {
       const numatune = { ...change.numatune, [name]: { mode: 'strict' as const, nodeset: [node] } };
-      const moved = { ...change, numatune };
-      const pools = enlarged(
-        poolNeeds(withChange(request, moved)).map((pool) => withReserve(pool)),
-      );
-      return { ...moved, hugepages: merged(change.hugepages ?? [], pools) };
+      const moved: Change = { ...change, numatune };
+      const follows = isPinned(planned.spec, host) && cpuNodes(host).includes(node);
+      const pinning = { ...change.pinning, [name]: { nodes: [node] } };
+      return [moved, ...(follows ? [{ ...moved, pinning }] : [])];
+    })
+    .map((moved) => {
+      const needs = poolNeeds(withChange(request, moved)).map((pool) => withReserve(pool));
+      return { ...moved, hugepages: merged(change.hugepages ?? [], enlarged(needs)) };
     });
 }
 

@@ -1,13 +1,23 @@
-import { kernelProfiles } from '@zonewise/simulator';
 import type { HostModel, HostSysctls } from '@zonewise/simulator';
 import { thpChanges } from './backing-candidates';
 import { roomPages, wantedPages } from './bounds';
 import type { ResolvedDemand } from './demand';
 import type { Change, Evaluated } from './evaluator';
-import { without } from './change';
+import { NO_CHANGE, startOrder, withChange, without } from './change';
+import { effectiveNumatune } from './compile';
 import { memoryNodes, nearestFirst } from './host-nodes';
-import { guestCpuNodes, hasCellNodes, homeNodes, tunedRegions } from './placement';
+import { kernelDefaults } from './kernel-defaults';
+import { tolerances } from './objective';
+import { guestCpuNodes, hasCellNodes, homeNodes, isBound, tunedRegions } from './placement';
 import { zoneReclaimModes } from './space';
+import {
+  leftCacheToKswapd,
+  loweredMarks,
+  nodeReclaimChanges,
+  reserveChanges,
+  sysctlOf,
+  watermarkChanges,
+} from './sysctl-candidates';
 import type { AdviceRequest, GuestSpec, NumatuneSetting, PlacementMode } from './types';
 
 /** Modes that advice may choose, in the order in which ties are decided. */
@@ -17,9 +27,6 @@ export const ADVISED_MODES: readonly Exclude<PlacementMode, 'none'>[] = [
   'interleave',
   'restrictive',
 ];
-
-const SCALE_FACTORS = [50, 100, 200, 300];
-const SCALE_FACTOR_MAX = 3000;
 
 /** Room that guests with a node of their own have been promised, by node. */
 type Booked = Map<number, number>;
@@ -155,40 +162,34 @@ export function onSingleNodes(
   );
 }
 
-/** Marks further apart or higher, so that kswapd starts earlier than direct reclaim. */
-export function watermarkChanges(base: Change, sysctl: HostSysctls): Change[] {
-  const factors = SCALE_FACTORS.filter(
-    (factor) => factor > sysctl.watermark_scale_factor && factor <= SCALE_FACTOR_MAX,
-  );
-  const withSysctl = (extra: Partial<HostSysctls>): Change => ({
-    ...base,
-    sysctl: { ...base.sysctl, ...extra },
-  });
-  return [
-    ...factors.map((watermark_scale_factor) => withSysctl({ watermark_scale_factor })),
-    withSysctl({ min_free_kbytes: sysctl.min_free_kbytes * 2 }),
-  ];
-}
-
 /** Settings that answer what a replay shows: waiting, swapping, guests that die or leave their nodes. */
 export function symptomChanges(
   request: AdviceRequest,
   demand: ResolvedDemand,
-  { change, candidate: { outcome } }: Evaluated,
+  best: Evaluated,
 ): Change[] {
-  const sysctl: HostSysctls = { ...request.host.sysctl, ...request.sysctl, ...change.sysctl };
+  const {
+    change,
+    candidate: { outcome },
+  } = best;
+  const sysctl = sysctlOf(request, change);
   const dead = outcome.guests.some((guest) => guest.oomKilled) || outcome.failedStarts.length > 0;
   const waits = outcome.directReclaimedPages > 0 || outcome.stallNs > 0;
   const reclaims = waits || outcome.kswapdReclaimedPages > 0;
   const away = outcome.remoteCost > 0;
+  const matters = outcome.remoteCost > tolerances(request.host).remote;
   const withSysctl = (extra: Partial<HostSysctls>): Change => ({
     ...change,
     sysctl: { ...change.sysctl, ...extra },
   });
   const changes: Change[] = [];
-  if (waits) changes.push(...watermarkChanges(change, sysctl));
+  if (dead || matters || reclaims) changes.push(...loweredMarks(request, change));
+  if (waits || (matters && leftCacheToKswapd(best))) {
+    changes.push(...watermarkChanges(request, change));
+  }
   if (reclaims || away) {
-    const [on, now] = [defaultBoostFactor(request), sysctl.watermark_boost_factor];
+    const on = kernelDefaults(request).watermark_boost_factor;
+    const now = sysctl.watermark_boost_factor;
     // A boosted low mark sends guests away where there is nothing to reclaim, and keeps them where there is.
     if (now > 0) changes.push(withSysctl({ watermark_boost_factor: 0 }));
     else if (away && on > 0) changes.push(withSysctl({ watermark_boost_factor: on }));
@@ -198,35 +199,37 @@ export function symptomChanges(
   }
   if (away && reclaims)
     changes.push(...[3, 5, 7].map((mode) => withSysctl({ zone_reclaim_mode: mode })));
+  if (matters) changes.push(...nodeReclaimChanges(request, demand, best));
   if (outcome.swappedOutPages > 0 && sysctl.swappiness > 0) {
     changes.push(withSysctl({ swappiness: 0 }), withSysctl({ swappiness: 10 }));
   }
   if (dead || away) {
-    const ratio = sysctl.lowmem_reserve_ratio.map((value) => value * 4);
-    if (ratio.some((value) => value > 0)) changes.push(withSysctl({ lowmem_reserve_ratio: ratio }));
-    changes.push(...orderChanges(change, demand));
+    changes.push(...reserveChanges(request, change), ...orderChanges(request, demand, change));
   }
   if (waits) changes.push(...thpChanges(request, demand, change));
   const cached = demand.planned.filter(({ diskCachePages }) => diskCachePages > 0);
   if (cached.length > 0 && (dead || away || waits || outcome.cacheLostPages > 0)) {
     const none = cached.map(({ spec }): [string, 'none'] => [spec.guest.name, 'none']);
     const diskCache: Change['diskCache'] = { ...change.diskCache, ...Object.fromEntries(none) };
-    changes.push({ ...change, diskCache });
+    // What moved guests out of the way of that page cache is in their way without it.
+    changes.push({ ...change, diskCache }, { ...NO_CHANGE, diskCache });
   }
   // A fault that may reclaim for a huge page looks on all nodes for one before it takes base pages at home.
   if (away && !waits) changes.push(...thpChanges(request, demand, change));
   return changes;
 }
 
-/** The kernel's own value, whatever the host has been given. */
-function defaultBoostFactor({ host }: AdviceRequest): number {
-  return kernelProfiles[host.kernelProfile].defaultSysctls.watermark_boost_factor;
-}
-
-/** The largest first, and the smallest first. */
-function orderChanges(change: Change, demand: ResolvedDemand): Change[] {
+/** The largest first, the smallest first, and those bound to nodes before those that may fall back to others. */
+function orderChanges(request: AdviceRequest, demand: ResolvedDemand, change: Change): Change[] {
   const bySize = [...demand.planned]
     .sort((a, b) => wantedPages(b) - wantedPages(a))
     .map(({ spec }) => spec.guest.name);
-  return [bySize, [...bySize].reverse()].map((startOrder) => ({ ...change, startOrder }));
+  const changed = withChange(request, change);
+  const first = startOrder(changed).filter((name) => bySize.includes(name));
+  const bound = first.filter((name) => isBound(effectiveNumatune(changed, name).mode));
+  const orders = [bySize, [...bySize].reverse()];
+  if (bound.length > 0 && bound.length < first.length) {
+    orders.push([...bound, ...first.filter((name) => !bound.includes(name))]);
+  }
+  return orders.map((names) => ({ ...change, startOrder: names }));
 }

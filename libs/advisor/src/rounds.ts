@@ -21,11 +21,14 @@ import { guestMemoryPages, isBound, isPinned } from './placement';
 import type { Space } from './space';
 import { placements, zoneReclaimModes } from './space';
 import { stallToBeat, type StallBound } from './stall-bound';
+import { furtherChanges } from './sysctl-candidates';
 import type { AdviceRequest, NumatuneValue } from './types';
 
 const PACKINGS_MAX = 8;
 const REFINED_GUESTS_MAX = 8;
 const MOVE_NODES_MAX = 2;
+/** Steps by which a setting goes on as long as each is better than the one before. */
+const FURTHER_STEPS_MAX = 8;
 /** A space of more configurations is not replayed one by one. */
 export const EXHAUSTIVE_MAX = 1000;
 
@@ -219,7 +222,13 @@ export function answerSymptoms(context: RoundContext, start: Evaluated): Evaluat
 
 function answerOnce(context: RoundContext, start: Evaluated): Evaluated {
   const { request, demand } = context;
-  return answerPools(context, bestOf(context, symptomChanges(request, demand, start), start));
+  let best = bestOf(context, symptomChanges(request, demand, start), start);
+  for (let step = 0; step < FURTHER_STEPS_MAX; step += 1) {
+    const further = bestOf(context, furtherChanges(request, best), best);
+    if (further === best) break;
+    best = further;
+  }
+  return answerPools(context, best);
 }
 
 /** Huge pages alone: what decides where guests do not start for want of them. */
