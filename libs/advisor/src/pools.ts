@@ -128,18 +128,28 @@ export function reduced(pools: PoolNeed[]): HugepageDemand[] {
     .map(({ node, sizeKib, total, idle }) => ({ node, sizeKib, count: total - idle }));
 }
 
+/** That a write to a pool obtained less than it asked for; undefined where it did not. */
+export function notObtainedText(pool: ObtainedPool): string | undefined {
+  const { nodeId, sizeKib, asked, obtained } = pool;
+  if (obtained >= asked) return undefined;
+  const why =
+    sizeKib === DEFAULT_HUGEPAGE_KIB
+      ? 'it has no more free blocks of that size, and neither reclaim nor compaction makes one'
+      : 'it has no other range of that size that can be emptied';
+  return (
+    `Node ${nodeId} is to have ${formatCount(asked)} huge pages of ${sizeKib} KiB and gets ` +
+    `${formatCount(obtained)} in the replay: ${why}.`
+  );
+}
+
 /**
  * What counting the pools against the guests tells, also where nothing is changed for it.
  * @param obtained what the writes to the pools left in the replay of the request
  */
 export function poolNotes(request: SimulationRequest, obtained: ObtainedPool[] = []): Note[] {
   const notes = obtained.flatMap((pool): Note[] => {
-    const { nodeId, sizeKib, asked, obtained: got } = pool;
-    if (got >= asked) return [];
-    const message =
-      `Node ${nodeId} was to have ${formatCount(asked)} huge pages of ${sizeKib} KiB, and gets ${formatCount(got)} in the replay: ` +
-      'it has no more free blocks of that size, and reclaim and compaction make no more.';
-    return [{ code: 'hugepage-pool-not-obtained', message }];
+    const message = notObtainedText(pool);
+    return message === undefined ? [] : [{ code: 'hugepage-pool-not-obtained', message }];
   });
   const counted = poolNeeds(request, obtained).flatMap((pool): Note[] => {
     const { node, sizeKib, total, short, idle } = pool;

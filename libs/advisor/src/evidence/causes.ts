@@ -2,6 +2,7 @@ import { PAGES_PER_MIB, type ReplayEvent } from '@zonewise/simulator';
 import { formatCount, formatList, formatMib, formatMs } from '../format';
 import { distanceBetween, nodesText } from '../host-nodes';
 import type { HostModel } from '../types';
+import { notObtainedText } from '../pools';
 import { neededFor } from './shortfall';
 import type { StartTrace, Trace } from './trace';
 
@@ -17,6 +18,7 @@ export type CauseCode =
   | 'kswapd-reclaim'
   | 'direct-reclaim'
   | 'compaction'
+  | 'pool-not-obtained'
   | 'oom-kill'
   | 'failed-start';
 
@@ -74,7 +76,10 @@ export function causesOf(
     entries.push(entry);
     steps.set(entry.step, entries);
   }
-  const numbers = [...new Set([...steps.keys(), ...starts.keys(), ...compactions.keys()])];
+  const poolSteps = trace.pools.map(({ step }) => step);
+  const numbers = [
+    ...new Set([...steps.keys(), ...starts.keys(), ...compactions.keys(), ...poolSteps]),
+  ];
   const causes = numbers
     .sort((a, b) => a - b)
     .flatMap((step) => {
@@ -88,6 +93,7 @@ export function causesOf(
         ...reclaimCauses(entries),
         ...(compaction === undefined ? [] : [compactionCause(compaction)]),
         ...kswapdCauses(step, label, events),
+        ...trace.pools.flatMap((pool) => (pool.step === step ? poolCauses(pool) : [])),
         ...killCauses(step, events),
         ...(start === undefined ? [] : placeCauses(start, host, wanted.get(start.guest))),
       ];
@@ -209,6 +215,13 @@ function compactionCause({ step, label, ...figures }: Trace['compactions'][numbe
       `Requests wait for compaction ${formatCount(stalls)} ${stalls === 1 ? 'time' : 'times'} (${label}): ` +
       `it makes a free block ${formatCount(success)} ${success === 1 ? 'time' : 'times'} and fails ${formatCount(fail)} ${fail === 1 ? 'time' : 'times'}.`,
   };
+}
+
+function poolCauses(pool: Trace['pools'][number]): Cause[] {
+  const { step, nodeId, asked, obtained } = pool;
+  const text = notObtainedText(pool);
+  const figures = { asked, obtained };
+  return text === undefined ? [] : [{ code: 'pool-not-obtained', step, nodeId, text, figures }];
 }
 
 function kswapdCauses(step: number, label: string, events: ReplayEvent[]): Cause[] {
