@@ -106,9 +106,9 @@ describe('what a task reclaims for itself', () => {
 
   it('by zone_reclaim_mode says whether the memory could come from elsewhere', () => {
     const mayLeave = (step: ReplayStep) =>
-      eventsOf(run(twoNodes(), [cacheStep(30000, 0), zrm(1), step]), 'node_reclaim').map(
-        (event) => event.mayLeave,
-      );
+      run(twoNodes(), [cacheStep(30000, 0), zrm(1), step])
+        .steps.flatMap(({ events }) => events)
+        .flatMap((event) => (event.type === 'node_reclaim' ? [event.mayLeave] : []));
     expect(mayLeave(guestStep('g', 8000, ON0))).toEqual([true]);
     expect(mayLeave(guestStep('g', 8000, BIND0))).toEqual([false]);
     expect(mayLeave(guestStep('g', 8000, ON0, { cpusetMems: [0] }))).toEqual([false]);

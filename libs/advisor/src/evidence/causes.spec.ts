@@ -165,7 +165,7 @@ describe('what was missing at a kill', () => {
       ...{ type: 'oom_kill', timeNs: 0, constraint: 'CONSTRAINT_NONE', victim: 'a' },
       ...{ invokedBy: 'b', victimPages: 1, order, summary: '', report: [] },
       zones: [
-        { ...zone, zone: 'DMA32', freePages: 0 },
+        { ...zone, zone: 'DMA32' as const, freePages: 0 },
         { ...zone, ...over },
       ].map((one) => ({ ...one, highPages: 1500 })),
     });
