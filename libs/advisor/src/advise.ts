@@ -197,7 +197,7 @@ export function adviseWith(
         advised: chosen.candidate,
         margin: chosenMargin,
         after: replayEvidence(request, chosen),
-        risks: risksOf(request, evaluator.caveats, chosen, {
+        risks: risksOf(request, uniqueNotes([...baseline.caveats, ...chosen.caveats]), chosen, {
           margin: chosenMargin,
           ...(chosen === advised && { sensitivity }),
         }),
@@ -215,7 +215,7 @@ export function adviseWith(
           ...notes,
           ...searchNotes(request),
           ...vcpuNotes(request),
-          ...poolNotes(request),
+          ...poolNotes(request, baseline.trace.pools),
           ...boundNotes(evaluator, demand, others.length),
         ]),
       },

@@ -24,6 +24,8 @@ export interface Evaluated {
   spills: Extract<ReplayEvent, { type: 'spill' }>[];
   kills: Extract<ReplayEvent, { type: 'oom_kill' }>[];
   assumptions: Note[];
+  /** Of this replay alone. */
+  caveats: Note[];
   /** Page cache over all nodes before the first guest. */
   cacheBeforePages: number;
   trace: Trace;
@@ -201,6 +203,7 @@ export class Evaluator {
       spills: eventsOf(result, 'spill'),
       kills: eventsOf(result, 'oom_kill'),
       assumptions,
+      caveats: result.caveats,
       cacheBeforePages: cacheBefore(result) * this.scale,
       trace: traceOf(input, result),
     };

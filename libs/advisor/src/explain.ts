@@ -246,14 +246,14 @@ const DECISIVE: Record<Objective, (loser: Evaluated, advised: Evaluated) => stri
     `reclaim against ${FIGURES.stall(advised.candidate.outcome)}`,
 };
 
-/** Node, zone, order, mark and the pages that were missing. */
+/** Node, zone, order, mark and the pages that were missing, or that no free block was large enough. */
 function shortfallText(short: Shortfall): string {
-  const { nodeId, zone, order, mark, markPages, freePages, shortPages } = short;
-  return (
-    `node ${nodeId} ${zone} had ${formatCount(freePages)} free pages for a request of order ${order} and its ` +
-    `${mark} mark with reserve is ${formatCount(markPages)}` +
-    (shortPages > 0 ? `, ${formatCount(shortPages)} short` : '')
-  );
+  const { nodeId, zone, order, mark, markPages, freePages, refusedBy, shortPages } = short;
+  const had = `node ${nodeId} ${zone} had ${formatCount(freePages)} free pages`;
+  return refusedBy === 'larger-blocks'
+    ? `${had}, more than its ${mark} mark asks for, but no free block of order ${order} or above`
+    : `${had} for a request of order ${order} and its ${mark} mark with reserve is ` +
+        `${formatCount(markPages)}, ${formatCount(shortPages)} short`;
 }
 
 function against(

@@ -2,6 +2,7 @@
 import { PAGE_KIB } from '@zonewise/simulator';
 import type { GuestProcess, HostModel, RegionSpec } from '@zonewise/simulator';
 import { placedGuest } from './compile';
+import type { Trace } from './evidence/trace';
 import { formatCount, formatMib } from './format';
 import { memoryNodes, nearestFirst } from './host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
@@ -22,6 +23,9 @@ export interface PoolNeed {
   idle: number;
 }
 
+/** What a write to a node's pool asked for and what the file said afterwards, in huge pages. */
+export type ObtainedPool = Trace['pools'][number];
+
 /** Base pages of a huge page. */
 export const basePages = (sizeKib: number): number => sizeKib / PAGE_KIB;
 
@@ -39,12 +43,13 @@ export function poolNodes(host: HostModel, { policy, cpuNodes, cpusetMems }: Reg
 /**
  * The pools of a request, by counting: each region takes from the nodes of its policy in turn what is free there. What
  * nobody has left is missing on the first of them.
+ * @param obtained what writes to the pools left in a replay; without it they leave what the demand asks for
  */
-export function poolNeeds(request: SimulationRequest): PoolNeed[] {
+export function poolNeeds(request: SimulationRequest, obtained: ObtainedPool[] = []): PoolNeed[] {
   const pools = new Map<string, PoolNeed & { free: number }>();
   const at = (node: number, sizeKib: 2048 | 1048576): PoolNeed & { free: number } => {
     const key = `${node} ${sizeKib}`;
-    const known = pools.get(key) ?? { node, sizeKib, ...poolNow(request, node, sizeKib) };
+    const known = pools.get(key) ?? { node, sizeKib, ...poolNow(request, node, sizeKib, obtained) };
     pools.set(key, known);
     return known;
   };
@@ -94,15 +99,18 @@ function poolNow(
   { host, demand }: SimulationRequest,
   nodeId: number,
   sizeKib: number,
+  obtained: ObtainedPool[],
 ): { total: number; free: number; wanted: number; short: number; idle: number } {
   const found = host.nodes
     .find((node) => node.nodeId === nodeId)
     ?.hugepages.find((pool) => pool.sizeKib === sizeKib);
-  const written = (demand.hugepages ?? []).findLast(
+  const asked = (demand.hugepages ?? []).findLast(
     (pool) => pool.node === nodeId && (pool.sizeKib ?? DEFAULT_HUGEPAGE_KIB) === sizeKib,
   );
   const used = (found?.totalPages ?? 0) - (found?.freePages ?? 0);
-  const total = Math.max(used, written?.count ?? found?.totalPages ?? 0);
+  const replayed = obtained.findLast((pool) => pool.nodeId === nodeId && pool.sizeKib === sizeKib);
+  const written = replayed?.obtained ?? asked?.count;
+  const total = Math.max(used, written ?? found?.totalPages ?? 0);
   return { total, free: total - used, wanted: 0, short: 0, idle: 0 };
 }
 
@@ -120,9 +128,30 @@ export function reduced(pools: PoolNeed[]): HugepageDemand[] {
     .map(({ node, sizeKib, total, idle }) => ({ node, sizeKib, count: total - idle }));
 }
 
-/** What counting the pools against the guests tells, also where nothing is changed for it. */
-export function poolNotes(request: SimulationRequest): Note[] {
-  return poolNeeds(request).flatMap((pool): Note[] => {
+/** That a write to a pool obtained less than it asked for; undefined where it did not. */
+export function notObtainedText(pool: ObtainedPool): string | undefined {
+  const { nodeId, sizeKib, asked, obtained } = pool;
+  if (obtained >= asked) return undefined;
+  const why =
+    sizeKib === DEFAULT_HUGEPAGE_KIB
+      ? 'it has no more free blocks of that size, and neither reclaim nor compaction makes one'
+      : 'it has no other range of that size that can be emptied';
+  return (
+    `Node ${nodeId} is to have ${formatCount(asked)} huge pages of ${sizeKib} KiB and gets ` +
+    `${formatCount(obtained)} in the replay: ${why}.`
+  );
+}
+
+/**
+ * What counting the pools against the guests tells, also where nothing is changed for it.
+ * @param obtained what the writes to the pools left in the replay of the request
+ */
+export function poolNotes(request: SimulationRequest, obtained: ObtainedPool[] = []): Note[] {
+  const notes = obtained.flatMap((pool): Note[] => {
+    const message = notObtainedText(pool);
+    return message === undefined ? [] : [{ code: 'hugepage-pool-not-obtained', message }];
+  });
+  const counted = poolNeeds(request, obtained).flatMap((pool): Note[] => {
     const { node, sizeKib, total, short, idle } = pool;
     const name = `The pool of ${sizeKib} KiB pages of node ${node} (${formatCount(total)} pages)`;
     if (short > 0) {
@@ -135,6 +164,7 @@ export function poolNotes(request: SimulationRequest): Note[] {
       'neither page cache nor other guests can have them.';
     return [{ code: 'hugepage-pool-idle', message }];
   });
+  return [...notes, ...counted];
 }
 
 /** Whether any of a guest's memory comes out of a pool. */

@@ -60,6 +60,8 @@ const killing =
       victim,
       invokedBy: victim,
       victimPages: 1,
+      order: 0,
+      zones: [],
       summary: '',
       report: [],
     }));

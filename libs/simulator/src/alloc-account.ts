@@ -36,17 +36,26 @@ export function freshNs(k: KernelState, ac: AllocContext, zone: Zone, runs: PcpR
   return dearPages * (ac.cache ? k.hardware.freshReadNs : k.hardware.freshPageNs);
 }
 
-/** A step's direct reclaims of one guest are one event. */
+/**
+ * A step's direct reclaims of one guest for one order are one event.
+ * @param freed pages; none where a zone was ready for compaction instead
+ */
 export function noteDirectReclaim(
   k: KernelState,
+  ac: AllocContext,
   node: NodeState,
-  freed: number,
-  startNs: number,
+  { freed, isReady, startNs }: { freed: number; isReady: boolean; startNs: number },
 ): void {
+  const { order } = ac;
   for (const event of k.events) {
-    if (event.type === 'direct_reclaim' && event.guest === k.current.name) {
+    if (
+      event.type === 'direct_reclaim' &&
+      event.guest === k.current.name &&
+      event.order === order
+    ) {
       event.times += 1;
       event.reclaimedPages += freed;
+      if (isReady) event.readyTimes += 1;
       return;
     }
   }
@@ -54,8 +63,10 @@ export function noteDirectReclaim(
     type: 'direct_reclaim',
     timeNs: startNs,
     nodeId: node.id,
+    order,
     times: 1,
     reclaimedPages: freed,
+    readyTimes: isReady ? 1 : 0,
     guest: k.current.name,
   });
 }

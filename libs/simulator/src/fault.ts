@@ -21,6 +21,7 @@ import {
 } from './memcg-charge';
 import type { Segment } from './page-alloc';
 import type { Mapping } from './page-map';
+import { noteSpill } from './spill';
 import { freeSwapCache, swapFullPages } from './swap';
 import { thpMode, type ThpMode } from './thp';
 import type { RegionSpec } from './types';
@@ -183,7 +184,7 @@ function touchHuge(k: KernelState, target: TouchTarget, pc: PolicyContext, block
   run.huge = true;
   placeRun(target, run);
   answerForHigh(k, pc);
-  noteSpill(k, target, pc, segment.zone, PAGEBLOCK_ORDER);
+  noteSpill(k, target.guest, pc, segment.zone, PAGEBLOCK_ORDER);
   return true;
 }
 
@@ -238,7 +239,7 @@ function touchInterleaved(
     const got = allocTurns(k, pc, turn + done, want, (segment, turns, placed) => {
       if (!target.guest.alive || !chargeSegment(k, pc, segment)) return false;
       placeInterleaved(k, target, segment, turns, { placed, shift: start - turn });
-      noteSpill(k, target, pc, segment.zone);
+      noteSpill(k, target.guest, pc, segment.zone);
       return true;
     });
     done += got;
@@ -287,7 +288,7 @@ function placeFault(
     placeRun(target, guestRun(target.mapping, segment.zone, count, frame, at, step));
     at += count;
   }
-  noteSpill(k, target, pc, segment.zone);
+  noteSpill(k, target.guest, pc, segment.zone);
 }
 
 /** Memory that a guest has just touched: mapped, young, dirty. */
@@ -403,46 +404,4 @@ function placeReadBack(k: KernelState, target: TouchTarget, segment: Segment, at
 
 function swapPolicy(pc: PolicyContext): PolicyContext['policy'] {
   return pc.policy.mode === 'interleave' ? { mode: 'default', nodes: [] } : pc.policy;
-}
-
-/** Once per guest: the first page outside its policy's nodes, or away from its CPU without a policy. */
-function noteSpill(
-  k: KernelState,
-  target: TouchTarget,
-  pc: PolicyContext,
-  zone: Zone,
-  order = 0,
-): void {
-  const { guest } = target;
-  if (guest.spilled) return;
-  const { mode, nodes } = pc.policy;
-  const local = k.cpus[pc.cpu]!.node;
-  const wanted = mode === 'default' ? [local.id] : nodes;
-  if (wanted.includes(zone.node.id) || wanted.length === 0) return;
-  const from = k.nodes.find((node) => node.id === wanted[0]);
-  const full = from?.zones[from.zones.length - 1];
-  if (!from || !full) return;
-  guest.spilled = true;
-  const needed = full.low + full.boost + (full.protection[3] ?? 0);
-  k.events.push({
-    type: 'spill',
-    timeNs: k.timeNs,
-    guest: guest.spec.name,
-    fromNode: from.id,
-    toNode: zone.node.id,
-    zone: full.name,
-    order,
-    freePages: full.buddy.freePages,
-    neededPages: needed,
-    reason: spillReason(k, from.cpus.length > 0 && local !== from),
-  });
-}
-
-function spillReason(k: KernelState, remoteCpu: boolean): string {
-  if ((k.sysctl.zone_reclaim_mode & 7) === 0) {
-    return 'zone_reclaim_mode is 0: a zone below its low mark is skipped, its cache is left alone';
-  }
-  return remoteCpu
-    ? 'zone reclaim never runs on a node that has CPUs from another node: the guest runs elsewhere'
-    : 'zone reclaim found too little clean, unmapped cache (min_unmapped_ratio), or was not allowed';
 }

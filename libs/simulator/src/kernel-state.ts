@@ -19,6 +19,7 @@ import type { Mapping } from './page-map';
 import type { KernelBlock } from './page-alloc';
 import type { SwapTree } from './cache-slab';
 import type { SwapWrites } from './swap-write';
+import type { Refusal } from './spill';
 import type { NodeState, Zone } from './zone';
 
 export interface Cpu {
@@ -54,7 +55,8 @@ export interface GuestState {
   stallBudgetNs: number;
   /** Position in task-policy interleaving. */
   ilPrev: number;
-  spilled: boolean;
+  /** Until its first spill: how each zone refused it last. */
+  refusals: Map<Zone, Refusal> | undefined;
   order: number;
 }
 

@@ -463,7 +463,7 @@ export function addGuest(k: KernelState, given: GuestProcess): GuestState {
     stallNs: 0,
     stallBudgetNs: stallBudgetNs(k, spec.name),
     ilPrev: 0,
-    spilled: false,
+    refusals: new Map(),
     order,
   };
   if (group) for (const mapping of [...guest.mappings, guest.overhead]) mapping.group = group;

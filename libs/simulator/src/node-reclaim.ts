@@ -83,7 +83,7 @@ function runNodeReclaim(
     if (sc.nrReclaimed >= wanted) break;
   }
   k.totals.nodeReclaimedPages += sc.nrReclaimed;
-  noteNodeReclaim(k, node, sc.nrReclaimed, sc.nrReclaimed >= wanted);
+  noteNodeReclaim(k, node, ac, sc.nrReclaimed, sc.nrReclaimed >= wanted);
   if (sc.nrReclaimed >= wanted) {
     if (k.profile.countsReclaimSuccess) countVm(k, 'zone_reclaim_success');
     return 'success';
@@ -93,7 +93,13 @@ function runNodeReclaim(
 }
 
 /** One event per step, node and outcome, with totals. */
-function noteNodeReclaim(k: KernelState, node: NodeState, reclaimed: number, ok: boolean): void {
+function noteNodeReclaim(
+  k: KernelState,
+  node: NodeState,
+  ac: AllocContext,
+  reclaimed: number,
+  ok: boolean,
+): void {
   const type = ok ? 'node_reclaim' : 'node_reclaim_failed';
   for (const event of k.events) {
     if (event.type === type && event.nodeId === node.id && event.guest === k.current.name) {
@@ -108,8 +114,22 @@ function noteNodeReclaim(k: KernelState, node: NodeState, reclaimed: number, ok:
     nodeId: node.id,
     times: 1,
     reclaimedPages: reclaimed,
+    mayLeave: mayLeave(k, node, ac),
     guest: k.current.name,
   });
+}
+
+/** A fault that asks its own node for a huge page first (__GFP_THISNODE) goes elsewhere after that, with base pages at least. */
+function mayLeave(k: KernelState, node: NodeState, ac: AllocContext): boolean {
+  const { nodemask, cpusetMems, guest } = ac;
+  if (ac.thisNode && guest === undefined) return false;
+  return k.nodes.some(
+    (other) =>
+      other !== node &&
+      other.zones.length > 0 &&
+      (nodemask?.has(other.id) ?? true) &&
+      (cpusetMems?.has(other.id) ?? true),
+  );
 }
 
 /** Pages of new cache after which a node that was found full of what cannot go may be reclaimed after all. */

@@ -35,6 +35,10 @@ export interface OomControl {
   nodemask: Set<number> | null;
   cpusetMems: Set<number> | null;
   order: number;
+  /** Highest zone index that the request may use; absent: all. */
+  classIndex?: number;
+  /** __GFP_HIGH. */
+  high?: boolean;
   /** Migrate type asked for. */
   type: number;
   /** Page-cache write (__GFP_WRITE). */
@@ -197,7 +201,7 @@ function reportZone(zone: Zone, writePendingPages: number, cpu: number): OomRepo
     name: zone.name,
     presentPages: zone.present,
     managedPages: zone.managed,
-    freePages: zone.buddy.freePages,
+    freePages: zone.buddy.freePages + zone.freeDrift,
     boostPages: zone.boost,
     minPages: zone.min,
     lowPages: zone.low,

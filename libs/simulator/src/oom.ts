@@ -1,9 +1,13 @@
 /** The OOM killer: constraint, candidates, badness. */
 import { MIGRATE_MOVABLE } from './buddy';
+import { ZONE_MOVABLE } from './constants';
 import { countVm, passTime, type GuestState, type KernelState } from './kernel-state';
 import type { MemoryGroup } from './memcg';
 import { dumpHeader, type OomConstraintOfHost, type OomControl, type OomKill } from './oom-dump';
+import type { KilledForZone } from './replay-events';
 import type { OomConstraint } from './types';
+import { ALLOC_MIN_RESERVE, neededPages } from './watermark';
+import type { Zone } from './zone';
 
 /** Kills of a replay that are reported in full; a guest that dies again and again says nothing new. */
 const FULL_REPORTS = 20;
@@ -62,17 +66,47 @@ export function oomBadness(guest: GuestState, totalPages: number): number {
   return pages + guest.spec.oomScoreAdj * Math.floor(totalPages / 1000);
 }
 
-function describeNodes(k: KernelState, oc: OomControl): string {
-  const zones = k.zones.filter(
-    ({ node }) => (oc.nodemask?.has(node.id) ?? true) && (oc.cpusetMems?.has(node.id) ?? true),
-  );
+interface ZoneOfKill {
+  zone: Zone;
+  checked: KilledForZone;
+  /** Beside the mark, for a request without rights. */
+  reservePages: number;
+}
+
+/** What the last checks before a kill compared in each zone that the request may use. */
+function zonesOf(k: KernelState, oc: OomControl): ZoneOfKill[] {
+  const { order, classIndex = ZONE_MOVABLE, nodemask, cpusetMems } = oc;
+  const flags = oc.high ? ALLOC_MIN_RESERVE : 0;
+  return k.zones
+    .filter(
+      ({ index, node }) =>
+        index <= classIndex &&
+        (nodemask?.has(node.id) ?? true) &&
+        (cpusetMems?.has(node.id) ?? true),
+    )
+    .map((zone) => ({
+      zone,
+      checked: {
+        nodeId: zone.node.id,
+        zone: zone.name,
+        freePages: zone.buddy.freePages + zone.freeDrift,
+        minPages: neededPages(zone, zone.min, { order, classIndex, flags }),
+        // The last look for a page before a kill has no rights. @kernel __alloc_pages_may_oom()
+        highPages: neededPages(zone, zone.high, { order, classIndex, flags: 0 }),
+      },
+      reservePages:
+        neededPages(zone, zone.min, { order, classIndex, flags: 0 }) - zone.min - zone.boost,
+    }));
+}
+
+function describeZones(zones: ZoneOfKill[]): string {
   return zones
-    .map((zone) => {
+    .map(({ zone, checked: { nodeId, zone: name, freePages }, reservePages }) => {
       const file = zone.lruPages[2]! + zone.lruPages[3]!;
       const anon = zone.lruPages[0]! + zone.lruPages[1]!;
       return (
-        `node ${zone.node.id} ${zone.name}: free ${zone.buddy.freePages}, min ${zone.min + zone.boost} + reserve ` +
-        `${zone.protection[3] ?? 0}, cache ${file}, anonymous ${anon}, unevictable ${zone.lruPages[4]!} pages`
+        `node ${nodeId} ${name}: free ${freePages}, min ${zone.min + zone.boost} + reserve ` +
+        `${reservePages}, cache ${file}, anonymous ${anon}, unevictable ${zone.lruPages[4]!} pages`
       );
     })
     .join('; ');
@@ -91,7 +125,8 @@ export function outOfMemory(k: KernelState, oc: OomControl): GuestState | undefi
   );
   const victim = selectBadProcess(candidates, totalPages);
   if (!victim) return undefined;
-  oomKill(k, { oc, constraint, candidates, victim }, describeNodes(k, oc));
+  const zones = zonesOf(k, oc);
+  oomKill(k, { oc, constraint, candidates, victim }, describeZones(zones), zones);
   return victim;
 }
 
@@ -112,8 +147,8 @@ function selectBadProcess(
 }
 
 /** @kernel mm/oom_kill.c oom_kill_process(), __oom_kill_process() */
-function oomKill(k: KernelState, kill: OomKill, summary: string): void {
-  const { constraint, victim } = kill;
+function oomKill(k: KernelState, kill: OomKill, summary: string, zones: ZoneOfKill[] = []): void {
+  const { oc, constraint, victim } = kill;
   const full = k.totals.oomKills < FULL_REPORTS;
   const report = full ? dumpHeader(k, kill) : [];
   passTime(k, k.hardware.oomKillNs, true);
@@ -128,6 +163,8 @@ function oomKill(k: KernelState, kill: OomKill, summary: string): void {
     victim: victim.spec.name,
     invokedBy: k.current.name,
     victimPages,
+    order: oc.order,
+    zones: zones.map(({ checked }) => checked),
     summary,
     report,
   });

@@ -25,6 +25,7 @@ import { drainPcps } from './pcp';
 import type { PcpRun } from './pcp-list';
 import { rmqueue } from './rmqueue';
 import { tryToFreePages } from './direct-reclaim';
+import { noteRefusal } from './spill';
 import { zoneReclaimablePages } from './vmscan';
 import {
   ALLOC_HIGHATOMIC,
@@ -176,12 +177,17 @@ function tryZone(
       ac.directReclaim && walk.mark !== 'high',
     );
     if (result === 'skip') {
+      noteRefusal(ac, zone, mark, walk);
       if (ac.cache) walk.want = Math.min(walk.want, pagesBeforeNodeReclaim(k, zone.node));
       return undefined;
     }
     walk.reclaimTried = true;
     // A kswapd that ends its run meanwhile takes the boost back; the mark was read before.
-    if (!zoneWatermarkOk(zone, mark + boost - zone.boost, walk)) return undefined;
+    const left = mark + boost - zone.boost;
+    if (!zoneWatermarkOk(zone, left, walk)) {
+      noteRefusal(ac, zone, left, walk);
+      return undefined;
+    }
   }
   const cost = requestNs(k, ac, zone);
   // One by one: pages that pass only without the boost, and after a try to reclaim, which the next request repeats.
@@ -202,6 +208,7 @@ function tryZone(
   }
   if (runs.length === 0) {
     walk.vain = [...walk.vain, zone];
+    noteRefusal(ac, zone, mark, walk);
     return undefined;
   }
   return handOut(k, ac, preferred, zone, runs, walk.flags, cost, walk.vain);
@@ -358,15 +365,18 @@ function reclaimAndRetry(k: KernelState, ac: AllocContext, flags: number): Segme
     const again = atMin(1);
     if (again || !ac.directReclaim) return again;
     const startNs = k.timeNs;
-    const freed = tryToFreePages(k, ac, allowed);
-    const reclaimed = freed > 0 ? reclaimedPage(k, ac, named, atMin) : undefined;
-    noteDirectReclaim(k, (allowed[0] ?? named[0]!).node, freed, startNs);
+    const before = k.totals.directReclaimedPages;
+    const progress = tryToFreePages(k, ac, allowed);
+    const freed = k.totals.directReclaimedPages - before;
+    const reclaimed = progress > 0 ? reclaimedPage(k, ac, named, atMin) : undefined;
+    const isReady = freed === 0 && progress > 0;
+    noteDirectReclaim(k, ac, (allowed[0] ?? named[0]!).node, { freed, isReady, startNs });
     const block = reclaimed ?? compact();
     if (block) return block;
     if (ac.noRetry || (costly && (!k.compaction || !ac.retryMayFail))) return undefined;
-    noProgressLoops = freed > 0 && !costly ? 0 : noProgressLoops + 1;
+    noProgressLoops = progress > 0 && !costly ? 0 : noProgressLoops + 1;
     if (shouldReclaimRetry(k, ac, named, flags, noProgressLoops)) continue;
-    if (freed > 0 && shouldCompactRetry(k, ac, named, flags, tries)) continue;
+    if (progress > 0 && shouldCompactRetry(k, ac, named, flags, tries)) continue;
     const atHigh = walkFor(k, ac, preferred, 'high', 0, 1, NO_ZONES);
     const last = getPageFromFreelist(k, ac, allowed, atHigh);
     if (last || costly || ac.retryMayFail || ac.thisNode) return last;

@@ -10,7 +10,11 @@ export type ReplayEvent =
       invokedBy: string;
       /** What the victim held. */
       victimPages: number;
-      /** Zones that could not serve the request, in one line. */
+      /** Of the request. */
+      order: number;
+      /** Zones that it may use, in the order of the nodes; none where a memory cgroup is full. */
+      zones: KilledForZone[];
+      /** The same in one line. */
       summary: string;
       /** The kill in the lines of dmesg, without the call trace; empty after the first 20 kills of a replay. */
       report: string[];
@@ -27,9 +31,15 @@ export type ReplayEvent =
       zone: ZoneName;
       /** Of the request: 9 for a huge page. */
       order: number;
+      mark: 'min' | 'low' | 'high';
+      /** `free-pages`: too few; `larger-blocks`: enough, but none of them in a block of the order or above. */
+      refusedBy: 'free-pages' | 'larger-blocks';
+      /** When the zone refused the request. */
       freePages: number;
-      /** The mark that refused: stored mark + boost + protection. */
+      /** The mark that refused: stored mark + boost, and the reserves. The check wants more than this and the block's other pages. */
       neededPages: number;
+      /** Of the zone's free blocks where these refused; -1 where there is none, or pages refused. */
+      largestFreeOrder: number;
       reason: string;
     }
   | {
@@ -61,14 +71,40 @@ export type ReplayEvent =
       dissolvedHugepages: number;
     }
   | {
-      type: 'direct_reclaim' | 'node_reclaim' | 'node_reclaim_failed';
+      /** A task reclaimed for its own request. First occurrence in the step with this order, with the step's total. */
+      type: 'direct_reclaim';
+      timeNs: number;
+      /** Where it begins. */
+      nodeId: number;
+      order: number;
+      times: number;
+      reclaimedPages: number;
+      /** Runs that took nothing, as a zone was ready for compaction. */
+      readyTimes: number;
+      guest: string;
+    }
+  | {
+      type: 'node_reclaim' | 'node_reclaim_failed';
       timeNs: number;
       /** First occurrence in the step, with the step's total. */
       nodeId: number;
       times: number;
       reclaimedPages: number;
+      /** Whether policy and cpuset let the memory come from other nodes too. */
+      mayLeave: boolean;
       guest: string;
     };
+
+/** A zone that could not serve the request for which somebody is killed, in pages. */
+export interface KilledForZone {
+  nodeId: number;
+  zone: ZoneName;
+  /** What the check counts as free (NR_FREE_PAGES). */
+  freePages: number;
+  /** Min and high mark with boost, less what the request's rights take off, and reserves. */
+  minPages: number;
+  highPages: number;
+}
 
 export type OomConstraint =
   'CONSTRAINT_NONE' | 'CONSTRAINT_CPUSET' | 'CONSTRAINT_MEMORY_POLICY' | 'CONSTRAINT_MEMCG';

@@ -88,7 +88,7 @@ export function hostTable(now: Outcome, advised: Outcome): string {
   const costs = [
     ['reclaimed by kswapd', now.kswapdReclaimedPages, advised.kswapdReclaimedPages],
     ['reclaimed by zone_reclaim', now.nodeReclaimedPages, advised.nodeReclaimedPages],
-    ['reclaimed directly (stalls)', now.directReclaimedPages, advised.directReclaimedPages],
+    ['reclaimed directly', now.directReclaimedPages, advised.directReclaimedPages],
     ['swapped out', now.swappedOutPages, advised.swappedOutPages],
   ] as const;
   return [

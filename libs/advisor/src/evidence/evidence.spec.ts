@@ -4,7 +4,7 @@ import { NO_CHANGE } from '../change';
 import { compileReplay } from '../compile';
 import { evaluate } from '../evaluator';
 import type { Outcome, SimulationRequest } from '../types';
-import { causesOf } from './causes';
+import { causesOf, type Wanted } from './causes';
 import { shortfallOf, shortfallOfKill } from './shortfall';
 import { traceOf } from './trace';
 import { verifyPrediction } from './verification';
@@ -16,9 +16,15 @@ const REQUEST: SimulationRequest = {
   demand: {},
   seed: 1,
 };
+const ON_NODE_0: Wanted = {
+  nodes: [0],
+  cpuNodes: new Map([[0, [0]]]),
+  setting: 'preferred on node 0',
+  isFixed: false,
+};
 const WANTED = new Map([
-  ['web1', [0]],
-  ['web2', [0]],
+  ['web1', ON_NODE_0],
+  ['web2', ON_NODE_0],
 ]);
 
 function traced(request: SimulationRequest) {

@@ -1,10 +1,11 @@
 import { placedGuest } from '../compile';
 import { withChange } from '../change';
 import type { Change, Evaluated } from '../evaluator';
+import { settingText } from '../explain';
 import { nodeUnion } from '../host-nodes';
 import { guestCpuNodes } from '../placement';
 import type { Outcome, SimulationRequest } from '../types';
-import { causesOf, type Cause } from './causes';
+import { causesOf, type Cause, type Wanted } from './causes';
 import type { Counters, TracePoint } from './trace';
 
 /** A replay as evidence: what it counted, how the host went from step to step, and why. */
@@ -39,13 +40,23 @@ function wantedNodes(
   request: SimulationRequest,
   change: Change,
   { guests }: Outcome,
-): Map<string, number[]> {
+): Map<string, Wanted> {
   const changed = withChange(request, change);
   return new Map(
-    guests.map(({ name }) => {
-      const guest = placedGuest(changed, name);
-      const named = nodeUnion(...guest.regions.map((region) => region.policy.nodes));
-      return [name, named.length > 0 ? named : guestCpuNodes(guest)];
+    guests.map(({ name, mode, nodeset }) => {
+      const { regions, ...guest } = placedGuest(changed, name);
+      const named = nodeUnion(...regions.map((region) => region.policy.nodes));
+      const nodes = named.length > 0 ? named : guestCpuNodes({ ...guest, regions });
+      const wanted: Wanted = {
+        nodes,
+        cpuNodes: new Map(regions.map(({ cell, cpuNodes }) => [cell, cpuNodes])),
+        setting: mode === 'none' ? 'its memory policy' : settingText({ mode, nodeset }),
+        isFixed: regions.every(
+          ({ policy, cpuNodes }) =>
+            policy.mode === 'interleave' || !policy.nodes.some((node) => cpuNodes.includes(node)),
+        ),
+      };
+      return [name, wanted];
     }),
   );
 }

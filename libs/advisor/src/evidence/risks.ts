@@ -32,8 +32,9 @@ export interface PaceSensitivity {
 
 /** Whether any figure of a replay follows a pace. */
 export function followsPace(outcome: Outcome): boolean {
-  const { kswapdReclaimedPages, directReclaimedPages, swappedOutPages, stallNs } = outcome;
-  return kswapdReclaimedPages + directReclaimedPages + swappedOutPages > 0 || stallNs > 0;
+  const { kswapdReclaimedPages, nodeReclaimedPages, directReclaimedPages } = outcome;
+  const reclaimedPages = kswapdReclaimedPages + nodeReclaimedPages + directReclaimedPages;
+  return reclaimedPages + outcome.swappedOutPages > 0 || outcome.stallNs > 0;
 }
 
 /** @param sensitivity absent where the search had no replay left for it */
@@ -71,16 +72,18 @@ function unheldRisks(request: AdviceRequest, { change }: Evaluated): Risk[] {
 }
 
 function paceRisk(outcome: Outcome, sensitivity: PaceSensitivity | undefined): Risk {
-  const { kswapdReclaimedPages, directReclaimedPages, swappedOutPages, stallNs } = outcome;
+  const { kswapdReclaimedPages, nodeReclaimedPages, directReclaimedPages } = outcome;
+  const { swappedOutPages, stallNs } = outcome;
   if (!followsPace(outcome)) {
     const message =
-      'No kswapd ran, nobody waited and nothing was swapped in the advised replay: where memory goes does not depend on pace there.';
+      'Nothing was reclaimed, nobody waited and nothing was swapped in the advised replay: where memory goes does not depend on pace there.';
     return { kind: 'pace', code: 'placement-independent-of-pace', message };
   }
   const figures =
     `Of the advised replay, ${formatCount(kswapdReclaimedPages)} pages reclaimed by kswapd, ` +
-    `${formatCount(directReclaimedPages)} by guests, ${formatCount(swappedOutPages)} swapped out and ` +
-    `${formatMs(stallNs)} of waiting follow a modelled pace, which was not measured on this host.`;
+    `${formatCount(nodeReclaimedPages)} by zone_reclaim, ${formatCount(directReclaimedPages)} in direct reclaim, ` +
+    `${formatCount(swappedOutPages)} swapped out and ${formatMs(stallNs)} of waiting follow a modelled pace, ` +
+    'which was not measured on this host.';
   const other =
     sensitivity === undefined
       ? ' Another pace was not replayed.'

@@ -5,6 +5,7 @@ import type {
   Snapshot,
   StepResult,
 } from '@zonewise/simulator';
+import { DEFAULT_HUGEPAGE_KIB } from '../hugepages';
 
 /** More points than a person or a chart can use; a trace beyond is thinned. */
 export const TRACE_POINTS_MAX = 400;
@@ -39,6 +40,8 @@ export interface StartTrace {
   status: StepResult['status'];
   /** Guest memory by node when the step ended. */
   pagesByNode: { nodeId: number; pages: number }[];
+  /** The same by region. */
+  regions: { cell: number; pagesByNode: { nodeId: number; pages: number }[] }[];
   stallNs: number;
   /** Page cache by node before it started. */
   cacheBefore: { nodeId: number; pages: number }[];
@@ -52,7 +55,11 @@ export interface Trace {
   counters: Counters;
   starts: StartTrace[];
   /** Reclaim, kills and spills with the step that they happened in. */
-  events: { step: number; label: string; event: ReplayEvent }[];
+  events: { step: number; label: string; op: StepResult['op']; event: ReplayEvent }[];
+  /** Steps whose requests waited for compaction: how often, and how often that gave a free block or did not. */
+  compactions: { step: number; label: string; stalls: number; success: number; fail: number }[];
+  /** Writes to a node's pool of huge pages: what was asked for, and what the file said afterwards, in huge pages. */
+  pools: { step: number; nodeId: number; sizeKib: number; asked: number; obtained: number }[];
 }
 
 /**
@@ -65,7 +72,9 @@ export function traceOf(input: ReplayInput, result: ReplayResult): Trace {
   const starts: StartTrace[] = [];
   let shown = result.initial;
   let before = result.initial;
+  const compactions: Trace['compactions'] = [];
   result.steps.forEach((step, i) => {
+    compactions.push(...compactionOf(step, before));
     const start = startOf(input, i, step, before);
     if (start !== undefined) starts.push(start);
     before = step.snapshot;
@@ -79,8 +88,12 @@ export function traceOf(input: ReplayInput, result: ReplayResult): Trace {
     counters: countersOf(result.initial, before),
     starts,
     events: result.steps.flatMap((step) =>
-      step.events.map((event) => ({ step: step.n, label: step.label ?? step.op, event })),
+      step.events.map((event) => ({
+        ...{ step: step.n, label: step.label ?? step.op, op: step.op, event },
+      })),
     ),
+    compactions,
+    pools: result.steps.flatMap((step, i) => poolOf(input, i, step)),
   };
 }
 
@@ -118,6 +131,24 @@ function nodesOf(snapshot: Snapshot): TracePoint['nodes'] {
   }));
 }
 
+function compactionOf(
+  { n, label, op, snapshot }: StepResult,
+  before: Snapshot,
+): Trace['compactions'] {
+  const delta = (name: string): number => (snapshot.vmstat[name] ?? 0) - (before.vmstat[name] ?? 0);
+  const stalls = delta('compact_stall');
+  if (stalls === 0) return [];
+  const [success, fail] = [delta('compact_success'), delta('compact_fail')];
+  return [{ step: n, label: label ?? op, stalls, success, fail }];
+}
+
+function poolOf(input: ReplayInput, index: number, { n, obtained }: StepResult): Trace['pools'] {
+  const step = input.steps[index];
+  if (step?.op !== 'hugepages' || step.nodeId === undefined || obtained === undefined) return [];
+  const { nodeId, sizeKib = DEFAULT_HUGEPAGE_KIB, count } = step;
+  return [{ step: n, nodeId, sizeKib, asked: count, obtained }];
+}
+
 function startOf(
   input: ReplayInput,
   index: number,
@@ -130,6 +161,7 @@ function startOf(
   return {
     ...{ step: n, guest: step.guest.name, status },
     pagesByNode: guest?.pagesByNode.filter(({ pages }) => pages > 0) ?? [],
+    regions: guest?.regions ?? [],
     stallNs: guest?.stallNs ?? 0,
     cacheBefore: nodesOf(before).map(({ nodeId, fileCachePages }) => ({
       nodeId,
