@@ -167,9 +167,15 @@ function cacheStep(k: KernelState, step: CacheStep, tick: Tick): StepOutcome {
   }
   if (file.mapper !== undefined && file.mapper === step.name) file.mapperPages = processPages;
   else endProcess(k, processPages, cpu);
-  if (k.current.killed) return { status: 'killed', pagesDone: done };
+  if (k.current.killed || done < passesOf(step) * step.pages)
+    return { status: 'killed', pagesDone: done };
   pace(k, startNs, done, step.ratePagesPerSecond);
   return { status: 'ok', pagesDone: done };
+}
+
+/** A file is read once at least. */
+function passesOf({ passes }: CacheStep): number {
+  return Math.max(passes, 1);
 }
 
 /** Page tables of a mapped file, one page for each 2 MiB; the process gives them back when it ends. */
@@ -186,9 +192,9 @@ function readPasses(
   tick: Tick,
 ): number {
   const chunk = 256 * PAGES_PER_HUGE;
-  const total = step.pages * Math.max(step.passes, 1);
+  const total = step.pages * passesOf(step);
   let done = 0;
-  for (let pass = 0; pass < Math.max(step.passes, 1); pass += 1) {
+  for (let pass = 0; pass < passesOf(step); pass += 1) {
     for (let at = 0; at < step.pages; at += chunk) {
       const length = Math.min(chunk, step.pages - at);
       const got = readFile(k, file, step.offsetPages + at, length, access);
@@ -216,7 +222,7 @@ function guestStep(
     exitGuest(k, guest);
     return { status: 'enomem', pagesDone: 0 };
   }
-  if (!touchOverhead(k, guest, guest.spec.overheadPages)) return killed(guest, 0);
+  if (!touchOverhead(k, guest, guest.spec.overheadPages)) return cutShort(k, guest, 0);
   const total = step.touchPages.reduce((sum, pages) => sum + pages, 0);
   let done = 0;
   for (let i = 0; i < guest.mappings.length; i += 1) {
@@ -230,14 +236,29 @@ function guestStep(
       (part) => tick((done + part) / Math.max(total, 1)),
     );
     done += got;
-    if (got < wanted || !guest.alive) return killed(guest, done);
+    if (got < wanted || !guest.alive) return cutShort(k, guest, done);
   }
   return { status: 'ok', pagesDone: done };
 }
 
-function killed(guest: GuestState, pagesDone: number): StepOutcome {
+/**
+ * A touch that ended before all was touched. A guest that lives then has got no page and nobody could be killed for
+ * it, which ends it as well: it would never go on.
+ * @kernel mm/oom_kill.c out_of_memory(): a host without a process to kill panics
+ * @differs the guest that asked is gone instead of the host
+ */
+function cutShort(k: KernelState, guest: GuestState, pagesDone: number): StepOutcome {
   if (guest.sigbus) return { status: 'sigbus', pagesDone };
-  return { status: guest.alive ? 'ok' : 'killed', pagesDone };
+  if (isStalled(k)) return { status: 'stalled', pagesDone };
+  if (guest.alive) {
+    caveat(
+      k,
+      'no-process-to-kill',
+      `no page was left for ${guest.spec.name}, and no process that may be killed for it: the host's kernel panics or the guest hangs; the replay goes on without the guest`,
+    );
+    exitGuest(k, guest);
+  }
+  return { status: 'killed', pagesDone };
 }
 
 function targetOf(guest: GuestState, index: number): TouchTarget {
@@ -301,7 +322,8 @@ function touchStep(
     step.ratePagesPerSecond,
     (part) => tick(part / Math.max(step.pages, 1)),
   );
-  return killed(target.guest, done);
+  if (done < step.pages || !target.guest.alive) return cutShort(k, target.guest, done);
+  return { status: 'ok', pagesDone: done };
 }
 
 /** Resident pages of the range are looked at again: their young bits are set; those written to need no slot. */
@@ -327,6 +349,11 @@ function touchManyStep(
   const total = step.touches.reduce((sum, touch) => sum + touch.pages, 0);
   let done = 0;
   let active = true;
+  let status: StepOutcome['status'] = step.touches.every(({ name, cell }) =>
+    findRegion(k, name, cell),
+  )
+    ? 'ok'
+    : 'no_such_guest';
   k.busyCpus = spreadOverCpus(
     k,
     step.touches.flatMap(({ name, cell }) => findRegion(k, name, cell) ?? []),
@@ -342,12 +369,15 @@ function touchManyStep(
       const got = touchRange(k, target, touch.offsetPages + touch.done, length);
       touch.done += got;
       done += got;
+      if (got < length) status = cutShort(k, target.guest, done).status;
     }
     if (done % (TURN_PAGES * 256) < TURN_PAGES) tick(done / Math.max(total, 1));
   }
   k.busyCpus = [];
   pace(k, startNs, done, step.ratePagesPerSecond);
-  return { status: 'ok', pagesDone: done };
+  // Another one's touch may have killed a guest between two of its turns.
+  if (status === 'ok' && done < total) status = 'killed';
+  return { status, pagesDone: done };
 }
 
 /** A call whose start is not aligned fails, as the kernel answers it with EINVAL. @kernel mm/madvise.c madvise_dontneed_free_valid_vma() */
