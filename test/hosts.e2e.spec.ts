@@ -229,6 +229,26 @@ describe.each(databaseKinds('hosts'))('hosts on %s', (kind) => {
     expect(body.version).toBe(2);
   });
 
+  it('takes a model without the settings of compaction, and refuses one that no host can have', async () => {
+    const { body: host } = await importHost('without-compaction');
+    const { sysctl, distances } = host.model;
+    const rest = { ...sysctl };
+    delete rest.compaction_proactiveness;
+    delete rest.compact_unevictable_allowed;
+    delete rest.extfrag_threshold;
+    const model = { ...host.model, sysctl: rest };
+    await http().post('/v1/hosts').send({ name: 'sparse', model }).expect(201);
+    const near = distances.map((row: number[], i: number) => row.map((d, j) => (i === j ? d : 1)));
+    const refused = await http()
+      .post('/v1/hosts')
+      .send({ name: 'near', model: { ...model, distances: near } })
+      .expect(422);
+    expect(refused.body.errors).toMatchObject([
+      { code: 'distance-matrix', path: 'model.distances[0][1]' },
+      { code: 'distance-matrix', path: 'model.distances[1][0]' },
+    ]);
+  });
+
   it('removes a host with its domains', async () => {
     const { body: host } = await importHost('removed');
     const url = `/v1/hosts/${host.id}`;

@@ -97,6 +97,22 @@ test.each<[string, string, Partial<SimulationRequest>]>([
   ['duplicate-start', '/demand/startOrder', { demand: { startOrder: ['a', 'a'] } }],
   ['invalid-demand', '/demand/touchPercent', { demand: { touchPercent: 101 } }],
   ['invalid-demand', '/demand/rateMibPerSecond', { demand: { rateMibPerSecond: 0 } }],
+  ['invalid-demand', '/demand/rateMibPerSecond', { demand: { rateMibPerSecond: 2 ** 26 + 1 } }],
+  [
+    'invalid-demand',
+    '/demand/guests/a/diskCacheMib',
+    { demand: { guests: { a: { diskCacheMib: 2 ** 26 + 1 } } } },
+  ],
+  [
+    'invalid-demand',
+    '/demand/backgroundCache/0/mib',
+    { demand: { backgroundCache: [{ node: 0, mib: 2 ** 26 + 1 }] } },
+  ],
+  [
+    'invalid-demand',
+    '/guests/0/guest/regions/0/sizePages',
+    { guests: [planned('a', 2 ** 26 + 1, 0)] },
+  ],
   [
     'unknown-node',
     '/demand/backgroundCache/0/node',

@@ -1,4 +1,4 @@
-import { PAGES_PER_MIB } from '@zonewise/simulator';
+import { MAX_REPLAY_PAGES, PAGES_PER_MIB } from '@zonewise/simulator';
 import { AdvisorInputError } from './errors';
 import { checkEvents, laterStarts } from './events';
 import { ownValue } from './own-value';
@@ -8,6 +8,7 @@ import type { DemandProfile, GuestSpec, SimulationRequest } from './types';
 
 /** More than any host starts; keeps a hostile request bounded. */
 export const GUESTS_MAX = 1000;
+const MAX_MIB = MAX_REPLAY_PAGES / PAGES_PER_MIB;
 
 /** A demand profile with every value filled in: what the replay really does, in start order. */
 export interface ResolvedDemand {
@@ -29,7 +30,7 @@ export interface ResolvedDemand {
  */
 export function resolveDemand(request: SimulationRequest): ResolvedDemand {
   const { demand, guests } = request;
-  checkGuestNames(guests);
+  checkGuests(guests);
   checkDemandNames(demand, guests);
   checkEvents(demand, guests);
   const share = percent(demand.touchPercent ?? 100, '/demand/touchPercent');
@@ -55,8 +56,8 @@ export function resolveDemand(request: SimulationRequest): ResolvedDemand {
     };
   });
   const rate = demand.rateMibPerSecond;
-  if (rate !== undefined && !(Number.isFinite(rate) && rate > 0)) {
-    invalid('/demand/rateMibPerSecond', rate, 'a number above 0');
+  if (rate !== undefined && !(rate > 0 && rate <= MAX_MIB)) {
+    invalid('/demand/rateMibPerSecond', rate, `a number above 0, at most ${MAX_MIB}`);
   }
   return {
     planned,
@@ -95,7 +96,7 @@ function inStartOrder(
   return [...planned].sort((a, b) => rank(a.guest.name) - rank(b.guest.name));
 }
 
-function checkGuestNames(guests: GuestSpec[]): void {
+function checkGuests(guests: GuestSpec[]): void {
   if (guests.length > GUESTS_MAX) {
     throw new AdvisorInputError(
       'too-many-guests',
@@ -113,6 +114,14 @@ function checkGuestNames(guests: GuestSpec[]): void {
       );
     }
     seen.add(spec.guest.name);
+    spec.guest.regions.forEach(({ cell, sizePages }, j) => {
+      if (sizePages <= MAX_REPLAY_PAGES) return;
+      invalid(
+        `/guests/${i}/guest/regions/${j}/sizePages`,
+        `${sizePages} pages of memory in cell ${cell} of guest ${spec.guest.name}`,
+        `at most ${MAX_REPLAY_PAGES} (${MAX_MIB} MiB)`,
+      );
+    });
   });
 }
 
@@ -156,8 +165,8 @@ function percent(value: number, path: string): number {
 }
 
 function pages(mib: number, path: string): number {
-  if (Number.isFinite(mib) && mib >= 0 && mib <= 2 ** 40) return Math.floor(mib * PAGES_PER_MIB);
-  return invalid(path, mib, 'a number of MiB, 0 or more');
+  if (mib >= 0 && mib <= MAX_MIB) return Math.floor(mib * PAGES_PER_MIB);
+  return invalid(path, mib, `a number of MiB from 0 to ${MAX_MIB}`);
 }
 
 function invalid(path: string, found: unknown, expected: string): never {

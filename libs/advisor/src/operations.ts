@@ -224,9 +224,6 @@ const BACKINGS: Record<BackingValue, string> = {
 
 function poolPart({ request }: Evaluator, change: Change, pool: HugepageDemand): Part {
   const { node, count, sizeKib = DEFAULT_HUGEPAGE_KIB } = pool;
-  const found = request.host.nodes
-    .find(({ nodeId }) => nodeId === node)
-    ?.hugepages.find((one) => one.sizeKib === sizeKib);
   const rest = (change.hugepages ?? []).filter((one) => one !== pool);
   const now = poolNeeds(request).find((one) => one.node === node && one.sizeKib === sizeKib);
   const balance =
@@ -242,7 +239,8 @@ function poolPart({ request }: Evaluator, change: Change, pool: HugepageDemand):
       ...{ action: 'replace', resourceType: 'hugepages', resource: `node${node}` },
       path: `/sys/devices/system/node/node${node}/hugepages/hugepages-${sizeKib}kB/nr_hugepages`,
       value: count,
-      previousValue: found?.totalPages ?? 0,
+      // What the demand writes is there before the advice is.
+      previousValue: now?.total ?? 0,
     },
     says: (_with, _without, effect) =>
       `${count} huge pages of ${sizeKib} KiB on node ${node} ${effect}; ` +

@@ -102,6 +102,20 @@ test('idle pages of a pool are given back where guests are remote for want of th
   );
 });
 
+test('a pool that only the demand writes is what the advice changes, and not what the host has', () => {
+  const asked: AdviceRequest = {
+    host: host([{ mib: 1024 }, { mib: 1024, anonMib: 700 }]),
+    guests: [planned('a', 512, 0)],
+    demand: { hugepages: [{ node: 0, count: 384 }] },
+    seed: 1,
+  };
+  const { evidence, content } = advise(asked);
+  expect(evidence.advised.hugepages).toEqual([{ node: 0, sizeKib: 2048, count: 0 }]);
+  expect(content.operationGroups.flatMap(({ operations }) => operations)).toMatchObject([
+    { resourceType: 'hugepages', value: 0, previousValue: 384 },
+  ]);
+});
+
 test('guests are put on pools where they would be swapped, kernel settings are to stay, and other nodes are remote', () => {
   const model = host([{ mib: 1024, cacheMib: 320 }, { mib: 128 }], { swappiness: 100 });
   const [first, second] = model.nodes;

@@ -351,7 +351,13 @@ export function pruneRest(pruned: Pruned, space: Space, replayed: number): void 
   const rest = space.size - replayed;
   if (!(rest > 0)) return;
   const message = Number.isFinite(rest)
-    ? `Of ${formatCount(space.size)} placements and host settings all but ${formatCount(replayed)} were ranked by counting pages, or not looked at.`
+    ? `Of ${sizeText(space.size)} placements and host settings all but ${formatCount(replayed)} were ranked by counting pages, or not looked at.`
     : 'Placements and host settings are too many to count; they were ranked by counting pages, or not looked at.';
-  pruned.add('page-count', Number.isFinite(rest) ? rest : Number.MAX_SAFE_INTEGER, message);
+  pruned.add('page-count', Math.min(rest, Number.MAX_SAFE_INTEGER), message);
+}
+
+/** Digits that nobody reads, and that are not exact, are left out. */
+function sizeText(size: number): string {
+  if (size <= Number.MAX_SAFE_INTEGER) return formatCount(size);
+  return `more than 10^${Math.ceil(Math.log10(size)) - 1}`;
 }

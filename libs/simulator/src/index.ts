@@ -25,6 +25,7 @@ export { pcpBatch, pcpHigh } from './pcp';
 export { buildZonelists, type ZonelistNode } from './zonelist';
 export { hardwareProfiles, type HardwareProfile } from './hardware-profile';
 export { validateHostModel } from './validate-host';
+export { MAX_REPLAY_PAGES } from './validate-input';
 export { replay } from './replay';
 export { KERNEL_NAMES, kernelProfileOf, type KernelMatch } from './profile';
 export { departuresOf, isReplayedKernel, replayProfileFor } from './replayed-kernel';

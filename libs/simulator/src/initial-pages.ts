@@ -194,7 +194,8 @@ function planLru(
       used.shmem -= shared;
       placements.push(hostPages(zone, list, shmem, shared, false, false));
       placements.push(hostPages(zone, list, anonOther, pages - shared, true, false));
-      for (const claim of claimed) placements.push(...guestPages(zone, list, claim));
+      for (const claim of claimed)
+        placements.push(...guestPages(zone, claimList(claim, list), claim));
     }
   }
   const missing = claims.reduce((sum, claim) => sum + claim.pages, 0);
@@ -281,11 +282,12 @@ function guestClaims(k: KernelState, node: NodeState, input: ReplayInput): Claim
   return claims;
 }
 
+/** Of a list's pages those that guests claim. Nothing but pinned memory stands on the unevictable list. */
 function takeClaims(claims: Claim[], pages: number, unevictable: boolean): Claim[] {
   const taken: Claim[] = [];
   let left = pages;
   for (const claim of claims) {
-    if (claim.pinned !== unevictable || claim.pages === 0 || left === 0) continue;
+    if ((unevictable && !claim.pinned) || claim.pages === 0 || left === 0) continue;
     const now = Math.min(claim.pages, left);
     const huge = Math.min(claim.hugePages, Math.floor(now / PAGES_PER_HUGE) * PAGES_PER_HUGE);
     taken.push({ ...claim, pages: now, hugePages: huge });
@@ -295,6 +297,16 @@ function takeClaims(claims: Claim[], pages: number, unevictable: boolean): Claim
     left -= now;
   }
   return taken;
+}
+
+/**
+ * mlock moves pages to the unevictable list. VFIO leaves them where they are, and reclaim finds there that they
+ * are pinned.
+ * @kernel mm/gup.c pin_user_pages() with FOLL_LONGTERM
+ * @differs what is pinned is kept on the unevictable list, whoever pinned it
+ */
+function claimList({ pinned }: Claim, list: number): number {
+  return pinned ? LRU_UNEVICTABLE : list;
 }
 
 function guestPages(zone: Zone, list: number, claim: Claim): Placement[] {

@@ -1,5 +1,5 @@
 /** What a kill leaves in the events of a step. */
-import { guestStep, twoNodes } from '../test/host';
+import { guestStep, region, twoNodes } from '../test/host';
 import { MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE } from './buddy';
 import { addGuest, buildKernel } from './kernel';
 import { dumpHeader } from './oom-dump';
@@ -131,5 +131,70 @@ describe('the report of a kill', () => {
       ]),
     );
     expect(lineOf(kill, '[   1001]')).toMatch(/ 500 +0 web$/);
+  });
+});
+
+/** Two cells whose vCPUs may use one node each, as numatune restrictive with a memnode for each cell. */
+function restricted(name: string, cells: [pages: number, node: number][]): ReplayStep {
+  const regions = cells.map(([pages, node], cell) =>
+    region(pages, FREELY, { cell, cpuNodes: [node], cpusetMems: [node] }),
+  );
+  const guest = { name, regions, oomScoreAdj: 0, overheadPages: 0 };
+  return { op: 'guest', guest, touchPages: cells.map(([pages]) => pages) };
+}
+
+function exempt(step: ReplayStep): ReplayStep {
+  if (step.op === 'guest') step.guest.oomScoreAdj = -1000;
+  return step;
+}
+
+describe('who may be killed', () => {
+  const run = (steps: ReplayStep[]) =>
+    replay({ host: twoNodes(), runningGuests: [], steps, seed: 1, verify: true });
+
+  it("a guest itself, whichever of its threads' cpusets the memory ran out under", () => {
+    const cells: [number, number][] = [
+      [1000, 0],
+      [40000, 1],
+    ];
+    const { steps } = run([restricted('web', cells)]);
+    expect(steps[0]).toMatchObject({ status: 'killed' });
+    expect(steps[0]!.snapshot.guests).toMatchObject([{ name: 'web', alive: false }]);
+    expect(killsOf([restricted('web', cells)])).toMatchObject([{ victim: 'web' }]);
+  });
+
+  it('another one with a thread in the same cpuset, whichever of its cells that is', () => {
+    const big = restricted('big', [
+      [1000, 0],
+      [25000, 1],
+    ]);
+    const kills = killsOf([big, guestStep('web', 20000, FREELY, { cpusetMems: [1] })]);
+    expect(kills).toMatchObject([{ victim: 'big', invokedBy: 'web' }]);
+  });
+
+  it('nobody whose threads all have other nodes', () => {
+    const big = restricted('big', [[28000, 0]]);
+    const kills = killsOf([big, guestStep('web', 40000, FREELY, { cpusetMems: [1] })]);
+    expect(kills).toMatchObject([{ victim: 'web' }]);
+  });
+
+  it('nobody at all: the guest that asked is gone, and the result says why', () => {
+    const { steps, caveats } = run([exempt(guestStep('web', 40000, bind(0)))]);
+    expect(steps[0]).toMatchObject({ op: 'guest', status: 'killed' });
+    expect(steps[0]!.pagesDone).toBeLessThan(40000);
+    expect(steps[0]!.snapshot.guests).toMatchObject([{ alive: false }]);
+    expect(caveats.map(({ code }) => code)).toContain('no-process-to-kill');
+  });
+
+  it('nobody, where several touch at the same time', () => {
+    const start = (name: string): ReplayStep => {
+      const step = exempt(guestStep(name, 40000, bind(0)));
+      return { ...step, touchPages: [100] } as ReplayStep;
+    };
+    const touches = ['a', 'b'].map((name) => ({ name, cell: 0, offsetPages: 0, pages: 20000 }));
+    const { steps } = run([start('a'), start('b'), { op: 'touch_many', touches }]);
+    expect(steps[2]).toMatchObject({ status: 'killed' });
+    expect(steps[2]!.pagesDone).toBeLessThan(40000);
+    expect(steps[2]!.snapshot.guests.some(({ alive }) => alive)).toBe(true);
   });
 });

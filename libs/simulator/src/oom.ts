@@ -42,7 +42,12 @@ export function constrainedAlloc(
   return { constraint: 'CONSTRAINT_NONE', totalPages: swap + presentOf(() => true) };
 }
 
-/** A process's task policy decides: only BIND away from the nodes exempts it. */
+/**
+ * Could the process's death help? Where a policy limits the request its task policy decides, and only BIND away from
+ * the nodes exempts it. Else one thread is enough whose cpuset shares a node with that of the thread that asks, so
+ * a process is always a candidate for its own request.
+ * @kernel mm/oom_kill.c oom_cpuset_eligible(), mm/mempolicy.c mempolicy_in_oom_domain()
+ */
 function isCandidate(guest: GuestState, constraint: OomConstraint, oc: OomControl): boolean {
   if (constraint === 'CONSTRAINT_MEMORY_POLICY') {
     const task = guest.spec.regions.find((region) => region.policyScope === 'task');
@@ -51,8 +56,9 @@ function isCandidate(guest: GuestState, constraint: OomConstraint, oc: OomContro
   }
   const { cpusetMems } = oc;
   if (!cpusetMems) return true;
-  const mems = guest.spec.regions[0]?.cpusetMems;
-  return !mems || mems.some((id) => cpusetMems.has(id));
+  return guest.spec.regions.some(
+    ({ cpusetMems: mems }) => !mems || mems.some((id) => cpusetMems.has(id)),
+  );
 }
 
 /** @kernel mm/oom_kill.c oom_badness() @returns -Infinity for an exempt process */

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { cacheStep, guestStep, makeHost, type NodeShape } from '../test/host';
+import { cacheStep, guestStep, makeHost, region, type NodeShape } from '../test/host';
 import { replay } from './replay';
 import type { MemoryPolicy, ReplayInput, ReplayStep } from './types';
 
@@ -111,19 +111,47 @@ function steps(nodes: number, cpuNodes: number[]): fc.Arbitrary<ReplayStep[]> {
       touches: ['a', 'b'].map((guest) => ({ name: guest, cell, offsetPages: 0, pages: 3000 })),
     }),
   );
-  const guest = (guestName: string) =>
+  const thp = fc.constantFrom('none' as const, 'huge' as const, 'nohuge' as const);
+  const policyScope = fc.constantFrom('mbind' as const, 'task' as const);
+  const cells = fc.array(
+    fc.record({
+      sizePages: fc.integer({ min: 4000, max: 20000 }),
+      policy,
+      cpusetMems: fc.option(fc.uniqueArray(node, { minLength: 1, maxLength: nodes }), {
+        nil: undefined,
+      }),
+      over: fc.record({ cpuNodes: cpuNode.map((id) => [id]), thp, policyScope }),
+    }),
+    { minLength: 1, maxLength: 3 },
+  );
+  const celled = (guestName: string): fc.Arbitrary<ReplayStep> =>
     fc
-      .tuple(
-        fc.integer({ min: 4000, max: 20000 }),
-        policy,
-        cpuNode,
-        fc.constantFrom('none' as const, 'huge' as const, 'nohuge' as const),
-        fc.constantFrom('mbind' as const, 'task' as const),
-        fc.boolean(),
-      )
-      .map(([size, mode, cpu, thp, policyScope, pinned]) =>
-        guestStep(guestName, size, mode, { cpuNodes: [cpu], thp, policyScope, pinned }),
+      .record({ cells, oomScoreAdj: fc.constantFrom(-1000, 0, 0, 500), overhead: pages })
+      .map(({ cells: drawn, oomScoreAdj, overhead }) => ({
+        op: 'guest' as const,
+        guest: {
+          name: guestName,
+          regions: drawn.map(({ sizePages, policy: mode, cpusetMems, over }, i) =>
+            region(sizePages, mode, { ...over, cell: i, ...(cpusetMems && { cpusetMems }) }),
+          ),
+          oomScoreAdj,
+          overheadPages: overhead % 300,
+        },
+        touchPages: drawn.map(({ sizePages }) => sizePages),
+      }));
+  const plain = (guestName: string): fc.Arbitrary<ReplayStep> =>
+    fc
+      .tuple(fc.integer({ min: 4000, max: 20000 }), policy, cpuNode, thp, policyScope, fc.boolean())
+      .map(([size, mode, cpu, advice, scope, pinned]) =>
+        guestStep(guestName, size, mode, {
+          cpuNodes: [cpu],
+          thp: advice,
+          policyScope: scope,
+          pinned,
+        }),
       );
+  const guest = (guestName: string): fc.Arbitrary<ReplayStep> =>
+    fc.oneof(plain(guestName), celled(guestName));
   const more = fc.array(step, { maxLength: 5 });
   return fc
     .tuple(more, guest('a'), more, guest('b'), more, guest('c'), more)
@@ -141,6 +169,22 @@ const input: fc.Arbitrary<ReplayInput> = host.chain((model) => {
   });
 });
 
+/** Pages that a step asks for; undefined where it asks for none. */
+function askedOf(step: ReplayStep): number | undefined {
+  switch (step.op) {
+    case 'guest':
+      return step.touchPages.reduce((sum, pages) => sum + pages, 0);
+    case 'touch':
+      return step.pages;
+    case 'touch_many':
+      return step.touches.reduce((sum, { pages }) => sum + pages, 0);
+    case 'cache':
+      return step.pages * step.passes;
+    default:
+      return undefined;
+  }
+}
+
 describe('random hosts and steps', () => {
   it('no page is lost or made, no count goes below zero, and a seed gives one hash', () => {
     fc.assert(
@@ -148,6 +192,27 @@ describe('random hosts and steps', () => {
         const first = replay(random);
         expect(first.steps).toHaveLength(random.steps.length);
         expect(replay({ ...random, verify: false }).stateHash).toBe(first.stateHash);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('a step is ok only if it got every page that it asked for, and its guest lives', () => {
+    fc.assert(
+      fc.property(input, (random) => {
+        replay(random).steps.forEach(({ n, status, pagesDone, snapshot }, i) => {
+          const step = random.steps[i]!;
+          const asked = askedOf(step);
+          if (asked === undefined) return;
+          expect({ n, ok: status === 'ok', pagesDone }).toEqual({
+            ...{ n, ok: pagesDone === asked && status === 'ok' },
+            pagesDone,
+          });
+          if (step.op !== 'guest' && step.op !== 'touch') return;
+          const name = step.op === 'guest' ? step.guest.name : step.name;
+          const alive = snapshot.guests.some((seen) => seen.name === name && seen.alive);
+          expect({ n, alive }).toEqual({ n, alive: status === 'ok' });
+        });
       }),
       { numRuns: 60 },
     );

@@ -235,6 +235,35 @@ describe('running guests', () => {
     expect(oom.steps[0]!.status).toBe('ok');
   });
 
+  const pinned = { ...running, regions: [region(6000, ON0, { pinned: true })] };
+  const squeeze: ReplayStep[] = [
+    { op: 'swapon', pages: 20000 },
+    guestStep('g', 28500, { mode: 'bind', nodes: [0] }),
+  ];
+
+  it('own what a device pins, which stands on no list of locked pages, and keep it', () => {
+    const result = run(used(), squeeze, { runningGuests: [pinned], verify: true });
+    expect(result.initial.guests[0]!.pagesByNode[0]!.pages).toBe(5000);
+    expect(result.initial.nodes[0]!.anonPages).toBe(5200);
+    expect(last(result).swapUsedPages).toBeGreaterThan(0);
+    expect(last(result).guests[0]).toMatchObject({ name: 'r', alive: true, swapPages: 0 });
+    expect(pagesOf(result, 'r')[0]).toBe(5000);
+  });
+
+  it('own locked pages first, and the rest of what is pinned', () => {
+    const host = used();
+    const { lru } = host.nodes[0]!;
+    lru.inactiveAnonPages -= 2000;
+    lru.unevictablePages += 2000;
+    const result = run(host, squeeze, { runningGuests: [pinned], verify: true });
+    expect(result.initial.guests[0]!.pagesByNode[0]!.pages).toBe(5000);
+    expect(result.initial.nodes[0]!.lru).toMatchObject({
+      inactiveAnonPages: 200,
+      unevictablePages: 5000,
+    });
+    expect(result.caveats.map(({ code }) => code)).not.toContain('residency-exceeds-lru');
+  });
+
   it('residency beyond the LRU is left out and said', () => {
     const result = run(twoNodes(), [], { runningGuests: [running] });
     expect(result.caveats.map(({ code }) => code)).toContain('residency-exceeds-lru');

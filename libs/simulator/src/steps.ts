@@ -1,28 +1,26 @@
 /** What each step does to the state. */
 import { PAGES_PER_HUGE } from './constants';
-import { touchOverhead, touchRange, type TouchTarget } from './fault';
+import { touchOverhead, touchRange } from './fault';
 import { dropTree } from './cache-slab';
 import { callerOf, openFile, readFile, setMapped, type CacheAccess } from './filemap';
 import { finishWriting } from './flusher';
 import { freeRun } from './free-run';
 import { exitGuest, zapOffsets } from './guest-exit';
-import { addGuest } from './kernel';
 import {
   caveat,
   countVm,
-  isStalled,
   passTime,
   type CachedFile,
   type GuestState,
   type KernelState,
 } from './kernel-state';
-import { mapHugetlb, populatingCpus, zapHugetlb, type HugetlbMapping } from './hugetlb-fault';
+import { zapHugetlb, type HugetlbMapping } from './hugetlb-fault';
 import { writeHugepages, writeOvercommit, type PoolChange } from './hugetlb-pool';
 import { allocKernelBlocks, guestCaller, kernelContext, type KernelCaller } from './kernel-block';
 import { compactNode } from './kcompactd';
 import { advanceKhugepaged } from './khugepaged';
 import { advanceKcompactd, advanceKswapd, finishKswapd } from './kswapd';
-import { piecesOf, spanOf } from './lru';
+import { piecesOf } from './lru';
 import { lruvecsOf } from './lruvec';
 import { addGroup, groupNamed, uncharge } from './memcg';
 import { writeLimits } from './memcg-charge';
@@ -33,24 +31,26 @@ import type { KernelBlock } from './page-alloc';
 import { endWrites } from './swap-write';
 import { endProcess, startProcess } from './process-pages';
 import { writeSysctl, writeThp } from './sysctl';
-import { cpusOf, spreadOverCpus } from './task-cpu';
-import type { ReplayStep, StepResult } from './types';
+import { cpusOf } from './task-cpu';
+import type { ReplayStep } from './types';
 import { drainPipes, exitPipeHolder, unmovableStep } from './unmovable';
+import {
+  enter,
+  findRegion,
+  guestStep,
+  NO_SUCH_GUEST,
+  pace,
+  targetOf,
+  touchManyStep,
+  touchStep,
+  type StepOutcome,
+  type Tick,
+} from './touch-steps';
 import { updateVmstat } from './vmstat-work';
 
-/** Pages a guest touches before the next one of a `touch_many` has its turn. */
-const TURN_PAGES = 64;
 /** A settle step waits at most this long, and wants that much rest. */
 const SETTLE_NS = 8_000_000_000;
 const REST_NS = 400_000_000;
-/** Called now and then inside a long step with the share of it that is done. */
-export type Tick = (fraction: number) => void;
-
-export interface StepOutcome {
-  status: StepResult['status'];
-  pagesDone: number;
-  obtained?: number;
-}
 const OK: StepOutcome = { status: 'ok', pagesDone: 0 };
 
 export function runStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutcome {
@@ -116,17 +116,6 @@ function doStep(k: KernelState, step: ReplayStep, tick: Tick): StepOutcome {
   }
 }
 
-function enter(k: KernelState, name: string, guest?: GuestState): void {
-  k.current = { name, guest, killed: false };
-}
-
-/** Slows a step down to the rate asked for. */
-function pace(k: KernelState, startNs: number, pages: number, rate: number | undefined): void {
-  if (!rate) return;
-  const due = startNs + (pages / rate) * 1e9;
-  if (due > k.timeNs) passTime(k, due - k.timeNs, false);
-}
-
 function cgroupStep(k: KernelState, step: Extract<ReplayStep, { op: 'cgroup' }>): StepOutcome {
   enter(k, `limits of ${step.name}`);
   writeLimits(k, k.groups.get(step.name) ?? addGroup(k, step.name), step);
@@ -167,9 +156,15 @@ function cacheStep(k: KernelState, step: CacheStep, tick: Tick): StepOutcome {
   }
   if (file.mapper !== undefined && file.mapper === step.name) file.mapperPages = processPages;
   else endProcess(k, processPages, cpu);
-  if (k.current.killed) return { status: 'killed', pagesDone: done };
+  if (k.current.killed || done < passesOf(step) * step.pages)
+    return { status: 'killed', pagesDone: done };
   pace(k, startNs, done, step.ratePagesPerSecond);
   return { status: 'ok', pagesDone: done };
+}
+
+/** A file is read once at least. */
+function passesOf({ passes }: CacheStep): number {
+  return Math.max(passes, 1);
 }
 
 /** Page tables of a mapped file, one page for each 2 MiB; the process gives them back when it ends. */
@@ -186,9 +181,9 @@ function readPasses(
   tick: Tick,
 ): number {
   const chunk = 256 * PAGES_PER_HUGE;
-  const total = step.pages * Math.max(step.passes, 1);
+  const total = step.pages * passesOf(step);
   let done = 0;
-  for (let pass = 0; pass < Math.max(step.passes, 1); pass += 1) {
+  for (let pass = 0; pass < passesOf(step); pass += 1) {
     for (let at = 0; at < step.pages; at += chunk) {
       const length = Math.min(chunk, step.pages - at);
       const got = readFile(k, file, step.offsetPages + at, length, access);
@@ -198,156 +193,6 @@ function readPasses(
     }
   }
   return done;
-}
-
-function guestStep(
-  k: KernelState,
-  step: Extract<ReplayStep, { op: 'guest' }>,
-  tick: Tick,
-): StepOutcome {
-  const guest = addGuest(k, step.guest);
-  enter(k, step.guest.name, guest);
-  const caller = guestCaller(guest, guest.cpuPositions[0]![0]!);
-  guest.processPages = startProcess(k, step.guest.processPages, caller);
-  for (const [i, region] of guest.spec.regions.entries()) {
-    if (!region.hugetlb) continue;
-    guest.hugetlb[i] = mapHugetlb(k, region, populatingCpus(k, guest, i)[0]!);
-    if (guest.hugetlb[i]) continue;
-    exitGuest(k, guest);
-    return { status: 'enomem', pagesDone: 0 };
-  }
-  if (!touchOverhead(k, guest, guest.spec.overheadPages)) return killed(guest, 0);
-  const total = step.touchPages.reduce((sum, pages) => sum + pages, 0);
-  let done = 0;
-  for (let i = 0; i < guest.mappings.length; i += 1) {
-    const wanted = step.touchPages[i] ?? 0;
-    const got = touchInTurns(
-      k,
-      startTarget(k, guest, i),
-      0,
-      wanted,
-      step.ratePagesPerSecond,
-      (part) => tick((done + part) / Math.max(total, 1)),
-    );
-    done += got;
-    if (got < wanted || !guest.alive) return killed(guest, done);
-  }
-  return { status: 'ok', pagesDone: done };
-}
-
-function killed(guest: GuestState, pagesDone: number): StepOutcome {
-  if (guest.sigbus) return { status: 'sigbus', pagesDone };
-  return { status: guest.alive ? 'ok' : 'killed', pagesDone };
-}
-
-function targetOf(guest: GuestState, index: number): TouchTarget {
-  const region = guest.spec.regions[index]!;
-  return { guest, region, mapping: guest.mappings[index]!, index };
-}
-
-/** What a guest's start touches: huge pages are populated by threads of their own. */
-function startTarget(k: KernelState, guest: GuestState, index: number): TouchTarget {
-  const target = targetOf(guest, index);
-  return guest.hugetlb[index] ? { ...target, cpus: populatingCpus(k, guest, index) } : target;
-}
-
-/** Touches in pieces, so that progress is reported and a cancelled replay ends soon. */
-function touchInTurns(
-  k: KernelState,
-  target: TouchTarget,
-  offset: number,
-  pages: number,
-  rate: number | undefined,
-  tick: (done: number) => void,
-): number {
-  const piece = rate ? TURN_PAGES : 256 * PAGES_PER_HUGE;
-  const startNs = k.timeNs;
-  let done = 0;
-  while (done < pages) {
-    const length = Math.min(piece, pages - done);
-    const got = touchRange(k, target, offset + done, length);
-    done += got;
-    pace(k, startNs, done, rate);
-    tick(done);
-    if (got < length || !target.guest.alive) break;
-  }
-  return done;
-}
-
-function findRegion(k: KernelState, name: string, cell: number): TouchTarget | undefined {
-  const guest = k.guests.get(name);
-  if (!guest?.alive) return undefined;
-  const index = guest.spec.regions.findIndex((region) => region.cell === cell);
-  return index < 0 ? undefined : targetOf(guest, index);
-}
-
-const NO_SUCH_GUEST: StepOutcome = { status: 'no_such_guest', pagesDone: 0 };
-
-function touchStep(
-  k: KernelState,
-  step: Extract<ReplayStep, { op: 'touch' }>,
-  tick: Tick,
-): StepOutcome {
-  const target = findRegion(k, step.name, step.cell);
-  if (!target) return NO_SUCH_GUEST;
-  enter(k, step.name, target.guest);
-  target.readOnly = step.access === 'read';
-  markYoung(k, target, step.offsetPages, step.pages);
-  const done = touchInTurns(
-    k,
-    target,
-    step.offsetPages,
-    step.pages,
-    step.ratePagesPerSecond,
-    (part) => tick(part / Math.max(step.pages, 1)),
-  );
-  return killed(target.guest, done);
-}
-
-/** Resident pages of the range are looked at again: their young bits are set; those written to need no slot. */
-function markYoung(k: KernelState, target: TouchTarget, offset: number, pages: number): void {
-  for (const run of [...target.mapping.runs]) {
-    const keeps = target.readOnly === true || !run.swapCached;
-    if (run.young && keeps) continue;
-    if (run.offset >= offset + pages || run.offset + spanOf(run) <= offset) continue;
-    const part = run.list!.isolatePart(run, offset, offset + pages);
-    if (!part) continue;
-    part.young = true;
-    if (!keeps) freeSwapCache(k, part);
-  }
-}
-
-function touchManyStep(
-  k: KernelState,
-  step: Extract<ReplayStep, { op: 'touch_many' }>,
-  tick: Tick,
-): StepOutcome {
-  const startNs = k.timeNs;
-  const left = step.touches.map((touch) => ({ ...touch, done: 0 }));
-  const total = step.touches.reduce((sum, touch) => sum + touch.pages, 0);
-  let done = 0;
-  let active = true;
-  k.busyCpus = spreadOverCpus(
-    k,
-    step.touches.flatMap(({ name, cell }) => findRegion(k, name, cell) ?? []),
-  );
-  while (active && !isStalled(k)) {
-    active = false;
-    for (const touch of left) {
-      const target = findRegion(k, touch.name, touch.cell);
-      const length = Math.min(TURN_PAGES, touch.pages - touch.done);
-      if (!target || length <= 0) continue;
-      active = true;
-      enter(k, touch.name, target.guest);
-      const got = touchRange(k, target, touch.offsetPages + touch.done, length);
-      touch.done += got;
-      done += got;
-    }
-    if (done % (TURN_PAGES * 256) < TURN_PAGES) tick(done / Math.max(total, 1));
-  }
-  k.busyCpus = [];
-  pace(k, startNs, done, step.ratePagesPerSecond);
-  return { status: 'ok', pagesDone: done };
 }
 
 /** A call whose start is not aligned fails, as the kernel answers it with EINVAL. @kernel mm/madvise.c madvise_dontneed_free_valid_vma() */

@@ -1,6 +1,13 @@
 /** Semantic checks of a host model beyond its shape. */
 import type { SimulatorErrorCode, SimulatorProblem } from './errors';
-import { ZONE_NAMES, type HostModel, type HostNode, type HostZone } from './types';
+import {
+  ZONE_NAMES,
+  type HostModel,
+  type HostNode,
+  type HostSysctls,
+  type HostZone,
+  type LruPages,
+} from './types';
 
 export const MAX_NODES = 1024;
 const MAX_CPUS = 8192;
@@ -10,6 +17,30 @@ const MAX_ZONE_PAGES = 2 ** 42;
 const MAX_ZONE_SPAN_PAGES = 2 ** 31 - 1024;
 /** 32 TiB in all: the tables of the free lists grow with the span. */
 const MAX_SPAN_PAGES = 2 ** 33;
+
+/** The node itself, and the least that another one may be away. @kernel include/linux/topology.h */
+const LOCAL_DISTANCE = 10;
+const MAX_DISTANCE = 255;
+/** Pages by which a counter may be off for each CPU, which adds to it in batches. @kernel mm/vmstat.c calculate_normal_threshold() */
+const MAX_COUNTER_DRIFT = 125;
+const PAGE_KIB = 4;
+/** A node's counters of pages in use. */
+const IN_USE = [
+  'filePages',
+  'mappedPages',
+  'shmemPages',
+  'anonPages',
+  'dirtyPages',
+  'writebackPages',
+  'slabReclaimablePages',
+  'slabUnreclaimablePages',
+] as const;
+/** Settings that a model may leave out. */
+const OPTIONAL_SYSCTLS: readonly (keyof HostSysctls)[] = [
+  'compaction_proactiveness',
+  'compact_unevictable_allowed',
+  'extfrag_threshold',
+];
 
 class Problems {
   readonly list: SimulatorProblem[] = [];
@@ -129,21 +160,58 @@ function checkNode(
   for (const [key, value] of Object.entries(node.lru)) problems.pages(`${path}.lru.${key}`, value);
   for (const [key, value] of Object.entries(node.numastat))
     problems.counter(`${path}.numastat.${key}`, value);
-  for (const key of [
-    'filePages',
-    'mappedPages',
-    'shmemPages',
-    'anonPages',
-    'dirtyPages',
-    'writebackPages',
-    'slabReclaimablePages',
-    'slabUnreclaimablePages',
-  ] as const) {
-    problems.pages(`${path}.${key}`, node[key]);
-  }
+  for (const key of IN_USE) problems.pages(`${path}.${key}`, node[key]);
   problems.pages(`${path}.heldFilePages`, node.heldFilePages ?? 0);
+  checkPools(problems, node, path);
 }
 
+/** Pools of huge pages lie in the node's memory. */
+function checkPools(problems: Problems, node: HostNode, path: string): void {
+  const present = node.zones.reduce((sum, { presentPages }) => sum + presentPages, 0);
+  let all = 0;
+  node.hugepages.forEach(({ sizeKib, totalPages, freePages, surplusPages = 0 }, i) => {
+    const at = `${path}.hugepages[${i}]`;
+    const counts = { sizeKib, totalPages, freePages, surplusPages };
+    if (!Object.entries(counts).every(([key, value]) => problems.pages(`${at}.${key}`, value)))
+      return;
+    for (const key of ['freePages', 'surplusPages'] as const) {
+      if (counts[key] <= totalPages) continue;
+      const message = `${counts[key]} of ${totalPages} huge pages; at most the pool's totalPages are possible`;
+      problems.add('out-of-range', `${at}.${key}`, message);
+    }
+    all += totalPages * (sizeKib / PAGE_KIB);
+    if (all <= present) return;
+    const message = `${totalPages} huge pages of ${sizeKib} KiB: the node's pools take ${all} pages of 4 KiB; it has ${present}`;
+    problems.add('out-of-range', `${at}.totalPages`, message);
+  });
+}
+
+function lruSum(lru: LruPages): number {
+  return Object.values(lru).reduce((sum: number, pages) => sum + (pages as number), 0);
+}
+
+/**
+ * What is counted as in use lies in memory that the allocator manages. Counters drift: each may be beyond by what
+ * the CPUs have not added to it yet.
+ */
+function checkInUse(problems: Problems, node: HostNode, path: string, cpus: number): void {
+  const drift = MAX_COUNTER_DRIFT * cpus;
+  const within = (at: string, pages: number, managed: number, counters: number): void => {
+    const most = managed + counters * drift;
+    if (pages <= most) return;
+    const message = `${pages} pages; of ${managed} managed pages at most ${most} can be counted (${MAX_COUNTER_DRIFT} more for each CPU and counter)`;
+    problems.add('out-of-range', at, message);
+  };
+  const managed = node.zones.reduce((sum, zone) => sum + zone.managedPages, 0);
+  const lists = Object.keys(node.lru).length;
+  within(`${path}.lru`, lruSum(node.lru), managed, lists);
+  node.zones.forEach(({ lru, managedPages }, i) => {
+    if (lru) within(`${path}.zones[${i}].lru`, lruSum(lru), managedPages, lists);
+  });
+  for (const key of IN_USE) within(`${path}.${key}`, node[key], managed, 1);
+}
+
+/** @kernel drivers/acpi/numa/srat.c slit_valid(), but nodes of `numa=fake` may be as near as their own */
 function checkDistances(problems: Problems, model: HostModel): void {
   const size = model.nodes.length;
   const square =
@@ -154,13 +222,13 @@ function checkDistances(problems: Problems, model: HostModel): void {
   }
   model.distances.forEach((row, i) =>
     row.forEach((distance, j) => {
-      const fine = Number.isInteger(distance) && distance >= 1 && distance <= 255;
-      if (!fine)
-        problems.add(
-          'distance-matrix',
-          `distances[${i}][${j}]`,
-          `${String(distance)}; a distance is 1 to 255`,
-        );
+      const own = i === j;
+      const most = own ? LOCAL_DISTANCE : MAX_DISTANCE;
+      if (Number.isInteger(distance) && distance >= LOCAL_DISTANCE && distance <= most) return;
+      const right = own
+        ? `a node is ${LOCAL_DISTANCE} from itself`
+        : `another node is ${LOCAL_DISTANCE} to ${MAX_DISTANCE} away`;
+      problems.add('distance-matrix', `distances[${i}][${j}]`, `${String(distance)}; ${right}`);
     }),
   );
 }
@@ -238,6 +306,7 @@ export function validateHostModel(model: HostModel): SimulatorProblem[] {
   if (!model.nodes.some((node) => node.zones.some((zone) => zone.managedPages > 0))) {
     problems.add('no-memory', 'nodes', 'no node has memory');
   }
+  model.nodes.forEach((node, i) => checkInUse(problems, node, `nodes[${i}]`, seen.cpus.size));
   checkSpans(problems, model);
   checkDistances(problems, model);
   problems.pages('swap.totalPages', model.swap.totalPages);
@@ -253,6 +322,7 @@ export function validateHostModel(model: HostModel): SimulatorProblem[] {
     problems.pages(`thp.khugepaged.${name}`, value as number);
   }
   for (const [name, value] of Object.entries(model.sysctl)) {
+    if (value === undefined && OPTIONAL_SYSCTLS.some((optional) => optional === name)) continue;
     for (const item of Array.isArray(value) ? (value as number[]) : [value as number]) {
       problems.pages(`sysctl.${name}`, item);
     }

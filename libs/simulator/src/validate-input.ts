@@ -25,8 +25,8 @@ const COMPACTION_LIMITS: Record<string, number | undefined> = {
 export const MAX_STEPS = 10000;
 const MAX_GUESTS = 4096;
 const MAX_REGIONS = 256;
-/** 64 TiB per region, file or swap area: what a replay can keep books of, and more than any host has. */
-const MAX_PAGES = 2 ** 34;
+/** Pages: 64 TiB per region, file or swap area, and per second of a step's rate: what a replay can keep books of, and more than any host has. */
+export const MAX_REPLAY_PAGES = 2 ** 34;
 /** What /proc/sys/fs/pipe-user-pages-hard and open files leave a process at most. */
 const MAX_PIPES = 2 ** 20;
 /** 4 GiB: more than the image of any process. */
@@ -39,7 +39,7 @@ function fail(code: SimulatorErrorCode, path: string, message: string): never {
   throw new SimulatorInputError({ code, path, message });
 }
 
-function pages(path: string, value: number, most = MAX_PAGES): void {
+function pages(path: string, value: number, most = MAX_REPLAY_PAGES): void {
   if (!Number.isSafeInteger(value))
     fail('not-an-integer', path, `${String(value)} is not a whole number`);
   if (value < 0 || value > most) fail('out-of-range', path, `${value} is not within 0 to ${most}`);

@@ -15,7 +15,7 @@ import {
 } from 'class-validator';
 import { OBJECTIVES, type Objective } from '@zonewise/placement';
 import { MAX_DOMAINS, MAX_PLACED_GUESTS, MAX_PLACED_HOSTS, type Flavour } from '@zonewise/plan';
-import { hardwareProfiles } from '@zonewise/simulator';
+import { hardwareProfiles, MAX_REPLAY_PAGES, PAGES_PER_MIB } from '@zonewise/simulator';
 import { MAX_CPUS, MAX_NODES, Nested, NestedList } from '../http/field-decorators';
 import { PlanDomainDto, PlanHostDto, PlanLimitsDto } from '../packing-plans/packing-plan.dto';
 import { PartOfPlan } from '../packing-plans/plan-part';
@@ -165,7 +165,7 @@ export class PlacementDemandDto {
   @WhenGiven()
   @IsNumber()
   @Min(1)
-  @Max(MAX_MIB)
+  @Max(MAX_REPLAY_PAGES / PAGES_PER_MIB)
   rateMibPerSecond?: number;
 }
 

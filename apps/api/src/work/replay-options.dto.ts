@@ -15,7 +15,12 @@ import {
   Min,
 } from 'class-validator';
 import type { HotplugDemand } from '@zonewise/advisor';
-import { hardwareProfiles, HOTPLUG_ACTIONS } from '@zonewise/simulator';
+import {
+  hardwareProfiles,
+  HOTPLUG_ACTIONS,
+  MAX_REPLAY_PAGES,
+  PAGES_PER_MIB,
+} from '@zonewise/simulator';
 import { MAX_DOMAINS } from '@zonewise/plan';
 import { Nested, NestedList } from '../http/field-decorators';
 import { IsRecordOf } from './record-of';
@@ -23,8 +28,8 @@ import { WhenGiven } from './when-given';
 
 const MAX_NODE_ID = 1023;
 export const MAX_NODES = 1024;
-/** 32 PiB: beyond any host, and far below where doubles lose pages. */
-const MAX_MIB = 2 ** 35;
+/** 64 TiB: what a replay takes. */
+const MAX_MIB = MAX_REPLAY_PAGES / PAGES_PER_MIB;
 const INT_MAX = 2 ** 31 - 1;
 const MODES = ['strict', 'preferred', 'interleave', 'restrictive', 'none'] as const;
 

@@ -54,6 +54,25 @@ ${rest}`,
   const refusal = () =>
     JSON.parse(its.stdout) as { problems: { code: string; path: string; line?: number }[] };
 
+  it.each(['strict', 'restrictive'])(
+    'fails a guest of which the second cell does not fit its node (%s)',
+    async (mode) => {
+      const cells = [512, 8192].map(
+        (mib, id) => `<cell id='${id}' cpus='${id}' memory='${mib}' unit='MiB'/>`,
+      );
+      const nodes = [0, 1].map((id) => `<memnode cellid='${id}' mode='${mode}' nodeset='${id}'/>`);
+      const memory = `<memory mode='${mode}' nodeset='0-1'/>${nodes.join('')}`;
+      const xml = domainXml('big', 8704, memory).replace(
+        '<os>',
+        `<cpu><numa>${cells.join('')}</numa></cpu><os>`,
+      );
+      expect(await gate([plan([xml])], { output: 'json' })).toBe(2);
+      expect(verdict().findings.map(({ code, guest }) => `${code} ${guest}`)).toContain(
+        'failed-start big',
+      );
+    },
+  );
+
   it('fails the example plan with exit code 2, for the three guests that end up remote', async () => {
     expect(await gate([join(EXAMPLES, 'plan.yaml')], { output: 'json' })).toBe(2);
     expect(verdict().verdict).toBe('fail');
