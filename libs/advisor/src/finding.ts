@@ -141,13 +141,15 @@ const DESCRIBE: Record<Objective, Describe> = {
 /** Better as soon as things come otherwise, which counts more than what it is as asked. */
 function frail(baseline: Evaluated, advised: Evaluated, frailty: Frailty): Verdict {
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
-  const { why, loses, condition } = frailty;
-  const isLoss = lostNames(frailty.frail).length > lostNames(frailty.better).length;
-  const measure = isLoss ? 'guests-killed' : 'remote-cost';
-  const impact = impactOf(measure, frailty.frail, frailty.better);
-  const nearer = shareTells(frailty.frail, frailty.better) ? 'less of it is' : 'it is nearer';
+  const { why, loses, condition, objective } = frailty;
+  const isLoss = objective === 'kills';
+  const { finding, measure } = FOUND[objective];
+  const told = objective === 'remote' ? 'remote-cost' : measure;
+  const impact = impactOf(told, frailty.frail, frailty.better);
+  const isLess = objective !== 'remote' || shareTells(frailty.frail, frailty.better);
+  const nearer = isLess ? 'less of it is' : 'it is nearer';
   return {
-    finding: isLoss ? 'OOM_RISK' : 'REMOTE_MEMORY',
+    finding,
     priority: loses ? 'P2' : 'P3',
     description:
       `${why} That is with the setting as it is; with ${changeText(advised.change)} ` +

@@ -107,7 +107,8 @@ describe('what as asked comes before a variation', () => {
   const best = outcome({});
   const judge = judgeOf(tight.host);
   const found = (loses: boolean): Frailty => ({
-    ...{ why: 'why.', loses, condition: 'With', frail: best, better: best },
+    ...{ why: 'why.', loses, objective: loses ? 'kills' : 'remote', condition: 'With' },
+    ...{ frail: best, better: best },
   });
   const told = (loses: boolean, loser: Outcome, by = judge): boolean =>
     besideAsAsked(found(loses), loser, best, by) !== undefined;

@@ -1,9 +1,9 @@
 /** Why a configuration loses to another one by what variations do to it, in a sentence and with the figures. */
 import type { Variation } from './advice-types';
-import { remoteAgainst } from './explain';
+import { FIGURES, OBJECTIVE_LABELS, remoteAgainst } from './explain';
 import { wouldLose } from './losses';
-import type { Judge } from './objective';
-import { firstDifference } from './objective';
+import type { Judge, Objective } from './objective';
+import { firstDifference, scoreOf } from './objective';
 import type { Outcome } from './types';
 import { isLikely, kills, type Tested, type Varied, type VariedJudge } from './varied-judge';
 
@@ -13,6 +13,8 @@ export interface Frailty {
   why: string;
   /** Likely variations lose more guests with it. */
   loses: boolean;
+  /** What it comes short in then. */
+  objective: Objective;
   /** The variation that tells: `With 20 % more guest memory`. */
   condition: string;
   /** Under that variation. */
@@ -36,12 +38,16 @@ export function frailtyOf(
     (rare) => judge.deaths(loser, rare) - judge.deaths(winner, rare),
   ) as [number, number];
   const pair = { frail: loser.varied, better: winner.varied, variations };
-  if (likely > 0) return told(pair, costliest(pair, true), true, lossText);
+  if (likely > 0) return told(pair, costliest(pair, true), LOST);
   if (likely < 0 || judge.orderAsAsked(loser.asAsked, winner.asAsked).decisive) return undefined;
-  const remote = judge.compareRemote(loser, winner);
-  if (remote > 0) return told(pair, furthest(pair), false, remoteAgainst);
+  const before = judge.compareBeforeRemote(loser, winner);
+  if (before.order < 0) return undefined;
+  if (before.objective !== undefined)
+    return told(pair, worst(pair, before.objective), shortIn(before.objective));
+  const remote = judge.isWeighed ? 0 : judge.compareRemote(loser, winner);
+  if (remote > 0) return told(pair, worst(pair, 'remote'), shortIn('remote'));
   if (remote < 0 || unlikely <= 0) return undefined;
-  return told(pair, costliest(pair, false), false, lossText);
+  return told(pair, costliest(pair, false), { ...LOST, loses: false });
 }
 
 /**
@@ -69,20 +75,40 @@ interface Pair {
   variations: readonly Variation[];
 }
 
+interface Told extends Pick<Frailty, 'loses' | 'objective'> {
+  text: (frail: Outcome, better: Outcome) => string;
+}
+
+const LOST: Told = { loses: true, objective: 'kills', text: (frail) => wouldLose(frail) };
+
+/** What a figure says behind its condition, before the better one; others by their labels. */
+const SAYS: Partial<Record<Objective, (figure: string) => string>> = {
+  swap: (figure) => `${figure} would be swapped out`,
+  'stall-excess': (figure) => `guests would wait ${figure} beyond their budgets`,
+  stall: (figure) => `guests would wait ${figure}`,
+};
+
+function shortIn(objective: Objective): Told {
+  const figure = FIGURES[objective];
+  const says = SAYS[objective] ?? ((of: string) => `${OBJECTIVE_LABELS[objective]} would be ${of}`);
+  const text = (frail: Outcome, better: Outcome): string =>
+    objective === 'remote'
+      ? remoteAgainst(frail, better)
+      : `${says(figure(frail))} against ${figure(better)}`;
+  return { loses: false, objective, text };
+}
+
 /** @param at index of the variation; -1 where none tells */
 function told(
   { frail, better, variations }: Pair,
   at: number,
-  loses: boolean,
-  text: (frail: Outcome, better: Outcome) => string,
+  { text, ...kind }: Told,
 ): Frailty | undefined {
   const [variation, then, now] = [variations[at], frail[at], better[at]];
   if (variation === undefined || then === undefined || now === undefined) return undefined;
   const condition = conditionText(variation);
-  return { why: `${condition} ${text(then, now)}.`, loses, condition, frail: then, better: now };
+  return { why: `${condition} ${text(then, now)}.`, ...kind, condition, frail: then, better: now };
 }
-
-const lossText = (frail: Outcome): string => wouldLose(frail);
 
 function conditionText({ name, growthPercent }: Variation): string {
   return growthPercent === undefined
@@ -100,12 +126,14 @@ function costliest({ frail, better, variations }: Pair, likely: boolean): number
   return at;
 }
 
-/** The likely variation under which most more memory is remote; -1 where there is none. */
-function furthest({ frail, better, variations }: Pair): number {
-  const further = variations.map((variation, i) => {
+/** The likely variation under which a figure is worse by most; -1 where there is none. */
+function worst({ frail, better, variations }: Pair, objective: Objective): number {
+  const worse = variations.map((variation, i) => {
     const [then, now] = [frail[i], better[i]];
-    return isLikely(variation) && then && now ? then.remoteCost - now.remoteCost : 0;
+    return isLikely(variation) && then && now
+      ? scoreOf(then)[objective] - scoreOf(now)[objective]
+      : 0;
   });
-  const most = Math.max(...further);
-  return most > 0 ? further.indexOf(most) : -1;
+  const most = Math.max(...worse);
+  return most > 0 ? worse.indexOf(most) : -1;
 }

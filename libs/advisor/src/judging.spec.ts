@@ -35,6 +35,10 @@ describe('swap under variations', () => {
       .filter(({ variation }) => variation !== 'growth-30')
       .map(({ swappedOutPages }) => swappedOutPages);
     expect(swapped?.every((pages) => pages === 0)).toBe(true);
+    const bound = evidence.alternatives.find(({ numatune }) => numatune.a?.mode === 'strict');
+    expect(bound?.whyNot).toMatch(
+      /^With 20 % more guest memory \d+ MiB would be swapped out against 0 MiB\.$/,
+    );
   });
 
   test('the margin ends where memory is swapped out', () => {

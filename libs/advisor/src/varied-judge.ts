@@ -98,6 +98,11 @@ export class VariedJudge {
     return this.judge.tolerance;
   }
 
+  /** The request weighs figures, and nothing else decides but who is lost. */
+  get isWeighed(): boolean {
+    return this.judge.weights !== undefined;
+  }
+
   /** Negative where `a` is the better advice. */
   compare(a: Tested, b: Tested): number {
     const lost = this.compareLost(a, b);
@@ -106,7 +111,7 @@ export class VariedJudge {
     if (decisive) return order;
     const before = this.compareBeforeRemote(a, b);
     if (before.order !== 0) return before.order;
-    if (this.judge.weights === undefined) {
+    if (!this.isWeighed) {
       const remote = this.compareRemote(a, b);
       if (remote !== 0) return remote;
     }
