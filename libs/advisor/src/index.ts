@@ -44,5 +44,5 @@ export type { ReplayEvidence } from './evidence/explanation';
 export type { Cause, CauseCode } from './evidence/causes';
 export type { Counters, TracePoint } from './evidence/trace';
 export type { Risk } from './evidence/risks';
-export { quoted, type GuestRoutes, type Route } from './evidence/routes';
+export { domainWord, quoted, type GuestRoutes, type Route } from './evidence/routes';
 export type { Shortfall } from './evidence/shortfall';

@@ -1,5 +1,5 @@
 /** Shell scripts that apply a recommendation on the host and take it back, made from its content. Pure. */
-import { quoted } from '@zonewise/advisor';
+import { domainWord, quoted } from '@zonewise/advisor';
 import type { Operation, RecommendationContent } from '@zonewise/advisor';
 import type { HostModel } from '@zonewise/simulator';
 import {
@@ -227,7 +227,7 @@ function startLines({ value, reason }: Operation): string[] {
   return [
     ...head('Starts the planned guests in the order that was replayed.'),
     comment(reason),
-    ...(value as string[]).map((name) => `virsh start ${quoted(name)}`),
+    ...(value as string[]).map((name) => `virsh start ${domainWord(name)}`),
   ];
 }
 

@@ -176,6 +176,12 @@ if [ "$1" != domstate ]; then exit 0; fi
     expect([status, calls]).toEqual([0, ["shutdown it's", ...asked, "start it's"]]);
   });
 
+  it('name a domain as such where virsh would take it for an option', () => {
+    const { status, calls } = typed('-x', 0);
+    const named = ['shutdown', 'domstate', 'start'].map((command) => `${command} --domain -x`);
+    expect([status, calls]).toEqual([0, named]);
+  });
+
   it('do not start a guest that stays, and say so', () => {
     const { status, stderr, calls } = typed("it's", 4);
     expect([status, calls]).toEqual([1, ["shutdown it's"]]);

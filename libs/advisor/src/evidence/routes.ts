@@ -128,7 +128,7 @@ function live({ spec, to, awayPages, roomPages }: Context): Route {
     message:
       `Another cpuset.mems for ${name}: memory that it touches from then on comes from ${nodesText(to)}, and the kernel ` +
       `moves up to ${formatMib(gainPages)} of its ${formatMib(awayPages)} elsewhere after it, as far as they can be moved.${once}`,
-    commands: [`virsh numatune ${quoted(name)} --nodeset ${nodeset} --live`],
+    commands: [`virsh numatune ${domainWord(name)} --nodeset ${nodeset} --live`],
   };
 }
 
@@ -187,12 +187,13 @@ const SHUTDOWN_SECONDS = 300;
 
 /** virsh shutdown asks the guest and returns at once: it is started when it is off, which is told in the words of C. */
 function restartCommands(name: string): string[] {
-  const wait = `until [ "$(LC_ALL=C virsh domstate "$1")" = "shut off" ]; do sleep 1; done`;
+  const domain = name.startsWith('-') ? '--domain ' : '';
+  const wait = `until [ "$(LC_ALL=C virsh domstate ${domain}"$1")" = "shut off" ]; do sleep 1; done`;
   const late = `${name} did not shut down within ${SHUTDOWN_SECONDS} s: start it when it is off.`;
   return [
-    `virsh shutdown ${quoted(name)}`,
+    `virsh shutdown ${domainWord(name)}`,
     `timeout ${SHUTDOWN_SECONDS} sh -c '${wait}' sh ${quoted(name)} || { echo ${quoted(late)} >&2; false; }`,
-    `virsh start ${quoted(name)}`,
+    `virsh start ${domainWord(name)}`,
   ];
 }
 
@@ -200,6 +201,11 @@ const isPinned = ({ guest }: Running): boolean => guest.regions.every((region) =
 
 function movable(spec: Running, awayPages: number, roomPages: number): number {
   return isPinned(spec) ? 0 : Math.min(awayPages, roomPages);
+}
+
+/** A domain for virsh, which takes a word that begins with a dash for an option. */
+export function domainWord(name: string): string {
+  return name.startsWith('-') ? `--domain ${quoted(name)}` : quoted(name);
 }
 
 /** One word for a shell: libvirt's names may hold blanks and quotes. */
