@@ -42,7 +42,11 @@ export function margin(
     const verdict = `Without any growth ${wouldLose(advised.candidate.outcome)}.`;
     return { flipsAtPercent: 0, testedPercent: 0, verdict };
   }
-  return bisect(evaluator, advised, barOf(evaluator.request, baseline.candidate.outcome, advised.candidate.outcome));
+  return bisect(
+    evaluator,
+    advised,
+    barOf(evaluator.request, baseline.candidate.outcome, advised.candidate.outcome),
+  );
 }
 
 function barOf({ host }: AdviceRequest, today: Outcome, advised: Outcome): Bar {

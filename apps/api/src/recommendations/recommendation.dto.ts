@@ -235,7 +235,8 @@ export class RecommendationDto extends RecommendationSummaryDto {
   @ApiProperty({
     type: 'array',
     items: { type: 'object', additionalProperties: true },
-    description: 'Resident memory away from its CPUs, which the advice leaves there, and what moves it all the same.',
+    description:
+      'Resident memory away from its CPUs, which the advice leaves there, and what moves it all the same.',
     example: [],
   })
   immovable: RecommendationContent['immovable'];
