@@ -17,6 +17,7 @@ import {
   reserveChanges,
   sysctlOf,
   watermarkChanges,
+  withSysctl,
 } from './sysctl-candidates';
 import type { AdviceRequest, GuestSpec, NumatuneSetting, PlacementMode } from './types';
 
@@ -178,10 +179,6 @@ export function symptomChanges(
   const reclaims = waits || outcome.kswapdReclaimedPages > 0;
   const away = outcome.remoteCost > 0;
   const matters = outcome.remoteCost > tolerances(request.host).remote;
-  const withSysctl = (extra: Partial<HostSysctls>): Change => ({
-    ...change,
-    sysctl: { ...change.sysctl, ...extra },
-  });
   const changes: Change[] = [];
   if (dead || matters || reclaims) changes.push(...loweredMarks(request, change));
   if (waits || (matters && leftCacheToKswapd(best))) {
@@ -191,17 +188,17 @@ export function symptomChanges(
     const on = kernelDefaults(request).watermark_boost_factor;
     const now = sysctl.watermark_boost_factor;
     // A boosted low mark sends guests away where there is nothing to reclaim, and keeps them where there is.
-    if (now > 0) changes.push(withSysctl({ watermark_boost_factor: 0 }));
-    else if (away && on > 0) changes.push(withSysctl({ watermark_boost_factor: on }));
+    if (now > 0) changes.push(withSysctl(change, { watermark_boost_factor: 0 }));
+    else if (away && on > 0) changes.push(withSysctl(change, { watermark_boost_factor: on }));
   }
   if (away && sysctl.zone_reclaim_mode > 0 && sysctl.min_unmapped_ratio > 0) {
-    changes.push(withSysctl({ min_unmapped_ratio: 0 }));
+    changes.push(withSysctl(change, { min_unmapped_ratio: 0 }));
   }
   if (away && reclaims)
-    changes.push(...[3, 5, 7].map((mode) => withSysctl({ zone_reclaim_mode: mode })));
+    changes.push(...[3, 5, 7].map((mode) => withSysctl(change, { zone_reclaim_mode: mode })));
   if (matters) changes.push(...nodeReclaimChanges(request, demand, best));
   if (outcome.swappedOutPages > 0 && sysctl.swappiness > 0) {
-    changes.push(withSysctl({ swappiness: 0 }), withSysctl({ swappiness: 10 }));
+    changes.push(withSysctl(change, { swappiness: 0 }), withSysctl(change, { swappiness: 10 }));
   }
   if (dead || away) {
     changes.push(...reserveChanges(request, change), ...orderChanges(request, demand, change));

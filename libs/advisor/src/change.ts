@@ -6,7 +6,13 @@ import { nodeUnion, sameNodes } from './host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
 import { ownValue } from './own-value';
 import { applyPinning } from './placement';
-import type { Change, HugepageDemand, NumatuneValue, SimulationRequest } from './types';
+import type {
+  Change,
+  HugepageDemand,
+  NumatuneSetting,
+  NumatuneValue,
+  SimulationRequest,
+} from './types';
 
 export const NO_CHANGE: Change = { sysctl: {}, numatune: {} };
 
@@ -149,7 +155,11 @@ export function without<T extends object>(record: T, name: string): T {
 }
 
 export function sameSetting(a: NumatuneValue, b: NumatuneValue): boolean {
-  if (memnodesKey(a) !== memnodesKey(b)) return false;
+  return memnodesKey(a) === memnodesKey(b) && sameOfAll(a, b);
+}
+
+/** The same whatever cells have of their own. */
+export function sameOfAll(a: NumatuneSetting, b: NumatuneSetting): boolean {
   return a.mode === b.mode && (a.mode === 'none' || sameNodes(a.nodeset, b.nodeset));
 }
 

@@ -1,14 +1,14 @@
 import type { Evaluated } from './evaluator';
-import { formatList } from './format';
+import { formatCount, formatList } from './format';
+import { nodesText } from './host-nodes';
 import { losesText, lostNames } from './losses';
 import type { AdviceRequest, Outcome } from './types';
-import { nodesText } from './host-nodes';
-import { formatCount } from './format';
 
 /**
  * Why a configuration is no advice although its figures may be better: it kills a running guest that lives today, or more
- * guests than today's setting, or puts more of the planned guests' memory on nodes that the constraints forbid. Which of the planned guests stay away where not all can start is not decided here: it may
- * be others than today. Undefined where it may be advised.
+ * guests than today's setting, or puts more of the planned guests' memory on nodes that the constraints forbid. Which of the
+ * planned guests stay away where not all can start is not decided here: it may be others than today. Undefined where it may be
+ * advised.
  */
 export function ineligible(
   { options }: AdviceRequest,

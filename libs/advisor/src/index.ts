@@ -1,6 +1,7 @@
 export * from './types';
 export { ADVICE_PROFILES, THP_FILES, WEIGHTED_FIGURES } from './advice-types';
 export { AdvisorInputError, ADVISOR_ERROR_CODES, type AdvisorErrorCode } from './errors';
+export { NUMATUNE_PATH, PIN_PATH } from './operations';
 export { compileReplay, type CompiledReplay } from './compile';
 export { condense } from './outcome';
 export { applyPlacement, homeNodes, type Note } from './placement';

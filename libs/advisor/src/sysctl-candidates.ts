@@ -17,7 +17,8 @@ const INT_MAX = 2 ** 31 - 1;
 
 type Raised = 'watermark_scale_factor' | 'min_free_kbytes' | 'lowmem_reserve_ratio';
 
-const withSysctl = (change: Change, extra: Partial<HostSysctls>): Change => ({
+/** A change with more settings on top. */
+export const withSysctl = (change: Change, extra: Partial<HostSysctls>): Change => ({
   ...change,
   sysctl: { ...change.sysctl, ...extra },
 });

@@ -1,5 +1,5 @@
 /** The files that apply a recommendation and take it back, made from its content and the documents. Pure. */
-import { rollbackSysctlFile, sysctlFile } from '@zonewise/advisor';
+import { NUMATUNE_PATH, PIN_PATH, rollbackSysctlFile, sysctlFile } from '@zonewise/advisor';
 import type {
   BackingValue,
   DiskCacheMode,
@@ -38,8 +38,8 @@ function domainChange(
 ): DomainChange {
   const change: DomainChange = {};
   for (const { path, value } of domainOperations(content, name)) {
-    if (path === '/domain/numatune') change.numatune = numatuneChange(value as NumatuneValue);
-    else if (path === '/domain/vcpu/@cpuset') {
+    if (path === NUMATUNE_PATH) change.numatune = numatuneChange(value as NumatuneValue);
+    else if (path === PIN_PATH) {
       Object.assign(change, pinningChange(value as PinningValue, xml, host));
     } else if (path === '/domain/memoryBacking') {
       change.memoryBacking = { hugepages: hugepages(value as BackingValue) };

@@ -1,4 +1,11 @@
-import { changeText, lossesOf, pinText, settingText } from '@zonewise/advisor';
+import {
+  NUMATUNE_PATH,
+  PIN_PATH,
+  changeText,
+  lossesOf,
+  pinText,
+  settingText,
+} from '@zonewise/advisor';
 import type {
   AdviceContent,
   Candidate,
@@ -19,7 +26,6 @@ const change = (now: string, advised: string): string =>
   now === advised ? now : `${now} -> ${advised}`;
 
 const ALTERNATIVES_SHOWN = 6;
-const NUMATUNE_PATH = '/domain/numatune';
 
 type OutcomeGuest = Outcome['guests'][number];
 
@@ -112,7 +118,7 @@ function valueText(value: unknown): string {
 
 const DOCUMENT_SETTINGS: Record<string, string> = {
   [NUMATUNE_PATH]: 'numatune',
-  '/domain/vcpu/@cpuset': 'CPU set of its vCPUs',
+  [PIN_PATH]: 'CPU set of its vCPUs',
   '/domain/memoryBacking': 'pages of its memory',
   '/domain/devices/disk/driver/@cache': 'disk cache',
 };

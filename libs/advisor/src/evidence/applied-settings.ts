@@ -1,8 +1,9 @@
 /** The settings of advice beside what a host and the documents of its running guests have in their place. */
 import type { HostModel } from '@zonewise/simulator';
-import { formatNodeset, nodesText, nodeUnion, sameNodes } from '../host-nodes';
+import { sameOfAll } from '../change';
+import { formatNodeset, nodesText, nodeUnion } from '../host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from '../hugepages';
-import { lossesOf } from '../losses';
+import { lossesOf, type Losses } from '../losses';
 import { ownValue } from '../own-value';
 import type {
   BackingValue,
@@ -53,6 +54,14 @@ export interface AppliedSettings {
   missing: { what: string; why: string }[];
   /** Settings that no facts show, and those of guests that were predicted not to be there. */
   hidden: { what: string; why: string }[];
+}
+
+export type Fate = 'to be killed' | 'not to start';
+
+/** What was predicted of a guest that was not to live; undefined for the others. */
+export function fateOf({ killed, notStarted }: Losses, name: string): Fate | undefined {
+  if (killed.includes(name)) return 'to be killed';
+  return notStarted.includes(name) ? 'not to start' : undefined;
 }
 
 /** Every setting of the advice is in one of the three lists. */
@@ -108,7 +117,7 @@ function compareDocuments(
   { documents }: SettingFacts,
   found: AppliedSettings,
 ): void {
-  const { killed, notStarted } = lossesOf(advised.outcome);
+  const losses = lossesOf(advised.outcome);
   const of = <T>(
     settings: Record<string, T> | undefined,
     what: string,
@@ -121,11 +130,7 @@ function compareDocuments(
         continue;
       }
       const setting = `${what} of ${name}`;
-      const fate = killed.includes(name)
-        ? 'to be killed'
-        : notStarted.includes(name)
-          ? 'not to start'
-          : undefined;
+      const fate = fateOf(losses, name);
       if (fate === undefined) {
         const why = 'No document of the running guest was gathered.';
         found.missing.push({ what: setting, why });
@@ -153,8 +158,8 @@ function numatuneRows(
 ): ComparedSetting[] {
   const cells = nodeUnion(...[advised, numatune].map((one) => (one.memnodes ?? []).map(cellOf)));
   const applied =
-    sameSetting(advised, numatune) &&
-    cells.every((cell) => sameSetting(ofCell(advised, cell), ofCell(numatune, cell)));
+    sameOfAll(advised, numatune) &&
+    cells.every((cell) => sameOfAll(ofCell(advised, cell), ofCell(numatune, cell)));
   const [wanted, now] = [numatuneText(advised), numatuneText(numatune)];
   return [{ name: `numatune of ${name}`, advised: wanted, found: now, applied }];
 }
@@ -163,9 +168,6 @@ const cellOf = ({ cellid }: { cellid: number }): number => cellid;
 
 const ofCell = (value: NumatuneValue, cell: number): NumatuneSetting =>
   value.memnodes?.find(({ cellid }) => cellid === cell) ?? value;
-
-const sameSetting = (a: NumatuneSetting, b: NumatuneSetting): boolean =>
-  a.mode === b.mode && (a.mode === 'none' || sameNodes(a.nodeset, b.nodeset));
 
 function numatuneText(value: NumatuneValue): string {
   const one = ({ mode, nodeset }: NumatuneSetting): string =>

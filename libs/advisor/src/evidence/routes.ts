@@ -187,8 +187,7 @@ const SHUTDOWN_SECONDS = 300;
 
 /** virsh shutdown asks the guest and returns at once: it is started when it is off, which is told in the words of C. */
 function restartCommands(name: string): string[] {
-  const domain = name.startsWith('-') ? '--domain ' : '';
-  const wait = `until [ "$(LC_ALL=C virsh domstate ${domain}"$1")" = "shut off" ]; do sleep 1; done`;
+  const wait = `until [ "$(LC_ALL=C virsh domstate ${domainFlag(name)}"$1")" = "shut off" ]; do sleep 1; done`;
   const late = `${name} did not shut down within ${SHUTDOWN_SECONDS} s: start it when it is off.`;
   return [
     `virsh shutdown ${domainWord(name)}`,
@@ -205,8 +204,10 @@ function movable(spec: Running, awayPages: number, roomPages: number): number {
 
 /** A domain for virsh, which takes a word that begins with a dash for an option. */
 export function domainWord(name: string): string {
-  return name.startsWith('-') ? `--domain ${quoted(name)}` : quoted(name);
+  return `${domainFlag(name)}${quoted(name)}`;
 }
+
+const domainFlag = (name: string): string => (name.startsWith('-') ? '--domain ' : '');
 
 /** One word for a shell: libvirt's names may hold blanks and quotes. */
 export function quoted(word: string): string {

@@ -10,7 +10,13 @@ import type {
   PinningValue,
   RecommendationContent,
 } from '../types';
-import { appliedSettings, type ComparedSetting, type ObservedDocument } from './applied-settings';
+import {
+  appliedSettings,
+  fateOf,
+  type ComparedSetting,
+  type Fate,
+  type ObservedDocument,
+} from './applied-settings';
 
 /** A differing page count is agreement up to this much, whatever the node's size. */
 const TOLERANCE_MIN_PAGES = 8 * PAGES_PER_MIB;
@@ -89,13 +95,11 @@ export function verifyPrediction(
   const notCompared: VerificationResult['notCompared'] = [];
   const nodes = compareNodes(outcome, host, tolerancePercent, notCompared);
   const found = new Map(guests.map((guest) => [guest.name, guest]));
-  const { killed, notStarted } = lossesOf(outcome);
-  const fates = (name: string): Fate | undefined =>
-    killed.includes(name) ? 'to be killed' : notStarted.includes(name) ? 'not to start' : undefined;
+  const losses = lossesOf(outcome);
   const compared = outcome.guests.flatMap(
     (guest) =>
       compareGuest(
-        { ...guest, fate: fates(guest.name) },
+        { ...guest, fate: fateOf(losses, guest.name) },
         found.get(guest.name),
         tolerancePercent,
         notCompared,
@@ -190,8 +194,6 @@ function freePages(node: HostNode): number {
     0,
   );
 }
-
-type Fate = 'to be killed' | 'not to start';
 
 function compareGuest(
   predicted: Outcome['guests'][number] & { fate: Fate | undefined },
