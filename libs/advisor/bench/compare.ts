@@ -26,8 +26,8 @@ import {
 import type { Problem } from './problems';
 import { situationsOf, type Situation } from './situations';
 
-/** An enumerated problem's search may replay its whole space. */
-const SMALL_BUDGET: AdviceBudget = { replaysMax: 1000, workMax: 6e9 };
+/** An enumerated problem's search may replay its whole space in full; the enumeration asks for the same replays. */
+const SMALL_BUDGET: AdviceBudget = { replaysMax: 2000, workMax: 6e10 };
 const BETTER_LISTED_MAX = 3;
 /** Above the rounding of sums of times. */
 const ROUNDING_NS = 1;

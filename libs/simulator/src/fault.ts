@@ -211,6 +211,8 @@ function touchBasePages(
     placeFault(k, target, pc, block, segment);
     done += segment.pages;
     answerForHigh(k, pc);
+    // Where every page waits for reclaim in vain, a block of them would go on for minutes.
+    if (isStalled(k)) break;
   }
   return done;
 }
@@ -236,13 +238,15 @@ function touchInterleaved(
   let done = 0;
   for (let want = 0; done < missing;) {
     want = pagesBeforeReclaim(k, pc.group, pc.cpu, missing - done);
+    let last = 0;
     const got = allocTurns(k, pc, turn + done, want, (segment, turns, placed) => {
       if (!target.guest.alive || !chargeSegment(k, pc, segment)) return false;
       placeInterleaved(k, target, segment, turns, { placed, shift: start - turn });
       noteSpill(k, target.guest, pc, segment.zone);
-      return true;
+      if (isStalled(k)) last = segment.pages;
+      return last === 0;
     });
-    done += got;
+    done += got + last;
     answerForHigh(k, pc);
     if (got < want) break;
   }

@@ -349,6 +349,31 @@ describe('the replay itself', () => {
     expect(() => run(twoNodes(), steps, { stallLimitNs: NaN })).toThrow('stallLimitNs');
   });
 
+  it.each([
+    ['preferred', ON0],
+    ['interleave', { mode: 'interleave' as const, nodes: [0] }],
+  ])('ends within a block whose pages all wait for long (%s)', (_, policy) => {
+    const steps = [cacheStep(30000, 0), zrm(1), guestStep('g', 25000, policy)];
+    const shares = (input: Partial<ReplayInput>) => {
+      const { steps: done, totals } = run(twoNodes(), steps, input);
+      const { status, pagesDone, snapshot } = done[2]!;
+      const resident = snapshot.guests[0]!.regions[0]!.pagesByNode;
+      const residentPages = resident.reduce((sum, { pages }) => sum + pages, 0);
+      return { status, pagesDone, residentPages, stallNs: totals.stallNs };
+    };
+    const { stallNs } = shares({});
+    const limits = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6].map((share) => stallNs * share);
+    for (const stallLimitNs of limits) {
+      const ended = shares({ stallLimitNs });
+      expect(ended.status).toBe('stalled');
+      expect(ended.pagesDone).toBe(ended.residentPages);
+      // One reclaim more than it may be.
+      expect(ended.stallNs).toBeLessThan(stallLimitNs + stallNs / 20);
+    }
+    const inBlocks = limits.filter((stallLimitNs) => shares({ stallLimitNs }).pagesDone % 512 > 0);
+    expect(inBlocks.length).toBeGreaterThan(0);
+  });
+
   it('marks given by the host stay until something recomputes them', () => {
     const host = twoNodes();
     host.nodes[0]!.zones[0]!.lowPages += 7;
