@@ -131,6 +131,18 @@ test('a rival that kills in one situation is no peer of advice that kills in non
   expect(remoteHolds(compared, TOLERANCE)).toBe(true);
 });
 
+test('a rival that was left out of a situation loses who is lost there with every configuration', () => {
+  const left = { ...situation({ kills: 2 }), lostAtLeast: 1 };
+  const first = situation({ kills: 1 }, { name: 'soft', kills: 1 });
+  const compared = overSituations({ situations: [first, left, left] });
+  expect(compared.rivals).toMatchObject([{ name: 'soft', kills: 3 }]);
+  expect(killsMore(compared)).toBe(true);
+  const replayed = { ...situation({ kills: 2 }, { name: 'soft', kills: 4 }), lostAtLeast: 1 };
+  expect(overSituations({ situations: [first, replayed, left] }).rivals).toMatchObject([
+    { kills: 6 },
+  ]);
+});
+
 describe('problems', () => {
   test('the same seed and number give the same problem, others do not', () => {
     expect(problem(5, 9)).toEqual(problem(5, 9));

@@ -23,6 +23,7 @@ import {
   type SituationResult,
   type Tolerance,
 } from './judge';
+import { lostAtLeast } from './lost-at-least';
 import type { Problem } from './problems';
 import { situationsOf, type Situation } from './situations';
 
@@ -108,17 +109,20 @@ const MEASURE = 'libvirt-default';
 
 /** What advice and rivals are measured by: their figures over the first so many situations. */
 interface Measure {
-  situations: number;
+  /** Guests that every configuration loses in each of them. */
+  lostAtLeast: number[];
   advice: Figures;
 }
 
 /** How a rival stands in a measure after its first situations. */
 function standing(
   so: Figures[],
-  { situations, advice }: Measure,
+  { lostAtLeast, advice }: Measure,
   tolerance: Tolerance,
 ): { lost: boolean; stallLimitNs: number } {
-  const { kills, swapPages, stallNs, remoteCost } = overall(so);
+  const situations = lostAtLeast.length;
+  const { swapPages, stallNs, remoteCost, ...found } = overall(so);
+  const kills = lostAtLeast.slice(so.length).reduce((sum, lost) => sum + lost, found.kills);
   const waitable = advice.stallNs + tolerance.stall - stallNs;
   const remoteAtLeast = (remoteCost * so.length) / situations;
   const behind =
@@ -127,16 +131,16 @@ function standing(
     remoteAtLeast + tolerance.remote >= advice.remoteCost;
   return {
     lost: kills > advice.kills || (kills === advice.kills && behind),
-    // Who has lost fewer guests so far may have lost fewer in the end, however long it waits.
+    // Who may lose fewer guests in the end may do so however long it waits.
     stallLimitNs: kills >= advice.kills ? waitable + ROUNDING_NS : Infinity,
   };
 }
 
 /**
  * Advice and rivals in all situations. Every rival is replayed as asked. Its replays in the other situations are left out
- * once it has lost more guests than the advice does in all. Once it has lost as many, they are left out where it has swapped
- * more or waited longer than the advice does in all, when it is no peer any more, or where its memory would be no nearer than
- * the advice's if all of it were local in those to come. "In all" is over all situations, and over those alone that the
+ * once it loses more guests than the advice does in all, those that every configuration loses in the situations to come among
+ * them. Where it loses as many, they are left out once it has swapped more or waited longer than the advice does in all, when
+ * it is no peer any more, or where its memory would be no nearer than the advice's if all of it were local in those to come. "In all" is over all situations, and over those alone that the
  * search does not see, which come first: a rival goes on as long as it may count in either.
  */
 function compareAll(
@@ -150,21 +154,27 @@ function compareAll(
   const advice = situations.map((situation) =>
     figuresOf(outcomeOf(replays, problem, advised, situation)),
   );
+  const leastLost = situations.map((situation) => lostAtLeast(situation.apply(request)));
   const unseen = situations.filter(({ seen }) => seen !== true).length;
   const measures = [unseen, situations.length].map((count): Measure => {
-    return { situations: count, advice: overall(advice.slice(0, count)) };
+    return { lostAtLeast: leastLost.slice(0, count), advice: overall(advice.slice(0, count)) };
   });
   const results = situations.map(({ name, seen }, i): SituationResult => {
-    const own = advice[i];
+    const [own, least = 0] = [advice[i], leastLost[i]];
     if (own === undefined) throw new Error(`no figures in situation ${name}`);
-    return { situation: name, ...(seen && { seen }), advice: own, rivals: [] };
+    if (own.kills < least) {
+      throw new Error(`${own.kills} guests lost in ${name}, where ${least} have no room`);
+    }
+    const lost = { ...(seen && { seen }), ...(least > 0 && { lostAtLeast: least }) };
+    return { situation: name, ...lost, advice: own, rivals: [] };
   });
+  const isMeasured = leastLost.every((least) => least === 0);
   for (const { name, change } of rivals(request)) {
     const so: Figures[] = [];
     for (const [i, situation] of situations.entries()) {
-      const isMeasure = name === MEASURE && overall(so).kills === 0;
+      const isMeasure = name === MEASURE && isMeasured && overall(so).kills === 0;
       const open = measures
-        .filter((measure) => i < measure.situations)
+        .filter((measure) => i < measure.lostAtLeast.length)
         .map((measure) => standing(so, measure, tolerance))
         .filter(({ lost }) => so.length === 0 || !lost);
       if (open.length === 0 && !isMeasure) break;
@@ -177,7 +187,8 @@ function compareAll(
       });
       // Guests that had not started yet may start after all.
       const stopped = outcome.failedStarts.length > 0 && waitedNs(outcome) > limit;
-      const found = figuresOf(stopped ? { ...outcome, failedStarts: [] } : outcome);
+      const figures = figuresOf(stopped ? { ...outcome, failedStarts: [] } : outcome);
+      const found = { ...figures, kills: Math.max(figures.kills, leastLost[i] ?? 0) };
       so.push(found);
       results[i]?.rivals.push({ name, ...found, ...(stopped && { stopped }) });
     }

@@ -25,6 +25,8 @@ export interface SituationResult extends Compared {
   situation: string;
   /** It is among the variations of the search. */
   seen?: true;
+  /** Guests that every configuration loses in it, by counting: rivals that were not replayed in it lose as many. */
+  lostAtLeast?: number;
 }
 
 export interface ProblemResult {
@@ -84,10 +86,13 @@ export function overSituations({ situations }: Pick<ProblemResult, 'situations'>
   const names = situations[0]?.rivals.map(({ name }) => name) ?? [];
   return {
     advice: overall(situations.map(({ advice }) => advice)),
-    rivals: names.map((name) => ({
-      name,
-      ...overall(situations.flatMap(({ rivals }) => rivals.filter((each) => each.name === name))),
-    })),
+    rivals: names.map((name) => {
+      const found = situations.map(({ rivals }) => rivals.filter((each) => each.name === name));
+      const so = overall(found.flat());
+      const leftOut = situations.filter((_, i) => found[i]?.length === 0);
+      const lost = leftOut.reduce((sum, { lostAtLeast = 0 }) => sum + lostAtLeast, 0);
+      return { name, ...so, kills: so.kills + lost };
+    }),
   };
 }
 
