@@ -1,24 +1,11 @@
 import type { HostModel, HostSysctls } from '@zonewise/simulator';
-import { thpChanges } from './backing-candidates';
 import { roomPages, wantedPages } from './bounds';
 import type { ResolvedDemand } from './demand';
-import type { Change, Evaluated } from './evaluator';
-import { NO_CHANGE, startOrder, withChange, without } from './change';
-import { effectiveNumatune } from './compile';
+import type { Change } from './evaluator';
+import { without } from './change';
 import { memoryNodes, nearestFirst } from './host-nodes';
-import { kernelDefaults } from './kernel-defaults';
-import { tolerances } from './objective';
-import { guestCpuNodes, hasCellNodes, homeNodes, isBound, tunedRegions } from './placement';
+import { guestCpuNodes, hasCellNodes, homeNodes, tunedRegions } from './placement';
 import { zoneReclaimModes } from './space';
-import {
-  leftCacheToKswapd,
-  loweredMarks,
-  nodeReclaimChanges,
-  reserveChanges,
-  sysctlOf,
-  watermarkChanges,
-  withSysctl,
-} from './sysctl-candidates';
 import type { AdviceRequest, GuestSpec, NumatuneSetting, PlacementMode } from './types';
 
 /** Modes that advice may choose, in the order in which ties are decided. */
@@ -161,72 +148,4 @@ export function onSingleNodes(
       numatune: { ...base.numatune, [name]: { mode, nodeset: [node] } },
     })),
   );
-}
-
-/** Settings that answer what a replay shows: waiting, swapping, guests that die or leave their nodes. */
-export function symptomChanges(
-  request: AdviceRequest,
-  demand: ResolvedDemand,
-  best: Evaluated,
-): Change[] {
-  const {
-    change,
-    candidate: { outcome },
-  } = best;
-  const sysctl = sysctlOf(request, change);
-  const dead = outcome.guests.some((guest) => guest.oomKilled) || outcome.failedStarts.length > 0;
-  const waits = outcome.directReclaimedPages > 0 || outcome.stallNs > 0;
-  const reclaims = waits || outcome.kswapdReclaimedPages > 0;
-  const away = outcome.remoteCost > 0;
-  const matters = outcome.remoteCost > tolerances(request.host).remote;
-  const changes: Change[] = [];
-  if (dead || matters || reclaims) changes.push(...loweredMarks(request, change));
-  if (waits || (matters && leftCacheToKswapd(best))) {
-    changes.push(...watermarkChanges(request, change));
-  }
-  if (reclaims || away) {
-    const on = kernelDefaults(request).watermark_boost_factor;
-    const now = sysctl.watermark_boost_factor;
-    // A boosted low mark sends guests away where there is nothing to reclaim, and keeps them where there is.
-    if (now > 0) changes.push(withSysctl(change, { watermark_boost_factor: 0 }));
-    else if (away && on > 0) changes.push(withSysctl(change, { watermark_boost_factor: on }));
-  }
-  if (away && sysctl.zone_reclaim_mode > 0 && sysctl.min_unmapped_ratio > 0) {
-    changes.push(withSysctl(change, { min_unmapped_ratio: 0 }));
-  }
-  if (away && reclaims)
-    changes.push(...[3, 5, 7].map((mode) => withSysctl(change, { zone_reclaim_mode: mode })));
-  if (matters) changes.push(...nodeReclaimChanges(request, demand, best));
-  if (outcome.swappedOutPages > 0 && sysctl.swappiness > 0) {
-    changes.push(withSysctl(change, { swappiness: 0 }), withSysctl(change, { swappiness: 10 }));
-  }
-  if (dead || away) {
-    changes.push(...reserveChanges(request, change), ...orderChanges(request, demand, change));
-  }
-  if (waits) changes.push(...thpChanges(request, demand, change));
-  const cached = demand.planned.filter(({ diskCachePages }) => diskCachePages > 0);
-  if (cached.length > 0 && (dead || away || waits || outcome.cacheLostPages > 0)) {
-    const none = cached.map(({ spec }): [string, 'none'] => [spec.guest.name, 'none']);
-    const diskCache: Change['diskCache'] = { ...change.diskCache, ...Object.fromEntries(none) };
-    // What moved guests out of the way of that page cache is in their way without it.
-    changes.push({ ...change, diskCache }, { ...NO_CHANGE, diskCache });
-  }
-  // A fault that may reclaim for a huge page looks on all nodes for one before it takes base pages at home.
-  if (away && !waits) changes.push(...thpChanges(request, demand, change));
-  return changes;
-}
-
-/** The largest first, the smallest first, and those bound to nodes before those that may fall back to others. */
-function orderChanges(request: AdviceRequest, demand: ResolvedDemand, change: Change): Change[] {
-  const bySize = [...demand.planned]
-    .sort((a, b) => wantedPages(b) - wantedPages(a))
-    .map(({ spec }) => spec.guest.name);
-  const changed = withChange(request, change);
-  const first = startOrder(changed).filter((name) => bySize.includes(name));
-  const bound = first.filter((name) => isBound(effectiveNumatune(changed, name).mode));
-  const orders = [bySize, [...bySize].reverse()];
-  if (bound.length > 0 && bound.length < first.length) {
-    orders.push([...bound, ...first.filter((name) => !bound.includes(name))]);
-  }
-  return orders.map((names) => ({ ...change, startOrder: names }));
 }

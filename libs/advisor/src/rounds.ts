@@ -2,7 +2,7 @@
 import type { HostSysctls } from '@zonewise/simulator';
 import type { Rival, SearchReport } from './advice-types';
 import { hugepageChanges } from './backing-candidates';
-import { guestChanges, jointChanges, moveChanges, pureChanges, symptomChanges } from './candidates';
+import { guestChanges, jointChanges, moveChanges, pureChanges } from './candidates';
 import { changeCount, normalise } from './change';
 import type { Violation } from './constraints';
 import { violation } from './constraints';
@@ -21,6 +21,7 @@ import { guestMemoryPages, isBound, isPinned } from './placement';
 import type { Space } from './space';
 import { placements, zoneReclaimModes } from './space';
 import { stallToBeat, type StallBound } from './stall-bound';
+import { symptomChanges } from './symptom-candidates';
 import { furtherChanges } from './sysctl-candidates';
 import type { AdviceRequest, NumatuneValue } from './types';
 
