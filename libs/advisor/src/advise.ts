@@ -12,6 +12,7 @@ import { checkAdvisable } from './constraints';
 import { Evaluator } from './evaluator';
 import { exclusiveAlternatives, isAlternative } from './evidence/exclusive';
 import { replayEvidence } from './evidence/explanation';
+import { fittingText } from './evidence/fitting-routes';
 import type { PaceSensitivity } from './evidence/risks';
 import { followsPace, risksOf } from './evidence/risks';
 import { routesOf } from './evidence/routes';
@@ -180,6 +181,7 @@ export function adviseWith(
     const found = verdict(baseline, chosen, {
       ...{ judge, shortfall, unplaced: shared.unplaced },
       ...{ frailty: searched.frailty(chosen), refused },
+      fitting: fittingText(request, demand, chosen.candidate),
     });
     return {
       recommenderSubtype: 'NUMA_MEMORY_PLACEMENT',

@@ -37,6 +37,8 @@ export interface FoundBy {
   shortfall: number;
   /** Guests that the nodes that they may use cannot hold, by counting. */
   unplaced: readonly Unplaced[];
+  /** What of running guests would make room for those that the advised configuration loses; a sentence without its end. */
+  fitting?: string | undefined;
   /** What variations do to the setting as it is and not to the advice, where that comes before the figures as asked. */
   frailty?: Frailty | undefined;
   /** What is better than the setting as it is as asked and yet no advice: how many, and why not the best of them. */
@@ -185,7 +187,7 @@ function betterText(count: number): string {
 function doesNotFit(
   baseline: Evaluated,
   advised: Evaluated,
-  { shortfall, judge, frailty, unplaced }: FoundBy,
+  { shortfall, judge, frailty, unplaced, fitting }: FoundBy,
 ): Verdict {
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
   const dead = lossesOf(after);
@@ -210,7 +212,8 @@ function doesNotFit(
     finding: 'DOES_NOT_FIT',
     priority: 'P1',
     description:
-      `The plan does not fit: in the best of all replayed configurations ${wouldLose(after)}; ` +
+      `The plan does not fit${fitting === undefined ? ': in' : ` as it is, but ${fitting}. In`} ` +
+      `the best of all replayed configurations ${wouldLose(after)}; ` +
       `${short}.${partly}`,
     primaryImpact: impactOf('guests-killed', before, after),
     additionalImpact: otherImpacts('guests-killed', before, after),
