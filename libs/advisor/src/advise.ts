@@ -7,11 +7,12 @@ import { uniqueNotes } from './compile';
 import type { ResolvedDemand } from './demand';
 import { resolveDemand } from './demand';
 import type { Budget, Change, Evaluated, Replay } from './evaluator';
-import { changeCount, normalise } from './change';
+import { changeCount, normalise, withChange } from './change';
 import { checkAdvisable } from './constraints';
 import { Evaluator } from './evaluator';
 import { exclusiveAlternatives, isAlternative } from './evidence/exclusive';
 import { replayEvidence } from './evidence/explanation';
+import { fittingText } from './evidence/fitting-routes';
 import type { PaceSensitivity } from './evidence/risks';
 import { followsPace, risksOf } from './evidence/risks';
 import { routesOf } from './evidence/routes';
@@ -26,7 +27,7 @@ import { operationGroups } from './operations';
 import type { Note } from './placement';
 import { isBound } from './placement';
 import { paretoFront } from './pareto';
-import { poolNotes } from './pools';
+import { notObtained, poolNotes } from './pools';
 import type { OnAnswer, SearchResult } from './search';
 import { REPLAYS_EXPECTED, placeable, search } from './search';
 import type { AdviceContent, AdviceRequest, Candidate, RecommendationContent } from './types';
@@ -177,15 +178,18 @@ export function adviseWith(
     operations: Groups,
   ): RecommendationContent => {
     const shortfall = shortfallPages(request.host, demand);
+    const changed = withChange(request, chosen.change);
+    const pools = notObtained(changed, chosen.candidate.outcome, chosen.trace.pools);
     const found = verdict(baseline, chosen, {
       ...{ judge, shortfall, unplaced: shared.unplaced },
       ...{ frailty: searched.frailty(chosen), refused },
+      ...{ fitting: fittingText(request, demand, chosen.candidate), pools },
     });
     return {
       recommenderSubtype: 'NUMA_MEMORY_PLACEMENT',
       ...found,
       description:
-        found.description +
+        [found.description, ...pools.sentences].join(' ') +
         matchingPinsText(request, chosen.change) +
         riskText(chosen, chosenMargin),
       content: { operationGroups: operations },

@@ -1,12 +1,12 @@
-import type { HostModel } from '@zonewise/simulator';
+import type { HostModel, RegionSpec } from '@zonewise/simulator';
 import { placedGuest } from './compile';
 import { allowedNodes, mayMove } from './constraints';
 import type { ResolvedDemand } from './demand';
 import { formatCount, formatMib, formatSome } from './format';
 import { formatNodeset } from './host-nodes';
 import type { Note } from './placement';
-import { homeNodes } from './placement';
-import type { AdviceRequest, Unplaced } from './types';
+import { homeNodes, tunedRegions } from './placement';
+import type { AdviceRequest, GuestSpec, Unplaced } from './types';
 
 /**
  * Pages that guests can get on a node at best: free pages above the min marks, page cache and reclaimable
@@ -89,13 +89,26 @@ export function unplaced(request: AdviceRequest, demand: ResolvedDemand): Unplac
   });
 }
 
-/** Whether some of a guest's memory may be on a node: policies other than bind fall back, cpuset.mems does not. */
+/** Nodes that the memory of each of a guest's regions may be on, under advice or under its own numatune where it is to stay. */
+export function wantedNodes(request: AdviceRequest, spec: GuestSpec): number[][] {
+  const all = request.host.nodes.map(({ nodeId }) => nodeId);
+  const tuned = new Set(tunedRegions(spec).map(({ cell }) => cell));
+  const isFree = mayMove(request, spec);
+  return placedGuest(request, spec.guest.name).regions.map((region) =>
+    isFree && tuned.has(region.cell)
+      ? allowedNodes(request)
+      : all.filter((node) => mayBeOn(region, node)),
+  );
+}
+
+/** Whether some of a guest's memory may be on a node. */
 function mayUse(request: AdviceRequest, guest: string): (node: number) => boolean {
   const { regions } = placedGuest(request, guest);
-  return (node) =>
-    regions.some(
-      ({ policy, cpusetMems }) =>
-        (policy.mode !== 'bind' || policy.nodes.includes(node)) &&
-        (cpusetMems?.includes(node) ?? true),
-    );
+  return (node) => regions.some((region) => mayBeOn(region, node));
+}
+
+/** Policies other than bind fall back, cpuset.mems does not. */
+function mayBeOn({ policy, cpusetMems }: RegionSpec, node: number): boolean {
+  const isBound = policy.mode === 'bind' && !policy.nodes.includes(node);
+  return !isBound && (cpusetMems?.includes(node) ?? true);
 }

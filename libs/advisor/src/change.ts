@@ -5,7 +5,6 @@ import { resolveDemand } from './demand';
 import { nodeUnion, sameNodes } from './host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
 import { ownValue } from './own-value';
-import { applyPinning } from './placement';
 import type {
   Change,
   HugepageDemand,
@@ -112,10 +111,12 @@ function withoutIdlePins(
   numatune: Change['numatune'],
   pinning: Change['pinning'],
 ): Change['pinning'] {
-  const changed = withChange(request, { sysctl: {}, numatune });
+  const without = { sysctl: {}, numatune };
+  const changed = withChange(request, without);
   const kept = Object.entries(pinning ?? {}).filter(([name, pin]) => {
     const unpinned = placedGuest(changed, name);
-    return !sameCpuNodes(unpinned, applyPinning(unpinned, pin));
+    const pinned = placedGuest(withChange(request, { ...without, pinning: { [name]: pin } }), name);
+    return !sameCpuNodes(unpinned, pinned);
   });
   return kept.length > 0 ? Object.fromEntries(kept) : undefined;
 }

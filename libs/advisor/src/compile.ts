@@ -22,6 +22,8 @@ import {
   cachePolicy,
   guestCpuNodes,
   isPinned,
+  withVcpupin,
+  withoutVcpupin,
 } from './placement';
 import type { GuestSpec, NumatuneValue, PlacementMode, SimulationRequest } from './types';
 
@@ -153,7 +155,16 @@ export function placedGuest(
   return withSettings(request, spec, notes);
 }
 
+/** The guest as `placedGuest` has it, where only the vCPUs run that nothing pins in its document; all of them where it pins none. */
+export function unpinnedGuest(request: SimulationRequest, spec: GuestSpec): GuestProcess {
+  return settled(request, withoutVcpupin(spec), []);
+}
+
 function withSettings(request: SimulationRequest, spec: GuestSpec, notes: Note[]): GuestProcess {
+  return withVcpupin(spec, settled(request, withoutVcpupin(spec), notes));
+}
+
+function settled(request: SimulationRequest, spec: GuestSpec, notes: Note[]): GuestProcess {
   const { name } = spec.guest;
   let { guest }: { guest: GuestProcess } = spec;
   const numatune = ownValue(request.numatune, name);

@@ -33,16 +33,28 @@ function losing(count: number): Outcome {
 type Lost = [asAsked: number, ...varied: [number, number]];
 const TODAY: Lost = [2, 2, 2];
 
+interface Over {
+  anyLoses?: boolean;
+  /** Numbers of those whose replay in full is given up. */
+  givenUp?: number[];
+  /** How long guests wait with each of them. */
+  stallNs?: number;
+}
+
 /** What is advised of configurations, each as it is in miniature and in full; which was replayed in full under what. */
 function confirm(
   ones: { small: Lost; full: Lost }[],
   replaysMax = Infinity,
-  { anyLoses = true } = {},
-): { advised: number; replayed: string[] } {
+  { anyLoses = true, givenUp = [], stallNs = 0 }: Over = {},
+): { advised: number; replayed: string[]; why: (string | undefined)[] } {
   const evaluated = (id: number, [asAsked]: Lost): Evaluated => ({
     ...real,
     change: { sysctl: { zone_reclaim_mode: id }, numatune: {} },
-    candidate: { ...real.candidate, id: String(id), outcome: losing(asAsked) },
+    candidate: {
+      ...real.candidate,
+      id: String(id),
+      outcome: { ...losing(asAsked), stallNs: id === 0 ? 0 : stallNs },
+    },
   });
   const today = evaluated(0, TODAY);
   const finalists = ones.map(({ small }, i): Finalist => {
@@ -56,7 +68,9 @@ function confirm(
   const replayed: string[] = [];
   const fullOf = (change: Evaluated['change']): Lost => ones[numberOf(change) - 1]?.full ?? TODAY;
   const evaluator = {
-    evaluateWithin: (change: Evaluated['change']) => evaluated(numberOf(change), fullOf(change)),
+    evaluateWithin: (change: Evaluated['change']) =>
+      givenUp.includes(numberOf(change)) ? undefined : evaluated(numberOf(change), fullOf(change)),
+    known: () => undefined,
     knownVaried: () => undefined,
     canReplay: () => replayed.length < replaysMax,
     evaluateVaried: (change: Evaluated['change'], variation: (typeof VARIATIONS)[number]) => {
@@ -68,13 +82,14 @@ function confirm(
     ...{ variations: VARIATIONS, anyLoses, sparesGuests: () => false },
     judges: new VariedJudge(judge, VARIATIONS),
   };
-  const { change } = confirmed(
+  const { advised, whyRefused } = confirmed(
     { request: {}, baseline: today, judge } as unknown as RoundContext,
     evaluator as unknown as Evaluator,
     { finals: finals as unknown as Finals, baseline: today },
     (refused) => finalists.find(({ one }) => !refused.has(one)),
   );
-  return { advised: numberOf(change), replayed };
+  const why = finalists.map(({ one }) => whyRefused(one)?.why);
+  return { advised: numberOf(advised.change), replayed, why };
 }
 
 test('a winner that loses no more in full than in miniature is advised', () => {
@@ -86,7 +101,7 @@ test('a winner that loses no more in full than in miniature is advised', () => {
 test('where it loses more the next is tried, first under what surprised', () => {
   const frail = { small: [0, 0, 0], full: [0, 0, 1] } satisfies Parameters<typeof confirm>[0][0];
   const sound = { small: [0, 0, 0], full: [0, 0, 0] } satisfies typeof frail;
-  expect(confirm([frail, sound])).toEqual({
+  expect(confirm([frail, sound])).toMatchObject({
     advised: 2,
     replayed: ['1 growth-20', '1 growth-10', '2 growth-10', '2 growth-20'],
   });
@@ -114,12 +129,12 @@ test('one that promises no fewer losses than are known of another in full is not
 test('one that promises as many losses as are known of another in full wins where its memory is nearer', () => {
   const frail = { small: [0, 0, 0], full: [0.2, 0, 1] } satisfies Parameters<typeof confirm>[0][0];
   const nearer = { small: [0, 1, 0], full: [0, 1, 0] } satisfies typeof frail;
-  expect(confirm([frail, nearer])).toEqual({
+  expect(confirm([frail, nearer])).toMatchObject({
     advised: 2,
     replayed: ['1 growth-20', '1 growth-10', '2 growth-10', '2 growth-20'],
   });
   const asFrail = { small: [0, 1, 0], full: [0, 1, 1] } satisfies typeof frail;
-  expect(confirm([frail, asFrail])).toEqual({
+  expect(confirm([frail, asFrail])).toMatchObject({
     advised: 1,
     replayed: ['1 growth-20', '1 growth-10', '2 growth-10'],
   });
@@ -130,7 +145,7 @@ test('where its memory is further in full than it promised the next is tried, un
     typeof confirm
   >[0][0];
   const steady = { small: [1, 1.3, 1.2], full: [1, 1.3, 1.2] } satisfies typeof further;
-  expect(confirm([further, steady])).toEqual({
+  expect(confirm([further, steady])).toMatchObject({
     advised: 2,
     replayed: ['1 growth-20', '1 growth-10', '2 growth-10', '2 growth-20'],
   });
@@ -143,8 +158,8 @@ test('where its memory is further in full than it promised the next is tried, un
 test('without a replay left the miniature counts, but for what surprised before', () => {
   const frail = { small: [0, 0, 0], full: [0, 1, 1] } satisfies Parameters<typeof confirm>[0][0];
   const sound = { small: [0, 0, 0], full: [0, 0, 0] } satisfies typeof frail;
-  expect(confirm([frail, sound], 0)).toEqual({ advised: 1, replayed: [] });
-  expect(confirm([frail, sound], 1)).toEqual({ advised: 1, replayed: ['1 growth-20'] });
+  expect(confirm([frail, sound], 0)).toMatchObject({ advised: 1, replayed: [] });
+  expect(confirm([frail, sound], 1)).toMatchObject({ advised: 1, replayed: ['1 growth-20'] });
   expect(confirm([frail, sound], 3).advised).toBe(1);
   expect(confirm([frail, sound], 4).advised).toBe(2);
 });
@@ -157,5 +172,42 @@ test('where no finalist loses guests the winner is replayed in full as asked alo
 });
 
 test('one that kills more guests in full as asked than today is refused', () => {
-  expect(confirm([{ small: [2, 0, 0], full: [3, 0, 0] }])).toEqual({ advised: 0, replayed: [] });
+  expect(confirm([{ small: [2, 0, 0], full: [3, 0, 0] }])).toMatchObject({
+    advised: 0,
+    replayed: [],
+  });
+});
+
+test('a winner that is refused says what it lost in full', () => {
+  const small: Lost = [0, 0, 0];
+  const { advised, why } = confirm([
+    { small, full: [0, 0, 1] },
+    { small, full: [0, 0.3, 0] },
+    { small, full: [0, 0, 0] },
+  ]);
+  expect(advised).toBe(3);
+  expect(why).toEqual([
+    'Replayed in full: with 10 % more guest memory a would be killed.',
+    expect.stringMatching(/^Replayed in full: with 20 % more guest memory /),
+    undefined,
+  ]);
+});
+
+test('a winner whose replay in full was given up says so, and who waits as long in miniature', () => {
+  const [given, alike] = confirm(
+    [
+      { small: [0, 0, 0], full: [0, 0, 0] },
+      { small: [0, 0, 0], full: [0, 0, 0] },
+    ],
+    Infinity,
+    { givenUp: [1], stallNs: 1e9 },
+  ).why;
+  expect(given).toBe(
+    'Replayed in full, guests wait longer than with the setting as it is: the replay was given up.',
+  );
+  expect(alike).toMatch(/^Guests wait as long in miniature as with another configuration, /);
+  // Figures that are no better than those of the advice tell by themselves.
+  const behind = { small: [2, 2, 2], full: [2, 2, 2] } satisfies Parameters<typeof confirm>[0][0];
+  const { why } = confirm([behind, behind], Infinity, { givenUp: [1], stallNs: 1e9 });
+  expect(why[1]).toBeUndefined();
 });

@@ -117,6 +117,16 @@ describe('how urgent it is', () => {
     return [finding, priority];
   };
 
+  test('guests that only huge pages are missing for are not held against the room of a node', () => {
+    const lost = evaluated({ failedStarts: ['a'] });
+    expect(verdict(lost, lost, { judge, shortfall: 0, unplaced: [] })).toMatchObject({
+      finding: 'DOES_NOT_FIT',
+      description: expect.stringContaining(
+        'a would not start; added up the host has room, but not in the pools of huge pages of these guests.',
+      ) as string,
+    });
+  });
+
   test('a figure that decides by weights with others is no P2 where it differs within its tolerance', () => {
     expect(judge.tolerance.swap).toBe(256);
     expect(found(395 * MIB - 240)).toEqual(['RECLAIM_STALLS', 'P4']);

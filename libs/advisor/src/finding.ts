@@ -7,6 +7,7 @@ import type { Frailty } from './frailty';
 import { lossesOf, lostNames, sparedText, wouldLose } from './losses';
 import type { Judge, Objective } from './objective';
 import { firstDifference, scoreOf } from './objective';
+import type { NotObtained } from './pools';
 import type { Outcome, RecommendationContent, Unplaced } from './types';
 
 type Verdict = Pick<
@@ -37,6 +38,10 @@ export interface FoundBy {
   shortfall: number;
   /** Guests that the nodes that they may use cannot hold, by counting. */
   unplaced: readonly Unplaced[];
+  /** What of running guests would make room for those that the advised configuration loses; a sentence without its end. */
+  fitting?: string | undefined;
+  /** Pools of huge pages that the advised replay did not get in full. */
+  pools?: NotObtained | undefined;
   /** What variations do to the setting as it is and not to the advice, where that comes before the figures as asked. */
   frailty?: Frailty | undefined;
   /** What is better than the setting as it is as asked and yet no advice: how many, and why not the best of them. */
@@ -160,13 +165,25 @@ function frail(baseline: Evaluated, advised: Evaluated, frailty: Frailty): Verdi
   };
 }
 
-function optimized(baseline: Evaluated, { refused }: FoundBy): Verdict {
+function optimized(baseline: Evaluated, { refused, pools }: FoundBy): Verdict {
   const { outcome } = baseline.candidate;
   const remote = formatPercent(outcome.remoteShare);
   const others =
     refused === undefined
       ? ', and no other setting that was replayed is better by more than the tolerance.'
       : `. ${betterText(refused.count)}, ${changeText(refused.change)}: ${refused.why}`;
+  if (pools && pools.guests.length > 0) {
+    const names = pools.guests;
+    return {
+      finding: 'REMOTE_MEMORY',
+      priority: outcome.remoteShare >= REMOTE_SHARE_HIGH ? 'P2' : 'P3',
+      description:
+        `For want of huge pages where ${formatSome(names)} ${names.length === 1 ? 'wants its' : 'want their'} memory, ` +
+        `${remote} of guest memory is remote. The setting as it is is the best found: nobody is killed${others}`,
+      primaryImpact: impactOf('remote-memory', outcome, outcome),
+      additionalImpact: [],
+    };
+  }
   return {
     finding: 'OPTIMIZED',
     priority: 'P4',
@@ -185,14 +202,14 @@ function betterText(count: number): string {
 function doesNotFit(
   baseline: Evaluated,
   advised: Evaluated,
-  { shortfall, judge, frailty, unplaced }: FoundBy,
+  { shortfall, judge, frailty, unplaced, fitting }: FoundBy,
 ): Verdict {
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
   const dead = lossesOf(after);
   const short =
     shortfall > 0
       ? `at least ${formatCount(shortfall)} pages (${formatMib(shortfall)}) are missing`
-      : `added up the host has room, but ${unplaced.length > 0 ? unplacedText(unplaced) : noNodeText(after)}`;
+      : `added up the host has room, but ${noRoomText(after, unplaced)}`;
   const fewer =
     dead.notStarted.length + lossesOf(before).notStarted.length === 0 ? 'kills' : 'loses';
   const saves = lostNames(after).length < lostNames(before).length;
@@ -210,11 +227,19 @@ function doesNotFit(
     finding: 'DOES_NOT_FIT',
     priority: 'P1',
     description:
-      `The plan does not fit: in the best of all replayed configurations ${wouldLose(after)}; ` +
+      `The plan does not fit${fitting === undefined ? ': in' : ` as it is, but ${fitting}. In`} ` +
+      `the best of all replayed configurations ${wouldLose(after)}; ` +
       `${short}.${partly}`,
     primaryImpact: impactOf('guests-killed', before, after),
     additionalImpact: otherImpacts('guests-killed', before, after),
   };
+}
+
+function noRoomText(after: Outcome, unplaced: readonly Unplaced[]): string {
+  if (unplaced.length > 0) return unplacedText(unplaced);
+  return lossesOf(after).killed.length > 0
+    ? noNodeText(after)
+    : 'not in the pools of huge pages of these guests';
 }
 
 function unplacedText(unplaced: readonly Unplaced[]): string {

@@ -1,12 +1,14 @@
 import { replay } from '@zonewise/simulator';
 import { host, planned, region, running } from '../test/builders';
 import { advise } from './advise';
-import { NO_CHANGE } from './change';
+import { NO_CHANGE, withChange } from './change';
+import { placedGuest } from './compile';
 import { Evaluator } from './evaluator';
-import { matchingPins, unheldGuests } from './matching-pins';
+import { matchingPins, matchingPinsText, unheldGuests } from './matching-pins';
 import { judgeOf } from './objective';
 import { operationGroups } from './operations';
 import type { AdviceRequest, Change, GuestSpec, NumatuneValue, Operation } from './types';
+import { vcpuShares } from './vcpu-load';
 
 const PIN = '/domain/vcpu/@cpuset';
 
@@ -154,5 +156,71 @@ test('a guest that stays, and that nothing holds where it is taken to run, is a 
     message:
       'Nothing pins the vCPUs of near: the replay takes them to run on the nodes of their memory, ' +
       'and the scheduler may run them on any node.',
+  });
+});
+
+describe('a guest that pins some of its vCPUs only', () => {
+  /** Three of its four vCPUs follow its numatune or run everywhere, and one is on node 0. */
+  const partly = (over: Partial<GuestSpec> = {}): GuestSpec =>
+    ({
+      ...unpinned('a'),
+      vcpus: 4,
+      partlyPinned: {
+        unpinnedVcpus: 3,
+        cells: [
+          { cell: 0, pinned: { vcpus: 1, nodes: [0] }, unpinned: { vcpus: 3, nodes: [0, 1] } },
+        ],
+      },
+      ...over,
+    }) as GuestSpec;
+
+  test('gets pins for the others, where the replay has them', () => {
+    const a = request([partly()]);
+    const change = numatune({ mode: 'strict', nodeset: [1] });
+    expect(pinsOf(a, change)).toEqual({ a: { nodes: [1] } });
+    expect(matchingPinsText(a, change)).toBe(
+      ' The vCPUs of a (3 of its 4 vCPUs) are pinned to the nodes of its numatune.',
+    );
+    expect(placedGuest(withChange(a, change), 'a').regions[0]?.cpuNodes).toEqual([0, 1]);
+    const pinning = { a: { nodes: [1] } };
+    expect(placedGuest(withChange(a, { ...NO_CHANGE, pinning }), 'a').regions[0]?.cpuNodes).toEqual(
+      [0, 1],
+    );
+  });
+
+  test('counts its pinned vCPUs where they stay', () => {
+    const a = request([partly()]);
+    const change = numatune({ mode: 'strict', nodeset: [1] });
+    expect(vcpuShares(withChange(a, change), partly())).toEqual([1, 3]);
+  });
+
+  test('keeps the pins of a cell that has no other vCPUs', () => {
+    const spec = {
+      ...partly(),
+      ...{ guest: unpinned('a', 64, [0, 1]).guest },
+      partlyPinned: {
+        unpinnedVcpus: 2,
+        cells: [
+          { cell: 0, pinned: { vcpus: 2, nodes: [0] }, unpinned: { vcpus: 0, nodes: [] } },
+          { cell: 1, pinned: { vcpus: 0, nodes: [] }, unpinned: { vcpus: 2, nodes: [0, 1] } },
+        ],
+      },
+    } as GuestSpec;
+    const a = request([spec]);
+    const change = numatune({ mode: 'strict', nodeset: [1] });
+    const { regions } = placedGuest(withChange(a, change), 'a');
+    expect(regions.map(({ cpuNodes }) => cpuNodes)).toEqual([[0], [1]]);
+    expect(pinsOf(a, change)).toEqual({ a: { nodes: [1] } });
+  });
+
+  test('is a risk where the others are taken to run near its memory, which says how many they are', () => {
+    const near = partly({ assumptions: [{ code: 'unpinned-near-memory', message: '' }] });
+    near.partlyPinned!.cells[0]!.unpinned.nodes = [0];
+    near.guest.regions[0]!.cpuNodes = [0];
+    const of = request([near]);
+    const risks = advise(of).evidence.risks;
+    expect(risks.find(({ code }) => code === 'vcpus-not-pinned')?.message).toMatch(
+      /^Nothing pins the vCPUs of a \(3 of its 4 vCPUs\): /,
+    );
   });
 });

@@ -1,10 +1,10 @@
 /** Where replays take vCPUs to run that nothing pins: the pins that hold them there, and who is left without. */
 import { withChange } from './change';
-import { placedGuest } from './compile';
+import { unpinnedGuest } from './compile';
 import { formatSome } from './format';
 import { cpuNodes, nodeUnion, sameNodes } from './host-nodes';
 import { ownValue } from './own-value';
-import { isPinned } from './placement';
+import { isPinned, partsByCell, unpinnedName } from './placement';
 import type { AdviceRequest, Change, GuestSpec, PinningValue } from './types';
 
 /** What a domain's placement says of vCPUs that are taken to run near their memory. */
@@ -14,7 +14,8 @@ const NEAR_MEMORY = ['unpinned-near-memory', 'strict-affinity'];
  * Pins of the planned guests whose vCPUs follow the numatune that a change gives them, by name. libvirt gives every vCPU
  * and emulator thread all CPUs of the host where there is no CPU set and no pin (qemuProcessSetupPid), whatever numatune
  * says; with these pins they run where the replay has them. None for guests that the change itself pins, that are pinned
- * today or that may run everywhere, and none that would name a forbidden node.
+ * today or that may run everywhere, and none that would name a forbidden node. Of a guest that pins some of its vCPUs only
+ * they are those of the others.
  */
 export function matchingPins(request: AdviceRequest, change: Change): Map<string, PinningValue> {
   const forbidden = request.options?.constraints?.forbiddenNodes ?? [];
@@ -32,13 +33,14 @@ export function matchingPins(request: AdviceRequest, change: Change): Map<string
 
 /** A sentence that names the guests that get matching pins, with a blank before it; empty where there are none. */
 export function matchingPinsText(request: AdviceRequest, change: Change): string {
-  const names = [...matchingPins(request, change).keys()];
+  const pins = matchingPins(request, change);
+  const names = request.guests.filter(({ guest }) => pins.has(guest.name)).map(unpinnedName);
   if (names.length === 0) return '';
   const whose = names.length === 1 ? 'its' : 'their';
   return ` The vCPUs of ${formatSome(names)} are pinned to the nodes of ${whose} numatune.`;
 }
 
-/** Names of the guests that a replay of the change takes to run on some nodes' CPUs only, and that nothing holds there. */
+/** Guests, as `unpinnedName` has them, that a replay of the change takes to run on some nodes' CPUs only, and that nothing holds there. */
 export function unheldGuests(request: AdviceRequest, change: Change): string[] {
   const pins = matchingPins(request, change);
   return request.guests.flatMap((spec) => {
@@ -47,7 +49,7 @@ export function unheldGuests(request: AdviceRequest, change: Change): string[] {
     const setting = ownValue(change.numatune, name) ?? ownValue(request.numatune, name);
     const isNear =
       setting !== undefined || spec.assumptions.some(({ code }) => NEAR_MEMORY.includes(code));
-    return isNear && pinOf(request, change, spec) !== undefined ? [name] : [];
+    return isNear && pinOf(request, change, spec) !== undefined ? [unpinnedName(spec)] : [];
   });
 }
 
@@ -58,12 +60,15 @@ function isHeld(request: AdviceRequest, change: Change, spec: GuestSpec): boolea
   return pinning !== undefined || isPinned(spec, request.host);
 }
 
-/** Pins to where the replay has the vCPUs; undefined where that is everywhere. */
+/** Pins to where the replay has the vCPUs that nothing pins; undefined where that is everywhere. */
 function pinOf(request: AdviceRequest, change: Change, spec: GuestSpec): PinningValue | undefined {
-  const { regions } = placedGuest(withChange(request, change), spec.guest.name);
-  // Memory devices with nodes of their own have no vCPUs of their own.
+  const { regions } = unpinnedGuest(withChange(request, change), spec);
+  const pins = partsByCell(spec);
+  // Memory devices with nodes of their own have no vCPUs of their own, and cells may have none without a pin.
   const cells = regions
-    .filter(({ cell }) => !spec.ownNodesCells?.includes(cell))
+    .filter(
+      ({ cell }) => !spec.ownNodesCells?.includes(cell) && pins.get(cell)?.unpinned.vcpus !== 0,
+    )
     .map((region) => ({ cellid: region.cell, nodes: nodeUnion(region.cpuNodes) }));
   const all = cpuNodes(request.host);
   if (cells.every(({ nodes }) => sameNodes(nodes, all))) return undefined;

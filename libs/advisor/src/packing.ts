@@ -7,14 +7,7 @@ import type { Estimator } from './estimate';
 import { cpuNodes, nearestFirst, nodeUnion, sameNodes } from './host-nodes';
 import { compareEstimates, type Count, type Draws, type Estimate } from './page-count';
 import { guestCpuNodes, isPinned, tunedRegions } from './placement';
-import type {
-  AdviceRequest,
-  Change,
-  GuestSpec,
-  HostSysctls,
-  NumatuneValue,
-  PinningValue,
-} from './types';
+import type { AdviceRequest, Change, HostSysctls, NumatuneValue, PinningValue } from './types';
 import { VcpuLimits, vcpuShares } from './vcpu-load';
 
 type Planned = ResolvedDemand['planned'][number];
@@ -78,13 +71,9 @@ function othersVcpus(request: AdviceRequest, demand: ResolvedDemand): number[] {
   const load = request.host.nodes.map(() => 0);
   for (const spec of request.guests) {
     if (moved.has(spec.guest.name)) continue;
-    optionVcpus(request, spec).forEach((count, i) => (load[i] = (load[i] ?? 0) + count));
+    vcpuShares(request, spec).forEach((count, i) => (load[i] = (load[i] ?? 0) + count));
   }
   return load;
-}
-
-function optionVcpus(request: AdviceRequest, { guest, vcpus = 0 }: GuestSpec): number[] {
-  return vcpuShares(request.host, placedGuest(request, guest.name), vcpus);
 }
 
 /** Counts choices of options; -1 is a guest that is not there. */
@@ -219,7 +208,7 @@ function optionsOf(
 ): Option[] {
   const asIs: Option = {
     draws: estimator.drawsOf(planned, NO_CHANGE),
-    vcpus: optionVcpus(request, planned.spec),
+    vcpus: vcpuShares(request, planned.spec),
   };
   if (!mayMove(request, planned.spec)) return [asIs];
   const { spec } = planned;
@@ -235,7 +224,7 @@ function optionsOf(
       numatune: { [name]: setting.numatune },
       ...(setting.pinning && { pinning: { [name]: setting.pinning } }),
     };
-    const vcpus = optionVcpus(withChange(request, change), spec);
+    const vcpus = vcpuShares(withChange(request, change), spec);
     return [{ ...setting, draws: estimator.drawsOf(planned, change), vcpus }];
   });
   return [asIs, ...options];

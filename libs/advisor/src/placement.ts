@@ -71,6 +71,8 @@ export function applyPlacement(
   const nodeset = nodeUnion(setting.nodeset, ...[...memnodes.values()].map((own) => own.nodeset));
   const notes: Note[] = [];
   const pinned = isPinned(spec, host);
+  const pins = partsByCell(spec);
+  const isHeld = ({ cell }: RegionSpec): boolean => pinned || pins.get(cell)?.unpinned.vcpus === 0;
   const tuned = tunedRegions(spec);
   const nodes = nodesByRegion(tuned, nodeset);
   const regions = spec.guest.regions.map((region) => {
@@ -79,17 +81,18 @@ export function applyPlacement(
     const memnode = memnodes.get(region.cell);
     const own = memnode ? nodeUnion(memnode.nodeset) : (nodes[position] ?? nodeset);
     const placed = { mode: memnode?.mode ?? setting.mode, nodeset: own };
-    const movedCpus = pinned ? undefined : affinity(placed, host);
+    const movedCpus = isHeld(region) ? undefined : affinity(placed, host);
     return placeRegion(region, placed, { nodeset, nodes: own, movedCpus });
   });
   const moves = ({ cpuNodes: now }: RegionSpec, i: number): boolean =>
     !sameNodes(now, spec.guest.regions[i]?.cpuNodes ?? []);
   if (regions.some(moves)) {
-    const cpus = nodeUnion(...regions.map((region) => region.cpuNodes));
+    const moving = regions.filter((region) => !isHeld(region));
+    const cpus = nodeUnion(...moving.map((region) => region.cpuNodes));
     notes.push({
       code: 'cpu-affinity-follows-numatune',
       message:
-        `${spec.guest.name} is not pinned: with ${settingText(setting.mode, nodeset)} ` +
+        `${unpinnedName(spec)} is not pinned: with ${settingText(setting.mode, nodeset)} ` +
         `its CPUs are taken to be those of ${nodesText(cpus)}` +
         (setting.mode === 'strict' ? ' (libvirt starts QEMU with that affinity).' : '.'),
     });
@@ -99,6 +102,45 @@ export function applyPlacement(
 
 function settingText(mode: PlacementMode, nodeset: number[]): string {
   return mode === 'none' ? 'no numatune' : `${mode} on ${nodesText(nodeset)}`;
+}
+
+/** The guest's name, with how many of its vCPUs nothing pins where that is not all of them: `a (3 of its 4 vCPUs)`. */
+export function unpinnedName({ guest: { name }, partlyPinned, vcpus }: GuestSpec): string {
+  if (partlyPinned === undefined) return name;
+  const all = vcpus === undefined ? '' : ` of its ${vcpus}`;
+  return `${name} (${partlyPinned.unpinnedVcpus}${all} vCPUs)`;
+}
+
+type CellPins = NonNullable<GuestSpec['partlyPinned']>['cells'][number];
+
+/** Where pinned and unpinned vCPUs of each cell run; empty where all of a guest's vCPUs are pinned, or none. */
+export function partsByCell({ partlyPinned }: GuestSpec): Map<number, CellPins> {
+  return new Map(partlyPinned?.cells.map((pins) => [pins.cell, pins]));
+}
+
+/** The guest where its unpinned vCPUs run; a cell that has none stays with its pinned ones. */
+export function withoutVcpupin(spec: GuestSpec): GuestSpec {
+  return onCpus(spec, ({ pinned, unpinned }) => (unpinned.vcpus > 0 ? unpinned : pinned).nodes);
+}
+
+/** @param guest where the unpinned vCPUs of `spec` run; the pinned ones are where its document has them */
+export function withVcpupin(spec: GuestSpec, guest: GuestProcess): GuestProcess {
+  return onCpus({ ...spec, guest } as GuestSpec, ({ pinned, unpinned }, { cpuNodes: nodes }) =>
+    unpinned.vcpus > 0 ? nodeUnion(pinned.nodes, nodes) : pinned.nodes,
+  ).guest;
+}
+
+function onCpus<T extends GuestSpec>(
+  spec: T,
+  nodesOf: (pins: CellPins, region: RegionSpec) => number[],
+): T {
+  if (spec.partlyPinned === undefined) return spec;
+  const pins = partsByCell(spec);
+  const regions = spec.guest.regions.map((region) => {
+    const own = pins.get(region.cell);
+    return own === undefined ? region : { ...region, cpuNodes: nodesOf(own, region) };
+  });
+  return { ...spec, guest: { ...spec.guest, regions } };
 }
 
 /** The guest with its vCPUs pinned to the CPUs of these nodes, each cell's to its own where it has some. */

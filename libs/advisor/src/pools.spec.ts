@@ -273,3 +273,48 @@ describe('pools that are to stay as large as they are', () => {
     });
   });
 });
+
+describe('a pool that is not obtained in full', () => {
+  /** Node 0 has room for about 150 of the 200 huge pages that are asked of it; everything is to stay as it is. */
+  const asked = (mib: number, policy: 'bind' | 'preferred'): AdviceRequest => {
+    const spec = pooled('a', mib, 0);
+    const [region] = spec.guest.regions;
+    region!.policy = { mode: policy, nodes: [0] };
+    if (policy === 'preferred') delete region!.cpusetMems;
+    return {
+      host: host([{ mib: 1024, anonMib: 720 }, { mib: 1024 }]),
+      guests: [spec],
+      demand: {
+        hugepages: [
+          { node: 0, count: 200 },
+          { node: 1, count: 100 },
+        ],
+      },
+      seed: 1,
+      options: { constraints: { pinnedGuests: ['a'], fixedHugepages: [0, 1] } },
+    };
+  };
+  const missing = /Node 0 is to have 200 huge pages of 2048 KiB and gets \d+ in the replay: /;
+
+  test('is told where no guest needs the rest', () => {
+    const { finding, description } = advise(asked(200, 'bind'));
+    expect(finding).toBe('OPTIMIZED');
+    expect(description).toMatch(missing);
+  });
+
+  test('is no optimum where a guest goes elsewhere for want of it', () => {
+    const { finding, description, priority } = advise(asked(360, 'preferred'));
+    expect([finding, priority]).toEqual(['REMOTE_MEMORY', 'P3']);
+    expect(description).toMatch(
+      /^For want of huge pages where a wants its memory, \d+ % of guest memory is remote\. The setting as it is is the best found: /,
+    );
+    expect(description).toMatch(missing);
+  });
+
+  test('is why a guest does not start', () => {
+    const { finding, description } = advise(asked(360, 'bind'));
+    expect(finding).toBe('DOES_NOT_FIT');
+    expect(description).toContain('a would not start; added up the host has room, but not where ');
+    expect(description).toMatch(missing);
+  });
+});

@@ -7,7 +7,7 @@ import { formatCount, formatMib } from './format';
 import { memoryNodes, nearestFirst } from './host-nodes';
 import { DEFAULT_HUGEPAGE_KIB } from './hugepages';
 import type { Note } from './placement';
-import type { HugepageDemand, SimulationRequest } from './types';
+import type { HugepageDemand, Outcome, SimulationRequest } from './types';
 
 /** One node's pool of one size, counted in huge pages. */
 export interface PoolNeed {
@@ -141,6 +141,41 @@ export function notObtainedText(pool: ObtainedPool): string | undefined {
     `${formatCount(obtained)} in the replay: ${why}.`
   );
 }
+
+/** What the replay of a configuration shows of pools that were not obtained in full. */
+export interface NotObtained {
+  /** One per pool. */
+  sentences: string[];
+  /** Guests on huge pages that have memory away from their vCPUs, and would have more of it where they want it. */
+  guests: string[];
+}
+
+/**
+ * @param request with the configuration's change
+ * @param obtained what the writes to the pools left in its replay
+ */
+export function notObtained(
+  request: SimulationRequest,
+  { guests }: Outcome,
+  obtained: ObtainedPool[],
+): NotObtained {
+  const sentences = obtained.flatMap((pool) => notObtainedText(pool) ?? []);
+  if (sentences.length === 0) return { sentences, guests: [] };
+  const asked = poolNeeds(request);
+  const missed = poolNeeds(request, obtained).filter((pool, i) => taken(pool) < taken(asked[i]));
+  const wants = ({ hugetlb, ...region }: RegionSpec): boolean =>
+    missed.some(
+      ({ node, sizeKib }) =>
+        hugetlb?.sizeKib === sizeKib && poolNodes(request.host, region)[0] === node,
+    );
+  const away = guests.filter(
+    ({ name, remoteShare }) => remoteShare > 0 && placedGuest(request, name).regions.some(wants),
+  );
+  return { sentences, guests: away.map(({ name }) => name) };
+}
+
+/** Huge pages that guests get from a pool, by counting. */
+const taken = (pool: PoolNeed | undefined): number => (pool ? pool.wanted - pool.short : 0);
 
 /**
  * What counting the pools against the guests tells, also where nothing is changed for it.

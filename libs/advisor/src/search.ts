@@ -2,7 +2,7 @@ import type { RivalFigures, Robustness, SearchReport } from './advice-types';
 import { crowded } from './bounds';
 import { NO_CHANGE, normalise } from './change';
 import { climbed } from './climb';
-import { confirmed } from './confirm';
+import { confirmed, type Confirmed } from './confirm';
 import { violation } from './constraints';
 import type { ResolvedDemand } from './demand';
 import { ineligible, mayBeAdvised } from './eligible';
@@ -160,8 +160,8 @@ export function search(
       finals.ranked(candidates(context).filter(isLeft), named)[0]
     );
   };
-  const confirm = (): Evaluated => confirmed(context, evaluator, { finals, baseline }, winnerOf);
-  const advised = finals.anyLoses ? evaluator.beside(confirm) : confirm();
+  const confirm = (): Confirmed => confirmed(context, evaluator, { finals, baseline }, winnerOf);
+  const { advised, whyRefused } = finals.anyLoses ? evaluator.beside(confirm) : confirm();
   evaluator.limit(1);
   if (advised !== baseline) {
     const { replays } = evaluator;
@@ -188,7 +188,7 @@ export function search(
   return {
     ...{ baseline, advised },
     evaluated: all,
-    ...refusals(context, all, { finals, advised, winner, full }),
+    ...refusals(context, all, { finals, advised, winner, full, whyRefused }),
     frailty,
     notes: [
       ...searchNotes(request.host, demand, small === evaluator ? 1 : (today.candidate.scale ?? 1)),
@@ -255,13 +255,14 @@ interface Losers {
   advised: Evaluated;
   winner: Finalist | undefined;
   full: (one: Evaluated) => Evaluated;
+  whyRefused: Confirmed['whyRefused'];
 }
 
 /** Why better figures are no advice. */
 function refusals(
   { request, evaluator, baseline, judge }: RoundContext,
   all: Evaluated[],
-  { finals, advised, winner, full }: Losers,
+  { finals, advised, winner, full, whyRefused }: Losers,
 ): Pick<SearchResult, 'rejected' | 'outranked'> {
   const rejected = new Map<string, string>();
   const outranked = new Map<string, string>();
@@ -271,6 +272,13 @@ function refusals(
     if (why !== undefined && isBetter(one, baseline, judge)) rejected.set(one.candidate.id, why);
   }
   for (const one of evaluator.evaluated) {
+    const lost = full(one) === advised ? undefined : whyRefused(one);
+    if (lost !== undefined) {
+      // An alternative is named by what was found in miniature, or by its replay in full.
+      const told = lost.loses ? rejected : outranked;
+      for (const { candidate } of [one, full(one)]) told.set(candidate.id, lost.why);
+      continue;
+    }
     const frail = winner && one !== winner.one ? finals.frailty(one, winner) : undefined;
     const { id, outcome } = full(one).candidate;
     if (frail?.loses) rejected.set(id, frail.why);

@@ -80,6 +80,19 @@ export interface Change extends Settings {
   startOrder?: string[];
 }
 
+/** vCPUs, and the host nodes whose CPUs they run on. */
+interface RunningVcpus {
+  vcpus: number;
+  nodes: number[];
+}
+
+/** Where the vCPUs of a guest run that pins some of them only: no advice moves the pinned ones. */
+export interface PartlyPinned {
+  unpinnedVcpus: number;
+  /** By `cell` of the guest's regions, whose `cpuNodes` are the nodes of both together. */
+  cells: { cell: number; pinned: RunningVcpus; unpinned: RunningVcpus }[];
+}
+
 /** A guest to place. Exactly one of the two forms, by whether its memory is already in the host model. */
 export type GuestSpec = {
   /** numatune as configured today, for display and for deciding what can change. */
@@ -88,10 +101,12 @@ export type GuestSpec = {
   /** Nodes whose CPUs QEMU's own threads run on. Absent: those of its vCPUs. */
   emulatorNodes?: number[];
   /**
-   * Whether vcpupin, cpuset or cputune hold the guest's CPUs where they are. Absent: a guest whose regions
-   * are touched from some of the host's CPU nodes only counts as pinned.
+   * Whether vcpupin, cpuset or cputune hold the CPUs of all of the guest's vCPUs where they are. Absent: a guest whose
+   * regions are touched from some of the host's CPU nodes only counts as pinned.
    */
   cpusPinned?: boolean;
+  /** Present where vcpupin holds some of the vCPUs and nothing the others. */
+  partlyPinned?: PartlyPinned;
   /** vCPUs that the guest starts with. Absent: not known, and pinning it anew is not measured by them. */
   vcpus?: number;
   /**

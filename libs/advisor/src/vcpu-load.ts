@@ -1,9 +1,8 @@
 /** vCPUs per CPU of a node: pinning brings memory and vCPUs together, and must not crowd a node's CPUs for it. */
-import type { GuestProcess } from '@zonewise/simulator';
-import { placedGuest } from './compile';
+import { placedGuest, unpinnedGuest } from './compile';
 import { formatList } from './format';
 import { nodesText } from './host-nodes';
-import { guestCpuNodes } from './placement';
+import { guestCpuNodes, partsByCell } from './placement';
 import type { AdviceRequest, GuestSpec, HostModel, SimulationRequest } from './types';
 
 /**
@@ -24,18 +23,29 @@ export interface NodeLoad {
 }
 
 /** vCPUs of each node's CPUs, by position in `host.nodes`; a vCPU that may run on several nodes counts there by their CPUs. */
-export function vcpuShares(host: HostModel, guest: GuestProcess, vcpus: number): number[] {
+export function vcpuShares(request: SimulationRequest, spec: GuestSpec): number[] {
+  const { host } = request;
+  const { regions } = unpinnedGuest(request, spec);
+  const pins = partsByCell(spec);
   const shares = host.nodes.map(() => 0);
+  const add = (nodes: number[], vcpus: number): void =>
+    spread(host, nodes, vcpus).forEach((share, i) => (shares[i] = (shares[i] ?? 0) + share));
   // Regions are cells and the devices of cells: each cell has its own vCPUs, about as many as the others.
-  for (const { cpuNodes } of guest.regions) {
-    const cpus = host.nodes.map((node) => (cpuNodes.includes(node.nodeId) ? node.cpus.length : 0));
-    const all = cpus.reduce((sum, count) => sum + count, 0);
-    if (all === 0) continue;
-    cpus.forEach((count, i) => {
-      shares[i] = (shares[i] ?? 0) + (vcpus * count) / all / guest.regions.length;
-    });
+  const each = (spec.vcpus ?? 0) / regions.length;
+  for (const { cell, cpuNodes } of regions) {
+    const { pinned, unpinned } = pins.get(cell) ?? {};
+    const held = pinned && unpinned ? pinned.vcpus / (pinned.vcpus + unpinned.vcpus) : 0;
+    if (pinned) add(pinned.nodes, each * held);
+    add(cpuNodes, each * (1 - held));
   }
   return shares;
+}
+
+/** vCPUs over these nodes by their CPUs, by position in `host.nodes`. */
+function spread(host: HostModel, nodes: number[], vcpus: number): number[] {
+  const cpus = host.nodes.map((node) => (nodes.includes(node.nodeId) ? node.cpus.length : 0));
+  const all = cpus.reduce((sum, count) => sum + count, 0);
+  return cpus.map((count) => (all === 0 ? 0 : (vcpus * count) / all));
 }
 
 /** vCPUs that nodes may carry, told from the setting as it is. */
@@ -121,10 +131,9 @@ export class VcpuLimits {
   private loadOf(request: SimulationRequest): number[] {
     const { host, guests } = request;
     const load = host.nodes.map(() => 0);
-    for (const { guest, vcpus } of guests) {
-      if (vcpus === undefined) continue;
-      const shares = vcpuShares(host, placedGuest(request, guest.name), vcpus);
-      shares.forEach((share, i) => (load[i] = (load[i] ?? 0) + share));
+    for (const spec of guests) {
+      if (spec.vcpus === undefined) continue;
+      vcpuShares(request, spec).forEach((share, i) => (load[i] = (load[i] ?? 0) + share));
     }
     return load;
   }

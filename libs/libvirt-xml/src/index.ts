@@ -19,3 +19,4 @@ export type { StartHost } from './start-check';
 export { patchDomain } from './patch-domain';
 export { patchNumatune } from './patch-numatune';
 export { unifiedDiff } from './unified-diff';
+export { unpinnedVcpus } from './vcpu-nodes';

@@ -3,8 +3,8 @@ import type { MemoryPolicy, RegionSpec } from '@zonewise/simulator';
 import { Assumptions } from './assumptions';
 import { nodesText, sameSet } from './bitmap';
 import { hugepageKibOf, mountableKib } from './hugepages';
-import type { DomainView, HostPlacement, NumatuneMode } from './types';
-import { cpuNodesOf, type MemoryChoice } from './vcpu-nodes';
+import type { DomainView, HostPlacement, NumatuneMode, PartlyPinned } from './types';
+import { cpuNodesOf, unpinnedVcpus, type MemoryChoice } from './vcpu-nodes';
 
 export const PAGE_KIB = 4;
 
@@ -121,6 +121,26 @@ export function regionOf(ram: Ram, context: PlacementContext): RegionSpec {
     ...(hugetlb === undefined ? {} : { hugetlb }),
     pinned: pinnedOf(view, assumptions),
   };
+}
+
+/** Where pinned and unpinned vCPUs run; undefined where all of them are pinned, or none. */
+export function partlyPinnedOf(ram: Ram[], context: PlacementContext): PartlyPinned | undefined {
+  const { view, host } = context;
+  const unpinned = unpinnedVcpus(view);
+  if (unpinned.length === 0 || unpinned.length === view.vcpu.current) return undefined;
+  const cells = ram.map((part) => {
+    const choice = choiceOf(part, view);
+    const running = (vcpus: number[]): { vcpus: number; nodes: number[] } => ({
+      vcpus: vcpus.length,
+      nodes: cpuNodesOf(view, host, vcpus, null, choice, new Assumptions()),
+    });
+    return {
+      cell: part.cell,
+      pinned: running(part.vcpus.filter((id) => !unpinned.includes(id))),
+      unpinned: running(part.vcpus.filter((id) => unpinned.includes(id))),
+    };
+  });
+  return { unpinnedVcpus: unpinned.length, cells };
 }
 
 function choiceOf({ mode, nodes }: Ram, view: DomainView): MemoryChoice {

@@ -38,6 +38,27 @@ describe('runtimePlacement', () => {
     expect(codes(domainXml())).toContain('unpinned-everywhere');
   });
 
+  it('tells the vCPUs of a domain that pins some of them from those that nothing pins', () => {
+    const tune = "<cputune><vcpupin vcpu='0' cpuset='0'/></cputune>";
+    const placed = place(
+      domainXml({
+        vcpu: '<vcpu>4</vcpu>',
+        tune: `${tune}${numatune("<memory mode='preferred' nodeset='1'/>")}`,
+      }),
+    );
+    expect(placed.partlyPinned).toEqual({
+      unpinnedVcpus: 3,
+      cells: [{ cell: 0, pinned: { vcpus: 1, nodes: [0] }, unpinned: { vcpus: 3, nodes: [1] } }],
+    });
+    expect(placed.guest.regions[0]?.cpuNodes).toEqual([0, 1]);
+    expect(placed.assumptions.find(({ code }) => code === 'unpinned-near-memory')?.message).toMatch(
+      /^Nothing pins 3 of the 4 vCPUs; /,
+    );
+    expect(place(domainXml({ vcpu: '<vcpu>4</vcpu>' })).partlyPinned).toBeUndefined();
+    const held = domainXml({ vcpu: "<vcpu cpuset='0'>4</vcpu>", tune });
+    expect(place(held).partlyPinned).toBeUndefined();
+  });
+
   it.each([
     ["<memory mode='strict' nodeset='1'/>", { mode: 'bind', nodes: [1] }, [1], [1]],
     ["<memory mode='preferred' nodeset='1'/>", { mode: 'preferred', nodes: [1] }, undefined, [1]],

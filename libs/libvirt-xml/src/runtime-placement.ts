@@ -11,7 +11,7 @@ import type {
   XmlProblem,
 } from './types';
 import { mountableKib } from './hugepages';
-import { emulatorNodesOf, PAGE_KIB, ramOf, regionOf } from './regions';
+import { emulatorNodesOf, PAGE_KIB, partlyPinnedOf, ramOf, regionOf } from './regions';
 import type { PlacementContext } from './regions';
 
 /**
@@ -60,6 +60,7 @@ export function runtimePlacement(
   const ram = ramOf(context);
   const regions = ram.map((part) => regionOf(part, context));
   const emulatorNodes = ram[0] === undefined ? [] : emulatorNodesOf(ram[0], context);
+  const partlyPinned = partlyPinnedOf(ram, context);
   sayBalloon(view, assumptions);
   assumptions.add(
     'qemu-overhead',
@@ -73,7 +74,7 @@ export function runtimePlacement(
   };
   const diskCachePages = diskCache(view, assumptions);
   const value = { guest, diskCachePages, emulatorNodes, assumptions: assumptions.list() };
-  return { ok: true, value };
+  return { ok: true, value: { ...value, ...(partlyPinned && { partlyPinned }) } };
 }
 
 /** libvirt finds no hugetlbfs mount of other sizes. */

@@ -173,6 +173,19 @@ export interface HostPlacement {
   nodes: { nodeId: number; cpus: number[] }[];
 }
 
+/** vCPUs that are online, and the nodes whose CPUs they run on. */
+interface RunningVcpus {
+  vcpus: number;
+  nodes: number[];
+}
+
+/** Where the vCPUs of a domain run that pins some of them only. */
+export interface PartlyPinned {
+  unpinnedVcpus: number;
+  /** By `cell` of the guest's regions. */
+  cells: { cell: number; pinned: RunningVcpus; unpinned: RunningVcpus }[];
+}
+
 /** What a domain becomes at run time: the process that the kernel sees, with the reasons. */
 export interface RuntimePlacement {
   guest: GuestProcess;
@@ -180,6 +193,8 @@ export interface RuntimePlacement {
   diskCachePages: number;
   /** Nodes whose CPUs QEMU's own threads run on, as far as pins and affinity say; else all with CPUs. */
   emulatorNodes: number[];
+  /** Present where `<vcpupin>` holds some of the vCPUs and nothing the others. */
+  partlyPinned?: PartlyPinned;
   /** Rules used where the document leaves something open (e.g. which node's CPUs touch the memory). */
   assumptions: { code: string; message: string }[];
 }

@@ -14,6 +14,23 @@ export interface MemoryChoice {
 }
 
 /**
+ * Ids of the online vCPUs that nothing holds: without a `<vcpupin>`, a vCPU has the domain's `<vcpu cpuset>`, with automatic
+ * placement numad's nodes, and else all CPUs of the host (libvirt qemuProcessSetupPid).
+ */
+export function unpinnedVcpus({ vcpu, cputune }: DomainView): number[] {
+  if (vcpu.cpuset !== null || vcpu.placement === 'auto') return [];
+  const pinned = new Set(cputune.vcpupin.map((pin) => pin.vcpu));
+  return Array.from({ length: vcpu.current }, (_, id) => id).filter((id) => !pinned.has(id));
+}
+
+/** `the vCPUs`, `3 of the 4 vCPUs`: those that nothing pins. */
+function unpinnedText(view: DomainView): string {
+  const { length } = unpinnedVcpus(view);
+  const { current } = view.vcpu;
+  return length === 0 || length === current ? 'the vCPUs' : `${length} of the ${current} vCPUs`;
+}
+
+/**
  * Nodes whose CPUs touch a cell, ascending: pins first, then `<vcpu cpuset>`, then numad's nodes, then
  * what libvirt sets without pins, then a stated rule.
  * @param vcpus ids of the cell's vCPUs
@@ -41,7 +58,7 @@ export function cpuNodesOf(
     const cpuset = pin ?? view.vcpu.cpuset;
     const found =
       cpuset === null ? null : nodesOfCpus(host, cpuset, assumptions, pin !== null ? vcpu : null);
-    const places = found ?? unpinned(withCpus, advised, memory, assumptions);
+    const places = found ?? unpinned(view, withCpus, advised, memory, assumptions);
     places.forEach((node) => nodes.add(node));
   }
   return [...nodes].sort((a, b) => a - b);
@@ -66,6 +83,7 @@ function nodesOfCpus(
 }
 
 function unpinned(
+  view: DomainView,
   withCpus: number[],
   advised: number[] | null,
   memory: MemoryChoice,
@@ -87,13 +105,13 @@ function unpinned(
   if (near.length > 0) {
     assumptions.add(
       'unpinned-near-memory',
-      `Nothing pins the vCPUs; they are taken to run on the CPUs of ${nodesText(near)}, where their memory should be. Pin them to be sure.`,
+      `Nothing pins ${unpinnedText(view)}; they are taken to run on the CPUs of ${nodesText(near)}, where their memory should be. Pin them to be sure.`,
     );
     return near;
   }
   assumptions.add(
     'unpinned-everywhere',
-    `Nothing pins the vCPUs; they are taken to touch memory from ${nodesText(withCpus)} in turn, so none of it there counts as remote.`,
+    `Nothing pins ${unpinnedText(view)}; they are taken to touch memory from ${nodesText(withCpus)} in turn, so none of it there counts as remote.`,
   );
   return withCpus;
 }

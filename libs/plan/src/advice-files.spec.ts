@@ -121,18 +121,28 @@ describe('adviceFiles', () => {
     };
 
     it('of vCPUs and of the emulator follow the advice, those that do already and all other children stay', () => {
+      const stay = "<vcpupin vcpu='1' cpuset='3'/><vcpupin vcpu='2' cpuset='3'/>";
       const before = pinnedXml(
-        "<vcpupin vcpu='0' cpuset='0'/><vcpupin vcpu='1' cpuset='3'/><emulatorpin cpuset='0-1'/>",
+        `<vcpupin vcpu='0' cpuset='0'/>${stay}<vcpupin vcpu='3' cpuset='1'/><emulatorpin cpuset='0-1'/>`,
       );
       expect(before).toContain('<shares>99</shares>');
-      // vCPUs 2 and 3 have no pin: they may run everywhere.
       expect(touchedFrom(before)).toEqual([[0, 1]]);
       const after = patched(before, { nodes: [1] });
       expect(touchedFrom(after)).toEqual([[1]]);
       expect(after).toContain(
-        `<cputune><shares>99</shares><vcpupin vcpu='0' cpuset='2-3'/><vcpupin vcpu='1' cpuset='3'/><emulatorpin cpuset='2-3'/>${REST}</cputune>`,
+        `<cputune><shares>99</shares><vcpupin vcpu='0' cpuset='2-3'/>${stay}<vcpupin vcpu='3' cpuset='2-3'/><emulatorpin cpuset='2-3'/>${REST}</cputune>`,
       );
       expect(after).toContain("<vcpu cpuset='2-3'>4</vcpu>");
+    });
+
+    it('of some vCPUs stay where they are, and the others have the CPU set', () => {
+      const pins = "<vcpupin vcpu='0' cpuset='0'/><vcpupin vcpu='1' cpuset='3'/>";
+      // vCPUs 2 and 3 have no pin: they may run everywhere.
+      const before = pinnedXml(pins);
+      const after = patched(before, { nodes: [1] });
+      expect(after).toContain(`<shares>99</shares>${pins}${REST}</cputune>`);
+      expect(after).toContain("<vcpu cpuset='2-3'>4</vcpu>");
+      expect(touchedFrom(after)).toEqual([[0, 1]]);
     });
 
     it('of vCPUs of cells with nodes of their own are in the document', () => {

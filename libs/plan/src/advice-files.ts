@@ -7,7 +7,7 @@ import type {
   PinningValue,
   RecommendationContent,
 } from '@zonewise/advisor';
-import { parseDomain, patchDomain, unifiedDiff } from '@zonewise/libvirt-xml';
+import { parseDomain, patchDomain, unifiedDiff, unpinnedVcpus } from '@zonewise/libvirt-xml';
 import type { DomainChange, NumatuneChange } from '@zonewise/libvirt-xml';
 import type { HostModel } from '@zonewise/simulator';
 import {
@@ -52,8 +52,9 @@ function domainChange(
 
 /**
  * The CPU set of all vCPUs, and pins where that set does not decide: a vCPU or an emulator that is pinned elsewhere today
- * follows, and so do vCPUs of cells with nodes of their own. Pins to CPUs that the advice allows stay as they are; so do
- * those of I/O threads, which decide about no memory.
+ * follows, and so do vCPUs of cells with nodes of their own. Pins to CPUs that the advice allows stay as they are, and so do
+ * those of a domain that pins some of its vCPUs only: the others have the CPU set. Those of I/O threads stay, which decide
+ * about no memory.
  */
 function pinningChange(
   { nodes, cells = [] }: PinningValue,
@@ -64,6 +65,7 @@ function pinningChange(
   const parsed = parseDomain(xml);
   if (!parsed.ok) return { vcpu: { cpuset } };
   const { vcpu, cputune, cells: guestCells } = parsed.value;
+  const keepsPins = unpinnedVcpus(parsed.value).length > 0;
   const isIn = (pin: number[], allowed: number[]): boolean =>
     pin.every((cpu) => allowed.includes(cpu));
   const vcpupin = Array.from({ length: vcpu.count }, (_, id) => id).flatMap((id) => {
@@ -71,8 +73,9 @@ function pinningChange(
       guestCells.some((one) => one.id === cellid && one.cpus.includes(id)),
     );
     const wanted = cell === undefined ? cpuset : cpusOf(host, cell.nodes);
-    const pin = cputune.vcpupin.find((one) => one.vcpu === id)?.cpuset ?? cpuset;
-    return isIn(pin, wanted) ? [] : [{ vcpu: id, cpuset: wanted }];
+    const own = cputune.vcpupin.find((one) => one.vcpu === id)?.cpuset;
+    const stays = (own !== undefined && keepsPins) || isIn(own ?? cpuset, wanted);
+    return stays ? [] : [{ vcpu: id, cpuset: wanted }];
   });
   const follows = cputune.emulatorpin !== null && !isIn(cputune.emulatorpin, cpuset);
   const change = {

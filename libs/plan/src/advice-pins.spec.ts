@@ -46,3 +46,22 @@ it.each([
   const rollback = files.find(({ name }) => name === 'a.rollback.xml');
   expect(rollback?.text).toBe(xml);
 });
+
+it('pins the vCPUs that a document leaves without a pin, and keeps its pins', () => {
+  const pins = "<cputune><vcpupin vcpu='0' cpuset='2'/></cputune>";
+  const xml = documentOf('<vcpu>2</vcpu>', pins);
+  const request = { host, guests: [specOf(xml)], demand: {}, seed: 1 };
+  const content = advise(request);
+  const textOf = (of: string): string =>
+    adviceFiles(content, [{ name: 'a', xml: of }], host).find(({ name }) => name === 'a.xml')
+      ?.text ?? '';
+  const text = textOf(xml);
+  expect(text).toContain("<vcpu cpuset='2-3'>2</vcpu>");
+  expect(text).toContain(pins);
+  const { outcome } = simulate({ ...request, guests: [specOf(text)] });
+  expect(outcome).toEqual(content.evidence.advised.outcome);
+  // A pin to where the advice brings nobody stays as well; one that holds all vCPUs goes along.
+  const elsewhere = pins.replace("'2'", "'0'");
+  expect(textOf(documentOf('<vcpu>2</vcpu>', elsewhere))).toContain(elsewhere);
+  expect(textOf(documentOf('<vcpu>1</vcpu>', elsewhere))).toContain(pins.replace("'2'", "'2-3'"));
+});

@@ -145,6 +145,10 @@ describe('buildGuestSpec', () => {
     [`<vcpu cpuset='0'>1</vcpu>`, true],
     [`<vcpu>1</vcpu><cputune><vcpupin vcpu='0' cpuset='0'/></cputune>`, true],
     [`<vcpu placement='auto'>1</vcpu>`, true],
+    [`<vcpu>4</vcpu><cputune><vcpupin vcpu='2' cpuset='0'/></cputune>`, false],
+    [`<vcpu cpuset='0'>4</vcpu><cputune><vcpupin vcpu='2' cpuset='0'/></cputune>`, true],
+    [`<vcpu current='1'>4</vcpu><cputune><vcpupin vcpu='0' cpuset='0'/></cputune>`, true],
+    [`<vcpu current='1'>4</vcpu><cputune><vcpupin vcpu='3' cpuset='0'/></cputune>`, false],
   ])('with %s a change of numatune moves the vCPUs: not %s', (vcpu, pinned) => {
     const xml = `<domain type='kvm'><name>a</name><memory unit='MiB'>64</memory>${vcpu}<os><type>hvm</type></os></domain>`;
     const view = parseDomain(xml);

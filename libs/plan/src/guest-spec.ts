@@ -3,7 +3,7 @@
  * database, so that the command line builds the same guests as the service.
  */
 import type { GuestSpec, PlacementMode } from '@zonewise/advisor';
-import { runtimePlacement } from '@zonewise/libvirt-xml';
+import { runtimePlacement, unpinnedVcpus } from '@zonewise/libvirt-xml';
 import type { DomainView, HostPlacement, ParseOutcome } from '@zonewise/libvirt-xml';
 import { PAGES_PER_HUGE } from '@zonewise/simulator';
 import type { GuestProcess, HostModel, RunningGuest } from '@zonewise/simulator';
@@ -132,17 +132,14 @@ export function buildGuestSpec(
   const placementHost = hostPlacement(host);
   const placement = runtimePlacement(view, placementHost);
   if (!placement.ok) return placement;
-  const { guest, diskCachePages, emulatorNodes, assumptions } = placement.value;
+  const { guest, diskCachePages, emulatorNodes, partlyPinned, assumptions } = placement.value;
   const common = {
     numatune: configuredNumatune(view, placementHost.memoryNodes),
     diskCachePages,
     emulatorNodes,
     vcpus: view.vcpu.current,
-    // With automatic placement libvirt keeps the vCPUs on the nodes that numad names, whatever the numatune.
-    cpusPinned:
-      view.vcpu.cpuset !== null ||
-      view.cputune.vcpupin.length > 0 ||
-      view.vcpu.placement === 'auto',
+    cpusPinned: unpinnedVcpus(view).length === 0,
+    ...(partlyPinned && { partlyPinned }),
     ownNodesCells: guest.regions.map(({ cell }) => cell).filter((cell) => !isGuestCell(view, cell)),
   };
   if (use.state === 'planned') {

@@ -70,7 +70,7 @@ export class VerificationsService {
       else requireIfMatch(ifMatch, stored.version);
       const documents = await documentsOf(manager, stored);
       const guests = [
-        ...collected.map((guest) => observedDomain(guest, model)),
+        ...collected.map((guest) => observedDomain(guest, documents, model)),
         ...Object.entries(texts).map(([name, one]) => observedTexts(name, one, documents, model)),
       ];
       const found = { host: model, read, guests };
@@ -136,6 +136,7 @@ async function documentsOf(
 /** A guest of an archive, with the document that libvirt runs it from. */
 function observedDomain(
   { name, view, residency, residencySource, swapPages }: GuestDomain,
+  documents: DomainDocument[],
   host: HostModel,
 ): ObservedGuest {
   const use = {
@@ -145,7 +146,21 @@ function observedDomain(
   };
   const spec = buildGuestSpec(view, host, { ...use, state: 'running' });
   if (!spec.ok) return { name };
-  return { ...observed(spec.value), document: observedDocument(view, spec.value, host) };
+  const before = documents.find((one) => one.name === name);
+  const keptNodes = before ? keptNodesOf(before, host) : [];
+  const document = { ...observedDocument(view, spec.value, host), keptNodes };
+  return { ...observed(spec.value), document };
+}
+
+/** Where the pins are that advice leaves as they are: those of a document that pins some of its vCPUs only. */
+function keptNodesOf(
+  { xml }: DomainDocument,
+  host: HostModel,
+): { cell: number; nodes: number[] }[] {
+  const parsed = parseDomain(xml);
+  const spec = parsed.ok ? buildGuestSpec(parsed.value, host, { state: 'planned' }) : parsed;
+  const cells = (spec.ok && spec.value.partlyPinned?.cells) || [];
+  return cells.map(({ cell, pinned }) => ({ cell, nodes: pinned.nodes }));
 }
 
 /** A document as it takes effect on the host. */
@@ -207,7 +222,9 @@ function observedTexts(
   const spec = buildGuestSpec(parsed.value, host, { ...use.value, state: 'running' });
   if (!spec.ok) throw residencyProblem(under(path, spec.problems));
   if (xml === undefined) return observed(spec.value);
-  return { ...observed(spec.value), document: observedDocument(parsed.value, spec.value, host) };
+  const keptNodes = keptNodesOf(document, host);
+  const found = { ...observedDocument(parsed.value, spec.value, host), keptNodes };
+  return { ...observed(spec.value), document: found };
 }
 
 function observed(spec: GuestSpec): ObservedGuest {

@@ -82,6 +82,13 @@ it('finds every setting that was followed, and says which one no host shows', ()
   expect([missing, hidden.map(({ what }) => what)]).toEqual([[], ['order of starts']]);
 });
 
+it('takes pins that the advice left for applied', () => {
+  const cpuNodes = FOLLOWED.cpuNodes.map(({ cell, nodes }) => ({ cell, nodes: [...nodes, 2] }));
+  const keptNodes = cpuNodes.map(({ cell }) => ({ cell, nodes: [2] }));
+  expect(missed({ host: after(), documents: documented({ cpuNodes }) })).toHaveLength(1);
+  expect(missed({ host: after(), documents: documented({ cpuNodes, keptNodes }) })).toEqual([]);
+});
+
 describe('a setting that is not in force is named', () => {
   it.each<[string, Partial<ObservedDocument>]>([
     ['numatune of web1', { numatune: { mode: 'preferred', nodeset: [0, 1] } }],

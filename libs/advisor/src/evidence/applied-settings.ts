@@ -20,6 +20,8 @@ export interface ObservedDocument {
   numatune: NumatuneValue;
   /** Host nodes whose CPUs the vCPUs of a cell may run on; the only cell of a guest without cells is 0. */
   cpuNodes: { cell: number; nodes: number[] }[];
+  /** Host nodes of the pins that the advice left as they were, of a guest that pinned some of its vCPUs only. */
+  keptNodes?: { cell: number; nodes: number[] }[];
   /** Host nodes whose CPUs QEMU's own threads may run on. */
   emulatorNodes: number[];
   /** Cells whose memory lies on huge pages of a pool, with their size; those on other pages are left out. */
@@ -180,10 +182,13 @@ function numatuneText(value: NumatuneValue): string {
 function pinRows(
   name: string,
   { nodes, cells = [] }: PinningValue,
-  { cpuNodes, emulatorNodes }: ObservedDocument,
+  { cpuNodes, keptNodes = [], emulatorNodes }: ObservedDocument,
 ): ComparedSetting[] {
   const allowed = (cell: number): number[] =>
-    cells.find(({ cellid }) => cellid === cell)?.nodes ?? nodes;
+    nodeUnion(
+      cells.find(({ cellid }) => cellid === cell)?.nodes ?? nodes,
+      ...keptNodes.filter((kept) => kept.cell === cell).map((kept) => kept.nodes),
+    );
   const all = nodeUnion(nodes, ...cells.map((cell) => cell.nodes));
   const isIn = (part: number[], whole: number[]): boolean =>
     part.every((node) => whole.includes(node));

@@ -33,7 +33,17 @@ export interface GuestRoutes {
 type Running = GuestSpec & { state: 'running' };
 
 /** What of a candidate the room for moved pages depends on. */
-type Advised = Pick<Candidate, 'outcome' | 'sysctl'>;
+export type Advised = Pick<Candidate, 'outcome' | 'sysctl'>;
+
+/** The ways of one running guest, with where its memory is and where it belongs. */
+export interface Ways {
+  guest: string;
+  away: { nodeId: number; pages: number }[];
+  awayPages: number;
+  from: number[];
+  to: number[];
+  routes: Route[];
+}
 
 /**
  * For every running guest with memory away from its CPUs: what each way of moving it gains. What the advice writes
@@ -41,6 +51,13 @@ type Advised = Pick<Candidate, 'outcome' | 'sysctl'>;
  * @param advised its replay has the room that is left for moved pages
  */
 export function routesOf(request: SimulationRequest, advised: Advised): GuestRoutes[] {
+  return waysOf(request, advised).map(({ guest, awayPages, routes }) => ({
+    ...{ guest, state: 'running', awayPages, routes },
+  }));
+}
+
+/** What `routesOf` tells, with the nodes. */
+export function waysOf(request: SimulationRequest, advised: Advised): Ways[] {
   const { zone_reclaim_mode: zoneReclaimMode = 0 } = {
     ...request.host.sysctl,
     ...request.sysctl,
@@ -57,7 +74,7 @@ export function routesOf(request: SimulationRequest, advised: Advised): GuestRou
     const room = roomAtHome(spec, request.host, advised.outcome);
     const context = { spec, from, awayPages, ...room, spills: zoneReclaimMode === 0 };
     const routes = [live(context), migratePages(context), restart(context)];
-    return [{ guest: spec.guest.name, state: spec.state, awayPages, routes }];
+    return [{ guest: spec.guest.name, away, awayPages, from, to: room.to, routes }];
   });
 }
 
@@ -87,13 +104,25 @@ function roomAtHome(
   let roomPages = 0;
   let freePages = 0;
   for (const node of withMemory.filter(({ nodeId }) => to.includes(nodeId))) {
-    const zones = host.nodes.find(({ nodeId }) => nodeId === node.nodeId)?.zones ?? [];
-    const high = zones.reduce((pages, zone) => pages + zone.highPages, 0);
-    const low = zones.reduce((pages, zone) => pages + zone.lowPages, 0);
-    roomPages += Math.max(0, node.freePages + node.fileCachePages - high);
-    freePages += Math.max(0, node.freePages - low);
+    const room = roomOn(node, host);
+    roomPages += room.roomPages;
+    freePages += room.freePages;
   }
   return { to, roomPages, freePages };
+}
+
+/** Free memory and page cache of a node down to the high marks, and of it what is free down to the low marks. */
+export function roomOn(
+  { nodeId, freePages, fileCachePages }: Outcome['nodes'][number],
+  host: HostModel,
+): Pick<Context, 'roomPages' | 'freePages'> {
+  const zones = host.nodes.find((node) => node.nodeId === nodeId)?.zones ?? [];
+  const high = zones.reduce((pages, zone) => pages + zone.highPages, 0);
+  const low = zones.reduce((pages, zone) => pages + zone.lowPages, 0);
+  return {
+    roomPages: Math.max(0, freePages + fileCachePages - high),
+    freePages: Math.max(0, freePages - low),
+  };
 }
 
 /**
