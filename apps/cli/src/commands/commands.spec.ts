@@ -1,6 +1,6 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Outcome, RecommendationContent } from '@zonewise/advisor';
+import type { AdviceContent, Outcome, RecommendationContent } from '@zonewise/advisor';
 import type { HeadroomAnswer } from '@zonewise/plan';
 import { failedAllocationLog } from '../../../api/src/diagnoses/diagnosis-examples';
 import { scratch } from '../test/scratch';
@@ -62,18 +62,36 @@ describe('advise', () => {
     const files = join(its.folder, 'files');
     const plan = join(EXAMPLES, 'plan.yaml');
     expect(advisePlan(plan, { files })).toBe(0);
-    const { evidence } = json<RecommendationContent>();
+    const { evidence, exclusive } = json<AdviceContent>();
     expect(Object.keys(evidence.advised.pinning ?? {})).toEqual(['web2']);
+    const alternatives = exclusive.map((_, i) => `alternative-${i + 1}`);
+    expect(alternatives.length).toBeGreaterThan(0);
     const parts = ['web1', 'web2', 'job1'].flatMap((name) =>
       ['xml', 'diff', 'rollback.xml'].map((kind) => `${name}.${kind}`),
     );
-    expect(readdirSync(files).sort()).toEqual([...parts, 'apply.sh', 'rollback.sh'].sort());
+    expect(readdirSync(files).sort()).toEqual(
+      [...parts, 'apply.sh', 'rollback.sh', ...alternatives].sort(),
+    );
     const web2 = readFileSync(join(files, 'web2.xml'), 'utf8');
     expect(web2).toContain("<memory mode='strict' nodeset='1'/>");
     expect(web2).toContain("cpuset='2-3'");
     const before = readFileSync(join(EXAMPLES, 'web2.xml'), 'utf8');
     expect(readFileSync(join(files, 'web2.rollback.xml'), 'utf8')).toBe(before);
-    expect(its.stderr).toBe(`zonewise: host: ${parts.length + 2} files in ${files}\n`);
+    const counts = [[files, parts.length + 2] as const].concat(
+      alternatives.map((name, i) => {
+        const folder = join(files, name);
+        const changed = Object.entries(exclusive[i]?.evidence.advised.numatune ?? {});
+        for (const [guest, { mode }] of changed) {
+          const xml = readFileSync(join(folder, `${guest}.xml`), 'utf8');
+          if (mode !== 'none') expect(xml).toContain(`mode='${mode}'`);
+        }
+        expect(readdirSync(folder)).toContain('apply.sh');
+        return [folder, readdirSync(folder).length] as const;
+      }),
+    );
+    expect(its.stderr).toBe(
+      counts.map(([folder, count]) => `zonewise: host: ${count} files in ${folder}\n`).join(''),
+    );
   });
 
   it('gives the files of several hosts a folder each', () => {

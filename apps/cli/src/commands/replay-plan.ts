@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import {
   advise,
   simulate,
+  type AdviceContent,
   type AdviceControl,
   type AdviceOptions,
   type AdviceProfile,
@@ -81,7 +82,7 @@ export interface AdviseOptions extends ReplayOptions {
   profile?: string;
   /** File with the rest of `options` as the service takes them: weights, constraints, budget. */
   options?: string;
-  /** Folder for the files that apply the advice; of several hosts each has a folder in it. */
+  /** Folder for the files that apply the advice; of several hosts each has a folder in it, and so has each alternative. */
   files?: string;
   /** Says on stderr how far it is, and when there is a first answer. */
   progress?: boolean;
@@ -90,7 +91,7 @@ export interface AdviseOptions extends ReplayOptions {
 /** Looks for better settings for each host of a plan. */
 export function advisePlan(path: string, options: AdviseOptions = {}): number {
   const { output = 'json' } = options;
-  const made = new Map<string, AdviceFile[]>();
+  const made = new Map<string, MadeFolder[]>();
   return perHost(
     path,
     options,
@@ -117,25 +118,36 @@ export function advisePlan(path: string, options: AdviseOptions = {}): number {
   );
 }
 
-/** The files of the advice itself; alternatives that exclude it have none. */
+/** Files of one piece of advice: `folder` is empty for the advice itself, `alternative-N` for those that exclude it. */
+interface MadeFolder {
+  folder: string;
+  files: AdviceFile[];
+}
+
 function filesOf(
   { request, documents }: HostRequest,
-  content: Parameters<typeof adviceFiles>[0],
-): AdviceFile[] {
+  { exclusive, ...best }: AdviceContent,
+): MadeFolder[] {
   // A plan's guests are in the order of their documents.
   const named = request.guests.map(({ guest }, i) => ({
     name: guest.name,
     xml: documents[i] ?? '',
   }));
-  return adviceFiles(content, named, request.host);
+  return [best, ...exclusive].map((content, i) => ({
+    folder: i === 0 ? '' : `alternative-${i}`,
+    files: adviceFiles(content, named, request.host),
+  }));
 }
 
-function writeFiles(folder: string, made: Map<string, AdviceFile[]>): void {
-  for (const [host, files] of made) {
-    const own = made.size > 1 ? join(folder, encodeURIComponent(host)) : folder;
-    mkdirSync(own, { recursive: true });
-    for (const { name, text } of files) writeFileSync(join(own, name), text);
-    process.stderr.write(`zonewise: ${host}: ${files.length} files in ${own}\n`);
+function writeFiles(root: string, made: Map<string, MadeFolder[]>): void {
+  for (const [host, folders] of made) {
+    const hosts = made.size > 1 ? join(root, encodeURIComponent(host)) : root;
+    for (const { folder, files } of folders) {
+      const own = join(hosts, folder);
+      mkdirSync(own, { recursive: true });
+      for (const { name, text } of files) writeFileSync(join(own, name), text);
+      process.stderr.write(`zonewise: ${host}: ${files.length} files in ${own}\n`);
+    }
   }
 }
 
