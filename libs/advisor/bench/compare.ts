@@ -23,7 +23,7 @@ import {
   type SituationResult,
   type Tolerance,
 } from './judge';
-import { lostAtLeast } from './lost-at-least';
+import { lostAtLeast } from '../src/lost-at-least';
 import type { Problem } from './problems';
 import { situationsOf, type Situation } from './situations';
 

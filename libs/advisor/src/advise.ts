@@ -20,6 +20,7 @@ import { explainedCandidate, whyNot } from './explain';
 import { verdict } from './finding';
 import { formatList } from './format';
 import { immovable } from './immovable';
+import { lostAtLeast } from './lost-at-least';
 import { margin } from './margin';
 import { matchingPinsText } from './matching-pins';
 import { STALL_BUDGET_SECONDS_PER_GIB, compareOutcomes, judgeOf, type Judge } from './objective';
@@ -181,7 +182,7 @@ export function adviseWith(
     const changed = withChange(request, chosen.change);
     const pools = notObtained(changed, chosen.candidate.outcome, chosen.trace.pools);
     const found = verdict(baseline, chosen, {
-      ...{ judge, shortfall, unplaced: shared.unplaced },
+      ...{ judge, shortfall, unplaced: shared.unplaced, leastLost: lostAtLeast(request) },
       ...{ frailty: searched.frailty(chosen), refused },
       ...{ fitting: fittingText(request, demand, chosen.candidate), pools },
     });

@@ -12,6 +12,8 @@ import { stallToBeat, type StallBound } from './stall-bound';
 import { losesGuests } from './telling';
 import type { Outcome } from './types';
 
+/** Variations under which, or as asked, a move has to be better in something. */
+const VARIATIONS_TO_HELP = 2;
 /** Guests whose moves are tried from one finalist. */
 const MOVED_MAX = 8;
 
@@ -28,11 +30,14 @@ export function climbed(context: RoundContext, finals: Finals, start: Finalist):
   const isAllowed = (change: Change): boolean =>
     violation(request, normalise(request, change)) === undefined;
   let best = start;
+  // A budget goes further where it is not spent on moves that help nobody.
+  const isHopeless = (soFar: Finalist): boolean =>
+    !finals.judges.mayBeat(soFar, best) ||
+    (soFar.varied.length >= VARIATIONS_TO_HELP && finals.judges.isNowhereBetter(soFar, best));
   /** Whether it is better than the best, which it is from then on. */
   const isStep = (one: Evaluated): boolean => {
     if (one === baseline || !mayBeAdvised(request, one, baseline)) return false;
-    if (finals.enter(one, (soFar) => !finals.judges.mayBeat(soFar, best)) === undefined)
-      return false;
+    if (finals.enter(one, isHopeless) === undefined) return false;
     const next = finals.bestOf(() => true);
     if (next === undefined || next === best) return false;
     best = next;

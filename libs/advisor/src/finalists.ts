@@ -8,10 +8,11 @@ import type { Judge } from './objective';
 import { compareOutcomes } from './objective';
 import { isBound } from './placement';
 import { isPerfect } from './rounds';
+import { lostAtLeast } from './lost-at-least';
 import { losesGuests, whatTells } from './telling';
 import type { Outcome } from './types';
 import { VariedJudge, isLikely, kills, type Tested } from './varied-judge';
-import { variationsOf } from './variation';
+import { varied, variationsOf } from './variation';
 
 const FINALISTS_MAX = 6;
 const FINALISTS_MIN = 3;
@@ -52,7 +53,13 @@ export class Finals {
     // Where replays are too long for all of them, those that tell most.
     const affordable = all.filter((_, i) => evaluator.canReplay(FINALISTS_MIN * (i + 1)));
     this.tried = affordable.length > 0 ? affordable : all.slice(0, 1);
-    this.varied = new VariedJudge(judge, this.tried);
+    this.varied = this.judgeUnder(this.tried);
+  }
+
+  private judgeUnder(variations: readonly Variation[]): VariedJudge {
+    const { request } = this.evaluator;
+    const least = variations.map((each) => lostAtLeast(varied(request, each)));
+    return new VariedJudge(this.judge, variations, least);
   }
 
   /** What all finalists were replayed under. */
@@ -194,7 +201,7 @@ export class Finals {
     const gains = this.gains(this.entered).slice(0, TOLD_MAX);
     const entrants = [this.baseline, ...[...gains, ...level].map(({ one }) => one)];
     this.tried = [...this.tried, ...more];
-    this.varied = new VariedJudge(this.judge, this.tried);
+    this.varied = this.judgeUnder(this.tried);
     this.finalists.clear();
     this.beaten.clear();
     entrants.forEach((one) => this.enter(one));
@@ -228,7 +235,7 @@ export class Finals {
         const asAsked = first.one.candidate.outcome;
         const lost = kills(first.varied[at]);
         const better = this.varied.promisesMore(one.candidate.outcome, first);
-        if (!better && lost <= kills(asAsked)) continue;
+        if (!better && lost <= Math.max(kills(asAsked), this.varied.leastLost(at))) continue;
         if (this.evaluator.knownVaried(one.change, variation) === undefined) {
           // Who is found has to be replayed under the others as well.
           if (left === 0 || !this.evaluator.canReplay(this.tried.length)) continue;

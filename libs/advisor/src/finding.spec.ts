@@ -87,6 +87,15 @@ describe('a guest that its nodes cannot hold, on a host that could', () => {
     );
   });
 
+  test('is told to be the fewest where counting pages says so', () => {
+    const said = 'Counting pages says that no configuration kills fewer.';
+    const all = [planned('a', 700, 0), planned('b', 500, 1), planned('c', 450, 1)];
+    const { description, evidence } = advise(request(...all));
+    expect(evidence.advised.outcome.oomKills).toHaveLength(1);
+    expect(description).toContain(said);
+    expect(advise(request(strict('a', 700))).description).not.toContain(said);
+  });
+
   test('where each would fit alone, the killed are held against the node with the most room', () => {
     const { finding, description, evidence } = advise(
       request(strict('a', 500), strict('b', 300), planned('c', 650, 1)),

@@ -36,6 +36,8 @@ export interface FoundBy {
   judge: Judge;
   /** Pages that are missing by counting. */
   shortfall: number;
+  /** Guests that every configuration loses, by counting. */
+  leastLost?: number;
   /** Guests that the nodes that they may use cannot hold, by counting. */
   unplaced: readonly Unplaced[];
   /** What of running guests would make room for those that the advised configuration loses; a sentence without its end. */
@@ -202,7 +204,7 @@ function betterText(count: number): string {
 function doesNotFit(
   baseline: Evaluated,
   advised: Evaluated,
-  { shortfall, judge, frailty, unplaced, fitting }: FoundBy,
+  { shortfall, judge, frailty, unplaced, fitting, leastLost = 0 }: FoundBy,
 ): Verdict {
   const [before, after] = [baseline.candidate.outcome, advised.candidate.outcome];
   const dead = lossesOf(after);
@@ -218,11 +220,15 @@ function doesNotFit(
     : frailty
       ? `does better when things come otherwise. As it is: ${frailty.why.replace(/\.$/, '')}`
       : `lowers ${loweredText(before, after, judge)}`;
+  const least =
+    lostNames(after).length <= leastLost
+      ? ` Counting pages says that no configuration ${fewer} fewer.`
+      : '';
   const partly =
     advised === baseline
-      ? ` No configuration that was replayed ${fewer} fewer.`
+      ? least || ` No configuration that was replayed ${fewer} fewer.`
       : ` With the setting as it is ${wouldLose(before)}; ${changeText(advised.change)} ` +
-        `is no way to run the plan, it only ${gain}.`;
+        `is no way to run the plan, it only ${gain}.${least}`;
   return {
     finding: 'DOES_NOT_FIT',
     priority: 'P1',

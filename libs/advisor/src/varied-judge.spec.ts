@@ -43,3 +43,35 @@ test('between neighbours there is no growth, and between those that are 2 apart 
   expect(growthsBetween(13, 14)).toEqual([]);
   expect(growthsBetween(4, 6)).toEqual([growthBy(5)]);
 });
+
+describe('what is not known yet', () => {
+  const shape = host([{ mib: 1024 }]);
+  const losing = (kills: number, remoteCost = 0) =>
+    ({
+      ...{ guests: [], nodes: [], oomKills: [], remoteCost, swappedOutPages: 0, stallNs: 0 },
+      ...{ headroomShare: 1, cacheLostPages: 0 },
+      failedStarts: Array.from({ length: kills }, (_, i) => `g${i}`),
+    }) as unknown as Outcome;
+  const tested = (asAsked: Outcome, ...varied: Outcome[]) => ({ asAsked, varied, changes: 1 });
+  const variations = [growthBy(20), reversed];
+  const best = tested(losing(0), losing(2), losing(1));
+
+  test('loses at least the guests that have no room', () => {
+    const soFar = tested(losing(0), losing(2));
+    expect(new VariedJudge(judgeOf(shape), variations).mayBeat(soFar, best)).toBe(true);
+    const counted = new VariedJudge(judgeOf(shape), variations, [1, 2]);
+    expect(counted.leastLost(1)).toBe(2);
+    expect(counted.mayBeat(soFar, best)).toBe(false);
+    // What was replayed is not counted.
+    expect(counted.deaths(tested(losing(0), losing(3), losing(0)), false)).toBe(60);
+    expect(counted.deaths(tested(losing(0)), false)).toBe(40);
+  });
+
+  test('what is known may be no better anywhere', () => {
+    const judges = new VariedJudge(judgeOf(shape), variations);
+    expect(judges.isNowhereBetter(tested(losing(0), losing(2)), best)).toBe(true);
+    expect(judges.isNowhereBetter(tested(losing(0, 0.5), losing(1)), best)).toBe(false);
+    const remote = tested(losing(0, 0.5), losing(2));
+    expect(judges.isNowhereBetter(tested(losing(0), losing(2)), remote)).toBe(false);
+  });
+});

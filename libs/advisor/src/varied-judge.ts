@@ -1,7 +1,13 @@
 /** Which of two configurations is the better advice, where outcomes under variations are known as well. */
 import type { Variation } from './advice-types';
 import type { Judge, Objective, Score } from './objective';
-import { OBJECTIVES, firstDifference, firstScoreDifference, scoreOf } from './objective';
+import {
+  OBJECTIVES,
+  compareOutcomes,
+  firstDifference,
+  firstScoreDifference,
+  scoreOf,
+} from './objective';
 import type { Outcome } from './types';
 
 /** Growth that is only looked at where nothing else tells finalists apart. */
@@ -86,6 +92,8 @@ export class VariedJudge {
   constructor(
     private readonly judge: Judge,
     private readonly variations: readonly Variation[],
+    /** Guests that every configuration loses under each of them. */
+    private readonly lostAtLeast: readonly number[] = [],
   ) {
     this.weights = weightsOf(variations);
     const { order } = judge;
@@ -140,11 +148,19 @@ export class VariedJudge {
   }
 
   /**
-   * Whether `compare` may still find one better whose first variations are known: those to come only add to whom it loses
-   * and to how remote it is.
+   * Whether `compare` may still find one better whose first variations are known: those to come only add to how remote it is,
+   * and to whom it loses beyond those that have no room.
    */
   mayBeat(soFar: Tested, best: Tested): boolean {
     return this.compare(soFar, best) < 0;
+  }
+
+  /** Whether no outcome that is known of both is better, as asked or under a variation. */
+  isNowhereBetter(soFar: Tested, best: Tested): boolean {
+    const pairs = soFar.varied.map((outcome, at) => [outcome, best.varied[at]] as const);
+    return [[soFar.asAsked, best.asAsked] as const, ...pairs].every(
+      ([own, other]) => !own || !other || compareOutcomes(own, other, this.judge) >= 0,
+    );
   }
 
   /** Order of two outcomes of the demand as asked, and whether variations can change nothing about it. */
@@ -185,11 +201,21 @@ export class VariedJudge {
     return this.remoteCost(a) - this.remoteCost(b) > this.judge.tolerance.remote * SAME_SHARE;
   }
 
-  /** Guests lost under the likely variations, or under the unlikely ones, by the weights of `weightsOf`. */
+  /** Guests that every configuration loses under a variation, by its place among them. */
+  leastLost(at: number): number {
+    return this.lostAtLeast[at] ?? 0;
+  }
+
+  /**
+   * Guests lost under the likely variations, or under the unlikely ones, by the weights of `weightsOf`: at least as many as have
+   * no room where it was not replayed.
+   */
   deaths({ varied }: Pick<Tested, 'varied'>, unlikely: boolean): number {
     return this.variations.reduce((sum, variation, at) => {
       const counts = isLikely(variation) !== unlikely;
-      return counts ? sum + (this.weights[at] ?? 0) * kills(varied[at]) : sum;
+      const outcome = varied[at];
+      const lost = outcome === undefined ? this.leastLost(at) : kills(outcome);
+      return counts ? sum + (this.weights[at] ?? 0) * lost : sum;
     }, 0);
   }
 

@@ -1,6 +1,6 @@
 import { PAGE_KIB, type HostNode } from '@zonewise/simulator';
-import { compileReplay } from '../src/compile';
-import type { SimulationRequest } from '../src/types';
+import { compileReplay } from './compile';
+import type { SimulationRequest } from './types';
 
 /**
  * Guests that every configuration loses or does not start, whatever its settings: the fewest whose memory has to go for that of

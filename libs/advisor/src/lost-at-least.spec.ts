@@ -1,10 +1,10 @@
 import { replay } from '@zonewise/simulator';
-import { withChange } from '../src/change';
-import { compileReplay } from '../src/compile';
-import { scoreOf } from '../src/objective';
-import { condense } from '../src/outcome';
-import { rivals } from '../src/rivals';
-import type { SimulationRequest } from '../src/types';
+import { withChange } from './change';
+import { compileReplay } from './compile';
+import { scoreOf } from './objective';
+import { condense } from './outcome';
+import { rivals } from './rivals';
+import type { SimulationRequest } from './types';
 import { host, planned, running } from '../test/builders';
 import { lostAtLeast } from './lost-at-least';
 
