@@ -1,5 +1,4 @@
 /** What was found in miniature is replayed in full before it is advised. */
-import type { Variation } from './advice-types';
 import { ineligible, mayBeAdvised } from './eligible';
 import type { Evaluated, Evaluator } from './evaluator';
 import { whyNot } from './explain';
@@ -9,13 +8,13 @@ import { compareOutcomes } from './objective';
 import { Refused } from './refused';
 import type { RoundContext } from './rounds';
 import { stallToBeat } from './stall-bound';
-import type { Outcome } from './types';
-import { isLikely, isOtherStart, kills, type Tested } from './varied-judge';
+import { VariedInFull } from './varied-in-full';
+import type { Tested } from './varied-judge';
 
 /** Winners in miniature that are replayed in full until one holds. */
 const CONFIRMED_MAX = 6;
 
-interface Confirming {
+interface Finalists {
   finals: Finals;
   /** Today's setting in full. */
   baseline: Evaluated;
@@ -45,86 +44,124 @@ interface InFull {
  * @param winnerOf the best advice without those that were refused
  */
 export function confirmed(
-  { baseline: today, judge, request }: RoundContext,
+  context: RoundContext,
   evaluator: Evaluator,
-  { finals, baseline }: Confirming,
+  finalists: Finalists,
   winnerOf: (refused: Refused) => Finalist | undefined,
 ): Confirmed {
-  const refused = new Refused(judge.tolerance.stall);
-  const { judges } = finals;
-  const inFull = new VariedInFull(evaluator, finals);
-  // What is scanned in vain grows with the square of the size: a miniature shows too little of it.
-  const bound = stallToBeat(baseline.candidate.outcome, judge);
-  const isNoLoss = ({ candidate }: Evaluated): boolean =>
-    compareOutcomes(candidate.outcome, baseline.candidate.outcome, judge) <= 0;
+  const confirming = new Confirming(context, evaluator, finalists);
+  const advised = confirming.first(winnerOf);
+  return { advised, whyRefused: (one) => confirming.whyRefused(one, advised) };
+}
+
+class Confirming {
+  private readonly refused: Refused;
+  private readonly inFull: VariedInFull;
   /** Replayed in full under variations. */
-  const tests = new Map<Evaluated, InFull>();
+  private readonly tests = new Map<Evaluated, InFull>();
   /** Refused for what they are as asked, in full; undefined where the replay was given up. */
-  const seen = new Map<Evaluated, Evaluated | undefined>();
-  /** The winner in full; undefined where it is refused. */
-  const replayed = (winner: Finalist): Evaluated | undefined => {
-    const { one } = winner;
-    if (one === today) return baseline;
-    const spares = finals.sparesGuests(winner);
-    const waiting = { ...bound, ...(spares && { stallNs: Infinity }) };
-    const full = evaluator.evaluateWithin(one.change, waiting);
-    if (full && mayBeAdvised(request, full, baseline) && (spares || isNoLoss(full))) return full;
-    seen.set(one, full);
-    refused.add(one, !full || full.candidate.outcome.stallNs > baseline.candidate.outcome.stallNs);
-    return undefined;
-  };
-  /** Than today's setting, both in full. */
-  const whyWorse = (full: Evaluated): string =>
-    ineligible(request, full.candidate.outcome, baseline.candidate.outcome) ??
-    inFullText(whyNot(full, baseline, judge));
-  const answer = (advised: Evaluated): Confirmed => ({
-    advised,
-    whyRefused: (one) => {
-      const own = tests.get(one);
-      const won = [...tests.values()].find(({ full }) => full === advised);
-      if (own && won && own.full !== one) return whyBehind(own, won);
-      if (own || one === today || !refused.has(one)) return undefined;
-      const full = seen.get(one);
-      if (seen.has(one) && !full) return { why: GIVEN_UP, loses: false };
-      // Figures that are behind those of the advice tell by themselves.
-      const { outcome } = (full ?? one).candidate;
-      if (compareOutcomes(outcome, advised.candidate.outcome, judge) >= 0) return undefined;
-      if (full) return { why: whyWorse(full), loses: false };
-      return evaluator.known(one.change) ? undefined : { why: WAITS_ALIKE, loses: false };
-    },
-  });
-  const whyBehind = (own: InFull, won: InFull): Lost | undefined => {
-    const frailty = frailtyOf(own.tested, won.tested, finals.variations, judges);
-    const [lost, better] = [own.tested.asAsked, won.tested.asAsked];
-    if (frailty === undefined) return undefined;
-    if (!frailty.loses && !besideAsAsked(frailty, lost, better, judge)) return undefined;
-    const { why, loses, frail } = frailty;
-    return { why: inFull.has(frail) ? inFullText(why) : why, loses };
-  };
-  let best: InFull | undefined;
-  const isBeaten = (by: Tested): boolean =>
-    best !== undefined && judges.compare(by, best.tested) >= 0;
-  for (let tries = 0; tries < CONFIRMED_MAX; tries += 1) {
-    const winner = winnerOf(refused);
-    if (winner === undefined || (winner.one === today && best === undefined)) break;
-    if (isBeaten(winner)) break;
-    const full = replayed(winner);
-    if (full === undefined) continue;
-    if (!finals.anyLoses) return answer(full);
-    const tested = inFull.tested(full, winner, isBeaten);
-    // Nothing tells that this one is not hurt by what another of them was hurt by.
-    if (tested === undefined) break;
-    tests.set(winner.one, { full, tested });
-    if (!isBeaten(tested)) {
-      if (judges.compareLost(tested, winner) <= 0 && judges.compareRemote(tested, winner) <= 0) {
-        return answer(full);
-      }
-      best = { full, tested };
-    }
-    if (full === baseline) break;
-    refused.add(winner.one, false);
+  private readonly seen = new Map<Evaluated, Evaluated | undefined>();
+  private best: InFull | undefined;
+
+  constructor(
+    private readonly context: RoundContext,
+    private readonly evaluator: Evaluator,
+    private readonly finalists: Finalists,
+  ) {
+    this.refused = new Refused(context.judge.tolerance.stall);
+    this.inFull = new VariedInFull(evaluator, finalists.finals);
   }
-  return answer(best?.full ?? baseline);
+
+  first(winnerOf: (refused: Refused) => Finalist | undefined): Evaluated {
+    const { finals, baseline } = this.finalists;
+    const today = this.context.baseline;
+    for (let tries = 0; tries < CONFIRMED_MAX; tries += 1) {
+      const winner = winnerOf(this.refused);
+      if (winner === undefined || (winner.one === today && this.best === undefined)) break;
+      if (this.isBeaten(winner)) break;
+      const full = winner.one === today ? baseline : this.replayed(winner);
+      if (full === undefined) continue;
+      if (!finals.anyLoses) return full;
+      const tested = this.inFull.tested(full, winner, (soFar) => this.isBeaten(soFar));
+      // Nothing tells that this one is not hurt by what another of them was hurt by.
+      if (tested === undefined) break;
+      this.tests.set(winner.one, { full, tested });
+      if (!this.isBeaten(tested)) {
+        if (this.keepsPromise(tested, winner)) return full;
+        this.best = { full, tested };
+      }
+      if (full === baseline) break;
+      this.refused.add(winner.one, false);
+    }
+    return this.best?.full ?? baseline;
+  }
+
+  private isBeaten(by: Tested): boolean {
+    const { best } = this;
+    return best !== undefined && this.finalists.finals.judges.compare(by, best.tested) >= 0;
+  }
+
+  private keepsPromise(tested: Tested, winner: Finalist): boolean {
+    const { judges } = this.finalists.finals;
+    return judges.compareLost(tested, winner) <= 0 && judges.compareRemote(tested, winner) <= 0;
+  }
+
+  /** The winner in full; undefined where it is refused for what it is as asked. */
+  private replayed(winner: Finalist): Evaluated | undefined {
+    const { one } = winner;
+    const { judge, request } = this.context;
+    const { finals, baseline } = this.finalists;
+    const today = baseline.candidate.outcome;
+    const spares = finals.sparesGuests(winner);
+    // What is scanned in vain grows with the square of the size: a miniature shows too little of it.
+    const bound = { ...stallToBeat(today, judge), ...(spares && { stallNs: Infinity }) };
+    const full = this.evaluator.evaluateWithin(one.change, bound);
+    if (full && mayBeAdvised(request, full, baseline)) {
+      if (spares || compareOutcomes(full.candidate.outcome, today, judge) <= 0) return full;
+    }
+    this.seen.set(one, full);
+    this.refused.add(one, !full || full.candidate.outcome.stallNs > today.stallNs);
+    return undefined;
+  }
+
+  /** @param advised what `first` returned */
+  whyRefused(one: Evaluated, advised: Evaluated): Lost | undefined {
+    const own = this.tests.get(one);
+    const won = [...this.tests.values()].find(({ full }) => full === advised);
+    if (own && won && own.full !== one) return this.whyBehind(own, won);
+    if (own || one === this.context.baseline || !this.refused.has(one)) return undefined;
+    const full = this.seen.get(one);
+    if (this.seen.has(one) && !full) return { why: GIVEN_UP, loses: false };
+    // Figures that are behind those of the advice tell by themselves.
+    const { outcome } = (full ?? one).candidate;
+    if (compareOutcomes(outcome, advised.candidate.outcome, this.context.judge) >= 0) {
+      return undefined;
+    }
+    if (full) return { why: this.whyWorse(full), loses: false };
+    return this.evaluator.known(one.change) ? undefined : { why: WAITS_ALIKE, loses: false };
+  }
+
+  /** Than today's setting, both in full. */
+  private whyWorse(full: Evaluated): string {
+    const { baseline } = this.finalists;
+    const { request, judge } = this.context;
+    return (
+      ineligible(request, full.candidate.outcome, baseline.candidate.outcome) ??
+      inFullText(whyNot(full, baseline, judge))
+    );
+  }
+
+  private whyBehind(own: InFull, won: InFull): Lost | undefined {
+    const { judges, variations } = this.finalists.finals;
+    const frailty = frailtyOf(own.tested, won.tested, variations, judges);
+    if (frailty === undefined) return undefined;
+    const [lost, better] = [own.tested.asAsked, won.tested.asAsked];
+    if (!frailty.loses && !besideAsAsked(frailty, lost, better, this.context.judge)) {
+      return undefined;
+    }
+    const { why, loses, frail } = frailty;
+    return { why: this.inFull.has(frail) ? inFullText(why) : why, loses };
+  }
 }
 
 const GIVEN_UP =
@@ -137,77 +174,4 @@ function inFullText(sentence: string): string {
   const first = sentence.slice(0, 1);
   const rest = sentence.slice(1);
   return `Replayed in full: ${first.toLowerCase()}${rest}`;
-}
-
-/** How much worse than in miniature configurations were under a variation so far. */
-interface Surprise {
-  kills: number;
-  remoteCost: number;
-}
-
-/** Replays in full under the likely variations; other start orders, which only tell who is lost, stay in miniature. */
-class VariedInFull {
-  private readonly likely: { variation: Variation; at: number }[];
-  private readonly surprises = new Map<Variation, Surprise>();
-  private readonly outcomes = new Set<Outcome>();
-
-  constructor(
-    private readonly evaluator: Evaluator,
-    private readonly finals: Finals,
-  ) {
-    this.likely = finals.variations
-      .map((variation, at) => ({ variation, at }))
-      .filter(({ variation }) => isLikely(variation) && !isOtherStart(variation));
-  }
-
-  /**
-   * Those that surprised before come first; what else the budget does not allow to replay stays as it was in miniature.
-   * @param isBeaten whether it is beaten as far as it is known: the rest is not replayed then
-   * @returns undefined where it does not allow to replay what surprised before
-   */
-  tested(
-    { change, candidate }: Evaluated,
-    { varied, changes }: Finalist,
-    isBeaten: (soFar: Tested) => boolean,
-  ): Tested | undefined {
-    const known = [...varied];
-    const tested: Tested = { asAsked: candidate.outcome, varied: known, changes };
-    const order = [...this.likely].sort((a, b) =>
-      compareSurprise(this.surprise(b.variation), this.surprise(a.variation)),
-    );
-    for (const { variation, at } of order) {
-      if (isBeaten(tested)) break;
-      const isKnown = this.evaluator.knownVaried(change, variation) !== undefined;
-      if (!isKnown && !this.evaluator.canReplay()) {
-        return this.isSurprising(variation) ? undefined : tested;
-      }
-      const [small, full] = [varied[at], this.evaluator.evaluateVaried(change, variation)];
-      this.outcomes.add(full);
-      const before = this.surprise(variation);
-      this.surprises.set(variation, {
-        kills: before.kills + kills(full) - kills(small),
-        remoteCost: before.remoteCost + full.remoteCost - (small?.remoteCost ?? 0),
-      });
-      known[at] = full;
-    }
-    return tested;
-  }
-
-  /** Whether an outcome is one in full. */
-  has(outcome: Outcome): boolean {
-    return this.outcomes.has(outcome);
-  }
-
-  private surprise(variation: Variation): Surprise {
-    return this.surprises.get(variation) ?? { kills: 0, remoteCost: 0 };
-  }
-
-  private isSurprising(variation: Variation): boolean {
-    const { kills: more, remoteCost } = this.surprise(variation);
-    return more > 0 || remoteCost > this.finals.judges.tolerance.remote;
-  }
-}
-
-function compareSurprise(a: Surprise, b: Surprise): number {
-  return a.kills - b.kills || a.remoteCost - b.remoteCost;
 }
