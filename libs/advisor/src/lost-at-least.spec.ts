@@ -39,6 +39,16 @@ describe('guests that every configuration loses', () => {
     expect(lostAtLeast({ ...beside, host: own, guests })).toBe(1);
   });
 
+  test('are none where memory comes back or is plugged in', () => {
+    const full = plan([200, 200, 200]);
+    const events = [{ event: 'stop' as const, guest: 'g0' }];
+    expect(lostAtLeast({ ...full, demand: { events } })).toBe(0);
+    const hotplug = [{ action: 'online' as const, node: 0, startMib: 65536, mib: 128 }];
+    expect(lostAtLeast({ ...full, demand: { hotplug } })).toBe(0);
+    const later = [{ event: 'boot' as const, guest: 'g2' }];
+    expect(lostAtLeast({ ...full, demand: { events: later } })).toBe(1);
+  });
+
   test('are lost with every rival', () => {
     const request = plan([180, 170, 160, 150]);
     const least = lostAtLeast(request);
