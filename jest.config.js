@@ -23,6 +23,8 @@ module.exports = {
       '<rootDir>/libs/$1/src/index.ts',
   },
   testTimeout: 60000,
+  // By default jest leaves a processor to itself, which is half of a machine with two.
+  maxWorkers: '100%',
   // The simulator asks for Math at every page; without this each look goes through the sandbox.
   sandboxInjectedGlobals: ['Math'],
 };
