@@ -5,6 +5,7 @@ import { chooseWith } from '../src/advise';
 import { changeCount, normalise, withChange } from '../src/change';
 import { compileReplay } from '../src/compile';
 import { resolveDemand } from '../src/demand';
+import { lostAtLeast } from '../src/lost-at-least';
 import { firstDifference, judgeOf, tolerances } from '../src/objective';
 import { condense, isStalled } from '../src/outcome';
 import { rivals } from '../src/rivals';
@@ -23,7 +24,6 @@ import {
   type SituationResult,
   type Tolerance,
 } from './judge';
-import { lostAtLeast } from '../src/lost-at-least';
 import type { Problem } from './problems';
 import { situationsOf, type Situation } from './situations';
 
@@ -140,8 +140,9 @@ function standing(
  * Advice and rivals in all situations. Every rival is replayed as asked. Its replays in the other situations are left out
  * once it loses more guests than the advice does in all, those that every configuration loses in the situations to come among
  * them. Where it loses as many, they are left out once it has swapped more or waited longer than the advice does in all, when
- * it is no peer any more, or where its memory would be no nearer than the advice's if all of it were local in those to come. "In all" is over all situations, and over those alone that the
- * search does not see, which come first: a rival goes on as long as it may count in either.
+ * it is no peer any more, or where its memory would be no nearer than the advice's if all of it were local in those to come.
+ * "In all" is over all situations, and over those alone that the search does not see, which come first: a rival goes on as
+ * long as it may count in either.
  */
 function compareAll(
   replays: Replays,

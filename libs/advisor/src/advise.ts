@@ -173,16 +173,18 @@ export function adviseWith(
   const refused = first && {
     ...{ count: better.length, change: first.change, why: whyLost(first) },
   };
+  // By counting, whatever is chosen.
+  const shortfall = shortfallPages(request.host, demand);
+  const leastLost = lostAtLeast(request);
   const contentOf = (
     chosen: Evaluated,
     chosenMargin: Margin,
     operations: Groups,
   ): RecommendationContent => {
-    const shortfall = shortfallPages(request.host, demand);
     const changed = withChange(request, chosen.change);
     const pools = notObtained(changed, chosen.candidate.outcome, chosen.trace.pools);
     const found = verdict(baseline, chosen, {
-      ...{ judge, shortfall, unplaced: shared.unplaced, leastLost: lostAtLeast(request) },
+      ...{ judge, shortfall, unplaced: shared.unplaced, leastLost },
       ...{ frailty: searched.frailty(chosen), refused },
       ...{ fitting: fittingText(request, demand, chosen.candidate), pools },
     });

@@ -1,4 +1,6 @@
+import { wantedPages } from './bounds';
 import { compileReplay } from './compile';
+import { resolveDemand } from './demand';
 import { managedPages } from './host-nodes';
 import type { SimulationRequest } from './types';
 
@@ -12,9 +14,7 @@ export function lostAtLeast(request: SimulationRequest): number {
   const { host, runningGuests, steps } = compileReplay(request).input;
   if (steps.some(({ op }) => op === 'kill' || op === 'free')) return 0;
   const sizes = [
-    ...steps.flatMap((step) =>
-      step.op === 'guest' ? [total(step.touchPages) + step.guest.overheadPages] : [],
-    ),
+    ...resolveDemand(request).planned.map(wantedPages),
     ...runningGuests.map(
       ({ residency, swapPages }) => total(residency.map(({ pages }) => pages)) + swapPages,
     ),

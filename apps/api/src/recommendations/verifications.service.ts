@@ -147,9 +147,7 @@ function observedDomain(
   const spec = buildGuestSpec(view, host, { ...use, state: 'running' });
   if (!spec.ok) return { name };
   const before = documents.find((one) => one.name === name);
-  const keptNodes = before ? keptNodesOf(before, host) : [];
-  const document = { ...observedDocument(view, spec.value, host), keptNodes };
-  return { ...observed(spec.value), document };
+  return { ...observed(spec.value), document: observedDocument(view, spec.value, before, host) };
 }
 
 /** Where the pins are that advice leaves as they are: those of a document that pins some of its vCPUs only. */
@@ -163,10 +161,11 @@ function keptNodesOf(
   return cells.map(({ cell, pinned }) => ({ cell, nodes: pinned.nodes }));
 }
 
-/** A document as it takes effect on the host. */
+/** A document as it takes effect on the host. @param before the one that the advice is about */
 function observedDocument(
   { numatune, disks }: DomainView,
   spec: GuestSpec,
+  before: DomainDocument | undefined,
   host: HostModel,
 ): ObservedDocument {
   const { memory, memnodes } = numatune;
@@ -179,6 +178,7 @@ function observedDocument(
       memnodes,
     },
     cpuNodes: tuned.map(({ cell, cpuNodes }) => ({ cell, nodes: cpuNodes })),
+    keptNodes: before ? keptNodesOf(before, host) : [],
     emulatorNodes: spec.emulatorNodes ?? [],
     hugepages: tuned.flatMap(({ cell, hugetlb }) =>
       hugetlb === undefined ? [] : [{ cell, sizeKib: hugetlb.sizeKib }],
@@ -222,8 +222,7 @@ function observedTexts(
   const spec = buildGuestSpec(parsed.value, host, { ...use.value, state: 'running' });
   if (!spec.ok) throw residencyProblem(under(path, spec.problems));
   if (xml === undefined) return observed(spec.value);
-  const keptNodes = keptNodesOf(document, host);
-  const found = { ...observedDocument(parsed.value, spec.value, host), keptNodes };
+  const found = observedDocument(parsed.value, spec.value, document, host);
   return { ...observed(spec.value), document: found };
 }
 
